@@ -1,0 +1,1 @@
+"""From recordings of normal behaviour to the alarm threshold."""

@@ -1,0 +1,1 @@
+"""From a checkpoint to ONNX to a verified bundle with TensorRT engines."""

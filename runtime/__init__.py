@@ -1,0 +1,1 @@
+"""The edge: sources, poses, tracks, scores, alarms. Never imports torch."""
