@@ -1,0 +1,160 @@
+"""Evaluation as the field does it: frame-level ROC AUC over all clips (STG-NF's protocol), and more figures beside it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+from daflow.errors import InputError
+from daflow.scoring import Scores, fill_empty_frames, frame_scores
+from daflow.tracks import Clip
+from daflow.windows import Windows
+
+logger = logging.getLogger(__name__)
+
+Labels = npt.NDArray[np.int64]
+_SIGMAS = range(1, 7)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How well scores separate abnormal from normal frames; None where only one kind is there.
+
+    Attributes:
+        auc: area under the ROC curve, a fraction.
+        auc_pr: area under the precision-recall curve (average precision) of the abnormal frames, a fraction.
+        eer: equal error rate, where false alarms and misses are equally frequent, a fraction.
+        frames: labelled frames.
+        abnormal: how many of them are abnormal.
+    """
+
+    auc: float | None
+    auc_pr: float | None
+    eer: float | None
+    frames: int
+    abnormal: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures over all frames of all clips (micro), of each clip, and the mean AUC of the clips (macro)."""
+
+    micro: Figures
+    macro_auc: float | None
+    clips: dict[str, Figures]
+    windows: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            **asdict(self.micro),
+            "macro_auc": self.macro_auc,
+            "windows": self.windows,
+            "clips": {name: asdict(figures) for name, figures in self.clips.items()},
+        }
+
+
+def read_masks(folder: Path) -> dict[str, Labels]:
+    """Read the frame masks `<clip>.npy` of a folder: 1 abnormal, 0 normal, -1 to be ignored.
+
+    Raises:
+        InputError: the folder is missing or empty, or a file is not a frame mask; the message names it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}.")
+    masks = {path.stem: _read_mask(path) for path in sorted(folder.glob("*.npy"))}
+    if not masks:
+        raise InputError(f"{folder} holds no frame masks; they are named <scene>_<clip>.npy.")
+    return masks
+
+
+def evaluate(
+    nll: npt.NDArray[np.float32],
+    windows: Windows,
+    clips: Sequence[Clip],
+    masks: dict[str, Labels],
+    length: int,
+) -> Evaluation:
+    """Judge the scores of a data set's windows against its frame masks.
+
+    A window counts at its middle frame; a frame has the score of its worst person; frames with nobody have the most
+    normal score of the data set; each clip is smoothed by Gaussians of sigma 1 to 6, one after the other; then all
+    clips are judged as one. Every masked clip takes part, also when it has no poses.
+
+    Args:
+        nll: `(N,)` one score for each window.
+        windows: the windows that were scored, made from `clips`.
+        clips: the clips.
+        masks: the labels of each frame by clip name.
+        length: the poses in a window.
+
+    Raises:
+        InputError: no clip has a mask, or the labels are all of one kind.
+    """
+    for name in sorted({clip.name for clip in clips} - set(masks)):
+        logger.warning("clip %s has no frame mask and is left out", name)
+    index = {clip.name: position for position, clip in enumerate(clips)}
+    if not set(index) & set(masks):
+        raise InputError("No clip has a frame mask of the same name.")
+    raw, used = [], 0
+    for name, mask in masks.items():
+        of_clip = windows.clip == index.get(name, -1)
+        used += int(of_clip.sum())
+        raw.append(frame_scores(nll[of_clip], windows.start[of_clip], len(mask), length))
+    scores = [smooth(clip) for clip in fill_empty_frames(raw)]
+    per_clip = {
+        name: figures(clip, mask)
+        for (name, mask), clip in zip(masks.items(), scores, strict=True)
+    }
+    micro = figures(np.concatenate(scores), np.concatenate(list(masks.values())))
+    if micro.auc is None:
+        raise InputError("The frame masks hold only one kind of frame; normal and abnormal are wanted.")
+    of_clips = [clip.auc for clip in per_clip.values() if clip.auc is not None]
+    return Evaluation(micro, float(np.mean(of_clips)) if of_clips else None, per_clip, used)
+
+
+def smooth(scores: Scores) -> Scores:
+    """Smooth the frame scores of one clip by Gaussians of sigma 1 to 6 frames, one after the other."""
+    for sigma in _SIGMAS:
+        scores = gaussian_filter1d(scores, sigma)
+    return scores
+
+
+def figures(scores: Scores, labels: Labels) -> Figures:
+    """Compare frame scores with labels (1 abnormal, 0 normal, -1 ignored).
+
+    >>> figures(np.array([0.1, 0.2, 0.3, 0.9]), np.array([0, 0, 1, 1])).auc
+    1.0
+    """
+    scores, labels = scores[labels >= 0], labels[labels >= 0]
+    abnormal = int(labels.sum())
+    if abnormal in (0, len(labels)):
+        return Figures(None, None, None, len(labels), abnormal)
+    false_alarms, hits, _ = roc_curve(labels, scores)
+    # The ROC curve is piecewise linear: it meets the diagonal "misses = false alarms" between two of its points.
+    eer = float(np.interp(0.0, false_alarms + hits - 1, false_alarms))
+    return Figures(
+        auc=float(roc_auc_score(labels, scores)),
+        auc_pr=float(average_precision_score(labels, scores)),
+        eer=eer,
+        frames=len(labels),
+        abnormal=abnormal,
+    )
+
+
+def _read_mask(path: Path) -> Labels:
+    try:
+        mask = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        raise InputError(f"{path} is not a .npy file of plain numbers.") from None
+    if not isinstance(mask, np.ndarray) or mask.ndim != 1 or not np.isin(mask, (-1, 0, 1)).all():
+        raise InputError(f"{path} is not a frame mask: one value of -1, 0 or 1 for each frame is wanted.")
+    return mask.astype(np.int64)

@@ -1,0 +1,63 @@
+"""Scoring through an exported graph with ONNX Runtime, on any processor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.errors import InputError, missing_package
+from daflow.windows import Poses
+
+_LARGEST_BATCH = 1024  # bounds the memory of intermediate values to some 100 MB
+
+
+class OnnxScorer:
+    """Runs `poses (B, 2, T, 18) -> nll (B,)` on the CPU.
+
+    Args:
+        path: the ONNX file.
+        precision: what the file is, for the name.
+        threads: threads within an operator; one is fastest for the few windows of a camera.
+
+    Raises:
+        InputError: onnxruntime is missing, or the file is not a scorer graph.
+    """
+
+    def __init__(self, path: Path, precision: str = "fp32", threads: int = 1) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise missing_package("onnxruntime", "edge") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+            outputs = [output.name for output in self._session.get_outputs()]
+            (poses,) = self._session.get_inputs()
+            self.window = int(poses.shape[2])
+        except Exception as error:  # noqa: BLE001  onnxruntime raises a class of its own for each kind of damage
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise InputError(f"{path} is not a scorer graph that ONNX Runtime can load: {reason}") from None
+        if poses.name != "poses" or outputs != ["nll"]:
+            raise InputError(f"{path} is not a scorer graph: it must map 'poses' to 'nll'.")
+        self.name = f"onnxruntime {precision}"
+
+    def score(self, poses: Poses) -> npt.NDArray[np.float32]:
+        """Return the nll of windows `(B, 2, T, 18)` float32, `(B,)` float32."""
+        parts = [
+            self._session.run(["nll"], {"poses": poses[first : first + _LARGEST_BATCH]})[0]
+            for first in range(0, len(poses), _LARGEST_BATCH)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+    def __enter__(self) -> OnnxScorer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        del self._session

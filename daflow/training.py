@@ -1,0 +1,97 @@
+"""Training: maximum likelihood of normal windows, with STG-NF's optimiser and schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from daflow.model import DAFlow, ModelConfig
+from daflow.progress import track
+from daflow.skeleton import OPENPOSE_MIRROR
+from daflow.windows import Poses
+
+_GRADIENT_NORM = 100.0
+_EVALUATION_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train.
+
+    Attributes:
+        epochs: passes over all windows (and their mirror images with `augment`).
+        batch_size: windows in a step.
+        lr: learning rate of Adamax in the first epoch.
+        lr_decay: factor on the learning rate after each epoch.
+        weight_decay: L2 penalty of Adamax.
+        seed: of the initial weights and of the order of the windows.
+        augment: whether every window is also seen mirrored left to right.
+        device: where torch trains, such as `cpu` or `cuda`.
+    """
+
+    epochs: int = 16
+    batch_size: int = 256
+    lr: float = 5e-4
+    lr_decay: float = 0.99
+    weight_decay: float = 5e-5
+    seed: int = 0
+    augment: bool = True
+    device: str = "cpu"
+
+
+def train(
+    poses: Poses, config: ModelConfig | None = None, options: TrainOptions | None = None
+) -> tuple[DAFlow, list[float]]:
+    """Train a flow on normal windows.
+
+    Args:
+        poses: `(N, 2, T, 18)` float32 normalised windows.
+        config: the architecture.
+        options: how to train.
+
+    Returns:
+        The model in evaluation mode, and the mean nll of each epoch in bits per dimension.
+    """
+    options = options or TrainOptions()
+    torch.manual_seed(options.seed)
+    model = DAFlow(config).to(options.device).train()
+    windows = torch.from_numpy(poses).to(options.device)
+    if options.augment:
+        windows = torch.cat([windows, mirrored(windows)])
+    model.initialise(windows[torch.randperm(len(windows))[: options.batch_size]])
+    optimizer = torch.optim.Adamax(
+        model.parameters(), lr=options.lr, weight_decay=options.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, options.lr_decay)
+    history = []
+    for _ in track(range(options.epochs), "training, epochs"):
+        total = 0.0
+        for batch in torch.randperm(len(windows)).to(options.device).split(options.batch_size):
+            loss = model.nll(windows[batch]).mean()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
+            optimizer.step()
+            total += loss.item() * len(batch)
+        schedule.step()
+        history.append(total / len(windows))
+    return model.eval(), history
+
+
+def mirrored(windows: Tensor) -> Tensor:
+    """Return the mirror images of normalised windows `(N, 2, T, 18)`: x changes sign, left joints become right ones."""
+    flipped = windows[..., list(OPENPOSE_MIRROR)].clone()
+    flipped[:, 0] *= -1
+    return flipped
+
+
+@torch.inference_mode()
+def score(model: DAFlow, poses: Poses) -> Tensor:
+    """Return the nll of windows `(N, 2, T, 18)`, `(N,)` on the CPU, in batches that fit small machines."""
+    device = next(model.parameters()).device
+    batches = torch.from_numpy(poses).split(_EVALUATION_BATCH)
+    if not batches[0].numel():
+        return torch.zeros(0)
+    return torch.cat([model.nll(batch.to(device)).cpu() for batch in batches])
