@@ -73,6 +73,18 @@ class ActNorm(nn.Module):
         return z * (-self.log_scale).exp() - self.bias
 
 
+class PointwiseConv(nn.Conv2d):
+    """A 1x1 convolution of one channel, written as the multiplication that it is: several times faster on a CPU."""
+
+    def __init__(self, out_channels: int) -> None:
+        super().__init__(1, out_channels, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(B, 1, T, V)` to `(B, out_channels, T, V)`."""
+        assert self.bias is not None
+        return x * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+
+
 class GraphConv(nn.Module):
     """Graph convolution (arXiv 1801.07455): a 1x1 convolution, then a sum over the neighbours of each joint.
 
@@ -87,7 +99,7 @@ class GraphConv(nn.Module):
         subsets = adjacency(config.partition, config.hops)
         self.collapsed = len(subsets) == 1 and bool(np.allclose(subsets, 1 / JOINTS))
         self.register_buffer("adjacency", torch.from_numpy(subsets), persistent=False)
-        self.conv = nn.Conv2d(1, 2 * len(subsets), kernel_size=1)
+        self.conv = PointwiseConv(2 * len(subsets))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, 1, T, V)` to `(B, 2, T, V)`, or to `(B, 2, T, 1)` when all joints receive the same."""
@@ -166,7 +178,7 @@ class CouplingNetwork(nn.Module):
         self.graph_conv = GraphConv(config)
         self.block = DualAttention(config) if config.block == "dam" else TemporalConv(config)
         self.residual = (
-            nn.Sequential(nn.Conv2d(1, 2, kernel_size=1), nn.BatchNorm2d(2)) if residual else None
+            nn.Sequential(PointwiseConv(2), nn.BatchNorm2d(2)) if residual else None
         )
 
     def forward(self, z1: Tensor) -> tuple[Tensor, Tensor]:
@@ -228,7 +240,7 @@ class DAFlow(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map windows `(B, 2, T, V)` to `z` of the same shape and log-determinants `(B,)`."""
-        z, log_det = x, x.new_zeros(len(x))
+        z, log_det = x, x.new_zeros(())
         for step in self.steps:
             z, step_log_det = step(z)
             log_det = log_det + step_log_det

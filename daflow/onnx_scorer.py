@@ -10,7 +10,7 @@ import numpy.typing as npt
 from daflow.errors import InputError, missing_package
 from daflow.windows import Poses
 
-_LARGEST_BATCH = 1024  # bounds the memory of intermediate values to some 100 MB
+_LARGEST_BATCH = 256  # fits the caches of a small processor
 
 
 class OnnxScorer:

@@ -120,6 +120,11 @@ def read_clips(folder: Path, frame_size: FrameSize | None = None) -> list[Clip]:
     return clips
 
 
+def frame_size_of(path: Path) -> FrameSize:
+    """Return the frame size of one track file, as the `frame_sizes.json` beside it says, else 1920x1080."""
+    return _read_frame_sizes(path.parent).get(_clip_name(path), DEFAULT_FRAME_SIZE)
+
+
 def write_clips(folder: Path, clips: Sequence[Clip]) -> None:
     """Write each clip's track file, and add the frame sizes to `frame_sizes.json`, each file whole or not at all.
 

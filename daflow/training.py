@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from daflow.errors import InputError
 from daflow.model import DAFlow, ModelConfig
 from daflow.progress import track
 from daflow.skeleton import OPENPOSE_MIRROR
 from daflow.windows import Poses
 
 _GRADIENT_NORM = 100.0
-_EVALUATION_BATCH = 1024
+_EVALUATION_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class TrainOptions:
     """
 
     epochs: int = 16
-    batch_size: int = 256
+    batch_size: int = 32
     lr: float = 5e-4
     lr_decay: float = 0.99
     weight_decay: float = 5e-5
@@ -78,6 +79,19 @@ def train(
         schedule.step()
         history.append(total / len(windows))
     return model.eval(), history
+
+
+def available_device(name: str) -> str:
+    """Return `name` if torch can use that device here.
+
+    Raises:
+        InputError: torch knows no such device or it is not here.
+    """
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"torch cannot use the device {name!r}: {str(error).splitlines()[0]}") from None
+    return name
 
 
 def mirrored(windows: Tensor) -> Tensor:

@@ -98,14 +98,14 @@ def normalise(points: npt.NDArray[np.float32], frame_size: FrameSize) -> tuple[P
     >>> bool(kept[0]), round(float(window[0, 1].mean()), 5), round(float(window[0, 1].std()), 5)
     (True, 0.0, 1.0)
     """
-    flat = points.reshape(len(points), 2, -1)
+    flat = points.reshape(len(points), 2, points.shape[2] * points.shape[3])
     fractions = flat / np.asarray(frame_size, dtype=np.float64)[:, None]
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         centred = fractions - fractions.mean(axis=2, keepdims=True)
         spread = centred[:, 1].std(axis=1)
         kept = np.isfinite(centred).all(axis=(1, 2)) & (spread > _SMALLEST_SPREAD)
     scaled = centred[kept] / spread[kept, None, None]
-    return scaled.astype(np.float32).reshape(-1, *points.shape[1:]), kept
+    return scaled.astype(np.float32).reshape(int(kept.sum()), *points.shape[1:]), kept
 
 
 def _clip_windows(index: int, clip: Clip, length: int, stride: int, max_missing: int) -> Windows:

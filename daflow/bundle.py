@@ -1,0 +1,220 @@
+"""Bundles: the folder that export writes and the edge reads, described and protected by its `manifest.json`.
+
+A bundle holds `scorer.fp32.onnx` and perhaps `scorer.fp16.onnx` (each maps `poses (B, 2, T, 18)` to `nll (B,)`),
+`engines/`, and the manifest with the SHA-256 of each of them. The alarm threshold is in the manifest, outside of the
+graph, so that calibrating again changes no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+
+from daflow.errors import InputError
+from daflow.files import sha256, write_text
+
+FORMAT = "daflow-bundle"
+SCHEMA = 1
+MANIFEST = "manifest.json"
+
+Precision = Literal["fp32", "fp16"]
+_Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Comparison(_Part):
+    """How close the scores of one form of the model are to those of the PyTorch module.
+
+    Attributes:
+        windows: windows that were compared.
+        max_abs: largest |dNLL| in bits per dimension, over the windows of real or generated recordings.
+        p999_abs: its 99.9 % quantile.
+        max_error: largest |dNLL| / max(1, |NLL|) over all windows, the perturbed ones included.
+        spearman: rank correlation over all windows.
+        tail_spearman: rank correlation over the tenth of the windows that the reference scores highest.
+        auc_delta: micro AUC minus the reference's, a fraction; None when there were no labelled recordings.
+        non_finite: scores that are NaN or infinite.
+    """
+
+    windows: int
+    max_abs: float
+    p999_abs: float
+    max_error: float
+    spearman: float
+    tail_spearman: float
+    auc_delta: float | None
+    non_finite: int
+
+
+class Engine(_Part):
+    """A TensorRT engine and all that it is tied to.
+
+    Attributes:
+        file: its path in the bundle.
+        precision: of the graph that it was built from.
+        flavour: the module that built it, `tensorrt` or `tensorrt_rtx`.
+        version: of that module; only the same version loads the engine.
+        target: the GPU's compute capability, such as `sm86`.
+        graph: the SHA-256 of the ONNX file.
+        max_batch: the largest number of windows in a call.
+    """
+
+    file: str
+    precision: Precision
+    flavour: str
+    version: str
+    target: str
+    graph: _Hash
+    max_batch: int
+
+
+class Alarm(_Part):
+    """The alarm threshold and where it comes from.
+
+    Attributes:
+        threshold: nll in bits per dimension above which a person is abnormal.
+        quantile: the fraction of the normal windows below it.
+        windows: the number of normal windows that it was chosen from.
+        precision: the graph that scored them.
+    """
+
+    threshold: FiniteFloat
+    quantile: float
+    windows: int
+    precision: Precision
+
+
+class Manifest(_Part):
+    """All that is known about a bundle.
+
+    Attributes:
+        daflow: the version of the toolkit that wrote it.
+        created: UTC time, ISO 8601.
+        model: the architecture, the fields of `daflow.model.ModelConfig`.
+        parameters: number of trained values.
+        joints: the layout of the 18 joints in the order of the graph's input.
+        window: poses in a window.
+        max_missing: frames that may be missing inside a window.
+        normalising: how windows are normalised; `window-std-y` divides by the deviation of y.
+        precisions: the ONNX file of each precision.
+        files: the SHA-256 of every file of the bundle but the manifest.
+        training: the summary of the training data and options.
+        verification: how close each precision is to the PyTorch module.
+        engines: the TensorRT engines.
+        alarm: the threshold, None before `daflow-calibrate alarm`.
+    """
+
+    format: Literal["daflow-bundle"] = FORMAT
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    daflow: str
+    created: str
+    model: dict[str, Any]
+    parameters: int
+    joints: Literal["openpose18"] = "openpose18"
+    window: Annotated[int, Field(ge=2, le=1024)]
+    max_missing: Annotated[int, Field(ge=0, le=1024)]
+    normalising: Literal["window-std-y"] = "window-std-y"
+    precisions: dict[Precision, str]
+    files: dict[str, _Hash]
+    training: dict[str, Any] = {}
+    verification: dict[Precision, Comparison] = {}
+    engines: tuple[Engine, ...] = ()
+    alarm: Alarm | None = None
+
+    @field_validator("files")
+    @classmethod
+    def _stay_inside(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+                raise ValueError(f"the file name {name!r} leaves the bundle")
+        return files
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose manifest and hashes were checked."""
+
+    folder: Path
+    manifest: Manifest
+
+    def graph(self, precision: Precision) -> Path:
+        """Return the path of the ONNX file of a precision.
+
+        Raises:
+            InputError: the bundle has no graph of that precision.
+        """
+        name = self.manifest.precisions.get(precision)
+        if name is None:
+            there = ", ".join(self.manifest.precisions)
+            raise InputError(f"The bundle {self.folder} has no {precision} graph; it has {there}.")
+        return self.folder / name
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Open a bundle and check that every file is the one that was written.
+
+    Raises:
+        InputError: there is no bundle, it is of a newer schema, its manifest is damaged, or a file is missing or
+            changed; the message names the file.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise InputError(f"{folder} is not a bundle: it has no {MANIFEST}. 'daflow-export' writes one.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise InputError(f"{path} is damaged: it is not valid JSON. Export the bundle again.") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is not the manifest of a bundle.")
+    schema = content.get("schema")
+    if schema != SCHEMA:
+        raise InputError(
+            f"{folder} has bundle schema {schema!r}; this daflow reads {SCHEMA}. "
+            "Use the version of daflow that wrote it, or export it again."
+        )
+    if content.pop("checksum", None) != _checksum(content):
+        raise InputError(
+            f"{path} was changed since it was written. Export the bundle again; "
+            "'daflow-calibrate alarm' sets another threshold."
+        )
+    try:
+        manifest = Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path} is damaged: {where}: {first['msg']}.") from None
+    for name, expected in manifest.files.items():
+        file = folder / name
+        if not file.is_file():
+            raise InputError(f"The bundle {folder} lacks its file {name}. Export it again.")
+        if sha256(file) != expected:
+            raise InputError(f"{file} was changed since the bundle was written. Export it again.")
+    unhashed = {*manifest.precisions.values(), *(e.file for e in manifest.engines)} - set(manifest.files)
+    if unhashed:
+        raise InputError(f"{path} is damaged: no hash of {min(unhashed)}.")
+    return Bundle(folder, manifest)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` with a checksum of itself, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    content = manifest.model_dump(mode="json", by_alias=True)
+    content["checksum"] = _checksum(content)
+    write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

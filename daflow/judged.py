@@ -1,0 +1,57 @@
+"""Whatever `daflow evaluate` can judge, by the name that a user gives: a checkpoint, a bundle, or an untrained flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.bundle import Precision, read_bundle
+from daflow.onnx_scorer import OnnxScorer
+from daflow.windows import LENGTH, Poses
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Something that scores windows of `window` poses, and what to call it in a report."""
+
+    name: str
+    window: int
+    score: Callable[[Poses], npt.NDArray[np.float32]]
+
+
+def open_judged(model: str, precision: str = "fp32", seed: int = 0) -> Judged:
+    """Open a checkpoint file, a bundle folder, or `untrained`, a random flow of this seed.
+
+    Raises:
+        InputError: it is none of these, or is damaged.
+    """
+    if model == "untrained":
+        return Judged(f"untrained (seed {seed})", LENGTH, lambda poses: _untrained(poses, seed))
+    path = Path(model)
+    if path.is_dir():
+        chosen: Precision = "fp16" if precision == "fp16" else "fp32"
+        bundle = read_bundle(path)
+        scorer = OnnxScorer(bundle.graph(chosen), chosen, threads=0)
+        return Judged(f"{path} ({scorer.name})", bundle.manifest.window, scorer.score)
+    from daflow.checkpoint import load_checkpoint
+    from daflow.training import score
+
+    flow = load_checkpoint(path).model
+    return Judged(str(path), flow.config.window, lambda poses: score(flow, poses).numpy())
+
+
+def _untrained(poses: Poses, seed: int) -> npt.NDArray[np.float32]:
+    """Score with random weights; the activation norms take their scale from the windows themselves, without labels."""
+    import torch
+
+    from daflow.model import DAFlow
+    from daflow.training import score
+
+    torch.manual_seed(seed)
+    flow = DAFlow().eval()
+    flow.initialise(torch.from_numpy(poses[:: max(1, len(poses) // 1024)]))
+    return score(flow, poses).numpy()

@@ -1,0 +1,42 @@
+"""What NVIDIA hardware and TensorRT is on this machine, found without importing CUDA packages."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from types import ModuleType
+
+FLAVOURS = ("tensorrt", "tensorrt_rtx")
+"""TensorRT as JetPack and data centres have it, and TensorRT for RTX, which also builds where there is no GPU."""
+
+_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
+
+
+def gpu_target() -> str | None:
+    """Return the compute capability of the first GPU, such as `sm87` for Jetson Orin, or None without a GPU."""
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    device = ctypes.c_int()
+    if cuda.cuInit(0) != 0 or cuda.cuDeviceGet(ctypes.byref(device), 0) != 0:
+        return None
+    numbers = []
+    for attribute in (_MAJOR, _MINOR):
+        value = ctypes.c_int()
+        if cuda.cuDeviceGetAttribute(ctypes.byref(value), attribute, device) != 0:
+            return None
+        numbers.append(value.value)
+    return f"sm{numbers[0]}{numbers[1]}"
+
+
+def load_tensorrt(flavours: tuple[str, ...] = FLAVOURS) -> ModuleType | None:
+    """Import the first TensorRT of `flavours` that is installed; None when there is none."""
+    for name in flavours:
+        try:
+            module = importlib.import_module(name)
+        except (ImportError, OSError, RuntimeError):
+            continue  # absent, or bindings without their libraries
+        if hasattr(module, "Builder"):
+            return module
+    return None

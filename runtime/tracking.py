@@ -1,0 +1,56 @@
+"""Ids that stay with people from frame to frame, by a library's multi-object tracker on the skeletons' boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.errors import missing_package
+from runtime.sources import Keypoints
+
+_REMEMBERED_SECONDS = 1.0
+_MARGIN = 0.1  # of the skeleton's size: a body is larger than its joints, and falls overlap better
+
+
+class SkeletonTracker:
+    """ByteTrack (arXiv 2110.06864, package `trackers`) on the bounding boxes of skeletons.
+
+    Args:
+        fps: frames a second; a person who is not seen for a second is forgotten.
+
+    Raises:
+        InputError: the package trackers is missing.
+    """
+
+    def __init__(self, fps: float) -> None:
+        try:
+            import supervision
+            from trackers import ByteTrackTracker
+        except ImportError:
+            raise missing_package("trackers", "edge") from None
+        self._supervision: Any = supervision
+        self._tracker: Any = ByteTrackTracker(
+            lost_track_buffer=max(1, round(_REMEMBERED_SECONDS * 30)),
+            frame_rate=fps,
+            track_activation_threshold=0.0,
+            high_conf_det_threshold=0.0,
+            minimum_consecutive_frames=1,
+            minimum_iou_threshold=0.05,
+        )
+
+    def update(self, found: Keypoints) -> npt.NDArray[np.int64]:
+        """Return the id of each skeleton of `(N, J, 3)`, `(N,)`, -1 while the tracker is not sure."""
+        low, high = found[..., :2].min(axis=1), found[..., :2].max(axis=1)
+        margin = _MARGIN * (high - low).max(axis=1, keepdims=True, initial=1.0)
+        detections = self._supervision.Detections(
+            xyxy=np.concatenate([low - margin, high + margin], axis=1).reshape(-1, 4),
+            confidence=np.ones(len(found), dtype=np.float32),
+            data={"index": np.arange(len(found))},
+        )
+        tracked = self._tracker.update(detections)
+        ids = np.full(len(found), -1, dtype=np.int64)
+        if len(tracked):
+            ids[tracked.data["index"]] = tracked.tracker_id
+        return ids

@@ -1,0 +1,136 @@
+"""An annotated video: skeletons coloured by their score, and the score over time with its threshold."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daflow.errors import InputError, missing_package
+from daflow.skeleton import OPENPOSE_BONES
+from daflow.tracks import FrameSize
+from runtime.pipeline import Person, Result
+from runtime.sources import Image
+
+Colour = tuple[int, int, int]  # RGB
+
+_NORMAL, _ABNORMAL, _UNSCORED = (70, 200, 120), (235, 60, 50), (150, 150, 150)
+_INK, _PAPER, _BLANK = (235, 235, 235), (24, 26, 30), 32
+_CHART_HEIGHT = 96
+_CHART_FRAMES = 240
+_SEEN = 0.3  # a joint below this confidence is a guess and is not drawn
+_SMALLEST_WIDTH = 480  # smaller pictures are enlarged, so that the text is readable
+
+
+class AnnotatedVideo:
+    """Writes an H.264 MP4 in fragments, so that what was written plays even after a kill.
+
+    Args:
+        path: the file.
+        fps: frames a second.
+        threshold: the line in the chart, bits per dimension.
+
+    Raises:
+        InputError: the packages are missing or the file cannot be opened for video.
+    """
+
+    def __init__(self, path: Path, fps: float, threshold: float) -> None:
+        try:
+            import av
+            import cv2
+        except ImportError as error:
+            raise missing_package(error.name or "av", "edge") from None
+        self._cv2: Any = cv2
+        self._av: Any = av
+        self._threshold = threshold
+        self._scores: deque[float] = deque(maxlen=_CHART_FRAMES)
+        self._size: FrameSize | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._container = av.open(str(path), "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov"})
+        except av.error.FFmpegError as error:
+            raise InputError(f"Cannot write the video {path}: {error.strerror}.") from None
+        self._stream = self._container.add_stream("libx264", rate=max(1, round(fps)), options={"preset": "veryfast", "crf": "23"})
+        self._stream.pix_fmt = "yuv420p"
+
+    def __call__(self, result: Result) -> None:
+        """Draw and encode one frame."""
+        picture = self.draw(result)
+        size = (picture.shape[1], picture.shape[0])
+        if self._size is None:
+            self._size = size
+            self._stream.width, self._stream.height = size
+        elif size != self._size:
+            picture = self._cv2.resize(picture, self._size)
+        for packet in self._stream.encode(self._av.VideoFrame.from_ndarray(picture, format="rgb24")):
+            self._container.mux(packet)
+
+    def draw(self, result: Result) -> Image:
+        """Return the picture of one frame: the image or a dark ground, skeletons, and the chart below."""
+        width, height = result.frame.size
+        scale = max(1.0, _SMALLEST_WIDTH / width)
+        width, height = int(width * scale) // 2 * 2, int(height * scale) // 2 * 2
+        canvas = np.full((height + _CHART_HEIGHT, width, 3), _BLANK, dtype=np.uint8)
+        if result.frame.image is not None:
+            canvas[:height] = self._cv2.resize(result.frame.image, (width, height))
+        for person in result.people:
+            self._draw_person(canvas[:height], person, scale)
+        if result.alarm:
+            self._cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _ABNORMAL, 6)
+            self._text(canvas, "ALARM", (14, 34), _ABNORMAL, 0.9)
+        self._scores.append(np.nan if result.score is None else result.score)
+        self._draw_chart(canvas[height:], result)
+        return canvas
+
+    def _draw_person(self, canvas: Image, person: Person, scale: float) -> None:
+        points, seen = person.keypoints[:, :2] * scale, person.keypoints[:, 2] >= _SEEN
+        if not np.isfinite(points).all():
+            return
+        points = np.clip(points, -32000, 32000)
+        colour = _UNSCORED
+        if person.score is not None:
+            colour = _ABNORMAL if person.score > self._threshold else _NORMAL
+        thickness = max(2, round(canvas.shape[0] / 240))
+        corners = points.round().astype(int).tolist()
+        for a, b in OPENPOSE_BONES:
+            if seen[a] and seen[b]:
+                self._cv2.line(canvas, corners[a], corners[b], colour, thickness, self._cv2.LINE_AA)
+        label = f"#{person.person}" + ("" if person.score is None else f"  {person.score:.1f}")
+        left, top = int(points[:, 0].min()), int(points[:, 1].min())
+        self._text(canvas, label, (left, max(16, top - 10)), colour, 0.5)
+
+    def _draw_chart(self, canvas: Image, result: Result) -> None:
+        canvas[:] = _PAPER
+        height, width = canvas.shape[:2]
+        scores = np.array(self._scores)
+        known = scores[np.isfinite(scores)]
+        low, high = min([self._threshold - 1, *known]), max([self._threshold + 1, *known])
+
+        def row(score: float) -> int:
+            return int(height - 8 - (score - low) / (high - low) * (height - 30))
+
+        self._cv2.line(canvas, (0, row(self._threshold)), (width, row(self._threshold)), _ABNORMAL, 1)
+        step = width / _CHART_FRAMES
+        for index in range(1, len(scores)):
+            if np.isfinite(scores[index - 1 : index + 1]).all():
+                a, b = ((int(i * step), row(scores[i])) for i in (index - 1, index))
+                self._cv2.line(canvas, a, b, _INK, 1, self._cv2.LINE_AA)
+        score = "-" if result.score is None else f"{result.score:.2f}"
+        text = f"{result.frame.time:7.1f} s   score {score}   threshold {self._threshold:.2f} bits/dim"
+        self._text(canvas, text, (8, 14), _INK, 0.4)
+
+    def _text(self, canvas: Image, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:
+        self._cv2.putText(canvas, text, at, self._cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, self._cv2.LINE_AA)
+
+    def __enter__(self) -> AnnotatedVideo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._size is not None:
+                for packet in self._stream.encode():
+                    self._container.mux(packet)
+        finally:
+            self._container.close()
