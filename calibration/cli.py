@@ -19,12 +19,39 @@ def main() -> None:
 
 
 @click.command(cls=Command)
-@click.option("--bundle", "folder", type=FOLDER, required=True, help="The bundle to calibrate; its manifest is rewritten.")
-@click.option("--poses", type=FOLDER, required=True, help="Folder of pose tracks of normal behaviour, best from the same camera.")
-@click.option("--quantile", default=0.999, type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Fraction of the normal windows that stay below the threshold.")
-@click.option("--json", "json_target", metavar="FILE", help="Also write the result as JSON; - is standard output.")
+@click.option(
+    "--bundle",
+    "folder",
+    type=FOLDER,
+    required=True,
+    help="The bundle to calibrate; its manifest is rewritten.",
+)
+@click.option(
+    "--poses",
+    type=FOLDER,
+    required=True,
+    help="Folder of pose tracks of normal behaviour, best from the same camera.",
+)
+@click.option(
+    "--quantile",
+    default=0.999,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Fraction of the normal windows that stay below the threshold.",
+)
+@click.option(
+    "--json",
+    "json_target",
+    metavar="FILE",
+    help="Also write the result as JSON; - is standard output.",
+)
 @frame_size_option
-def alarm(folder: Path, poses: Path, quantile: float, json_target: str | None, frame_size: FrameSize | None) -> None:
+def alarm(
+    folder: Path,
+    poses: Path,
+    quantile: float,
+    json_target: str | None,
+    frame_size: FrameSize | None,
+) -> None:
     """Set the alarm threshold to a quantile of the scores of normal behaviour."""
     from calibration.threshold import quantile_threshold, write_alarm
 

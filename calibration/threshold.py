@@ -40,7 +40,9 @@ def quantile_threshold(
         nll = scorer.score(windows.poses)
     nll = nll[np.isfinite(nll)]
     if not len(nll):
-        raise InputError(f"{poses} gives no window that can be scored: {windows.left_out() or 'it holds too few poses'}.")
+        raise InputError(
+            f"{poses} gives no window that can be scored: {windows.left_out() or 'it holds too few poses'}."
+        )
     threshold = float(np.quantile(nll.astype(np.float64), quantile))
     wanted = int(np.ceil(_BEYOND / (1 - quantile)))
     warning = None

@@ -112,7 +112,7 @@ class Manifest(_Part):
         alarm: the threshold, None before `daflow-calibrate alarm`.
     """
 
-    format: Literal["daflow-bundle"] = FORMAT
+    format: Literal["daflow-bundle"] = "daflow-bundle"
     schema_version: int = Field(default=SCHEMA, alias="schema")
     daflow: str
     created: str

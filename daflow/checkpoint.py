@@ -55,7 +55,16 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
         raise InputError(f"There is no checkpoint {path}.")
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError, TypeError):
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        IndexError,
+        TypeError,
+    ):
         raise InputError(
             f"{path} is not a checkpoint of daflow, or it is damaged or holds code, which is never run."
         ) from None
@@ -68,8 +77,8 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
     try:
         config = TypeAdapter(ModelConfig).validate_python(content.get("config"))
         model = DAFlow(config).to(device)
-        model.load_state_dict(content.get("state"))
-    except (ValidationError, RuntimeError, TypeError, AttributeError) as error:
+        model.load_state_dict(content["state"])
+    except (ValidationError, RuntimeError, TypeError, AttributeError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} does not fit its own configuration: {reason}") from None
     return Checkpoint(model.eval(), dict(content.get("training") or {}))

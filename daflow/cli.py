@@ -57,12 +57,22 @@ def generate(output: Path, seed: int, train_clips: int, test_clips: int, frames:
 @click.option("-o", "--output", type=FILE, required=True, help="The checkpoint to write.")
 @click.option("--epochs", default=16, type=click.IntRange(1), help="Passes over the windows.")
 @click.option("--batch-size", default=32, type=click.IntRange(2), help="Windows in a step.")
-@click.option("--lr", default=5e-4, type=click.FloatRange(0, min_open=True), help="Learning rate of Adamax; times 0.99 after each epoch.")
+@click.option(
+    "--lr",
+    default=5e-4,
+    type=click.FloatRange(0, min_open=True),
+    help="Learning rate of Adamax; times 0.99 after each epoch.",
+)
 @click.option("--seed", default=0, help="Seed of the weights and of the order of windows.")
 @click.option("--stride", default=6, type=click.IntRange(1), help="Poses between the starts of windows.")
 @click.option("--augment/--no-augment", default=True, help="Whether windows are also seen mirrored.")
 @click.option("--window", default=24, type=click.IntRange(4, 256), help="Poses in a window.")
-@click.option("--block", type=click.Choice(["dam", "tcn"]), default="dam", help="Coupling block: the dual attention of DA-Flow or the temporal convolution of STG-NF.")
+@click.option(
+    "--block",
+    type=click.Choice(["dam", "tcn"]),
+    default="dam",
+    help="Coupling block: the dual attention of DA-Flow or the temporal convolution of STG-NF.",
+)
 @click.option("--device", default="cpu", help="Where torch trains: cpu, cuda, cuda:1.")
 @frame_size_option
 def train(
@@ -73,7 +83,9 @@ def train(
     clips = read_clips(poses, frame_size)
     windows = make_windows(clips, window, stride)
     if len(windows) < 2:
-        raise InputError(f"{poses} gives {len(windows)} windows of {window} poses: {windows.left_out() or 'too few poses'}.")
+        raise InputError(
+            f"{poses} gives {len(windows)} windows of {window} poses: {windows.left_out() or 'too few poses'}."
+        )
     require_folder_for(output)
 
     from daflow.checkpoint import Checkpoint, save_checkpoint
@@ -81,7 +93,14 @@ def train(
     from daflow.training import TrainOptions, available_device
     from daflow.training import train as fit
 
-    options = TrainOptions(epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=available_device(device))
+    options = TrainOptions(
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+        augment=augment,
+        device=available_device(device),
+    )
     config = ModelConfig(window=window, block="tcn" if block == "tcn" else "dam")
     left_out = windows.left_out()
     click.echo(f"{len(clips)} clips, {len(windows)} windows{f' ({left_out})' if left_out else ''}")
@@ -103,14 +122,39 @@ def train(
 
 @click.command(cls=Command)
 @click.option("--poses", type=FOLDER, required=True, help="Folder of pose tracks.")
-@click.option("--masks", type=FOLDER, required=True, help="Folder of frame masks <clip>.npy: 1 abnormal, 0 normal, -1 ignored.")
-@click.option("--model", required=True, help="A checkpoint, a bundle (scored through its exported graph), or 'untrained'.")
-@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", help="The graph of a bundle.")
+@click.option(
+    "--masks",
+    type=FOLDER,
+    required=True,
+    help="Folder of frame masks <clip>.npy: 1 abnormal, 0 normal, -1 ignored.",
+)
+@click.option(
+    "--model",
+    required=True,
+    help="A checkpoint, a bundle (scored through its exported graph), or 'untrained'.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16"]),
+    default="fp32",
+    help="The graph of a bundle.",
+)
 @click.option("--seed", default=0, help="Seed of the weights of 'untrained'.")
-@click.option("--json", "json_target", metavar="FILE", help="Also write the figures as JSON; - is standard output.")
+@click.option(
+    "--json",
+    "json_target",
+    metavar="FILE",
+    help="Also write the figures as JSON; - is standard output.",
+)
 @frame_size_option
 def evaluate(
-    poses: Path, masks: Path, model: str, precision: str, seed: int, json_target: str | None, frame_size: FrameSize | None
+    poses: Path,
+    masks: Path,
+    model: str,
+    precision: str,
+    seed: int,
+    json_target: str | None,
+    frame_size: FrameSize | None,
 ) -> None:
     """Judge a model by frame-level ROC AUC against frame masks, per clip and over all."""
     from daflow.evaluation import evaluate as judge
@@ -130,12 +174,14 @@ def evaluate(
         return
     click.echo(f"{'clip':<24}{'AUC':>8}{'AUC-PR':>8}{'EER':>8}{'frames':>9}{'abnormal':>10}")
     for name, figures in [*result.clips.items(), ("all frames (micro)", result.micro)]:
-        values = "".join(f"{'-' if v is None else f'{100 * v:.2f}':>8}" for v in (figures.auc, figures.auc_pr, figures.eer))
+        values = "".join(
+            f"{'-' if v is None else f'{100 * v:.2f}':>8}" for v in (figures.auc, figures.auc_pr, figures.eer)
+        )
         click.echo(f"{name:<24}{values}{figures.frames:>9}{figures.abnormal:>10}")
     macro = "-" if result.macro_auc is None else f"{100 * result.macro_auc:.2f}"
     click.echo(f"{'mean of clips (macro)':<24}{macro:>8}")
-    left_out = windows.left_out()
-    click.echo(f"{judged.name}: {result.windows} windows{f', {left_out}' if left_out else ''}, {time.monotonic() - began:.1f} s; figures in %")
+    counts = ", ".join(filter(None, [f"{result.windows} windows", windows.left_out()]))
+    click.echo(f"{judged.name}: {counts}, {time.monotonic() - began:.1f} s; figures in %")
 
 
 if __name__ == "__main__":

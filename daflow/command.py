@@ -7,8 +7,9 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -16,6 +17,8 @@ from daflow import __version__
 from daflow.errors import InputError, missing_package
 from daflow.files import write_text
 from daflow.tracks import FrameSize
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 CONTEXT = {"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EXTRA_OF_PACKAGE = {
@@ -80,35 +83,31 @@ class LazyGroup(click.Group):
         return command
 
 
-class FrameSizeType(click.ParamType):
-    """`WIDTHxHEIGHT` in pixels."""
+def parse_frame_size(text: str) -> FrameSize:
+    """Turn `1920x1080` into `(1920, 1080)`.
 
-    name = "WIDTHxHEIGHT"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> FrameSize:
-        """Turn `1920x1080` into `(1920, 1080)`."""
-        if isinstance(value, tuple):
-            return value
-        if not (match := re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", value)):
-            self.fail(f"{value!r} is not a size such as 1920x1080", param, ctx)
-        return int(match[1]), int(match[2])
+    Raises:
+        BadParameter: the text is not a size in pixels.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is not a size such as 1920x1080.")
+    return int(match[1]), int(match[2])
 
 
-FRAME_SIZE = FrameSizeType()
 FOLDER = click.Path(path_type=Path, file_okay=True, dir_okay=True)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 frame_size_option = click.option(
     "--frame-size",
-    type=FRAME_SIZE,
+    type=parse_frame_size,
+    metavar="WIDTHxHEIGHT",
     help="Width and height of the video frames in pixels, for all clips. Without it frame_sizes.json in the folder of "
     "the tracks says so, else 1920x1080 is taken. Only the ratio of the two matters.",
 )
 
 
-def version_option() -> Any:
+def version_option() -> Callable[[_Decorated], _Decorated]:
     """The `--version` option of a command."""
     return click.version_option(__version__, prog_name="daflow")
 

@@ -1,4 +1,4 @@
-"""Evaluation as the field does it: frame-level ROC AUC over all clips (STG-NF's protocol), and more figures beside it."""
+"""Evaluation as the field does it: frame-level ROC AUC over all clips (STG-NF's protocol), and more beside it."""
 
 from __future__ import annotations
 
@@ -110,10 +110,7 @@ def evaluate(
         used += int(of_clip.sum())
         raw.append(frame_scores(nll[of_clip], windows.start[of_clip], len(mask), length))
     scores = [smooth(clip) for clip in fill_empty_frames(raw)]
-    per_clip = {
-        name: figures(clip, mask)
-        for (name, mask), clip in zip(masks.items(), scores, strict=True)
-    }
+    per_clip = {name: figures(clip, mask) for (name, mask), clip in zip(masks.items(), scores, strict=True)}
     micro = figures(np.concatenate(scores), np.concatenate(list(masks.values())))
     if micro.auc is None:
         raise InputError("The frame masks hold only one kind of frame; normal and abnormal are wanted.")

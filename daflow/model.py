@@ -104,7 +104,8 @@ class GraphConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, 1, T, V)` to `(B, 2, T, V)`, or to `(B, 2, T, 1)` when all joints receive the same."""
         if self.collapsed:
-            return self.conv(x.mean(dim=3, keepdim=True))
+            collapsed: Tensor = self.conv(x.mean(dim=3, keepdim=True))
+            return collapsed
         batch, _, frames, joints = x.shape
         h = self.conv(x).view(batch, -1, 2, frames, joints)
         return torch.einsum("bkctv,kvw->bctw", h, self.adjacency)
@@ -154,7 +155,10 @@ class DualAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, C, T, V)` to the same shape."""
-        return x + sum(branch(x) for branch in self.branches) / 2
+        attended = x
+        for branch in self.branches:
+            attended = attended + branch(x) / 2
+        return attended
 
 
 class TemporalConv(nn.Sequential):
@@ -177,9 +181,7 @@ class CouplingNetwork(nn.Module):
         super().__init__()
         self.graph_conv = GraphConv(config)
         self.block = DualAttention(config) if config.block == "dam" else TemporalConv(config)
-        self.residual = (
-            nn.Sequential(PointwiseConv(2), nn.BatchNorm2d(2)) if residual else None
-        )
+        self.residual = nn.Sequential(PointwiseConv(2), nn.BatchNorm2d(2)) if residual else None
 
     def forward(self, z1: Tensor) -> tuple[Tensor, Tensor]:
         """Map `(B, 1, T, V)` to shift and scale of the same shape, the scale between 1e-6 and 1."""
@@ -262,7 +264,7 @@ class DAFlow(nn.Module):
         Returns:
             `(B,)`.
         """
-        z, log_det = self(x)
+        z, log_det = self.forward(x)
         mean: float | Tensor = self.config.prior_mean
         if labels is not None:
             mean = self.config.prior_mean * labels.view(-1, 1, 1, 1).to(z.dtype)

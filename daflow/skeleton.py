@@ -37,9 +37,7 @@ _OPENPOSE_FROM_COCO_AND_NECK = (0, 17, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15
 _COCO_FROM_BLAZEPOSE = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 
 OPENPOSE_MIRROR = tuple(
-    OPENPOSE_JOINTS.index(
-        name.replace("left", "?").replace("right", "left").replace("?", "right")
-    )
+    OPENPOSE_JOINTS.index(name.replace("left", "?").replace("right", "left").replace("?", "right"))
     for name in OPENPOSE_JOINTS
 )
 """For each OpenPose joint, the joint on the other side of the body."""

@@ -105,7 +105,11 @@ def generate_clip(name: str, seed: int, scene: Scene | None = None) -> tuple[Cli
 
 
 def generate_dataset(
-    folder: Path, seed: int = 0, train_clips: int = 12, test_clips: int = 6, scene: Scene | None = None
+    folder: Path,
+    seed: int = 0,
+    train_clips: int = 12,
+    test_clips: int = 6,
+    scene: Scene | None = None,
 ) -> None:
     """Write a data set: `folder/train` of normal clips, `folder/test` with events, `folder/masks` for `test`.
 
@@ -114,8 +118,7 @@ def generate_dataset(
     """
     scene = scene or Scene()
     normal = [
-        generate_clip(f"01_{index + 1:04d}", seed * 10_000 + index, scene)[0]
-        for index in range(train_clips)
+        generate_clip(f"01_{index + 1:04d}", seed * 10_000 + index, scene)[0] for index in range(train_clips)
     ]
     write_clips(folder / "train", normal)
     events = test_scenes(test_clips, scene)
@@ -139,7 +142,13 @@ test_scenes.__test__ = False  # type: ignore[attr-defined]  # pytest would take 
 
 
 def _simulate(
-    rng: np.random.Generator, scene: Scene, event: Event | None, begin: int, end: int, spot: Array, side: int
+    rng: np.random.Generator,
+    scene: Scene,
+    event: Event | None,
+    begin: int,
+    end: int,
+    spot: Array,
+    side: int,
 ) -> Array:
     """One person's joints in metres, `(frames, 17, 3)`: to the side, up, away."""
     time = np.arange(scene.frames) / scene.fps
@@ -181,9 +190,7 @@ def _ramp(time: Array, at: float, seconds: float) -> Array:
     return u * u * (3 - 2 * u)
 
 
-def _path(
-    rng: np.random.Generator, scene: Scene, speed: Array, walk_seed: Array
-) -> tuple[Array, Array]:
+def _path(rng: np.random.Generator, scene: Scene, speed: Array, walk_seed: Array) -> tuple[Array, Array]:
     """A walk between random places of the area, `(frames, 2)`, and its heading, `(frames,)`."""
     low, high = np.array(_AREA).T
     place = low + walk_seed * (high - low)
@@ -202,7 +209,13 @@ def _path(
 
 
 def _meet(
-    rng: np.random.Generator, time: Array, place: Array, heading: Array, during: Array, spot: Array, side: int
+    rng: np.random.Generator,
+    time: Array,
+    place: Array,
+    heading: Array,
+    during: Array,
+    spot: Array,
+    side: int,
 ) -> tuple[Array, Array]:
     """Bring two people face to face at `spot` while they fight, one on each `side`, dodging."""
     dodge = 0.12 * np.sin(time[:, None] * rng.uniform(6, 11, 2) + rng.uniform(0, 6, 2))
@@ -245,9 +258,7 @@ def _pendulum(angle: Array) -> Array:
     return np.stack([np.sin(angle), np.zeros_like(angle), -np.cos(angle)], axis=1)
 
 
-def _punch(
-    rng: np.random.Generator, time: Array, body: Array, height: float, during: Array
-) -> None:
+def _punch(rng: np.random.Generator, time: Array, body: Array, height: float, during: Array) -> None:
     """Throw punches with both arms and rock the upper body, in place."""
     rock = 0.10 * np.sin(time * rng.uniform(5, 9) + rng.uniform(0, 6)) * during
     body[:, :11, 0] += rock[:, None]
@@ -274,7 +285,7 @@ def _topple(rng: np.random.Generator, time: Array, body: Array, at: float) -> Ar
     toppled[..., :2] += (reach * (cosine - 1) + body[..., 2] * sine)[..., None] * along
     toppled[..., 2] = np.maximum(0.06, body[..., 2] * cosine - reach * sine)
     flail = fallen[:, None, None] * 0.07 * rng.standard_normal((1, 17, 3))
-    return toppled + flail * np.array([1, 1, 0.3])
+    return np.asarray(toppled + flail * np.array([1, 1, 0.3]))
 
 
 def _observe(rng: np.random.Generator, scene: Scene, person: int, body: Array) -> Track:

@@ -149,9 +149,7 @@ def _person_json(track: Track) -> dict[str, dict[str, Any]]:
             "keypoints": points,
             "scores": None if np.isnan(score) else round(float(score), 4),
         }
-        for frame, points, score in zip(
-            track.frames.tolist(), keypoints.tolist(), track.scores, strict=True
-        )
+        for frame, points, score in zip(track.frames.tolist(), keypoints.tolist(), track.scores, strict=True)
     }
 
 
@@ -184,9 +182,7 @@ def _read_person(path: Path, name: str, poses: object) -> Track:
         rows.append(row)
         scores.append(score)
     keypoints = np.asarray(rows, dtype=np.float32).reshape(-1, joints, 3)
-    return Track(
-        person, np.asarray(frames, dtype=np.int64), keypoints, np.asarray(scores, np.float32)
-    )
+    return Track(person, np.asarray(frames, dtype=np.int64), keypoints, np.asarray(scores, np.float32))
 
 
 def _read_pose(pose: object, where: str) -> tuple[list[float], float]:

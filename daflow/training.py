@@ -62,14 +62,12 @@ def train(
     if options.augment:
         windows = torch.cat([windows, mirrored(windows)])
     model.initialise(windows[torch.randperm(len(windows))[: options.batch_size]])
-    optimizer = torch.optim.Adamax(
-        model.parameters(), lr=options.lr, weight_decay=options.weight_decay
-    )
+    optimizer = torch.optim.Adamax(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, options.lr_decay)
     history = []
     for _ in track(range(options.epochs), "training, epochs"):
         total = 0.0
-        for batch in torch.randperm(len(windows)).to(options.device).split(options.batch_size):
+        for batch in torch.split(torch.randperm(len(windows)).to(options.device), options.batch_size):
             loss = model.nll(windows[batch]).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -105,7 +103,7 @@ def mirrored(windows: Tensor) -> Tensor:
 def score(model: DAFlow, poses: Poses) -> Tensor:
     """Return the nll of windows `(N, 2, T, 18)`, `(N,)` on the CPU, in batches that fit small machines."""
     device = next(model.parameters()).device
-    batches = torch.from_numpy(poses).split(_EVALUATION_BATCH)
+    batches = torch.split(torch.from_numpy(poses), _EVALUATION_BATCH)
     if not batches[0].numel():
         return torch.zeros(0)
     return torch.cat([model.nll(batch.to(device)).cpu() for batch in batches])

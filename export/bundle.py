@@ -70,10 +70,17 @@ def export_bundle(
             assert builder is not None
             finest: Precision = "fp16" if fp16 else "fp32"
             engine = build_engine(
-                builder, work / precisions[finest], work / "engines", finest, target, ahead_of_time, model.config.window
+                builder,
+                work / precisions[finest],
+                work / "engines",
+                finest,
+                target,
+                ahead_of_time,
+                model.config.window,
             )
             engines.append(engine)
-            report(f"{engine.file}: built by {engine.flavour} {engine.version}, {(work / engine.file).stat().st_size / 1024:.0f} KiB")
+            size = (work / engine.file).stat().st_size / 2**20
+            report(f"{engine.file}: built by {engine.flavour} {engine.version}, {size:.1f} MiB")
         files = [*precisions.values(), *(engine.file for engine in engines)]
         manifest = Manifest(
             daflow=__version__,
@@ -103,7 +110,11 @@ def _summary(compared: Comparison) -> str:
 @contextlib.contextmanager
 def _folder_written_whole(folder: Path) -> Iterator[Path]:
     """Give a temporary folder beside `folder`, which takes its place when the block ends without an error."""
-    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+    if (
+        folder.exists()
+        and not (folder / MANIFEST).is_file()
+        and (not folder.is_dir() or any(folder.iterdir()))
+    ):
         raise InputError(f"{folder} is there already and is not a bundle; it is left as it is. Name another.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:

@@ -15,11 +15,37 @@ from daflow.tracks import FrameSize
 
 @click.command(cls=Command)
 @click.argument("model", type=FILE)
-@click.option("-o", "--output", type=FOLDER, required=True, metavar="BUNDLE", help="The folder to write; an older bundle there is replaced.")
-@click.option("--fp32/--fp16", "only_fp32", default=False, help="The finest precision: FP32 alone, or FP16 beside it (engines are built from the finest).", show_default="fp16")
-@click.option("--calibrate-on", "poses", type=FOLDER, help="Pose tracks to verify on; generated walkers, falls, runs and fights without it.")
-@click.option("--masks", type=FOLDER, help="Frame masks of those tracks, so that the change of the AUC is verified too.")
-@click.option("--target", "targets", help="GPUs to build for, such as sm86,sm89.  [default: the GPU of this machine, else sm86 ahead of time]")
+@click.option(
+    "-o",
+    "--output",
+    type=FOLDER,
+    required=True,
+    metavar="BUNDLE",
+    help="The folder to write; an older bundle there is replaced.",
+)
+@click.option(
+    "--fp32/--fp16",
+    "only_fp32",
+    default=False,
+    help="The finest precision: FP32 alone, or FP16 beside it (engines are built from the finest).",
+    show_default="fp16",
+)
+@click.option(
+    "--calibrate-on",
+    "poses",
+    type=FOLDER,
+    help="Pose tracks to verify on; generated walkers, falls, runs and fights without it.",
+)
+@click.option(
+    "--masks",
+    type=FOLDER,
+    help="Frame masks of those tracks, so that the change of the AUC is verified too.",
+)
+@click.option(
+    "--target",
+    "targets",
+    help="GPUs to build for, such as sm86,sm89.  [default: the GPU of this machine, else sm86 ahead of time]",
+)
 @click.option("--engine/--no-engine", default=True, help="Whether to build TensorRT engines.")
 @frame_size_option
 @version_option()
@@ -60,14 +86,18 @@ def main(
         checkpoint, output, data, fp16=not only_fp32, builder=builder, targets=names or [here or "sm86"],
         ahead_of_time=ahead_of_time, report=click.echo,
     )  # fmt: skip
-    click.echo(f"{output}: written; set its alarm threshold with 'daflow-calibrate alarm --bundle {output} --poses DIR'")
+    click.echo(
+        f"{output}: written; set its alarm threshold with 'daflow-calibrate alarm --bundle {output} --poses DIR'"
+    )
 
 
 def _targets(text: str | None) -> list[str]:
     names = [name.strip().lower() for name in (text or "").split(",") if name.strip()]
     for name in names:
         if not re.fullmatch(r"sm\d{2,3}", name):
-            raise click.BadParameter(f"{name!r} is not a compute capability such as sm86.", param_hint="--target")
+            raise click.BadParameter(
+                f"{name!r} is not a compute capability such as sm86.", param_hint="--target"
+            )
     return list(dict.fromkeys(names))
 
 

@@ -33,7 +33,12 @@ def ahead_of_time_targets(trt: ModuleType) -> list[str]:
 
 
 def build_engine(
-    trt: ModuleType, graph: Path, folder: Path, precision: Precision, target: str, ahead_of_time: bool,
+    trt: ModuleType,
+    graph: Path,
+    folder: Path,
+    precision: Precision,
+    target: str,
+    ahead_of_time: bool,
     window: int,
 ) -> Engine:
     """Build an engine and write it to `folder`.
@@ -78,7 +83,9 @@ def build_engine(
     config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise InputError(f"{trt.__name__} {trt.__version__} cannot build {graph.name} for {target}: {log.last_error()}")
+        raise InputError(
+            f"{trt.__name__} {trt.__version__} cannot build {graph.name} for {target}: {log.last_error()}"
+        )
     name = f"{graph.stem}.{target}.{trt.__name__}-{trt.__version__}.engine"
     with written_whole(folder / name) as temporary:
         temporary.write_bytes(memoryview(plan))

@@ -22,7 +22,7 @@ from daflow.model import DAFlow
 
 OPSET = 18
 _KEPT_IN_FP32 = ["ReduceSum", "ReduceMean", "Log", "Pow"]
-"""Sums over a window's 864 values leave FP16's range (65504) as soon as a pose is strange, which is what we look for."""
+"""Sums over a window's 864 values leave FP16's range (65504) as soon as a pose is strange: just what we look for."""
 
 
 class _Score(nn.Module):
@@ -56,9 +56,7 @@ def derive_fp16(fp32: Path, path: Path) -> None:
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     with _quiet("onnxruntime.transformers.float16"):
-        graph = convert_float_to_float16(
-            onnx.load(fp32), keep_io_types=True, op_block_list=_KEPT_IN_FP32
-        )
+        graph = convert_float_to_float16(onnx.load(fp32), keep_io_types=True, op_block_list=_KEPT_IN_FP32)
     OnnxModel(graph).topological_sort()  # the converter appends its casts at the end
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -112,7 +113,9 @@ def perturb(poses: Poses) -> Poses:
     return normalise(chosen, (1, 1))[0]
 
 
-def compare(data: VerificationSet, reference: Callable[[Poses], Nll], candidate: Callable[[Poses], Nll]) -> Comparison:
+def compare(
+    data: VerificationSet, reference: Callable[[Poses], Nll], candidate: Callable[[Poses], Nll]
+) -> Comparison:
     """Score the set by two forms of the model and compare.
 
     Args:
@@ -126,7 +129,10 @@ def compare(data: VerificationSet, reference: Callable[[Poses], Nll], candidate:
     finite = np.isfinite(every)
     difference = np.abs(every - every_expected)[: len(recorded)][finite[: len(recorded)]]
     error = np.abs(every - every_expected) / np.maximum(1, np.abs(every_expected))
-    sets = ((recorded[finite[: len(recorded)]], expected[finite[: len(recorded)]]), (every[finite], every_expected[finite]))
+    sets = (
+        (recorded[finite[: len(recorded)]], expected[finite[: len(recorded)]]),
+        (every[finite], every_expected[finite]),
+    )
     return Comparison(
         windows=len(every),
         max_abs=float(difference.max(initial=0.0)),
@@ -155,13 +161,13 @@ def missed_limits(comparison: Comparison, limits: Limits) -> list[str]:
     return missed
 
 
-def _spearman(scores: npt.NDArray[np.floating], expected: npt.NDArray[np.floating]) -> float:  # type: ignore[type-arg]
+def _spearman(scores: npt.NDArray[np.floating[Any]], expected: npt.NDArray[np.floating[Any]]) -> float:
     if len(scores) < 2 or np.ptp(scores) == 0 or np.ptp(expected) == 0:
         return 1.0 if np.array_equal(scores, expected) else 0.0
     return float(spearmanr(scores, expected).statistic)
 
 
-def _tail_spearman(scores: npt.NDArray[np.floating], expected: npt.NDArray[np.floating]) -> float:  # type: ignore[type-arg]
+def _tail_spearman(scores: npt.NDArray[np.floating[Any]], expected: npt.NDArray[np.floating[Any]]) -> float:
     tail = np.argsort(expected)[-max(2, len(expected) // 10) :]
     return _spearman(scores[tail], expected[tail])
 
@@ -171,8 +177,7 @@ def _auc_delta(data: VerificationSet, recorded: Nll, expected: Nll) -> float | N
         return None
     length = data.windows.poses.shape[2]
     aucs = [
-        evaluate(nll, data.windows, data.clips, data.masks, length).micro.auc
-        for nll in (recorded, expected)
+        evaluate(nll, data.windows, data.clips, data.masks, length).micro.auc for nll in (recorded, expected)
     ]
     assert aucs[0] is not None
     assert aucs[1] is not None

@@ -29,25 +29,69 @@ from runtime.video import AnnotatedVideo
 def pose_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that finds people in pictures."""
     for option in (
-        click.option("--pose-model", type=FILE, help="MediaPipe pose model (.task).  [default: what 'daflow models fetch' brought]"),
-        click.option("--max-people", default=1, type=click.IntRange(1, 20), help="People looked for in a picture; each one that is not there costs the time of a detection."),
+        click.option(
+            "--pose-model",
+            type=FILE,
+            help="MediaPipe pose model (.task).  [default: what 'daflow models fetch' brought]",
+        ),
+        click.option(
+            "--max-people",
+            default=1,
+            type=click.IntRange(1, 20),
+            help="People looked for in a picture; each one that is not there costs the time of a detection.",
+        ),
     ):
         command = option(command)
     return command
 
 
 @click.command(cls=Command)
-@click.option("--bundle", "folder", type=FOLDER, required=True, help="The bundle that daflow-export wrote and daflow-calibrate calibrated.")
-@click.option("--source", "uri", required=True, metavar="SRC", help="A video file, the number of a camera, tracks:FILE, or synthetic: (such as synthetic:seed=3,event=fall).")
+@click.option(
+    "--bundle",
+    "folder",
+    type=FOLDER,
+    required=True,
+    help="The bundle that daflow-export wrote and daflow-calibrate calibrated.",
+)
+@click.option(
+    "--source",
+    "uri",
+    required=True,
+    metavar="SRC",
+    help="A video file, the number of a camera, tracks:FILE, or synthetic: (such as synthetic:seed=3,event=fall).",
+)
 @click.option("--scorer", type=click.Choice(SCORERS), default="onnxruntime", help="What runs the model.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", help="Which graph; auto is fp32 on onnxruntime and the engine's own on tensorrt.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    help="Which graph; auto is fp32 on onnxruntime and the engine's own on tensorrt.",
+)
 @click.option("--events", type=FILE, help="Append alarm events to this JSON lines file.")
 @click.option("--scores", type=FILE, help="Append every frame's score to this CSV file.")
 @click.option("--video", type=FILE, help="Write an annotated video (MP4) to this file.")
-@click.option("--threshold", type=float, help="Alarm threshold in bits/dim.  [default: the calibrated one of the bundle]")
-@click.option("--release", type=float, help="Score in bits/dim below which an alarm may end.  [default: the threshold]")
-@click.option("--begin-frames", default=3, type=click.IntRange(1), help="Frames in a row above the threshold that begin an alarm.")
-@click.option("--end-frames", default=12, type=click.IntRange(1), help="Frames in a row below the release that end it.")
+@click.option(
+    "--threshold",
+    type=float,
+    help="Alarm threshold in bits/dim.  [default: the calibrated one of the bundle]",
+)
+@click.option(
+    "--release",
+    type=float,
+    help="Score in bits/dim below which an alarm may end.  [default: the threshold]",
+)
+@click.option(
+    "--begin-frames",
+    default=3,
+    type=click.IntRange(1),
+    help="Frames in a row above the threshold that begin an alarm.",
+)
+@click.option(
+    "--end-frames",
+    default=12,
+    type=click.IntRange(1),
+    help="Frames in a row below the release that end it.",
+)
 @click.option("--max-frames", type=click.IntRange(1), help="Stop after so many frames.")
 @pose_options
 @version_option()
@@ -86,7 +130,11 @@ def main(
 
 
 def alarm_rule(
-    bundle: Bundle, threshold: float | None, release: float | None, begin_frames: int, end_frames: int
+    bundle: Bundle,
+    threshold: float | None,
+    release: float | None,
+    begin_frames: int,
+    end_frames: int,
 ) -> AlarmRule:
     """Combine the options with the bundle's calibration.
 

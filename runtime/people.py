@@ -51,7 +51,8 @@ class MediaPipePoses:
             raise missing_package("mediapipe", "edge") from None
         except OSError as error:
             raise InputError(
-                f"mediapipe cannot load a system library ({error}); on Debian and Ubuntu: apt-get install libegl1 libgles2"
+                f"mediapipe cannot load a system library ({error}); "
+                "on Debian and Ubuntu: apt-get install libegl1 libgles2"
             ) from None
         self._mediapipe: Any = mediapipe
         options = vision.PoseLandmarkerOptions(
@@ -76,7 +77,8 @@ class MediaPipePoses:
         )
         result = self._landmarker.detect_for_video(image, self._last_ms)
         landmarks = np.array(
-            [[(p.x, p.y, p.visibility) for p in pose] for pose in result.pose_landmarks], dtype=np.float32
+            [[(p.x, p.y, p.visibility) for p in pose] for pose in result.pose_landmarks],
+            dtype=np.float32,
         ).reshape(-1, 33, 3)
         landmarks[..., :2] *= frame.size
         return np.asarray(blazepose_to_coco(landmarks), dtype=np.float32)

@@ -64,7 +64,13 @@ class Edge:
     """
 
     def __init__(
-        self, scorer: Scorer, finder: PeopleFinder, rule: AlarmRule, window: int, max_missing: int, clock: StageClock
+        self,
+        scorer: Scorer,
+        finder: PeopleFinder,
+        rule: AlarmRule,
+        window: int,
+        max_missing: int,
+        clock: StageClock,
     ) -> None:
         self._scorer = scorer
         self._finder = finder
@@ -102,7 +108,13 @@ def _score(person: Person) -> float:
 Sink = Callable[[Result], None]
 
 
-def run(source: Source, edge: Edge, sinks: Iterable[Sink], clock: StageClock, stopped: Callable[[], bool]) -> int:
+def run(
+    source: Source,
+    edge: Edge,
+    sinks: Iterable[Sink],
+    clock: StageClock,
+    stopped: Callable[[], bool],
+) -> int:
     """Process a source to its end, or until `stopped` says so; return the number of frames."""
     sinks = list(sinks)
     frames = 0

@@ -18,11 +18,34 @@ from runtime.sources import Keypoints, open_source
 
 
 @click.command(cls=Command)
-@click.option("--source", "uris", required=True, multiple=True, metavar="SRC", help="A video file; may be given several times.")
-@click.option("-o", "--output", type=FOLDER, required=True, help="Folder of the pose tracks; a clip is named as its video.")
-@click.option("--max-frames", type=click.IntRange(1), help="Stop each source after so many frames; a camera needs it.")
+@click.option(
+    "--source",
+    "uris",
+    required=True,
+    multiple=True,
+    metavar="SRC",
+    help="A video file; may be given several times.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=FOLDER,
+    required=True,
+    help="Folder of the pose tracks; a clip is named as its video.",
+)
+@click.option(
+    "--max-frames",
+    type=click.IntRange(1),
+    help="Stop each source after so many frames; a camera needs it.",
+)
 @pose_options
-def poses(uris: tuple[str, ...], output: Path, max_frames: int | None, max_people: int, pose_model: Path | None) -> None:
+def poses(
+    uris: tuple[str, ...],
+    output: Path,
+    max_frames: int | None,
+    max_people: int,
+    pose_model: Path | None,
+) -> None:
     """Find and track the people of videos and write pose tracks, to train on one's own camera."""
     for uri in uris:
         clip, frames = _find(uri, max_frames, max_people, pose_model)

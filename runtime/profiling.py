@@ -40,12 +40,30 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 @click.command(cls=Command)
 @click.option("--bundle", "folder", type=FOLDER, required=True, help="The bundle to profile.")
-@click.option("--source", "uri", default="synthetic:people=3", metavar="SRC", help="What to run the edge on, as in daflow-edge.")
+@click.option(
+    "--source",
+    "uri",
+    default="synthetic:people=3",
+    metavar="SRC",
+    help="What to run the edge on, as in daflow-edge.",
+)
 @click.option("--scorer", type=click.Choice(SCORERS), default="onnxruntime", help="What runs the model.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", help="Which graph, as in daflow-edge.")
-@click.option("--batch", "batches", default="1,8,32", help="Numbers of windows in a call of the scorer alone.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    help="Which graph, as in daflow-edge.",
+)
+@click.option(
+    "--batch", "batches", default="1,8,32", help="Numbers of windows in a call of the scorer alone."
+)
 @click.option("--max-frames", default=600, type=click.IntRange(1), help="Frames to measure.")
-@click.option("--json", "json_target", metavar="FILE", help="Also write the figures as JSON; - is standard output.")
+@click.option(
+    "--json",
+    "json_target",
+    metavar="FILE",
+    help="Also write the figures as JSON; - is standard output.",
+)
 @pose_options
 @version_option()
 def main(
@@ -61,7 +79,11 @@ def main(
     report: dict[str, Any] = {
         "scorer": opened.name,
         "source": uri,
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.platform()},
+        "machine": {
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "system": platform.platform(),
+        },
         "scorer_alone": alone,
         "stages": stages,
     }
@@ -79,7 +101,9 @@ def main(
 
 
 def _echo_row(name: str, row: Mapping[str, float]) -> None:
-    click.echo(f"{name:<22}{row['p50_ms']:>9.3f}{row['p90_ms']:>9.3f}{row['p99_ms']:>9.3f}{row['count']:>8.0f}")
+    click.echo(
+        f"{name:<22}{row['p50_ms']:>9.3f}{row['p90_ms']:>9.3f}{row['p99_ms']:>9.3f}{row['count']:>8.0f}"
+    )
 
 
 def _batch_sizes(text: str) -> list[int]:
@@ -103,7 +127,12 @@ def _time_scorer(scorer: Scorer, bundle: Bundle, size: int) -> dict[str, float]:
 
 
 def _time_edge(
-    scorer: Scorer, bundle: Bundle, uri: str, pose_model: Path | None, max_people: int, max_frames: int
+    scorer: Scorer,
+    bundle: Bundle,
+    uri: str,
+    pose_model: Path | None,
+    max_people: int,
+    max_frames: int,
 ) -> dict[str, dict[str, float]]:
     clock = StageClock()
     manifest = bundle.manifest

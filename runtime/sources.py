@@ -124,7 +124,9 @@ class VideoSource:
         try:
             self._container = av.open(str(path))
         except av.error.FFmpegError as error:
-            raise InputError(f"{path} is not a video that can be read, or it is cut off: {error.strerror}.") from None
+            raise InputError(
+                f"{path} is not a video that can be read, or it is cut off: {error.strerror}."
+            ) from None
         if not self._container.streams.video:
             self._container.close()
             raise InputError(f"{path} holds no video stream.")
@@ -137,7 +139,7 @@ class VideoSource:
         index = 0
         try:
             for picture in self._container.decode(self._stream):
-                image = picture.to_ndarray(format="rgb24")
+                image = np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
                 moment = index / self.fps if picture.time is None else float(picture.time)
                 yield Frame(index, moment, (image.shape[1], image.shape[0]), image)
                 index += 1
@@ -187,7 +189,7 @@ class CameraSource:
             if not there:
                 logger.warning("camera %d gives no more pictures", self._number)
                 return
-            image = self._cv2.cvtColor(picture, self._cv2.COLOR_BGR2RGB)
+            image = np.asarray(self._cv2.cvtColor(picture, self._cv2.COLOR_BGR2RGB), dtype=np.uint8)
             yield Frame(index, time.monotonic() - began, (image.shape[1], image.shape[0]), image)
             index += 1
 
@@ -218,6 +220,7 @@ def _synthetic_source(options: str) -> ClipSource:
         if name == "seed":
             seed = int(number)
         else:
-            scene = replace(scene, **{name: None if value == "none" else number})
+            changes: dict[str, Any] = {name: None if value == "none" else number}
+            scene = replace(scene, **changes)
     clip, _ = generate_clip("synthetic", seed, scene)
     return ClipSource(clip, scene.fps)

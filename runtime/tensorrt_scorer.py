@@ -75,14 +75,19 @@ class TensorRTScorer:
             self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
             self._engine = self._runtime.deserialize_cuda_engine((bundle.folder / entry.file).read_bytes())
             if self._engine is None:
-                raise InputError(f"{trt.__name__} cannot load {entry.file}. Run daflow-export on this device.")
+                raise InputError(
+                    f"{trt.__name__} cannot load {entry.file}. Run daflow-export on this device."
+                )
             self._execution = self._engine.create_execution_context()
             self._stream = cuda.Stream()
             self._batch = entry.max_batch
             shape = (entry.max_batch, 2, bundle.manifest.window, 18)
             self._poses = cuda.pagelocked_empty(shape, np.float32)
             self._nll = cuda.pagelocked_empty(entry.max_batch, np.float32)
-            self._device = {"poses": cuda.mem_alloc(self._poses.nbytes), "nll": cuda.mem_alloc(self._nll.nbytes)}
+            self._device = {
+                "poses": cuda.mem_alloc(self._poses.nbytes),
+                "nll": cuda.mem_alloc(self._nll.nbytes),
+            }
             for tensor, memory in self._device.items():
                 self._execution.set_tensor_address(tensor, int(memory))
         except BaseException:
@@ -91,7 +96,9 @@ class TensorRTScorer:
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the nll of windows `(B, 2, T, 18)` float32, `(B,)` float32."""
-        parts = [self._score(poses[first : first + self._batch]) for first in range(0, len(poses), self._batch)]
+        parts = [
+            self._score(poses[first : first + self._batch]) for first in range(0, len(poses), self._batch)
+        ]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
 
     def _score(self, poses: Poses) -> npt.NDArray[np.float32]:

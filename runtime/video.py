@@ -49,10 +49,14 @@ class AnnotatedVideo:
         self._size: FrameSize | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._container = av.open(str(path), "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov"})
+            self._container = av.open(
+                str(path), "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov"}
+            )
         except av.error.FFmpegError as error:
             raise InputError(f"Cannot write the video {path}: {error.strerror}.") from None
-        self._stream = self._container.add_stream("libx264", rate=max(1, round(fps)), options={"preset": "veryfast", "crf": "23"})
+        self._stream = self._container.add_stream(
+            "libx264", rate=max(1, round(fps)), options={"preset": "veryfast", "crf": "23"}
+        )
         self._stream.pix_fmt = "yuv420p"
 
     def __call__(self, result: Result) -> None:
@@ -122,7 +126,9 @@ class AnnotatedVideo:
         self._text(canvas, text, (8, 14), _INK, 0.4)
 
     def _text(self, canvas: Image, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:
-        self._cv2.putText(canvas, text, at, self._cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, self._cv2.LINE_AA)
+        self._cv2.putText(
+            canvas, text, at, self._cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, self._cv2.LINE_AA
+        )
 
     def __enter__(self) -> AnnotatedVideo:
         return self
