@@ -31,7 +31,7 @@ from daflow.windows import make_windows
         "poses": "runtime.poses_command:poses",
         "train": "daflow.cli:train",
         "evaluate": "daflow.cli:evaluate",
-        "models": "runtime.pose_models:models",
+        "models": "runtime.models_cli:models",
     },
 )
 @version_option()

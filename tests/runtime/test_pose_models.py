@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from daflow.errors import InputError
 from daflow.files import sha256
 from runtime import pose_models
-from runtime.models_cli import models
 from runtime.pose_models import POSE_MODELS, fetch, find_pose_model, models_directory
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -55,9 +53,7 @@ def package_client(monkeypatch: pytest.MonkeyPatch, stderr: str) -> None:
     """Let pip and npm fail with this on standard error, and the download be refused."""
     monkeypatch.setattr("urllib.request.urlopen", offline)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(
-        "subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", stderr)
-    )
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", stderr))
 
 
 def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,9 +109,7 @@ def test_another_file_is_replaced_only_by_the_model(
     assert path.read_bytes() == OFFICIAL
 
 
-def test_a_wrong_hash_is_refused_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_hash_is_refused_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package_client(monkeypatch, "")
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(b"not a model"))
     lines: list[str] = []
@@ -176,9 +170,7 @@ def test_a_full_disk_is_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_fails_before_any_download(
-    tmp_path: Path, no_network: None
-) -> None:
+def test_a_folder_that_cannot_be_made_fails_before_any_download(tmp_path: Path, no_network: None) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="choose another folder with --directory"):
         fetch("pose-lite", tmp_path / "file" / "models", report=pytest.fail)
@@ -226,59 +218,6 @@ def test_a_network_is_read_from_its_package(tmp_path: Path, archive_with: Any) -
         pose_models._member(archive, network)
 
 
-def test_the_zip_is_uncompressed_aligned_and_always_the_same() -> None:
-    entries = {"a.tflite": b"x" * 101, "another.tflite": b"y" * 7}
-    content = pose_models._zipped(entries)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        assert {name: archive.read(name) for name in archive.namelist()} == entries
-        assert all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
-    assert content.index(b"x" * 101) % 64 == content.index(b"y" * 7) % 64 == 0
-    assert content == pose_models._zipped(entries)
-
-
-def test_metadata_are_added_and_the_network_stays() -> None:
-    flatbuffers = pytest.importorskip("flatbuffers")
-    schema = pytest.importorskip("mediapipe.tasks.metadata.schema_py_generated")
-    metadata_schema = pytest.importorskip("mediapipe.tasks.metadata.metadata_schema_py_generated")
-
-    subgraph, entry, model = schema.SubGraphT(), schema.MetadataT(), schema.ModelT()
-    buffers = [schema.BufferT() for _ in range(3)]
-    buffers[2].data = [1, 2, 3, 4]
-    subgraph.name, entry.name, entry.buffer = "graph", "kept", 2
-    model.version, model.description = 3, "a network"
-    model.subgraphs, model.buffers, model.metadata = [subgraph], buffers, [entry]
-    builder = flatbuffers.Builder()
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    network = bytes(builder.Output())
-
-    written = pose_models._with_metadata(network, pose_models._SCALING_OF_LANDMARKS)
-    assert written[4:8] == b"TFL3"
-    assert written.endswith(network)
-    after = schema.ModelT.InitFromObj(schema.Model.GetRootAs(written, 0))
-    assert (after.version, after.description) == (3, b"a network")
-    assert after.subgraphs[0].name == b"graph"
-    assert [(entry.name, entry.buffer) for entry in after.metadata] == [
-        (b"kept", 2),
-        (b"TFLITE_METADATA", 3),
-    ]
-    assert bytes(after.buffers[2].data) == b"\1\2\3\4"
-
-    content = bytes(after.buffers[3].data)
-    assert content[4:8] == b"M001"
-    root = metadata_schema.ModelMetadata.GetRootAs(content, 0)
-    metadata = metadata_schema.ModelMetadataT.InitFromObj(root)
-    assert metadata.minParserVersion == b"1.0.0"
-    (image,) = metadata.subgraphMetadata[0].inputTensorMetadata
-    assert image.content.contentProperties.colorSpace == metadata_schema.ColorSpaceType.RGB
-    (unit,) = image.processUnits
-    assert unit.optionsType == metadata_schema.ProcessUnitOptions.NormalizationOptions
-    assert (list(unit.options.mean), list(unit.options.std)) == ([0.0], [255.0])
-
-
-def run(*arguments: str) -> Any:
-    return CliRunner().invoke(models, arguments)
-
-
 def test_the_command_fetches_and_lists(tmp_path: Path, small_model: pose_models.PoseModel) -> None:
     path = tmp_path / small_model.file_name
     fetched = run("fetch", "--directory", str(tmp_path))
@@ -300,9 +239,7 @@ def test_the_command_uses_the_folder_of_the_environment(
     assert find_pose_model() == tmp_path / small_model.file_name
 
 
-def test_failures_of_the_command_have_exit_code_2(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failures_of_the_command_have_exit_code_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package_client(monkeypatch, "ERROR: No matching distribution found\n")
     failed = run("fetch", "pose-full", "--directory", str(tmp_path))
     assert failed.exit_code == 2
