@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from daflow.bundle import read_bundle
-from daflow.command import FOLDER, Command, LazyGroup, frame_size_option, version_option, write_json
+from daflow.command import (
+    FOLDER,
+    Command,
+    FiniteRange,
+    LazyGroup,
+    frame_size_option,
+    version_option,
+    write_json,
+)
 from daflow.tracks import FrameSize
 
 
@@ -35,7 +43,7 @@ def main() -> None:
 @click.option(
     "--quantile",
     default=0.999,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     help="Fraction of the normal windows that stay below the threshold.",
 )
 @click.option(

@@ -44,7 +44,7 @@ def quantile_threshold(
             f"{poses} gives no window that can be scored: {windows.left_out() or 'it holds too few poses'}."
         )
     threshold = float(np.quantile(nll.astype(np.float64), quantile))
-    wanted = int(np.ceil(_BEYOND / (1 - quantile)))
+    wanted = round(_BEYOND / (1 - quantile))
     warning = None
     if len(nll) < wanted:
         warning = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,18 +53,10 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
     """
     if not path.is_file():
         raise InputError(f"There is no checkpoint {path}.")
+    file = io.BytesIO(path.read_bytes())
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        IndexError,
-        TypeError,
-    ):
+        content = torch.load(file, map_location=device, weights_only=True)
+    except Exception:  # noqa: BLE001  damage shows itself in torch as an error of almost any class
         raise InputError(
             f"{path} is not a checkpoint of daflow, or it is damaged or holds code, which is never run."
         ) from None

@@ -11,6 +11,7 @@ from daflow.command import (
     FILE,
     FOLDER,
     Command,
+    FiniteRange,
     LazyGroup,
     frame_size_option,
     require_folder_for,
@@ -60,7 +61,7 @@ def generate(output: Path, seed: int, train_clips: int, test_clips: int, frames:
 @click.option(
     "--lr",
     default=5e-4,
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="Learning rate of Adamax; times 0.99 after each epoch.",
 )
 @click.option("--seed", default=0, help="Seed of the weights and of the order of windows.")

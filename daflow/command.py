@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -93,6 +94,17 @@ def parse_frame_size(text: str) -> FrameSize:
     if match is None:
         raise click.BadParameter(f"{text!r} is not a size such as 1920x1080.")
     return int(match[1]), int(match[2])
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers that NaN and infinity are not in; click's own compares, and NaN compares with nothing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Turn text into a number of the range."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 FOLDER = click.Path(path_type=Path, file_okay=True, dir_okay=True)

@@ -69,7 +69,7 @@ def build_engine(
     network, config = builder.create_network(_network_flags(trt)), builder.create_builder_config()
     parser = trt.OnnxParser(network, log.logger)
     if not parser.parse(graph.read_bytes()):
-        errors = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
+        errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
         raise InputError(f"{trt.__name__} {trt.__version__} cannot parse {graph.name}: {errors}")
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _WORKSPACE)
     if precision == "fp16" and not _strongly_typed(trt):

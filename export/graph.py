@@ -21,8 +21,6 @@ from torch import Tensor, nn
 from daflow.model import DAFlow
 
 OPSET = 18
-_KEPT_IN_FP32 = ["ReduceSum", "ReduceMean", "Log", "Pow"]
-"""Sums over a window's 864 values leave FP16's range (65504) as soon as a pose is strange: just what we look for."""
 
 
 class _Score(nn.Module):
@@ -51,15 +49,66 @@ def export_fp32(model: DAFlow, path: Path) -> None:
 
 
 def derive_fp16(fp32: Path, path: Path) -> None:
-    """Write the FP16 form of an FP32 graph: casts inside, float32 at both ends, sums and logarithms in float32."""
+    """Write the FP16 form of an FP32 graph: the flow in half precision, its likelihood in single, float32 at both ends.
+
+    The likelihood sums 864 logarithms and squares of a window; strange poses, which are what we look for, carry such
+    a sum out of FP16's range (65504), and its 11 bits would blur every score.
+    """
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
+    source = onnx.load(fp32)
     with _quiet("onnxruntime.transformers.float16"):
-        graph = convert_float_to_float16(onnx.load(fp32), keep_io_types=True, op_block_list=_KEPT_IN_FP32)
+        graph = convert_float_to_float16(source, keep_io_types=True, node_block_list=_likelihood(source))
+    _drop_round_trips(graph)
     OnnxModel(graph).topological_sort()  # the converter appends its casts at the end
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
+
+
+def _likelihood(model: onnx.ModelProto) -> list[str]:
+    """The names of the nodes that turn z and the scales into the score: logarithms, squares, and all that follows."""
+    producers = {output: node for node in model.graph.node for output in node.output}
+    found: dict[str, None] = {}
+    reached: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type in ("Log", "Pow") or reached.intersection(node.input):
+            found[node.name] = None
+            reached.update(node.output)
+        if node.op_type == "Pow":  # also the subtraction of the prior's mean, in front of the square
+            found[producers[node.input[0]].name] = None
+    return list(found)
+
+
+def _drop_round_trips(model: onnx.ModelProto) -> None:
+    """Connect FP32 nodes directly where the converter put a cast to FP16 and one back, which would lose the digits."""
+    casts = {node.output[0]: node for node in model.graph.node if node.op_type == "Cast"}
+    half = {
+        output
+        for output, node in casts.items()
+        if any(a.name == "to" and a.i == onnx.TensorProto.FLOAT16 for a in node.attribute)
+    }
+    single = set(casts) - half
+    direct = {
+        output: casts[casts[output].input[0]].input[0]
+        for output in single
+        if casts[output].input[0] in half and casts[casts[output].input[0]].input[0] not in single
+    }
+    for output in [o.name for o in model.graph.output if o.name in direct]:
+        model.graph.node.remove(casts[output])
+        source = next(node for node in model.graph.node if direct[output] in node.output)
+        source.output[0] = direct[output] = output
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = direct.get(name, name)
+    while idle := _idle_casts(model.graph):  # a cast to FP16 is idle once the one back is gone
+        for node in idle:
+            model.graph.node.remove(node)
+
+
+def _idle_casts(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
+    return [node for node in graph.node if node.op_type == "Cast" and node.output[0] not in used]
 
 
 @contextlib.contextmanager

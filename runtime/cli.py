@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from daflow.bundle import Bundle, read_bundle
-from daflow.command import FILE, FOLDER, Command, version_option
+from daflow.command import FILE, FOLDER, Command, FiniteRange, version_option
 from daflow.errors import InputError
 from daflow.progress import track
 from runtime.alarms import AlarmRule
@@ -72,12 +72,12 @@ def pose_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--video", type=FILE, help="Write an annotated video (MP4) to this file.")
 @click.option(
     "--threshold",
-    type=float,
+    type=FiniteRange(),
     help="Alarm threshold in bits/dim.  [default: the calibrated one of the bundle]",
 )
 @click.option(
     "--release",
-    type=float,
+    type=FiniteRange(),
     help="Score in bits/dim below which an alarm may end.  [default: the threshold]",
 )
 @click.option(

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from daflow.errors import InputError
 from daflow.files import sha256
 from runtime import pose_models
+from runtime.models_cli import models
 from runtime.pose_models import POSE_MODELS, fetch, find_pose_model, models_directory
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -216,6 +218,10 @@ def test_a_network_is_read_from_its_package(tmp_path: Path, archive_with: Any) -
     archive.write_bytes(archive_with(b"weights", network.member)[:40])
     with pytest.raises(InputError, match="holds no readable"):
         pose_models._member(archive, network)
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(models, arguments)
 
 
 def test_the_command_fetches_and_lists(tmp_path: Path, small_model: pose_models.PoseModel) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import Any
 
 import pytest
 
@@ -56,7 +55,3 @@ def test_metadata_are_added_and_the_network_stays() -> None:
     (unit,) = image.processUnits
     assert unit.optionsType == metadata_schema.ProcessUnitOptions.NormalizationOptions
     assert (list(unit.options.mean), list(unit.options.std)) == ([0.0], [255.0])
-
-
-def run(*arguments: str) -> Any:
-    return CliRunner().invoke(models, arguments)

@@ -1,0 +1,180 @@
+"""A real bundle, real small videos, and what the edge's parts pass to each other, made by hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from daflow.bundle import Alarm, Bundle, Manifest, read_bundle, write_manifest
+from daflow.files import sha256
+from daflow.synthetic import Scene, generate_clip
+from daflow.windows import LENGTH, MAX_MISSING, make_windows
+from runtime.pipeline import Person, Result
+from runtime.sources import Frame, Keypoints
+
+# Child processes of the tests share the cores with the workers.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle as export and calibration write it; the model is initialised on walkers and not trained."""
+    import torch
+
+    from daflow.model import DAFlow
+    from export.graph import export_fp32
+
+    walkers, _ = generate_clip("walkers", seed=1, scene=Scene(frames=150))
+    windows = make_windows([walkers]).poses
+    torch.manual_seed(0)
+    model = DAFlow().eval()
+    model.initialise(torch.from_numpy(windows))
+    with torch.no_grad():
+        threshold = float(model.nll(torch.from_numpy(windows)).max())
+    folder = tmp_path_factory.mktemp("bundle")
+    graph = "scorer.fp32.onnx"
+    export_fp32(model, folder / graph)
+    manifest = Manifest(
+        daflow="test",
+        created="2024-01-01T00:00:00+00:00",
+        model=model.config.as_dict(),
+        parameters=488,
+        window=LENGTH,
+        max_missing=MAX_MISSING,
+        precisions={"fp32": graph},
+        files={graph: sha256(folder / graph)},
+        alarm=Alarm(threshold=threshold, quantile=1.0, windows=len(windows), precision="fp32"),
+    )
+    write_manifest(folder, manifest)
+    return read_bundle(folder)
+
+
+@pytest.fixture(scope="session")
+def pose_model(shared: Path) -> Path:
+    """A MediaPipe pose model."""
+    path = shared / "models" / "pose_landmarker_lite.task"
+    if not path.is_file():
+        pytest.skip("the pose model is not here")
+    return path
+
+
+@pytest.fixture(scope="session")
+def squats(shared: Path) -> Path:
+    """A video of one person who exercises, 720x1280, 65 frames."""
+    path = shared / "data" / "video" / "tfjs_pose_squats.mp4"
+    if not path.is_file():
+        pytest.skip("the video is not here")
+    return path
+
+
+@pytest.fixture
+def make_result() -> Callable[..., Result]:
+    """Return a function that makes the result of a frame with one person."""
+    skeleton = np.zeros((18, 3), dtype=np.float32)
+    skeleton[:, 0], skeleton[:, 1], skeleton[:, 2] = np.linspace(80, 120, 18), np.linspace(60, 180, 18), 0.9
+
+    def make(
+        index: int,
+        score: float | None = None,
+        size: tuple[int, int] = (320, 240),
+        **fields: Any,
+    ) -> Result:
+        person = Person(7, skeleton, score)
+        worst = None if score is None else person
+        frame = Frame(index, index / 25, size, fields.pop("image", None))
+        return Result(frame, (person,), worst, fields.pop("alarm", False), fields.pop("change", None))
+
+    return make
+
+
+@pytest.fixture
+def read_video() -> Callable[[Path], list[npt.NDArray[np.uint8]]]:
+    """Return a function that decodes every picture of a video, RGB."""
+    import av
+
+    def read(path: Path) -> list[npt.NDArray[np.uint8]]:
+        with av.open(str(path)) as container:
+            return [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+
+    return read
+
+
+@pytest.fixture
+def record_video() -> Callable[..., Path]:
+    """Return a function that writes an MP4 of noise."""
+    import av
+
+    def record(
+        path: Path,
+        frames: int = 50,
+        codec: str = "libx264",
+        options: Mapping[str, str] | None = None,
+        fps: int = 25,
+    ) -> Path:
+        pictures = np.random.default_rng(0).integers(0, 255, (frames, 48, 64, 3), dtype=np.uint8)
+        with av.open(str(path), "w", format="mp4", options=dict(options or {})) as container:
+            stream = container.add_stream(codec, rate=fps)
+            stream.width, stream.height, stream.pix_fmt, stream.gop_size = 64, 48, "yuv420p", 5
+            for picture in pictures:
+                for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                    container.mux(packet)
+            for packet in stream.encode():
+                container.mux(packet)
+        return path
+
+    return record
+
+
+@pytest.fixture
+def start_edge(bundle: Bundle) -> Callable[..., subprocess.Popen[str]]:
+    """Return a function that starts `daflow-edge` on the bundle in a process of its own."""
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "runtime.cli", "--bundle", str(bundle.folder), *map(str, arguments)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+class FakeScorer:
+    """A scorer that gives each window the mean of its first channel, and remembers what it was given."""
+
+    name = "fake"
+
+    def __init__(self, scores: Sequence[float] | None = None) -> None:
+        self.calls: list[npt.NDArray[np.float32]] = []
+        self._scores = scores
+
+    def score(self, poses: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        self.calls.append(poses)
+        if self._scores is not None:
+            return np.array(self._scores[: len(poses)], dtype=np.float32)
+        return poses[:, 0, -1].mean(axis=1)
+
+    def __enter__(self) -> FakeScorer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def fake_scorer() -> type[FakeScorer]:
+    """The class of scorers that need no model."""
+    return FakeScorer
+
+
+@pytest.fixture
+def walking() -> Callable[[int], Keypoints]:
+    """Return a function that gives the COCO keypoints `(17, 3)` of a walker in a frame."""
+    clip, _ = generate_clip("walker", seed=5, scene=Scene(frames=200, people=1, missed_poses=0))
+    (track,) = clip.tracks
+    return lambda frame: track.keypoints[frame]
