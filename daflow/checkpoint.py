@@ -41,8 +41,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "training": checkpoint.training,
         "versions": {"daflow": __version__, "torch": str(torch.__version__)},
     }
+    buffer = io.BytesIO()  # torch's own file writer turns a full disk into a RuntimeError
+    torch.save(content, buffer)
     with written_whole(path) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(buffer.getvalue())
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from click.testing import CliRunner
 
+from daflow.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from daflow.model import DAFlow
 from daflow.synthetic import Scene, generate_dataset
+from daflow.tracks import read_clips
+from daflow.windows import make_windows
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +38,49 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rng() -> np.random.Generator:
     """Random numbers that are the same in every run."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def checkpoint_file(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
+    """A checkpoint whose scale fits the generated data, with random weights."""
+    torch.manual_seed(0)
+    model = DAFlow().eval()
+    model.initialise(torch.from_numpy(make_windows(read_clips(dataset / "train")).poses))
+    path = tmp_path_factory.mktemp("checkpoint") / "model.pt"
+    save_checkpoint(path, Checkpoint(model, {"data": "generated"}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def checkpoint(checkpoint_file: Path) -> Checkpoint:
+    """The same, loaded."""
+    return load_checkpoint(checkpoint_file)
+
+
+@pytest.fixture(scope="session")
+def graphs(tmp_path_factory: pytest.TempPathFactory, checkpoint: Checkpoint) -> dict[str, Path]:
+    """Its FP32 and FP16 graphs."""
+    from export.graph import derive_fp16, export_fp32
+
+    folder = tmp_path_factory.mktemp("graphs")
+    paths = {name: folder / f"scorer.{name}.onnx" for name in ("fp32", "fp16")}
+    export_fp32(checkpoint.model, paths["fp32"])
+    derive_fp16(paths["fp32"], paths["fp16"])
+    return paths
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint_file: Path) -> Path:
+    """A bundle of that checkpoint, exported by the command; never written to."""
+    folder = tmp_path_factory.mktemp("exported") / "bundle"
+    from export.cli import main
+
+    result = CliRunner().invoke(main, [str(checkpoint_file), "-o", str(folder), "--fp16", "--target", "sm86"])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture
+def bundle(exported: Path, tmp_path: Path) -> Path:
+    """A copy of that bundle to work on."""
+    return Path(shutil.copytree(exported, tmp_path / "bundle"))

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from calibration.cli import main as calibrate
 from daflow.bundle import read_bundle
 from daflow.cli import main as daflow
 from export import bundle as export_bundle_module
@@ -18,19 +16,6 @@ from export.verification import Limits
 
 def run(command: Any, *arguments: object) -> Result:
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint_file: Path) -> Path:
-    folder = tmp_path_factory.mktemp("exported") / "bundle"
-    result = run(export, checkpoint_file, "-o", folder, "--fp16", "--target", "sm86")
-    assert result.exit_code == 0, result.output
-    return folder
-
-
-@pytest.fixture
-def bundle(exported: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(exported, tmp_path / "bundle"))
 
 
 def test_a_bundle_holds_what_its_manifest_says(exported: Path) -> None:
@@ -126,43 +111,3 @@ def test_evaluating_the_bundle_gives_the_auc_of_the_checkpoint(
     assert figures[0]["auc"] == pytest.approx(figures[1]["auc"], abs=5e-4)
     assert {"auc", "auc_pr", "eer", "frames", "windows", "clips"} <= set(figures[0])
     assert figures[0]["frames"] == 600
-
-
-def test_calibration_writes_the_quantile_into_the_bundle(bundle: Path, dataset: Path, tmp_path: Path) -> None:
-    target = tmp_path / "alarm.json"
-    result = run(
-        calibrate,
-        "alarm",
-        "--bundle",
-        bundle,
-        "--poses",
-        dataset / "train",
-        "--quantile",
-        "0.9",
-        "--json",
-        target,
-    )
-    assert result.exit_code == 0, result.output
-    alarm = read_bundle(bundle).manifest.alarm
-    assert alarm is not None
-    assert alarm.model_dump() == json.loads(target.read_text())
-    assert alarm.quantile == 0.9
-    higher = run(calibrate, "alarm", "--bundle", bundle, "--poses", dataset / "train", "--quantile", "0.99")
-    assert higher.exit_code == 0
-    again = read_bundle(bundle).manifest.alarm
-    assert again is not None
-    assert again.threshold > alarm.threshold
-
-
-def test_too_few_windows_for_a_quantile_are_said(
-    bundle: Path, dataset: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    options = ["--bundle", bundle, "--poses", dataset / "train", "--quantile", "0.9999"]
-    assert run(calibrate, "alarm", *options).exit_code == 0
-    assert "about 100000 are wanted" in caplog.text
-
-
-@pytest.mark.parametrize("quantile", ["0", "1", "1.5", "nan", "much"])
-def test_a_quantile_outside_of_0_to_1_is_refused(bundle: Path, dataset: Path, quantile: str) -> None:
-    options = ["--bundle", bundle, "--poses", dataset / "train", "--quantile", quantile]
-    assert run(calibrate, "alarm", *options).exit_code == 2
