@@ -284,7 +284,7 @@ def _topple(rng: np.random.Generator, time: Array, body: Array, at: float) -> Ar
     sine, cosine = np.sin(tilt)[:, None], np.cos(tilt)[:, None]
     toppled[..., :2] += (reach * (cosine - 1) + body[..., 2] * sine)[..., None] * along
     toppled[..., 2] = np.maximum(0.06, body[..., 2] * cosine - reach * sine)
-    flail = fallen[:, None, None] * 0.07 * rng.standard_normal((1, 17, 3))
+    flail = fallen[:, None, None] * 0.04 * rng.standard_normal((1, 17, 3))
     return np.asarray(toppled + flail * np.array([1, 1, 0.3]))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +17,7 @@ from daflow.windows import Poses
 
 _GRADIENT_NORM = 100.0
 _EVALUATION_BATCH = 256
+_ONE_THREAD_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -65,18 +68,37 @@ def train(
     optimizer = torch.optim.Adamax(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, options.lr_decay)
     history = []
-    for _ in track(range(options.epochs), "training, epochs"):
-        total = 0.0
-        for batch in torch.split(torch.randperm(len(windows)).to(options.device), options.batch_size):
-            loss = model.nll(windows[batch]).mean()
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
-            optimizer.step()
-            total += loss.item() * len(batch)
-        schedule.step()
-        history.append(total / len(windows))
+    with _threads_for(options.batch_size):
+        for _ in track(range(options.epochs), "training, epochs"):
+            history.append(_epoch(model, windows, optimizer, options.batch_size))
+            schedule.step()
     return model.eval(), history
+
+
+def _epoch(model: DAFlow, windows: Tensor, optimizer: torch.optim.Optimizer, batch_size: int) -> float:
+    """Train on all windows once, in a random order; return their mean nll."""
+    total = 0.0
+    order = torch.randperm(len(windows)).to(windows.device)
+    for batch in torch.split(order, batch_size):
+        loss = model.nll(windows[batch]).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
+        optimizer.step()
+        total += loss.item() * len(batch)
+    return total / len(windows)
+
+
+@contextlib.contextmanager
+def _threads_for(batch_size: int) -> Iterator[None]:
+    """Train small batches on one thread: more are no faster, and lose badly when the cores are shared."""
+    before = torch.get_num_threads()
+    if batch_size <= _ONE_THREAD_BATCH:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def available_device(name: str) -> str:

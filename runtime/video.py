@@ -103,7 +103,7 @@ class AnnotatedVideo:
                 self._cv2.line(canvas, corners[a], corners[b], colour, thickness, self._cv2.LINE_AA)
         label = f"#{person.person}" + ("" if person.score is None else f"  {person.score:.1f}")
         left, top = int(points[:, 0].min()), int(points[:, 1].min())
-        self._text(canvas, label, (left, max(16, top - 10)), colour, 0.5)
+        self._text(canvas, label, (left, max(16, top - 24)), colour, 0.5)
 
     def _draw_chart(self, canvas: Image, result: Result) -> None:
         canvas[:] = _PAPER
@@ -126,9 +126,11 @@ class AnnotatedVideo:
         self._text(canvas, text, (8, 14), _INK, 0.4)
 
     def _text(self, canvas: Image, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:
-        self._cv2.putText(
-            canvas, text, at, self._cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, self._cv2.LINE_AA
-        )
+        """Write text that is as readable on a wide picture as on a narrow one; `at` is for a narrow one's height."""
+        wide = max(1.0, canvas.shape[1] / 720)
+        corner = (at[0], round(at[1] + 12 * (wide - 1)))
+        font, smooth = self._cv2.FONT_HERSHEY_SIMPLEX, self._cv2.LINE_AA
+        self._cv2.putText(canvas, text, corner, font, size * wide, colour, round(wide), smooth)
 
     def __enter__(self) -> AnnotatedVideo:
         return self
