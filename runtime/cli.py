@@ -25,6 +25,8 @@ from runtime.sinks import EventLog, ScoreLog
 from runtime.sources import Frame, Source, open_source
 from runtime.video import AnnotatedVideo
 
+_LARGEST_SCORE = 1e9
+
 
 def pose_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that finds people in pictures."""
@@ -149,6 +151,10 @@ def alarm_rule(
             )
         threshold = bundle.manifest.alarm.threshold
     release = threshold if release is None else release
+    if not abs(threshold) < _LARGEST_SCORE:
+        raise InputError(
+            f"The threshold {threshold:g} bits/dim is beyond any score, which are mostly below 100."
+        )
     if not release <= threshold:
         raise InputError(f"--release {release:g} must not be above the threshold {threshold:g}.")
     return AlarmRule(threshold, release, begin_frames, end_frames)

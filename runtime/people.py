@@ -98,7 +98,11 @@ class PeopleFinder:
 
     def __init__(self, estimator: PoseEstimator | None, fps: float) -> None:
         self._estimator = estimator
-        self._tracker = SkeletonTracker(fps) if estimator else None
+        try:
+            self._tracker = SkeletonTracker(fps) if estimator else None
+        except InputError:
+            self.__exit__()
+            raise
 
     def find(self, frame: Frame, clock: StageClock) -> Mapping[int, Keypoints]:
         """Return keypoints `(J, 3)` by person."""

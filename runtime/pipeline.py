@@ -78,7 +78,7 @@ class Edge:
         self._memory = PoseMemory(window, max_missing)
         self._clock = clock
         self.unusable = 0
-        """Windows that could not be scored: NaN, infinite or spreadless coordinates."""
+        """Windows that could not be scored: NaN, infinite or spreadless coordinates, or a score that is not finite."""
 
     def process(self, frame: Frame) -> Result:
         """Take the next frame."""
@@ -91,7 +91,8 @@ class Edge:
         scores: dict[int, float] = {}
         if len(poses):
             nll = self._scorer.score(poses)
-            scores = dict(zip(np.asarray(ready)[kept].tolist(), nll.tolist(), strict=True))
+            scored = zip(np.asarray(ready)[kept].tolist(), nll.tolist(), strict=True)
+            scores = {person: score for person, score in scored if math.isfinite(score)}
         self.unusable += len(ready) - len(scores)
         self._clock.lap("score")
         people = tuple(Person(person, s, scores.get(person)) for person, s in skeletons.items())

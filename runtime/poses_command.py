@@ -47,6 +47,9 @@ def poses(
     pose_model: Path | None,
 ) -> None:
     """Find and track the people of videos and write pose tracks, to train on one's own camera."""
+    names = [_clip_name(uri) for uri in uris]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"Two sources would be the clip {min(doubled)}; rename one of the files.")
     for uri in uris:
         clip, frames = _find(uri, max_frames, max_people, pose_model)
         if not clip.tracks:
@@ -68,7 +71,11 @@ def _find(uri: str, max_frames: int | None, max_people: int, pose_model: Path | 
             if frames == max_frames:
                 break
     tracks = tuple(_track(person, seen) for person, seen in sorted(people.items()))
-    return Clip(Path(uri.rpartition(":")[2]).stem or "camera", tracks, size), frames
+    return Clip(_clip_name(uri), tracks, size), frames
+
+
+def _clip_name(uri: str) -> str:
+    return Path(uri.rpartition(":")[2]).stem or "clip"
 
 
 def _track(person: int, seen: list[tuple[int, Keypoints]]) -> Track:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
 from runtime.pipeline import Result
+from runtime.sources import Keypoints
 
 
 class LineFile:
@@ -77,9 +79,9 @@ class EventLog:
             "score": None if worst is None or worst.score is None else round(worst.score, 4),
             "threshold": round(self._threshold, 4),
             **more,
-            "skeleton": worst.keypoints.astype(float).round(2).tolist() if worst else None,
+            "skeleton": _joints(worst.keypoints) if worst else None,
         }
-        self._file.write(json.dumps(line))
+        self._file.write(json.dumps(line, allow_nan=False))
 
     def __enter__(self) -> EventLog:
         return self
@@ -98,16 +100,24 @@ class EventLog:
                 self._file.close()
 
 
+def _joints(keypoints: Keypoints) -> list[list[float | None]]:
+    """Joints for JSON, which has no NaN: a value that is not finite becomes null."""
+    rows = keypoints.astype(float).round(2).tolist()
+    return [[value if math.isfinite(value) else None for value in joint] for joint in rows]
+
+
 class ScoreLog:
     """Writes a CSV line for each frame: frame, time (s), person, score (bits/dim), alarm (0 or 1)."""
 
     def __init__(self, path: Path) -> None:
         self._file = LineFile(path)
-        if self._file.empty:
-            self._file.write("frame,time,person,score,alarm")
+        self._header_missing = self._file.empty
 
     def __call__(self, result: Result) -> None:
         """Take the result of a frame."""
+        if self._header_missing:
+            self._file.write("frame,time,person,score,alarm")
+            self._header_missing = False
         who = f"{result.worst.person},{result.score:.4f}" if result.worst else ","
         self._file.write(f"{result.frame.index},{result.frame.time:.3f},{who},{int(result.alarm)}")
 

@@ -7,6 +7,7 @@ people themselves, so that no pose estimation is needed.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 Image = npt.NDArray[np.uint8]
 Keypoints = npt.NDArray[np.float32]
 _TRACKS_FPS = 25.0
+_MOST_FRAMES = 10**9
 _MOSTLY_THERE = 0.98  # containers may count a frame or two more than there are
 
 
@@ -77,6 +79,8 @@ def open_source(uri: str) -> Source:
         return ClipSource(read_clip(path, frame_size_of(path)), _TRACKS_FPS)
     if scheme == "synthetic":
         return _synthetic_source(rest)
+    if not uri:
+        raise InputError("The source is empty; name a video file, a camera, tracks:FILE or synthetic:.")
     if uri.isdigit():
         return CameraSource(int(uri))
     return VideoSource(Path(uri))
@@ -93,6 +97,10 @@ class ClipSource:
             for frame, keypoints in zip(track.frames.tolist(), track.keypoints, strict=True):
                 self._people[frame][track.person] = keypoints
         self.frames: int | None = max(self._people, default=-1) + 1
+        if self.frames > _MOST_FRAMES:
+            raise InputError(
+                f"Frame {self.frames - 1} of {clip.name} is beyond {_MOST_FRAMES}, months of video."
+            )
 
     def __iter__(self) -> Iterator[Frame]:
         for index in range(self.frames or 0):
@@ -136,12 +144,13 @@ class VideoSource:
         self.frames: int | None = self._stream.frames or None
 
     def __iter__(self) -> Iterator[Frame]:
-        index = 0
+        index, start = 0, 0.0
         try:
             for picture in self._container.decode(self._stream):
                 image = np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
                 moment = index / self.fps if picture.time is None else float(picture.time)
-                yield Frame(index, moment, (image.shape[1], image.shape[0]), image)
+                start = moment if index == 0 else start
+                yield Frame(index, moment - start, (image.shape[1], image.shape[0]), image)
                 index += 1
         except self._av.error.FFmpegError as error:
             logger.warning("%s breaks off after %d frames: %s", self._path, index, error.strerror)
@@ -174,6 +183,8 @@ class CameraSource:
             import cv2
         except ImportError:
             raise missing_package("cv2", "edge") from None
+        # OpenCV would complain about a missing camera in lines of its own.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._cv2 = cv2
         self._number = number
         self._capture = cv2.VideoCapture(number)
@@ -215,6 +226,8 @@ def _synthetic_source(options: str) -> ClipSource:
             raise InputError(f"synthetic: {name}={value} is not a number.") from None
         if name == "event" and value not in (*EVENTS, "none"):
             raise InputError(f"synthetic: event is one of {', '.join(EVENTS)} and none, not {value!r}.")
+        if isinstance(number, float) and not math.isfinite(number):
+            raise InputError(f"synthetic: {name}={value} is not a finite number.")
         if name != "event" and (number < 0 or (name in ("frames", "fps", "people") and number <= 0)):
             raise InputError(f"synthetic: {name}={value} must be positive.")
         if name == "seed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _NORMAL, _ABNORMAL, _UNSCORED = (70, 200, 120), (235, 60, 50), (150, 150, 150)
 _INK, _PAPER, _BLANK = (235, 235, 235), (24, 26, 30), 32
 _CHART_HEIGHT = 96
 _CHART_FRAMES = 240
+_FRAGMENT_SECONDS = 2
 _SEEN = 0.3  # a joint below this confidence is a guess and is not drawn
 _SMALLEST_WIDTH = 480  # smaller pictures are enlarged, so that the text is readable
 
@@ -48,16 +50,20 @@ class AnnotatedVideo:
         self._scores: deque[float] = deque(maxlen=_CHART_FRAMES)
         self._size: FrameSize | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Every fragment goes to the file at once, so that only the last seconds are lost in a kill.
+        options = {"movflags": "frag_keyframe+empty_moov", "flush_packets": "1"}
         try:
-            self._container = av.open(
-                str(path), "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov"}
-            )
+            self._container = av.open(str(path), "w", format="mp4", options=options)
         except av.error.FFmpegError as error:
             raise InputError(f"Cannot write the video {path}: {error.strerror}.") from None
-        self._stream = self._container.add_stream(
-            "libx264", rate=max(1, round(fps)), options={"preset": "veryfast", "crf": "23"}
+        self._stream: Any = self._container.add_stream(
+            "libx264",
+            rate=Fraction(max(fps, 1.0)).limit_denominator(1001),
+            options={"preset": "veryfast", "crf": "23"},
         )
         self._stream.pix_fmt = "yuv420p"
+        self._stream.gop_size = max(1, round(_FRAGMENT_SECONDS * fps))
+        self._failed = False
 
     def __call__(self, result: Result) -> None:
         """Draw and encode one frame."""
@@ -68,8 +74,15 @@ class AnnotatedVideo:
             self._stream.width, self._stream.height = size
         elif size != self._size:
             picture = self._cv2.resize(picture, self._size)
-        for packet in self._stream.encode(self._av.VideoFrame.from_ndarray(picture, format="rgb24")):
-            self._container.mux(packet)
+        self._encode(self._av.VideoFrame.from_ndarray(picture, format="rgb24"))
+
+    def _encode(self, frame: Any = None) -> None:
+        try:
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
+        except BaseException:
+            self._failed = True  # FFmpeg crashes when it is flushed after a disk was full
+            raise
 
     def draw(self, result: Result) -> Image:
         """Return the picture of one frame: the image or a dark ground, skeletons, and the chart below."""
@@ -137,8 +150,7 @@ class AnnotatedVideo:
 
     def __exit__(self, *_: object) -> None:
         try:
-            if self._size is not None:
-                for packet in self._stream.encode():
-                    self._container.mux(packet)
+            if self._size is not None and not self._failed:
+                self._encode()
         finally:
             self._container.close()

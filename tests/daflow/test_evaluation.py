@@ -59,17 +59,16 @@ def test_a_case_that_can_be_counted_by_hand() -> None:
 
 
 def test_the_equal_error_rate_where_one_of_ten_errs_on_each_side() -> None:
-    scores = np.array([*range(9), 20.5, *range(20, 29), 7.5]).astype(float)
-    scores[10] = 30  # so that only the normal 20.5 and the abnormal 7.5 are on the wrong side
+    normal, abnormal = [*range(9), 25.0], [3.5, *range(11, 20)]  # 25 and 3.5 are on the wrong side
+    scores = np.array([*normal, *abnormal])
     assert figures(scores, np.repeat([0, 1], 10)).eer == pytest.approx(0.1)
 
 
 def test_the_equal_error_rate_lies_between_two_thresholds_if_it_must() -> None:
-    # Thresholds give (false alarms, misses) = (0, 1/2), then (1, 1/2): the line between them crosses at 1/2.
-    assert figures(np.array([0.5, 0.1, 0.9]), labels(0, 1, 1)).eer == pytest.approx(0.5)
-    # (0, 2/3), then both tied frames at once (1/2, 1/3): the line crosses where both are 4/9 * ... = 3/7 apart.
-    tied = figures(np.array([0.1, 0.5, 0.05, 0.5, 0.9]), labels(0, 0, 1, 1, 1)).eer
-    assert tied == pytest.approx(0.4)
+    # (false alarms, misses) go from (0, 2/3) straight to (1/2, 1/3), for two frames of different kind have the score
+    # 0.5; the line between the two points meets "false alarms = misses" at 2/5.
+    judged = figures(np.array([0.1, 0.5, 0.05, 0.5, 0.9]), labels(0, 0, 1, 1, 1))
+    assert judged.eer == pytest.approx(0.4)
 
 
 @settings(deadline=None)

@@ -108,7 +108,6 @@ def test_a_skeleton_without_spread_is_not_scored(fake_scorer: Any) -> None:
     assert (edge.unusable, scorer.calls) == (1, [])
 
 
-@pytest.mark.xfail(reason="a NaN score hides the other people's scores and never ends an alarm")
 def test_a_score_that_is_nan_does_not_hide_the_others(fake_scorer: Any, walking: Walking) -> None:
     edge = make_edge(fake_scorer(scores=[float("nan"), 9.0]), threshold=5)
     for index in range(LENGTH):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from click.testing import CliRunner, Result
 
 from daflow.tracks import read_clips
@@ -55,7 +54,6 @@ def test_a_camera_needs_an_end(tmp_path: Path) -> None:
     assert "say how much to record with --max-frames" in ran.output
 
 
-@pytest.mark.xfail(reason="the second clip of the same name silently takes the place of the first")
 def test_two_videos_of_the_same_name_do_not_overwrite_each_other(
     squats: Path, pose_model: Path, tmp_path: Path
 ) -> None:

@@ -104,7 +104,6 @@ def test_events_are_counted_without_a_file(make_result: MakeResult) -> None:
     assert log.alarms == 1
 
 
-@pytest.mark.xfail(reason="NaN and infinity are written as such, which is not JSON")
 @pytest.mark.parametrize("confidence", [np.nan, np.inf])
 def test_a_confidence_that_is_no_number_leaves_valid_json(
     tmp_path: Path, make_result: MakeResult, confidence: float

@@ -116,7 +116,6 @@ def test_a_skeleton_with_nan_or_far_outside_is_drawn_without_an_error(
             video.draw(result)
 
 
-@pytest.mark.xfail(reason="finished fragments wait in PyAV's buffer")
 def test_what_was_written_plays_after_a_kill(
     tmp_path: Path, make_result: MakeResult, read_video: ReadVideo
 ) -> None:
