@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tokenize
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ def read_masks(folder: Path) -> dict[str, Labels]:
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}.")
-    masks = {path.stem: _read_mask(path) for path in sorted(folder.glob("*.npy"))}
+    masks = {path.stem: _read_mask(path) for path in sorted(folder.glob("[!.]*.npy"))}
     if not masks:
         raise InputError(f"{folder} holds no frame masks; they are named <scene>_<clip>.npy.")
     return masks
@@ -97,10 +98,14 @@ def evaluate(
         length: the poses in a window.
 
     Raises:
-        InputError: no clip has a mask, or the labels are all of one kind.
+        InputError: no clip has a mask, the labels are all of one kind, or a score is NaN or infinite.
     """
     for name in sorted({clip.name for clip in clips} - set(masks)):
         logger.warning("clip %s has no frame mask and is left out", name)
+    if strange := int((~np.isfinite(nll)).sum()):
+        raise InputError(
+            f"{strange} of {len(nll)} windows have a score that is NaN or infinite; the model is broken."
+        )
     index = {clip.name: position for position, clip in enumerate(clips)}
     if not set(index) & set(masks):
         raise InputError("No clip has a frame mask of the same name.")
@@ -150,8 +155,13 @@ def figures(scores: Scores, labels: Labels) -> Figures:
 def _read_mask(path: Path) -> Labels:
     try:
         mask = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError):
+    except (ValueError, EOFError, OSError, MemoryError, tokenize.TokenError):
         raise InputError(f"{path} is not a .npy file of plain numbers.") from None
-    if not isinstance(mask, np.ndarray) or mask.ndim != 1 or not np.isin(mask, (-1, 0, 1)).all():
+    if (
+        not isinstance(mask, np.ndarray)
+        or mask.ndim != 1
+        or mask.dtype.kind not in "biuf"
+        or not np.isin(mask, (-1, 0, 1)).all()
+    ):
         raise InputError(f"{path} is not a frame mask: one value of -1, 0 or 1 for each frame is wanted.")
     return mask.astype(np.int64)

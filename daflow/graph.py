@@ -27,6 +27,8 @@ def adjacency(partition: str = "uniform", hops: int = 8) -> npt.NDArray[np.float
     >>> bool(np.allclose(adjacency(), 1 / 18))
     True
     """
+    if hops < 0:
+        raise ValueError(f"hops must not be negative, as {hops} is")
     distance = _hop_distance()
     near = (distance <= hops).astype(np.float64)
     normalised = near / near.sum(axis=0, keepdims=True)

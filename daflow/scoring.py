@@ -47,4 +47,4 @@ def fill_empty_frames(clips: Sequence[Scores]) -> list[Scores]:
     """
     seen = [clip[np.isfinite(clip)] for clip in clips]
     best = min((float(scores.min()) for scores in seen if scores.size), default=0.0)
-    return [np.where(np.isfinite(clip), clip, best) for clip in clips]
+    return [np.where(np.isneginf(clip), best, clip) for clip in clips]

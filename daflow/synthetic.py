@@ -118,7 +118,8 @@ def generate_dataset(
     """
     scene = scene or Scene()
     normal = [
-        generate_clip(f"01_{index + 1:04d}", seed * 10_000 + index, scene)[0] for index in range(train_clips)
+        generate_clip(f"01_{index + 1:04d}", seed * 10_000 + index, replace(scene, event=None))[0]
+        for index in range(train_clips)
     ]
     write_clips(folder / "train", normal)
     events = test_scenes(test_clips, scene)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import StrictInt, TypeAdapter
 
 from daflow.errors import InputError
 from daflow.files import write_text
@@ -83,6 +84,9 @@ def read_clip(path: Path, frame_size: FrameSize = DEFAULT_FRAME_SIZE) -> Clip:
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a pose track file: it must be an object of persons.")
     tracks = tuple(_read_person(path, name, poses) for name, poses in content.items())
+    persons = [track.person for track in tracks]
+    if doubled := {person for person in persons if persons.count(person) > 1}:
+        raise InputError(f"{path}: person {min(doubled)} is there twice.")
     return Clip(_clip_name(path), tracks, frame_size)
 
 
@@ -98,7 +102,7 @@ def read_clips(folder: Path, frame_size: FrameSize | None = None) -> list[Clip]:
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}.")
-    paths = sorted(folder.glob("*tracked_person.json"))
+    paths = sorted(folder.glob("[!.]*tracked_person.json"))
     if not paths:
         raise InputError(f"{folder} holds no pose tracks; they are named <scene>_<clip>{SUFFIX}.")
     sizes = {} if frame_size else _read_frame_sizes(folder)
@@ -157,15 +161,16 @@ def _read_person(path: Path, name: str, poses: object) -> Track:
     if isinstance(poses, list):  # AlphaPose's other form: a list of {frame: pose}
         if not all(isinstance(part, dict) for part in poses):
             raise InputError(f"{path}: person {name}: a list of objects by frame is wanted.")
-        poses = {frame: pose for part in poses for frame, pose in part.items()}
-    if not isinstance(poses, dict) or not poses:
+        pairs = [pair for part in poses for pair in part.items()]
+    else:
+        pairs = list(poses.items()) if isinstance(poses, dict) else []
+    if not pairs:
         raise InputError(f"{path}: person {name} has no poses by frame.")
     person = _integer(name, f"{path}: person {name!r}: the name must be a number")
     numbers = {
-        _integer(key, f"{path}: person {name}: frame {key!r} is not a number"): pose
-        for key, pose in poses.items()
+        _integer(key, f"{path}: person {name}: frame {key!r} is not a number"): pose for key, pose in pairs
     }
-    if len(numbers) != len(poses):
+    if len(numbers) != len(pairs):
         raise InputError(f"{path}: person {name} has two poses in one frame.")
     frames = sorted(numbers)
     joints = 0
@@ -181,8 +186,9 @@ def _read_person(path: Path, name: str, poses: object) -> Track:
             )
         rows.append(row)
         scores.append(score)
-    keypoints = np.asarray(rows, dtype=np.float32).reshape(-1, joints, 3)
-    return Track(person, np.asarray(frames, dtype=np.int64), keypoints, np.asarray(scores, np.float32))
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and windows leave that out
+        keypoints = np.asarray(rows, dtype=np.float32).reshape(-1, joints, 3)
+        return Track(person, np.asarray(frames, dtype=np.int64), keypoints, np.asarray(scores, np.float32))
 
 
 def _read_pose(pose: object, where: str) -> tuple[list[float], float]:
@@ -211,8 +217,8 @@ def _read_frame_sizes(folder: Path) -> dict[str, FrameSize]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        sizes = {str(name): (int(size[0]), int(size[1])) for name, size in content.items()}
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        sizes = TypeAdapter(dict[str, tuple[StrictInt, StrictInt]]).validate_python(content)
+    except (ValueError, RecursionError):
         raise InputError(f"{path} is broken: {{clip: [width, height]}} is wanted.") from None
     if any(width < 1 or height < 1 for width, height in sizes.values()):
         raise InputError(f"{path}: a width or height is not positive.")

@@ -103,9 +103,9 @@ def normalise(points: npt.NDArray[np.float32], frame_size: FrameSize) -> tuple[P
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         centred = fractions - fractions.mean(axis=2, keepdims=True)
         spread = centred[:, 1].std(axis=1)
-        kept = np.isfinite(centred).all(axis=(1, 2)) & (spread > _SMALLEST_SPREAD)
-    scaled = centred[kept] / spread[kept, None, None]
-    return scaled.astype(np.float32).reshape(int(kept.sum()), *points.shape[1:]), kept
+        scaled = (centred / spread[:, None, None]).astype(np.float32)
+        kept = np.isfinite(scaled).all(axis=(1, 2)) & (spread > _SMALLEST_SPREAD)
+    return scaled[kept].reshape(int(kept.sum()), *points.shape[1:]), kept
 
 
 def _clip_windows(index: int, clip: Clip, length: int, stride: int, max_missing: int) -> Windows:

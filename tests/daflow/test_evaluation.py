@@ -14,8 +14,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from daflow.errors import InputError
 from daflow.evaluation import Evaluation, Figures, Labels, evaluate, figures, read_masks, smooth
+from daflow.synthetic import Scene, generate_clip
 from daflow.tracks import Clip
-from daflow.windows import Windows
+from daflow.windows import Windows, make_windows
 
 LENGTH = 24
 Judged = tuple[str, list[float]]  # a clip's name and the nll of its windows, which start at 0, 1, 2...
@@ -257,3 +258,13 @@ def test_missing_and_empty_folders_of_masks_are_input_errors(tmp_path: Path) -> 
         read_masks(tmp_path / "missing")
     with pytest.raises(InputError, match="holds no frame masks"):
         read_masks(tmp_path)
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf])
+def test_a_model_that_scores_nan_or_infinity_is_not_judged(score: float) -> None:
+    clip, mask = generate_clip("01_0001", 0, Scene(frames=80, event="run"))
+    windows = make_windows([clip])
+    nll = np.zeros(len(windows), dtype=np.float32)
+    nll[3] = score
+    with pytest.raises(InputError, match=r"1 of \d+ windows have a score that is NaN or infinite"):
+        evaluate(nll, windows, [clip], {"01_0001": mask}, 24)

@@ -118,7 +118,7 @@ BROKEN: dict[str, tuple[object, tuple[str, ...]]] = {
     "a frame number beyond all bounds": ({"7": {"9" * 30: POSE}}, ("person 7", "9" * 30)),
     "two poses in one frame": ({"7": {"3": POSE, "003": POSE}}, ("person 7", "two poses")),
     "two poses in one frame of a list": ({"7": [{"3": POSE}, {"3": POSE}]}, ("person 7", "two poses")),
-    "a person twice": ({"7": {"3": POSE}, "07": {"3": POSE}}, ("person", "07")),
+    "a person twice": ({"7": {"3": POSE}, "07": {"3": POSE}}, ("person 7", "twice")),
     "a pose that is no object": ({"7": {"3": KEYPOINTS}}, ("person 7", "frame 3")),
     "no keypoints": ({"7": {"3": {"scores": 1.0}}}, ("person 7", "frame 3")),
     "16 joints": (pose_with(keypoints=KEYPOINTS[:48]), ("person 7", "frame 3", "48")),
