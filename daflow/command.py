@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from daflow import __version__
-from daflow.errors import InputError, missing_package
+from daflow.errors import InputError, unusable_package
 from daflow.files import write_text
 from daflow.tracks import FrameSize
 
@@ -43,11 +43,11 @@ class Command(click.Command):
             logging.getLogger(package).setLevel(logging.INFO)
         try:
             return super().invoke(ctx)
-        except ModuleNotFoundError as error:
+        except ImportError as error:
             package = (error.name or "").split(".")[0]
             if package not in _EXTRA_OF_PACKAGE:
                 raise
-            raise missing_package(package, _EXTRA_OF_PACKAGE[package]) from error
+            raise unusable_package(error, package, _EXTRA_OF_PACKAGE[package]) from error
         except BrokenPipeError:
             raise
         except OSError as error:

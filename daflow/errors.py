@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import click
 
+SYSTEM_LIBRARIES = "libegl1 libgles2 libgl1 libglib2.0-0"
+"""Debian's packages of what MediaPipe and OpenCV load."""
+
 
 class InputError(click.ClickException):
     """The input is wrong: a file, a value, a missing package. Exit code 2."""
@@ -20,12 +23,22 @@ class CheckFailed(click.ClickException):
     exit_code = 1
 
 
-def missing_package(package: str, extra: str) -> InputError:
-    """The error for an optional package that is not installed, with the command that installs it.
+def unusable_package(error: ImportError, package: str, extra: str) -> InputError:
+    """The error for an optional package that cannot be imported, with the command that helps.
 
-    >>> missing_package("torch", "train").message
+    Args:
+        error: what the import raised.
+        package: its name.
+        extra: the extra of daflow that brings it.
+
+    >>> unusable_package(ModuleNotFoundError(), "torch", "train").message
     "The package torch is not installed; install it with: pip install 'daflow[train]'"
     """
+    if isinstance(error, ModuleNotFoundError):
+        return InputError(
+            f"The package {package} is not installed; install it with: pip install 'daflow[{extra}]'"
+        )
     return InputError(
-        f"The package {package} is not installed; install it with: pip install 'daflow[{extra}]'"
+        f"The package {package} cannot be loaded ({error}). On Debian, Ubuntu and JetPack its system libraries come "
+        f"with: apt-get install {SYSTEM_LIBRARIES}"
     )

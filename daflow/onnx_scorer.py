@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from daflow.errors import InputError, missing_package
+from daflow.errors import InputError, unusable_package
 from daflow.windows import Poses
 
 _LARGEST_BATCH = 256  # fits the caches of a small processor
@@ -28,8 +28,8 @@ class OnnxScorer:
     def __init__(self, path: Path, precision: str = "fp32", threads: int = 1) -> None:
         try:
             import onnxruntime
-        except ImportError:
-            raise missing_package("onnxruntime", "edge") from None
+        except ImportError as error:
+            raise unusable_package(error, "onnxruntime", "edge") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

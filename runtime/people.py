@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from daflow.errors import InputError, missing_package
+from daflow.errors import SYSTEM_LIBRARIES, InputError, unusable_package
 from daflow.skeleton import blazepose_to_coco
 from runtime.clock import StageClock
 from runtime.sources import Frame, Keypoints
@@ -47,12 +47,12 @@ class MediaPipePoses:
         try:
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
-        except ImportError:
-            raise missing_package("mediapipe", "edge") from None
+        except ImportError as error:
+            raise unusable_package(error, "mediapipe", "edge") from None
         except OSError as error:
             raise InputError(
                 f"mediapipe cannot load a system library ({error}); "
-                "on Debian and Ubuntu: apt-get install libegl1 libgles2"
+                f"on Debian, Ubuntu and JetPack: apt-get install {SYSTEM_LIBRARIES}"
             ) from None
         self._mediapipe: Any = mediapipe
         options = vision.PoseLandmarkerOptions(

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from daflow.errors import InputError, missing_package
+from daflow.errors import InputError, unusable_package
 from daflow.synthetic import EVENTS, Scene, generate_clip
 from daflow.tracks import Clip, FrameSize, frame_size_of, read_clip
 
@@ -123,8 +123,8 @@ class VideoSource:
     def __init__(self, path: Path) -> None:
         try:
             import av
-        except ImportError:
-            raise missing_package("av", "edge") from None
+        except ImportError as error:
+            raise unusable_package(error, "av", "edge") from None
         if not path.is_file():
             raise InputError(f"There is no video {path}.")
         self._path = path
@@ -181,8 +181,8 @@ class CameraSource:
     def __init__(self, number: int) -> None:
         try:
             import cv2
-        except ImportError:
-            raise missing_package("cv2", "edge") from None
+        except ImportError as error:
+            raise unusable_package(error, "cv2", "edge") from None
         # OpenCV would complain about a missing camera in lines of its own.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._cv2 = cv2

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.bundle import Bundle, Engine, Precision
-from daflow.errors import InputError, missing_package
+from daflow.errors import InputError, unusable_package
 from daflow.nvidia import gpu_target, load_tensorrt
 from daflow.windows import Poses
 
@@ -63,8 +63,8 @@ class TensorRTScorer:
             raise InputError("TensorRT is not installed; it comes with JetPack. Or use --scorer onnxruntime.")
         try:
             import pycuda.driver as cuda
-        except ImportError:
-            raise missing_package("pycuda", "jetson") from None
+        except ImportError as error:
+            raise unusable_package(error, "pycuda", "jetson") from None
         entry = pick_engine(bundle.manifest.engines, trt.__name__, str(trt.__version__), target, precision)
         self.name = f"{trt.__name__} {entry.precision}"
         self._cuda: Any = cuda

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daflow.errors import missing_package
+from daflow.errors import unusable_package
 from runtime.sources import Keypoints
 
 _REMEMBERED_SECONDS = 1.0
@@ -28,8 +28,8 @@ class SkeletonTracker:
         try:
             import supervision
             from trackers import ByteTrackTracker
-        except ImportError:
-            raise missing_package("trackers", "edge") from None
+        except ImportError as error:
+            raise unusable_package(error, "trackers", "edge") from None
         self._supervision: Any = supervision
         self._tracker: Any = ByteTrackTracker(
             lost_track_buffer=max(1, round(_REMEMBERED_SECONDS * 30)),

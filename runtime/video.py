@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from daflow.errors import InputError, missing_package
+from daflow.errors import InputError, unusable_package
 from daflow.skeleton import OPENPOSE_BONES
 from daflow.tracks import FrameSize
 from runtime.pipeline import Person, Result
@@ -43,7 +43,7 @@ class AnnotatedVideo:
             import av
             import cv2
         except ImportError as error:
-            raise missing_package(error.name or "av", "edge") from None
+            raise unusable_package(error, error.name or "cv2", "edge") from None
         self._cv2: Any = cv2
         self._av: Any = av
         self._threshold = threshold
