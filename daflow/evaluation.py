@@ -70,7 +70,7 @@ def read_masks(folder: Path) -> dict[str, Labels]:
         InputError: the folder is missing or empty, or a file is not a frame mask; the message names it.
     """
     if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}.")
+        raise InputError(f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}.")
     masks = {path.stem: _read_mask(path) for path in sorted(folder.glob("[!.]*.npy"))}
     if not masks:
         raise InputError(f"{folder} holds no frame masks; they are named <scene>_<clip>.npy.")

@@ -101,7 +101,7 @@ def read_clips(folder: Path, frame_size: FrameSize | None = None) -> list[Clip]:
         InputError: the folder is missing or no file of it can be read.
     """
     if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}.")
+        raise InputError(f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}.")
     paths = sorted(folder.glob("[!.]*tracked_person.json"))
     if not paths:
         raise InputError(f"{folder} holds no pose tracks; they are named <scene>_<clip>{SUFFIX}.")

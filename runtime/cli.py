@@ -74,12 +74,12 @@ def pose_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--video", type=FILE, help="Write an annotated video (MP4) to this file.")
 @click.option(
     "--threshold",
-    type=FiniteRange(),
+    type=FiniteRange(-1e9, 1e9),
     help="Alarm threshold in bits/dim.  [default: the calibrated one of the bundle]",
 )
 @click.option(
     "--release",
-    type=FiniteRange(),
+    type=FiniteRange(-1e9, 1e9),
     help="Score in bits/dim below which an alarm may end.  [default: the threshold]",
 )
 @click.option(
