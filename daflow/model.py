@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field, FiniteFloat
 from torch import Tensor, nn
 
 from daflow.graph import JOINTS, adjacency
@@ -20,7 +21,7 @@ from daflow.graph import JOINTS, adjacency
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What defines the architecture; stored in checkpoints and bundles.
+    """What defines the architecture; stored in checkpoints and bundles, and bounded where they are read.
 
     Attributes:
         window: poses in a window (T), 24 for ShanghaiTech, 16 for UBnormal.
@@ -33,14 +34,14 @@ class ModelConfig:
         prior_mean: the mean R of the Gaussian of normal windows; abnormal ones have -R.
     """
 
-    window: int = 24
-    steps: int = 8
+    window: Annotated[int, Field(ge=2, le=1024)] = 24
+    steps: Annotated[int, Field(ge=1, le=64)] = 8
     block: Literal["dam", "tcn"] = "dam"
     skeleton_attention: bool = True
     frame_attention: bool = True
     partition: Literal["uniform", "distance", "spatial"] = "uniform"
-    hops: int = 8
-    prior_mean: float = 3.0
+    hops: Annotated[int, Field(ge=0, le=17)] = 8
+    prior_mean: FiniteFloat = 3.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON and checkpoints."""
