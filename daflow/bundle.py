@@ -1,8 +1,9 @@
 """Bundles: the folder that export writes and the edge reads, described and protected by its `manifest.json`.
 
-A bundle holds `scorer.fp32.onnx` and perhaps `scorer.fp16.onnx` (each maps `poses (B, 2, T, 18)` to `nll (B,)`),
-`engines/`, and the manifest with the SHA-256 of each of them. The alarm threshold is in the manifest, outside of the
-graph, so that calibrating again changes no model.
+A bundle holds `scorer.fp32.onnx` and perhaps `scorer.fp16.onnx` and `scorer.int8.onnx` (each maps `poses (B, 2, T, 18)`
+to `nll (B,)`), `verification.html`, and the manifest with the SHA-256 of each of them. The alarm threshold is in the
+manifest, outside of the graph, so that calibrating again changes no model. `engines/` is a cache: a device builds its
+own, and each says in its header what it is tied to (`daflow.engines.file`).
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
+from daflow.comparison import Precision, Verdict
+from daflow.engines.file import BuildOptions, EngineKey
 from daflow.errors import InputError
 from daflow.files import sha256, write_text
 
 FORMAT = "daflow-bundle"
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 
-Precision = Literal["fp32", "fp16"]
 _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -30,50 +32,22 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Comparison(_Part):
-    """How close the scores of one form of the model are to those of the PyTorch module.
+class Int8(_Part):
+    """What in the INT8 graph is INT8, and what stayed FP32 because the ranking is sensitive to it.
 
     Attributes:
-        windows: windows that were compared.
-        max_abs: largest |dNLL| in bits per dimension, over the windows of real or generated recordings.
-        p999_abs: its 99.9 % quantile.
-        max_error: largest |dNLL| / max(1, |NLL|) over all windows, the perturbed ones included.
-        spearman: rank correlation over all windows.
-        tail_spearman: rank correlation over the tenth of the windows that the reference scores highest.
-        auc_delta: micro AUC minus the reference's, a fraction; None when there were no labelled recordings.
-        non_finite: scores that are NaN or infinite.
+        ranges: the calibration cache in the bundle.
+        method: how the ranges were chosen.
+        windows: windows that they were chosen on.
+        quantised: operations in INT8.
+        kept: operations in FP32.
     """
 
+    ranges: str
+    method: str
     windows: int
-    max_abs: float
-    p999_abs: float
-    max_error: float
-    spearman: float
-    tail_spearman: float
-    auc_delta: float | None
-    non_finite: int
-
-
-class Engine(_Part):
-    """A TensorRT engine and all that it is tied to.
-
-    Attributes:
-        file: its path in the bundle.
-        precision: of the graph that it was built from.
-        flavour: the module that built it, `tensorrt` or `tensorrt_rtx`.
-        version: of that module; only the same version loads the engine.
-        target: the GPU's compute capability, such as `sm86`.
-        graph: the SHA-256 of the ONNX file.
-        max_batch: the largest number of windows in a call.
-    """
-
-    file: str
-    precision: Precision
-    flavour: str
-    version: str
-    target: str
-    graph: _Hash
-    max_batch: int
+    quantised: tuple[str, ...]
+    kept: tuple[str, ...]
 
 
 class Alarm(_Part):
@@ -107,8 +81,10 @@ class Manifest(_Part):
         precisions: the ONNX file of each precision.
         files: the SHA-256 of every file of the bundle but the manifest.
         training: the summary of the training data and options.
-        verification: how close each precision is to the PyTorch module.
-        engines: the TensorRT engines.
+        nodes: operators in the graph of each precision.
+        verification: how each form of the model compares with the PyTorch module, `folded` and the precisions.
+        int8: what in the INT8 graph is INT8; None without one.
+        engine_options: how the engines of this bundle are to be built.
         alarm: the threshold, None before `daflow-calibrate alarm`.
     """
 
@@ -125,8 +101,10 @@ class Manifest(_Part):
     precisions: dict[Precision, str]
     files: dict[str, _Hash]
     training: dict[str, Any] = {}
-    verification: dict[Precision, Comparison] = {}
-    engines: tuple[Engine, ...] = ()
+    nodes: dict[Precision, int] = {}
+    verification: dict[Literal["folded"] | Precision, Verdict] = {}
+    int8: Int8 | None = None
+    engine_options: BuildOptions = BuildOptions()
     alarm: Alarm | None = None
 
     @field_validator("files")
@@ -157,6 +135,25 @@ class Bundle:
             there = ", ".join(self.manifest.precisions)
             raise InputError(f"The bundle {self.folder} has no {precision} graph; it has {there}.")
         return self.folder / name
+
+    def missed_limits(self, precision: Precision) -> tuple[str, ...]:
+        """The verification limits that the graph of a precision misses; there are some only by `--keep-failing`."""
+        verdict = self.manifest.verification.get(precision)
+        return verdict.missed if verdict else ()
+
+    def engine_key(
+        self, precision: Precision, flavour: str, version: str, target: str, device: str | None
+    ) -> EngineKey:
+        """Return what an engine of this bundle must be tied to, to run here.
+
+        Raises:
+            InputError: the bundle has no graph of that precision.
+        """
+        graph = self.manifest.files[self.graph(precision).name]
+        return EngineKey.model_validate({
+            "graph": graph, "precision": precision, "flavour": flavour, "version": version, "target": target,
+            "device": device, "options": self.manifest.engine_options,
+        })  # fmt: skip
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -202,7 +199,7 @@ def read_bundle(folder: Path) -> Bundle:
             raise InputError(f"The bundle {folder} lacks its file {name}. Export it again.")
         if sha256(file) != expected:
             raise InputError(f"{file} was changed since the bundle was written. Export it again.")
-    unhashed = {*manifest.precisions.values(), *(e.file for e in manifest.engines)} - set(manifest.files)
+    unhashed = set(manifest.precisions.values()) - set(manifest.files)
     if unhashed:
         raise InputError(f"{path} is damaged: no hash of {min(unhashed)}.")
     return Bundle(folder, manifest)

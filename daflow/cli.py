@@ -18,6 +18,7 @@ from daflow.command import (
     version_option,
     write_json,
 )
+from daflow.comparison import PRECISIONS, Precision
 from daflow.errors import InputError
 from daflow.synthetic import Scene, generate_dataset
 from daflow.tracks import FrameSize, read_clips
@@ -136,7 +137,7 @@ def train(
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16"]),
+    type=click.Choice(PRECISIONS),
     default="fp32",
     help="The graph of a bundle.",
 )
@@ -152,7 +153,7 @@ def evaluate(
     poses: Path,
     masks: Path,
     model: str,
-    precision: str,
+    precision: Precision,
     seed: int,
     json_target: str | None,
     frame_size: FrameSize | None,

@@ -156,13 +156,13 @@ class _Watched:
 def _summary(output: Path, bundle: Path, watched: _Watched) -> list[tuple[str, str]]:
     manifest = _read(bundle / "manifest.json")
     aucs = [_read(_figures(output, name))["auc"] for name in ("untrained", "model.pt", "bundle")]
-    fp16, profile = manifest["verification"]["fp16"], _read(output / "profile.json")
+    fp16, profile = manifest["verification"]["fp16"]["comparison"], _read(output / "profile.json")
     frame = profile["stages"]["whole frame"]
-    engines = [f"{e['target']} ({e['flavour']} {e['version']})" for e in manifest["engines"]]
+    engines = [path.name for path in sorted((bundle / "engines").glob("*.engine"))]
     rows = [
         ("parameters", str(manifest["parameters"])),
         ("AUC untrained / trained / exported", " / ".join(f"{100 * auc:.2f} %" for auc in aucs)),
-        ("FP16 against PyTorch", f"Spearman {fp16['spearman']:.6f}, dAUC {100 * fp16['auc_delta']:+.3f} points"),
+        ("FP16 against PyTorch", f"Spearman {fp16['spearman']:.6f}, dAUC {fp16['auc_delta']:+.3f} points"),
         ("engines", ", ".join(engines) or "none: no TensorRT here"),
         ("alarm threshold", f"{manifest['alarm']['threshold']:.3f} bits/dim"),
         ("a frame of 3 people, without poses", f"p50 {frame['p50_ms']:.2f} ms, p99 {frame['p99_ms']:.2f} ms"),

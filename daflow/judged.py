@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from daflow.bundle import Precision, read_bundle
+from daflow.bundle import read_bundle
+from daflow.comparison import Precision
 from daflow.onnx_scorer import OnnxScorer
 from daflow.windows import LENGTH, Poses
 
@@ -23,7 +24,7 @@ class Judged:
     score: Callable[[Poses], npt.NDArray[np.float32]]
 
 
-def open_judged(model: str, precision: str = "fp32", seed: int = 0) -> Judged:
+def open_judged(model: str, precision: Precision = "fp32", seed: int = 0) -> Judged:
     """Open a checkpoint file, a bundle folder, or `untrained`, a random flow of this seed.
 
     Raises:
@@ -33,9 +34,8 @@ def open_judged(model: str, precision: str = "fp32", seed: int = 0) -> Judged:
         return Judged(f"untrained (seed {seed})", LENGTH, lambda poses: _untrained(poses, seed))
     path = Path(model)
     if path.is_dir():
-        chosen: Precision = "fp16" if precision == "fp16" else "fp32"
         bundle = read_bundle(path)
-        scorer = OnnxScorer(bundle.graph(chosen), chosen, threads=0)
+        scorer = OnnxScorer(bundle.graph(precision), precision, threads=0)
         return Judged(f"{path} ({scorer.name})", bundle.manifest.window, scorer.score)
     from daflow.checkpoint import load_checkpoint
     from daflow.training import score

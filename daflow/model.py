@@ -120,9 +120,14 @@ class AxisAttention(nn.Module):
         self.conv = nn.Conv2d(1, 1, kernel_size=(3, 7), padding=(1, 3), bias=False)
         self.norm = nn.BatchNorm2d(1)
 
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Map a pooled plane `(B, H, W)` to values of the same shape, before the sigmoid."""
+        logits: Tensor = self.norm(self.conv(pooled.unsqueeze(1))).squeeze(1)
+        return logits
+
     def gate(self, pooled: Tensor) -> Tensor:
         """Map a pooled plane `(B, H, W)` to weights between 0 and 1 of the same shape."""
-        return torch.sigmoid(self.norm(self.conv(pooled.unsqueeze(1)))).squeeze(1)
+        return torch.sigmoid(self.logits(pooled))
 
 
 class SkeletonAttention(AxisAttention):

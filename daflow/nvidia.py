@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+from dataclasses import dataclass
 from types import ModuleType
 
 FLAVOURS = ("tensorrt", "tensorrt_rtx")
@@ -12,8 +13,16 @@ FLAVOURS = ("tensorrt", "tensorrt_rtx")
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
 
 
-def gpu_target() -> str | None:
-    """Return the compute capability of the first GPU, such as `sm87` for Jetson Orin, or None without a GPU."""
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU: its compute capability as a build target, such as `sm87` for Jetson Orin, and its name."""
+
+    target: str
+    name: str
+
+
+def find_gpu() -> Gpu | None:
+    """Return the first GPU of this machine, or None without one."""
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -27,7 +36,10 @@ def gpu_target() -> str | None:
         if cuda.cuDeviceGetAttribute(ctypes.byref(value), attribute, device) != 0:
             return None
         numbers.append(value.value)
-    return f"sm{numbers[0]}{numbers[1]}"
+    name = ctypes.create_string_buffer(256)
+    if cuda.cuDeviceGetName(name, len(name), device) != 0:
+        return None
+    return Gpu(f"sm{numbers[0]}{numbers[1]}", name.value.decode(errors="replace"))
 
 
 def load_tensorrt(flavours: tuple[str, ...] = FLAVOURS) -> ModuleType | None:

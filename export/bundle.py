@@ -1,4 +1,4 @@
-"""Writing a bundle: graphs, verification, engines and the manifest, as one folder that appears whole."""
+"""Writing a bundle: graphs, verification and the manifest, as one folder that appears whole."""
 
 from __future__ import annotations
 
@@ -6,82 +6,102 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from types import ModuleType
+from typing import Literal
 
+import onnx
+import torch
+
+from calibration.ranges import Method, calibrate, calibration_windows, read_ranges, write_ranges
 from daflow import __version__
-from daflow.bundle import MANIFEST, Comparison, Engine, Manifest, Precision, write_manifest
+from daflow.bundle import MANIFEST, Bundle, Int8, Manifest, read_bundle, write_manifest
 from daflow.checkpoint import Checkpoint
+from daflow.comparison import LIMITS, Comparison, Limits, Precision, Score, WindowSets, extreme_windows, judge
+from daflow.engines.file import BuildOptions
 from daflow.errors import CheckFailed, InputError
-from daflow.files import sha256
-from daflow.model import parameter_count
+from daflow.files import sha256, write_text
+from daflow.model import DAFlow, parameter_count
 from daflow.onnx_scorer import OnnxScorer
 from daflow.training import score
-from daflow.windows import MAX_MISSING
-from export.engine import build_engine
-from export.graph import derive_fp16, export_fp32
-from export.verification import LIMITS, VerificationSet, compare, missed_limits
+from daflow.windows import MAX_MISSING, Poses
+from export.folded import FoldedFlow
+from export.graph import export_onnx
+from export.int8 import operations, quantise
+from export.report import Judged, report_page
+from export.sensitivity import choose_int8
+from export.verification import VerificationSet
 
 Report = Callable[[str], None]
+Form = Literal["folded"] | Precision
+REPORT = "verification.html"
+RANGES = "int8.ranges.json"
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to export and what it must keep.
+
+    Attributes:
+        fp16: whether to write the FP16 graph.
+        int8: whether to write the INT8 graph.
+        method: how INT8 ranges are chosen.
+        ranges: a calibration cache to take them from; None calibrates.
+        limits: of each precision.
+        keep_failing: write also what misses its limits, and mark it so.
+        engine: how engines of this bundle are to be built.
+    """
+
+    fp16: bool = True
+    int8: bool = False
+    method: Method = "percentile"
+    ranges: Path | None = None
+    limits: dict[Precision, Limits] = field(default_factory=lambda: dict(LIMITS))
+    keep_failing: bool = False
+    engine: BuildOptions = field(default_factory=BuildOptions)
 
 
 def export_bundle(
-    checkpoint: Checkpoint, folder: Path, data: VerificationSet, *, fp16: bool, builder: ModuleType | None,
-    targets: list[str], ahead_of_time: bool, report: Report,
+    checkpoint: Checkpoint, folder: Path, data: VerificationSet, normal: Poses, options: ExportOptions,
+    build: Callable[[Bundle], None], report: Report,
 ) -> Manifest:  # fmt: skip
-    """Export, verify and build; the folder is written only when every limit holds.
+    """Export, verify and build; the folder is written only when every limit holds, or failures are to be kept.
 
     Args:
         checkpoint: the trained model.
         folder: the bundle; one that is there already is replaced at the very end.
         data: what to verify on.
-        fp16: whether to derive the FP16 graph; engines are built from it then, else from the FP32 graph.
-        builder: the TensorRT module, None for no engine.
-        targets: the GPUs to build engines for.
-        ahead_of_time: whether they are not the GPU of this machine.
+        normal: `(N, 2, T, V)` windows of normal behaviour, to calibrate INT8 ranges on.
+        options: what to export.
+        build: builds the engines of the finished bundle, before it takes its place.
         report: takes one line for each step.
 
     Raises:
-        CheckFailed: a graph misses a limit of `export.verification.LIMITS`; nothing was written.
-        InputError: `folder` is something else than a bundle, or TensorRT refuses.
+        CheckFailed: a graph misses a limit; nothing was written.
+        InputError: `folder` is something else than a bundle, the ranges are of another graph, or TensorRT refuses.
         OSError: the folder cannot be written.
     """
     model = checkpoint.model
     with _folder_written_whole(folder) as work:
-        precisions: dict[Precision, str] = {"fp32": "scorer.fp32.onnx"}
-        export_fp32(model, work / precisions["fp32"])
-        if fp16:
-            precisions["fp16"] = "scorer.fp16.onnx"
-            derive_fp16(work / precisions["fp32"], work / precisions["fp16"])
-        verification: dict[Precision, Comparison] = {}
-        for precision, name in precisions.items():
-            with OnnxScorer(work / name, precision, threads=0) as scorer:
-                compared = compare(data, lambda poses: score(model, poses).numpy(), scorer.score)
-            if missed := missed_limits(compared, LIMITS[precision]):
-                raise CheckFailed(
-                    f"The {precision} graph does not score as the model does, so {folder} is not written: "
-                    f"{'; '.join(missed)}."
-                )
-            verification[precision] = compared
-            report(f"{name}: verified on {compared.windows} windows of {data.origin}, {_summary(compared)}")
-        engines: list[Engine] = []
-        for target in targets if builder else []:
-            assert builder is not None
-            finest: Precision = "fp16" if fp16 else "fp32"
-            engine = build_engine(
-                builder,
-                work / precisions[finest],
-                work / "engines",
-                finest,
-                target,
-                ahead_of_time,
-                model.config.window,
+        gate = _Gate(model, data, options, folder, report)
+        gate.judge("folded", FoldedFlow(model).eval().score)
+        nodes: dict[Precision, int] = {}
+        graphs: dict[Precision, str] = {}
+        for precision in ("fp32", "fp16") if options.fp16 else ("fp32",):
+            graphs[precision] = f"scorer.{precision}.onnx"
+            dtype = torch.float32 if precision == "fp32" else torch.float16
+            nodes[precision] = export_onnx(
+                FoldedFlow(model, dtype), model.config.window, work / graphs[precision]
             )
-            engines.append(engine)
-            size = (work / engine.file).stat().st_size / 2**20
-            report(f"{engine.file}: built by {engine.flavour} {engine.version}, {size:.1f} MiB")
-        files = [*precisions.values(), *(engine.file for engine in engines)]
+            gate.judge_graph(precision, work / graphs[precision])
+        int8 = None
+        if options.int8:
+            graphs["int8"] = "scorer.int8.onnx"
+            int8, nodes["int8"] = _export_int8(work, graphs, normal, data.origin, options, report)
+            gate.judge_graph("int8", work / graphs["int8"])
+        write_text(work / REPORT, report_page(gate.judged, gate.reference, data, folder.name))
+        files = [*graphs.values(), REPORT, *([RANGES] if int8 else [])]
         manifest = Manifest(
             daflow=__version__,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -89,21 +109,90 @@ def export_bundle(
             parameters=parameter_count(model),
             window=model.config.window,
             max_missing=MAX_MISSING,
-            precisions=precisions,
+            precisions=graphs,
             files={name: sha256(work / name) for name in files},
             training=checkpoint.training,
-            verification=verification,
-            engines=tuple(engines),
+            nodes=nodes,
+            verification={judged.name: judged.verdict for judged in gate.judged},
+            int8=int8,
+            engine_options=options.engine,
         )
         write_manifest(work, manifest)
+        build(read_bundle(work))
     return manifest
 
 
+class _Gate:
+    """Holds every form of the model against the PyTorch module; what misses a limit goes no further."""
+
+    def __init__(
+        self, model: DAFlow, data: VerificationSet, options: ExportOptions, folder: Path, report: Report
+    ) -> None:  # fmt: skip
+        self.reference = data.sets.score(lambda poses: score(model, poses).numpy())
+        self.judged: list[Judged] = []
+        self._data, self._options, self._folder, self._report = data, options, folder, report
+
+    def judge_graph(self, precision: Precision, path: Path) -> None:
+        """Judge an ONNX file."""
+        with OnnxScorer(path, precision, threads=0) as scorer:
+            self.judge(precision, scorer.score)
+
+    def judge(self, form: Form, candidate: Score) -> None:
+        """Judge a form of the model.
+
+        Raises:
+            CheckFailed: it misses a limit, and failures are not to be kept.
+        """
+        compared, scores = self._data.compare(self.reference, candidate)
+        verdict = judge(compared, self._options.limits["fp32" if form == "folded" else form])
+        self.judged.append(Judged(form, verdict, scores))
+        missed = "; ".join(verdict.missed)
+        if missed and not self._options.keep_failing:
+            raise CheckFailed(
+                f"The {form} form does not score as the model does, so {self._folder} is not written: {missed}. "
+                "--keep-failing writes it, marked as failing."
+            )
+        self._report(
+            f"{form}: {f'MISSES ITS LIMITS: {missed}' if missed else 'verified'}, {_summary(compared)}"
+        )
+
+
+def _export_int8(
+    work: Path, graphs: dict[Precision, str], normal: Poses, origin: str, options: ExportOptions, report: Report
+) -> tuple[Int8, int]:  # fmt: skip
+    """Calibrate, find what must stay in FP32, and write the INT8 graph beside the FP32 one."""
+    graph = work / graphs["fp32"]
+    candidates = operations(graph)
+    poses = calibration_windows(normal)
+    if options.ranges:
+        ranges = read_ranges(options.ranges, graph)
+        if lacking := {name for names in candidates.values() for name in names} - set(ranges.tensors):
+            raise InputError(f"{options.ranges} has no range of {min(lacking)}; calibrate again.")
+    else:
+        tensors = [name for names in candidates.values() for name in names]
+        ranges = calibrate(graph, tensors, poses, options.method, f"{origin}, perturbed and generated ones")
+    half = len(poses) // 2
+    sets = WindowSets(poses[:half], poses[half:], extreme_windows(poses))
+    chosen = choose_int8(graph, ranges, sets, options.limits["int8"])
+    model = quantise(graph, ranges, chosen)
+    onnx.save(model, work / graphs["int8"])
+    write_ranges(work / RANGES, ranges)
+    kept = tuple(name for name in candidates if name not in chosen)
+    report(
+        f"int8: {len(chosen)} of {len(candidates)} operations in INT8 ({ranges.method} ranges of {ranges.windows} "
+        f"windows), {len(kept)} stay in FP32"
+    )
+    int8 = Int8(
+        ranges=RANGES, method=ranges.method, windows=ranges.windows, quantised=tuple(chosen), kept=kept
+    )
+    return int8, len(model.graph.node)
+
+
 def _summary(compared: Comparison) -> str:
-    auc = "" if compared.auc_delta is None else f", dAUC {100 * compared.auc_delta:+.4f} points"
+    auc = "" if compared.auc_delta is None else f", dAUC {compared.auc_delta:+.4f} points"
     return (
-        f"max |dNLL| {compared.max_abs:.2g} bits/dim, Spearman {compared.spearman:.6f}, "
-        f"tail {compared.tail_spearman:.6f}{auc}"
+        f"{compared.windows} windows, max |dNLL| {compared.max_abs:.2g} bits/dim, "
+        f"Spearman {compared.spearman:.6f}, tail {compared.tail_spearman:.6f}{auc}"
     )
 
 

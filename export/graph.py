@@ -1,114 +1,121 @@
-"""From the PyTorch module to ONNX: the FP32 graph, and the FP16 one derived from it.
+"""From the folded flow to ONNX. The precision is in the file: every runtime and TensorRT computes what the file says.
 
-The precision lives in the file: TensorRT builds what the graph says (strong typing), and every runtime runs the same
-numbers. Both graphs map `poses (B, 2, T, 18)` float32 to `nll (B,)` float32.
+Graphs map `poses (B, 2, T, 18)` float32 to `nll (B,)` float32, B dynamic, and are of opset 17: TensorRT 8 (JetPack 5
+and 6.0) knows no later one, and takes the axes of an opset 18 reduction wrongly without a word.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import onnxslim
 import torch
-from torch import Tensor, nn
+from onnx import helper, numpy_helper
+from torch import nn
 
-from daflow.model import DAFlow
+from daflow.graph import JOINTS
 
-OPSET = 18
-
-
-class _Score(nn.Module):
-    def __init__(self, model: DAFlow) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, poses: Tensor) -> Tensor:
-        return self.model.nll(poses)
+OPSET = 17
+_TRACED_OPSET = 18  # the least that torch writes
+_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def export_fp32(model: DAFlow, path: Path) -> None:
-    """Write the scorer of a model in evaluation mode as ONNX, with a dynamic batch, simplified and checked."""
-    example = torch.zeros(2, 2, model.config.window, 18)
+def export_onnx(scorer: nn.Module, window: int, path: Path) -> int:
+    """Write a module that maps poses to scores as ONNX: simplified, named after its parts, checked.
+
+    Args:
+        scorer: in evaluation mode; `export.folded.FoldedFlow`.
+        window: poses in a window.
+        path: the file.
+
+    Returns:
+        The number of nodes.
+    """
+    model = trace(scorer, window)
+    _name_after_modules(model.graph)
+    model = onnxslim.slim(model)
+    _lower_opset(model)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+    return len(model.graph.node)
+
+
+def trace(scorer: nn.Module, window: int) -> onnx.ModelProto:
+    """Return what `torch.onnx.export` makes of a module that maps poses to scores."""
+    example = torch.zeros(2, 2, window, JOINTS)
     batch = torch.export.Dim("batch", min=1, max=65536)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet("torch.onnx"):
         warnings.simplefilter("ignore")  # torch warns of its own deprecations while it traces
         program = torch.onnx.export(
-            _Score(model).eval(), (example,), input_names=["poses"], output_names=["nll"],
-            opset_version=OPSET, dynamo=True, dynamic_shapes={"poses": {0: batch}},
+            scorer.eval(), (example,), input_names=["poses"], output_names=["nll"],
+            opset_version=_TRACED_OPSET, dynamo=True, dynamic_shapes=({0: batch},),
         )  # fmt: skip
-        assert program is not None
-        graph = onnxslim.slim(program.model_proto)
-    onnx.checker.check_model(graph, full_check=True)
-    onnx.save(graph, path)
+    assert program is not None
+    return program.model_proto
 
 
-def derive_fp16(fp32: Path, path: Path) -> None:
-    """Write the FP16 form of an FP32 graph: the flow in half precision, its likelihood in single, float32 at both ends.
+def _name_after_modules(graph: onnx.GraphProto) -> None:
+    """Name nodes and tensors after the module that they come from, such as `steps.3.block.values.Gemm`.
 
-    The likelihood sums 864 logarithms and squares of a window; strange poses, which are what we look for, carry such
-    a sum out of FP16's range (65504), and its 11 bits would blur every score.
+    Calibration, the manifest and TensorRT's layer information speak of these names. Torch's notes, which hold the
+    paths of this machine, are left out.
     """
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-    from onnxruntime.transformers.onnx_model import OnnxModel
+    kept = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
+    renamed: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for node in graph.node:
+        scopes = {p.key: p.value for p in node.metadata_props}.get(_SCOPES, "['', '']")
+        node.name = f"{ast.literal_eval(scopes)[-2]}.{node.op_type}".lstrip(".")
+        seen[node.name] += 1
+        if seen[node.name] > 1:
+            node.name += f".{seen[node.name]}"
+        for position, name in enumerate(node.output):
+            if name and name not in kept:
+                renamed[name] = node.name + (f".{position}" if len(node.output) > 1 else "")
+        del node.metadata_props[:]
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    del graph.value_info[:]
+    del graph.metadata_props[:]
 
-    source = onnx.load(fp32)
-    with _quiet("onnxruntime.transformers.float16"):
-        graph = convert_float_to_float16(source, keep_io_types=True, node_block_list=_likelihood(source))
-    _drop_round_trips(graph)
-    OnnxModel(graph).topological_sort()  # the converter appends its casts at the end
-    onnx.checker.check_model(graph, full_check=True)
-    onnx.save(graph, path)
 
-
-def _likelihood(model: onnx.ModelProto) -> list[str]:
-    """The names of the nodes that turn z and the scales into the score: logarithms, squares, and all that follows."""
-    producers = {output: node for node in model.graph.node for output in node.output}
-    found: dict[str, None] = {}
-    reached: set[str] = set()
+def _lower_opset(model: onnx.ModelProto) -> None:
+    """Write the opset 18 forms of reductions and of Split as opset 17 has them; nothing else differs here."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type in ("Log", "Pow") or reached.intersection(node.input):
-            found[node.name] = None
-            reached.update(node.output)
-        if node.op_type == "Pow":  # also the subtraction of the prior's mean, in front of the square
-            found[producers[node.input[0]].name] = None
-    return list(found)
-
-
-def _drop_round_trips(model: onnx.ModelProto) -> None:
-    """Connect FP32 nodes directly where the converter put a cast to FP16 and one back, which would lose the digits."""
-    casts = {node.output[0]: node for node in model.graph.node if node.op_type == "Cast"}
-    half = {
-        output
-        for output, node in casts.items()
-        if any(a.name == "to" and a.i == onnx.TensorProto.FLOAT16 for a in node.attribute)
-    }
-    single = set(casts) - half
-    direct = {
-        output: casts[casts[output].input[0]].input[0]
-        for output in single
-        if casts[output].input[0] in half and casts[casts[output].input[0]].input[0] not in single
-    }
-    for output in [o.name for o in model.graph.output if o.name in direct]:
-        model.graph.node.remove(casts[output])
-        source = next(node for node in model.graph.node if direct[output] in node.output)
-        source.output[0] = direct[output] = output
-    for node in model.graph.node:
-        for index, name in enumerate(node.input):
-            node.input[index] = direct.get(name, name)
-    while idle := _idle_casts(model.graph):  # a cast to FP16 is idle once the one back is gone
-        for node in idle:
-            model.graph.node.remove(node)
-
-
-def _idle_casts(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
-    return [node for node in graph.node if node.op_type == "Cast" and node.output[0] not in used]
+        if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
+            axes = numpy_helper.to_array(constants[node.input[1]])
+            del node.input[1:]
+            kept = [a for a in node.attribute if a.name != "noop_with_empty_axes"]
+            del node.attribute[:]
+            node.attribute.extend([*kept, helper.make_attribute("axes", axes.tolist())])
+        if node.op_type == "Split":
+            kept = [a for a in node.attribute if a.name != "num_outputs"]
+            del node.attribute[:]
+            node.attribute.extend(kept)
+            if len(node.input) == 1:
+                sizes = helper.make_tensor(
+                    "one_of_each", onnx.TensorProto.INT64, [len(node.output)], [1] * len(node.output)
+                )
+                if sizes.name not in constants:
+                    constants[sizes.name] = sizes
+                    model.graph.initializer.append(sizes)
+                node.input.append(sizes.name)
+    used = {name for node in model.graph.node for name in node.input}
+    for tensor in [t for t in model.graph.initializer if t.name not in used]:
+        model.graph.initializer.remove(tensor)
+    del model.opset_import[:]
+    model.opset_import.append(helper.make_opsetid("", OPSET))
+    model.ir_version = 8  # of that opset's time; older runtimes refuse a later one
 
 
 @contextlib.contextmanager

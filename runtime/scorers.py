@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 from typing import cast
 
-from daflow.bundle import Bundle, Precision
+from daflow.bundle import Bundle
+from daflow.comparison import PRECISIONS as ALL
+from daflow.comparison import Precision
 from daflow.onnx_scorer import OnnxScorer
 from daflow.scorer import Scorer
 
+logger = logging.getLogger(__name__)
+
 SCORERS = ("onnxruntime", "tensorrt")
-PRECISIONS = ("auto", "fp32", "fp16")
+PRECISIONS = ("auto", *ALL)
 
 
 def open_scorer(bundle: Bundle, name: str, precision: str = "auto") -> Scorer:
-    """Open a scorer of a bundle.
+    """Open a scorer of a bundle; say so when its graph misses a verification limit.
 
     Args:
         bundle: what to run.
         name: `onnxruntime` or `tensorrt`.
-        precision: `fp32`, `fp16`, or `auto`: FP32 on ONNX Runtime, where FP16 is slower; the engine's own on TensorRT.
+        precision: `fp32`, `fp16`, `int8`, or `auto`: FP32 on ONNX Runtime, where it is fastest; FP16 on TensorRT.
 
     Raises:
-        InputError: the bundle has no such precision, or no engine for this GPU and TensorRT.
+        InputError: the bundle has no such precision, or there is no GPU or TensorRT, or it refuses.
+        CheckFailed: an engine was built and does not rank windows as the FP32 graph does.
     """
+    wanted = None if precision == "auto" else cast(Precision, precision)
+    if wanted is not None and (missed := bundle.missed_limits(wanted)):
+        logger.warning("the %s graph of %s misses its limits: %s", wanted, bundle.folder, "; ".join(missed))
     if name == "tensorrt":
-        from runtime.tensorrt_scorer import TensorRTScorer
+        from runtime.tensorrt_scorer import open_tensorrt
 
-        return TensorRTScorer(bundle, None if precision == "auto" else cast(Precision, precision))
-    chosen = cast(Precision, "fp32" if precision == "auto" else precision)
+        return open_tensorrt(bundle, wanted)
+    chosen: Precision = wanted or "fp32"
     return OnnxScorer(bundle.graph(chosen), chosen)

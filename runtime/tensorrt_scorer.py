@@ -1,123 +1,240 @@
-"""Scoring by a TensorRT engine on this machine's GPU, with pycuda for memory and the stream."""
+"""Scoring by a TensorRT engine on this machine's GPU: built when needed, proven, replayed as one CUDA graph a call."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from daflow.bundle import Bundle, Engine, Precision
-from daflow.errors import InputError, unusable_package
-from daflow.nvidia import gpu_target, load_tensorrt
-from daflow.windows import Poses
+from daflow.bundle import Bundle
+from daflow.comparison import LIMITS, Limits, Precision, Verdict, WindowSets, compare, judge
+from daflow.engines.builder import BuildRequest, Plan, build_plan, load_engine
+from daflow.engines.cache import Report, engine_folder, obtain_engine
+from daflow.errors import CheckFailed, InputError
+from daflow.nvidia import find_gpu, load_tensorrt
+from daflow.onnx_scorer import OnnxScorer
+from daflow.synthetic import Scene, generate_clip, test_scenes
+from daflow.windows import Poses, make_windows
+from runtime.cuda import Gpu
+
+logger = logging.getLogger(__name__)
+
+BUCKETS = (1, 2, 4, 8, 16, 32)
+_JOINTS = 18
+_SEED = 11
 
 
-def pick_engine(
-    engines: Sequence[Engine], flavour: str, version: str, target: str, precision: Precision | None
-) -> Engine:
-    """Return the engine that this TensorRT loads on this GPU; an engine of anything else is never loaded.
-
-    Args:
-        engines: of the bundle.
-        flavour: the TensorRT module here.
-        version: its version.
-        target: the compute capability here, such as `sm87`.
-        precision: wanted, None for whichever is there.
-
-    Raises:
-        InputError: none fits; the message says what is there and what to do.
-    """
-    fitting = [
-        engine for engine in engines
-        if (engine.flavour, engine.version, engine.target) == (flavour, version, target)
-        and precision in (None, engine.precision)
-    ]  # fmt: skip
-    if fitting:
-        return fitting[0]
-    there = "; ".join(f"{e.precision} for {e.target} by {e.flavour} {e.version}" for e in engines) or "none"
-    raise InputError(
-        f"The bundle has no {precision or 'fp32 or fp16'} engine for {target} and {flavour} {version}. "
-        f"It has: {there}. Run daflow-export on this device."
-    )
-
-
-class TensorRTScorer:
-    """Runs an engine in the GPU's primary context on one stream, with pinned buffers allocated once.
+def open_tensorrt(
+    bundle: Bundle, precision: Precision | None = None, report: Report = logger.info, *,
+    rebuild: bool = False, timing_cache: Path | None = None, built: Callable[[Path, Plan], None] | None = None,
+) -> TensorRTScorer:  # fmt: skip
+    """Open the engine of a bundle for the GPU of this machine; build and verify it first when there is none that fits.
 
     Args:
         bundle: whose engine is run.
-        precision: of the engine, None for whichever fits this GPU.
+        precision: of the engine; None takes FP16, else FP32.
+        report: takes a line when an engine is built.
+        rebuild: build also when there is one that fits.
+        timing_cache: a file that keeps TensorRT's measurements.
+        built: takes the file of a new engine and what TensorRT says about it.
 
     Raises:
-        InputError: there is no GPU, TensorRT or pycuda, or no engine that fits.
+        InputError: there is no GPU, TensorRT or pycuda, or TensorRT cannot build or load the engine.
+        CheckFailed: the engine does not rank windows as the FP32 graph does.
+    """
+    hardware = find_gpu()
+    if hardware is None:
+        raise InputError("No NVIDIA GPU is here for the scorer tensorrt; use --scorer onnxruntime.")
+    trt = load_tensorrt()
+    if trt is None:
+        raise InputError("TensorRT is not installed; it comes with JetPack. Or use --scorer onnxruntime.")
+    precision = precision or default_precision(bundle)
+    key = bundle.engine_key(precision, trt.__name__, str(trt.__version__), hardware.target, hardware.name)
+    window = bundle.manifest.window
+    request = BuildRequest(bundle.graph(precision), precision, window, key.options, None, timing_cache)
+    name = f"{trt.__name__} {precision}"
+    folders = [engine_folder(bundle.folder)]
+    if bundle.folder / "engines" not in folders:
+        folders.insert(0, bundle.folder / "engines")
+
+    def build() -> tuple[bytes, float]:
+        plan = build_plan(trt, request)
+        if built is not None:
+            built(folders[-1] / key.file_name, plan)
+        return plan.data, plan.seconds
+
+    def load(data: bytes) -> TensorRTScorer:
+        return TensorRTScorer(trt, data, window, key.options.batch, name)
+
+    def verify(scorer: TensorRTScorer) -> Verdict:
+        try:
+            return verify_engine(bundle, scorer, LIMITS[precision], report)
+        except BaseException:
+            scorer.close()
+            raise
+
+    return obtain_engine(folders, key, build, load, verify, report, rebuild)
+
+
+def default_precision(bundle: Bundle) -> Precision:
+    """FP16 where the bundle has it and it kept its limits, else FP32."""
+    usable = "fp16" in bundle.manifest.precisions and not bundle.missed_limits("fp16")
+    return "fp16" if usable else "fp32"
+
+
+def verify_engine(bundle: Bundle, scorer: TensorRTScorer, limits: Limits, report: Report) -> Verdict:
+    """Compare an engine with the bundle's FP32 graph on generated walkers, falls, runs and fights.
+
+    Raises:
+        CheckFailed: it misses a limit.
+    """
+    scenes = enumerate(test_scenes(4, Scene(frames=240)))
+    clips = [generate_clip(f"scene_{index}", _SEED + index, scene)[0] for index, scene in scenes]
+    windows = make_windows(clips, bundle.manifest.window).poses
+    alarm = bundle.manifest.alarm
+    with OnnxScorer(bundle.graph("fp32"), threads=0) as reference:
+        comparison = compare(
+            WindowSets.of(windows), reference.score, scorer.score, alarm.threshold if alarm else None
+        )
+    verdict = judge(comparison, limits)
+    if verdict.missed:
+        raise CheckFailed(
+            f"The engine {scorer.name} does not rank windows as the FP32 graph does: {'; '.join(verdict.missed)}. "
+            "Use --scorer onnxruntime, or another --precision."
+        )
+    report(
+        f"{scorer.name}: verified on {comparison.windows} generated windows, max |dNLL| {comparison.max_abs:.2g} "
+        f"bits/dim, Spearman {comparison.spearman:.6f}, tail {comparison.tail_spearman:.6f}"
+    )
+    return verdict
+
+
+def buckets(most: int) -> tuple[int, ...]:
+    """Return the batch sizes that get a CUDA graph of their own, up to the most that the engine takes.
+
+    >>> buckets(6), buckets(32)
+    ((1, 2, 4, 6), (1, 2, 4, 8, 16, 32))
+    """
+    return (*(size for size in BUCKETS if size < most), min(most, BUCKETS[-1]))
+
+
+def split_into_buckets(count: int, sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Cut `count` windows into calls, `(windows, bucket)` each; the last is padded up to its bucket.
+
+    >>> split_into_buckets(37, (1, 2, 4, 8, 16, 32))
+    [(32, 32), (5, 8)]
+    """
+    whole, rest = divmod(count, sizes[-1])
+    calls = [(sizes[-1], sizes[-1])] * whole
+    return calls + ([(rest, next(size for size in sizes if size >= rest))] if rest else [])
+
+
+class TensorRTScorer:
+    """Runs an engine: all memory is allocated at the start, each batch bucket is one captured CUDA graph.
+
+    A graph holds the copy to the GPU, the engine and the copy back. It may be called from several threads; they take
+    turns.
+
+    Args:
+        trt: the TensorRT module.
+        data: the bytes that it built.
+        window: poses in a window.
+        batch: least, usual and most windows in a call of the engine.
+        name: of the scorer, for people.
+        gpu: for tests.
+
+    Raises:
+        InputError: TensorRT or CUDA refuse.
     """
 
-    def __init__(self, bundle: Bundle, precision: Precision | None = None) -> None:
-        target = gpu_target()
-        if target is None:
-            raise InputError("No NVIDIA GPU is here for the scorer tensorrt; use --scorer onnxruntime.")
-        trt = load_tensorrt()
-        if trt is None:
-            raise InputError("TensorRT is not installed; it comes with JetPack. Or use --scorer onnxruntime.")
+    def __init__(
+        self, trt: ModuleType, data: bytes, window: int, batch: tuple[int, int, int], name: str, gpu: Gpu | None = None
+    ) -> None:  # fmt: skip
+        self.name = name
+        self._sizes = tuple(size for size in buckets(batch[2]) if size >= batch[0]) or (batch[0],)
+        self._executions: list[Any] = []
+        self._gpu = gpu or Gpu()
         try:
-            import pycuda.driver as cuda
-        except ImportError as error:
-            raise unusable_package(error, "pycuda", "jetson") from None
-        entry = pick_engine(bundle.manifest.engines, trt.__name__, str(trt.__version__), target, precision)
-        self.name = f"{trt.__name__} {entry.precision}"
-        self._cuda: Any = cuda
-        cuda.init()
-        self._context = cuda.Device(0).retain_primary_context()
-        self._context.push()
-        try:
-            self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
-            self._engine = self._runtime.deserialize_cuda_engine((bundle.folder / entry.file).read_bytes())
-            if self._engine is None:
-                raise InputError(
-                    f"{trt.__name__} cannot load {entry.file}. Run daflow-export on this device."
-                )
-            self._execution = self._engine.create_execution_context()
-            self._stream = cuda.Stream()
-            self._batch = entry.max_batch
-            shape = (entry.max_batch, 2, bundle.manifest.window, 18)
-            self._poses = cuda.pagelocked_empty(shape, np.float32)
-            self._nll = cuda.pagelocked_empty(entry.max_batch, np.float32)
-            self._device = {
-                "poses": cuda.mem_alloc(self._poses.nbytes),
-                "nll": cuda.mem_alloc(self._nll.nbytes),
-            }
-            for tensor, memory in self._device.items():
-                self._execution.set_tensor_address(tensor, int(memory))
+            with self._gpu.current():
+                self._poses = self._gpu.buffer(self._sizes[-1], 2, window, _JOINTS)
+                self._nll = self._gpu.buffer(self._sizes[-1])
+                self._runtime, self._engine = load_engine(trt, data)
+                self._gpu.on_close(self._release)
+                self._calls = {size: self._prepare(size) for size in self._sizes}
         except BaseException:
-            self._context.pop()
+            self._gpu.close()
             raise
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the nll of windows `(B, 2, T, 18)` float32, `(B,)` float32."""
-        parts = [
-            self._score(poses[first : first + self._batch]) for first in range(0, len(poses), self._batch)
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+        nll = np.empty(len(poses), dtype=np.float32)
+        first = 0
+        with self._gpu.current():
+            for count, size in split_into_buckets(len(poses), self._sizes):
+                self._poses.host[:count] = poses[first : first + count]
+                self._poses.host[count:size] = 0
+                self._calls[size]()
+                self._gpu.synchronize()
+                nll[first : first + count] = self._nll.host[:count]
+                first += count
+        return nll
 
-    def _score(self, poses: Poses) -> npt.NDArray[np.float32]:
-        count = len(poses)
-        self._poses[:count] = poses
-        self._cuda.memcpy_htod_async(self._device["poses"], self._poses[:count], self._stream)
-        self._execution.set_input_shape("poses", poses.shape)
-        if not self._execution.execute_async_v3(self._stream.handle):
-            raise InputError("TensorRT could not run the engine. Run daflow-export on this device.")
-        self._cuda.memcpy_dtoh_async(self._nll[:count], self._device["nll"], self._stream)
-        self._stream.synchronize()
-        return np.array(self._nll[:count])
+    def close(self) -> None:
+        """Release graphs, executions, engine, runtime, memory and the context, in this order."""
+        self._gpu.close()
+
+    def _release(self) -> None:
+        self._calls = {}
+        self._executions.clear()
+        self._engine = self._runtime = None
 
     def __enter__(self) -> TensorRTScorer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # TensorRT's objects and the memory must go while their context is still current.
-        del self._execution, self._engine, self._runtime, self._stream, self._poses, self._nll
-        for memory in self._device.values():
-            memory.free()
-        self._context.pop()
+        self.close()
+
+    def _prepare(self, size: int) -> Callable[[], None]:
+        """Return what scores the buffers' first `size` windows: a captured graph, else the same calls one by one.
+
+        Each size has an execution context of its own, since a captured graph is void when its context changes shape.
+        """
+        execution = self._engine.create_execution_context()
+        self._executions.append(execution)  # a captured graph uses its memory
+        enqueue = self._bind(execution, size)
+
+        def call() -> None:
+            self._gpu.to_device(self._poses, size)
+            if not enqueue():
+                raise InputError(f"{self.name} could not run the engine; remove it and it is built again.")
+            self._gpu.to_host(self._nll, size)
+
+        call()  # TensorRT allocates in its first call, which cannot be captured
+        self._gpu.synchronize()
+        try:
+            return self._gpu.capture(call)
+        except InputError as error:
+            logger.warning(
+                "%s: %s Each call is enqueued by itself, which is slower.", self.name, error.message
+            )
+            return call
+
+    def _bind(self, execution: Any, size: int) -> Callable[[], bool]:
+        """Tell the execution its shape and addresses, by names or, before TensorRT 8.5, by numbers."""
+        shape = (size, *self._poses.host.shape[1:])
+        addresses = {"poses": self._poses.address, "nll": self._nll.address}
+        if hasattr(execution, "execute_async_v3"):
+            execution.set_input_shape("poses", shape)
+            for tensor, address in addresses.items():
+                execution.set_tensor_address(tensor, address)
+            return lambda: bool(execution.execute_async_v3(self._gpu.stream))
+        engine = self._engine
+        numbers = {engine.get_binding_index(tensor): address for tensor, address in addresses.items()}
+        execution.set_binding_shape(engine.get_binding_index("poses"), shape)
+        bindings = [numbers[index] for index in sorted(numbers)]
+        return lambda: bool(execution.execute_async_v2(bindings, self._gpu.stream))

@@ -60,12 +60,14 @@ def checkpoint(checkpoint_file: Path) -> Checkpoint:
 @pytest.fixture(scope="session")
 def graphs(tmp_path_factory: pytest.TempPathFactory, checkpoint: Checkpoint) -> dict[str, Path]:
     """Its FP32 and FP16 graphs."""
-    from export.graph import derive_fp16, export_fp32
+    from export.folded import FoldedFlow
+    from export.graph import export_onnx
 
     folder = tmp_path_factory.mktemp("graphs")
-    paths = {name: folder / f"scorer.{name}.onnx" for name in ("fp32", "fp16")}
-    export_fp32(checkpoint.model, paths["fp32"])
-    derive_fp16(paths["fp32"], paths["fp16"])
+    paths = {}
+    for name, dtype in (("fp32", torch.float32), ("fp16", torch.float16)):
+        paths[name] = folder / f"scorer.{name}.onnx"
+        export_onnx(FoldedFlow(checkpoint.model, dtype), checkpoint.model.config.window, paths[name])
     return paths
 
 
@@ -76,6 +78,18 @@ def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint_file: Path) ->
     from export.cli import main
 
     result = CliRunner().invoke(main, [str(checkpoint_file), "-o", str(folder), "--fp16", "--target", "sm86"])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported_int8(tmp_path_factory: pytest.TempPathFactory, checkpoint_file: Path, dataset: Path) -> Path:
+    """A bundle with all three precisions and no engine; never written to."""
+    folder = tmp_path_factory.mktemp("exported-int8") / "bundle"
+    from export.cli import main
+
+    words = [checkpoint_file, "-o", folder, "--int8", "--calibrate-on", dataset / "train", "--no-engine"]
+    result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     return folder
 
