@@ -129,7 +129,8 @@ def _scatter(form: Judged, reference: tuple[Nll, Nll, Nll]) -> str:
     import matplotlib.pyplot as plt
 
     figure, (scores, errors) = plt.subplots(1, 2, figsize=(8.6, 3.7), layout="constrained")
-    for (name, colour), expected, found in zip(_SETS, reference, form.scores, strict=True):
+    # The recorded windows last, on top: they are what the camera will see.
+    for (name, colour), expected, found in list(zip(_SETS, reference, form.scores, strict=True))[::-1]:
         # Every n-th in the order of the scores: the tail is seen as well as the crowd.
         order = np.argsort(expected)[:: max(1, len(expected) // _POINTS)]
         x, y = expected[order].astype(np.float64), found[order].astype(np.float64)
@@ -144,6 +145,7 @@ def _scatter(form: Judged, reference: tuple[Nll, Nll, Nll]) -> str:
         axis.set_xlabel("NLL of the PyTorch model")
     scores.axhline(threshold, color="#888", linewidth=0.8, linestyle="--")
     scores.set_yscale("symlog", linthresh=10)
+    scores.set_ylim(scores.get_xlim())
     scores.set_title(f"NLL of the {form.name} form", loc="left", fontsize=10)
     scores.legend(frameon=False, fontsize=8, markerscale=3)
     errors.set_yscale("log")
@@ -157,7 +159,7 @@ def _worst(form: Judged, reference: tuple[Nll, Nll, Nll], data: VerificationSet)
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, _WORST, figsize=(12.5, 2.5), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(1, _WORST, figsize=(12.5, 1.9), layout="constrained", squeeze=False)
     expected, found = (np.concatenate(nll[:2]).astype(np.float64) for nll in (reference, form.scores))
     error = np.nan_to_num(np.abs(found - expected) / np.maximum(1, np.abs(expected)), nan=np.inf)
     for axis, index in zip(axes[0], np.argsort(-error), strict=False):
@@ -176,10 +178,10 @@ def _draw(axis: Any, window: npt.NDArray[np.float32]) -> None:
     frames = np.linspace(0, window.shape[1] - 1, _POSES).round().astype(int)
     for position, frame in enumerate(frames):
         x, y = window[:, frame]
-        x = (x - window[0].mean()) + position * 3.0
+        x = (x - window[0].mean()) + position * 1.7
         for a, b in OPENPOSE_BONES:
-            axis.plot(x[[a, b]], -y[[a, b]], color="#1f5fa8", linewidth=1.1, solid_capstyle="round")
-    axis.set_aspect("equal", adjustable="datalim")
+            axis.plot(x[[a, b]], -y[[a, b]], color="#1f5fa8", linewidth=1.3, solid_capstyle="round")
+    axis.set_aspect("equal")
 
 
 def _picture(figure: Any) -> str:

@@ -32,6 +32,11 @@ class Buffer:
         """The address on the GPU."""
         return int(self.device)
 
+    def release(self) -> None:
+        """Give both back; page-locked memory must go before its context does."""
+        self.device.free()
+        self.host = np.zeros(0, dtype=np.float32)
+
 
 class Gpu:
     """The primary context of the first GPU with one stream. Everything that it hands out is released by `close`.
@@ -73,9 +78,9 @@ class Gpu:
     def buffer(self, *shape: int) -> Buffer:
         """Allocate float32 values on both sides; the host's are zero."""
         host = self._driver.pagelocked_zeros(shape, np.float32)
-        device = self._driver.mem_alloc(host.nbytes)
-        self.on_close(device.free)
-        return Buffer(host, device)
+        buffer = Buffer(host, self._driver.mem_alloc(host.nbytes))
+        self.on_close(buffer.release)
+        return buffer
 
     def to_device(self, buffer: Buffer, count: int) -> None:
         """Copy the first `count` rows to the GPU, in the stream."""

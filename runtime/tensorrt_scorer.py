@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from daflow.onnx_scorer import OnnxScorer
 from daflow.synthetic import Scene, generate_clip, test_scenes
 from daflow.windows import Poses, make_windows
 from runtime.cuda import Gpu
+
+if TYPE_CHECKING:
+    import tensorrt
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +160,9 @@ class TensorRTScorer:
     ) -> None:  # fmt: skip
         self.name = name
         self._sizes = tuple(size for size in buckets(batch[2]) if size >= batch[0]) or (batch[0],)
-        self._executions: list[Any] = []
+        self._executions: list[tensorrt.IExecutionContext] = []
+        self._runtime: tensorrt.Runtime | None = None
+        self._engine: tensorrt.ICudaEngine | None = None
         self._gpu = gpu or Gpu()
         try:
             with self._gpu.current():
@@ -191,7 +196,7 @@ class TensorRTScorer:
     def _release(self) -> None:
         self._calls = {}
         self._executions.clear()
-        self._engine = self._runtime = None
+        self._engine = self._runtime = None  # in this order
 
     def __enter__(self) -> TensorRTScorer:
         return self
@@ -204,6 +209,7 @@ class TensorRTScorer:
 
         Each size has an execution context of its own, since a captured graph is void when its context changes shape.
         """
+        assert self._engine is not None
         execution = self._engine.create_execution_context()
         self._executions.append(execution)  # a captured graph uses its memory
         enqueue = self._bind(execution, size)
@@ -224,7 +230,7 @@ class TensorRTScorer:
             )
             return call
 
-    def _bind(self, execution: Any, size: int) -> Callable[[], bool]:
+    def _bind(self, execution: tensorrt.IExecutionContext, size: int) -> Callable[[], bool]:
         """Tell the execution its shape and addresses, by names or, before TensorRT 8.5, by numbers."""
         shape = (size, *self._poses.host.shape[1:])
         addresses = {"poses": self._poses.address, "nll": self._nll.address}
@@ -233,8 +239,9 @@ class TensorRTScorer:
             for tensor, address in addresses.items():
                 execution.set_tensor_address(tensor, address)
             return lambda: bool(execution.execute_async_v3(self._gpu.stream))
-        engine = self._engine
+        engine: Any = self._engine  # names that only TensorRT 8 has
+        legacy: Any = execution
         numbers = {engine.get_binding_index(tensor): address for tensor, address in addresses.items()}
-        execution.set_binding_shape(engine.get_binding_index("poses"), shape)
+        legacy.set_binding_shape(engine.get_binding_index("poses"), shape)
         bindings = [numbers[index] for index in sorted(numbers)]
-        return lambda: bool(execution.execute_async_v2(bindings, self._gpu.stream))
+        return lambda: bool(legacy.execute_async_v2(bindings, self._gpu.stream))

@@ -1,7 +1,7 @@
 """From an ONNX graph to a TensorRT engine, with whichever TensorRT is here: 8.5 to 11, or TensorRT for RTX.
 
 What a TensorRT can do is found by looking for the name and never by its version. All of its objects are held in
-variables of the names `builder`, `network`, `config` and so on, by which `scripts/tensorrt_names` finds the names that
+variables of the names `builder`, `network`, `config` and so on, by which `scripts/tensorrt_names.py` finds the names that
 are used and looks them up in the bindings of each version.
 """
 
@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -22,6 +22,9 @@ from daflow.comparison import Precision
 from daflow.engines.file import BuildOptions
 from daflow.errors import InputError
 from daflow.files import written_whole
+
+if TYPE_CHECKING:
+    import tensorrt
 
 LIKELIHOOD = "likelihood."
 """Names of the operations that stay in FP32 begin so (see `export.folded`)."""
@@ -87,14 +90,14 @@ def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
             f"{here} cannot build for {request.ahead_of_time} on this machine; it can for {known}. "
             "Run 'daflow-export --on-device' on the device itself."
         )
-    builder = trt.Builder(log.logger)
+    builder: tensorrt.Builder | None = trt.Builder(log.logger)
     if builder is None:
         raise InputError(f"{here} cannot make a builder: {log.last_error()}")
     strong = member(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
     explicit = member(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH")
     flags = [flag for flag in (strong if strong is not None else explicit,) if flag is not None]
-    network = builder.create_network(sum(1 << int(flag) for flag in flags))
-    parser = trt.OnnxParser(network, log.logger)
+    network: tensorrt.INetworkDefinition = builder.create_network(sum(1 << int(flag) for flag in flags))
+    parser: tensorrt.OnnxParser = trt.OnnxParser(network, log.logger)
     if not parser.parse(request.graph.read_bytes()):
         errors = "; ".join(str(parser.get_error(index)) for index in range(parser.num_errors))
         raise InputError(f"{here} cannot parse {request.graph.name}: {errors}")
@@ -103,9 +106,9 @@ def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
         _allow(trt, config, network, request.precision)
     _configure(trt, config, request, here)
     profile = builder.create_optimization_profile()
-    profile.set_shape("poses", *[(batch, 2, request.window, 18) for batch in request.options.batch])
+    profile.set_shape("poses", *[(batch, 2, request.window, 18) for batch in request.options.batch])  # type: ignore[arg-type]
     config.add_optimization_profile(profile)
-    monitor = _monitor(trt)
+    monitor = _monitor(trt) if hasattr(config, "progress_monitor") else None
     if monitor is not None:
         config.progress_monitor = monitor
     _read_timing_cache(config, request.timing_cache)
@@ -123,7 +126,12 @@ def member(enumeration: Any, name: str) -> Any:
     return getattr(enumeration, "__members__", {}).get(name)
 
 
-def _allow(trt: ModuleType, config: Any, network: Any, precision: Precision) -> None:
+def _allow(
+    trt: ModuleType,
+    config: tensorrt.IBuilderConfig,
+    network: tensorrt.INetworkDefinition,
+    precision: Precision,
+) -> None:
     """Weak typing: allow what the graph's precision needs, and hold the likelihood to FP32."""
     if precision == "fp16":
         config.set_flag(member(trt.BuilderFlag, "FP16"))
@@ -189,7 +197,7 @@ def _log(trt: ModuleType) -> _Log:
     return _Log(trt)
 
 
-def load_engine(trt: ModuleType, data: bytes) -> tuple[Any, Any]:
+def load_engine(trt: ModuleType, data: bytes) -> tuple[tensorrt.Runtime, tensorrt.ICudaEngine]:
     """Return TensorRT's runtime and engine of a plan; the runtime must outlive the engine.
 
     Raises:
@@ -197,14 +205,14 @@ def load_engine(trt: ModuleType, data: bytes) -> tuple[Any, Any]:
     """
     log = _log(trt)
     log.errors.clear()
-    runtime = trt.Runtime(log.logger)
+    runtime: tensorrt.Runtime = trt.Runtime(log.logger)
     engine = runtime.deserialize_cuda_engine(data)
     if engine is None:
         raise InputError(f"{trt.__name__} {trt.__version__} cannot load the engine: {log.last_error()}")
     return runtime, engine
 
 
-def _layers(trt: ModuleType, network: Any, data: bytes) -> dict[str, Any]:
+def _layers(trt: ModuleType, network: tensorrt.INetworkDefinition, data: bytes) -> dict[str, Any]:
     """What was parsed, and what TensorRT made of it, which it tells only where there is a GPU to load the engine."""
     parsed = []
     for index in range(network.num_layers):
@@ -214,7 +222,7 @@ def _layers(trt: ModuleType, network: Any, data: bytes) -> dict[str, Any]:
             "name": layer.name,
             "type": str(layer.type).rpartition(".")[2],
             "outputs": [
-                {"name": tensor.name, "type": str(tensor.dtype).rpartition(".")[2], "shape": list(tensor.shape)}
+                {"name": tensor.name, "type": str(tensor.dtype).rpartition(".")[2], "shape": list(tensor.shape)}  # type: ignore[call-overload]
                 for tensor in outputs
             ],
         })  # fmt: skip
@@ -254,7 +262,7 @@ def _monitor(trt: ModuleType) -> Any:
     return Monitor()
 
 
-def _read_timing_cache(config: Any, path: Path | None) -> None:
+def _read_timing_cache(config: tensorrt.IBuilderConfig, path: Path | None) -> None:
     if path is not None:
         timing_cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
         # One that TensorRT cannot use, of another GPU or version, is worth nothing but does no harm.
@@ -262,7 +270,7 @@ def _read_timing_cache(config: Any, path: Path | None) -> None:
             config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
-def _write_timing_cache(config: Any, path: Path | None) -> None:
+def _write_timing_cache(config: tensorrt.IBuilderConfig, path: Path | None) -> None:
     timing_cache = config.get_timing_cache() if path is not None else None
     if path is not None and timing_cache is not None:
         with written_whole(path) as temporary:
