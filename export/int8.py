@@ -1,7 +1,7 @@
 """The INT8 graph: explicit QuantizeLinear and DequantizeLinear pairs in front of what INT8 is to compute.
 
-As TensorRT wants them: symmetric, signed, one scale for an activation, one for each output channel of a weight, bias in
-floating point. Each Gemm and each MatMul is an *operation* that is quantised with all of its inputs or kept in FP32.
+As TensorRT wants them: symmetric, signed, one scale for an activation, one for each output channel of a weight (or one
+for a stack of matrices), bias in floating point. Each Gemm and each MatMul is an *operation* that is quantised with all of its inputs or kept in FP32.
 """
 
 from __future__ import annotations
@@ -48,16 +48,15 @@ def quantise(graph: Path, ranges: Ranges, chosen: Collection[str]) -> onnx.Model
         if node.name in chosen:
             for position, name in enumerate(node.input[:2]):
                 if name not in done:
-                    weight = constants.get(name)
-                    axis = 0 if node.op_type == "Conv" else 1
-                    scale = (
-                        _activation_scale(ranges.tensors[name])
-                        if weight is None
-                        else _weight_scale(weight, axis)
-                    )
-                    scales[f"{name}.scale"] = scale
-                    scales[f"{name}.zero"] = np.zeros(scale.shape, dtype=np.int8)
-                    nodes += _pair(name, None if weight is None else axis)
+                    axis = None
+                    if name in constants:
+                        axis = _channel_axis(node.op_type, constants[name])
+                        largest = _largest(constants[name], axis)
+                    else:
+                        largest = np.array(ranges.tensors[name])
+                    scales[f"{name}.scale"] = (largest / _STEPS).astype(np.float32)
+                    scales[f"{name}.zero"] = np.zeros(largest.shape, dtype=np.int8)
+                    nodes += _pair(name, axis)
                     done[name] = f"{name}.dequantised"
                 node.input[position] = done[name]
         nodes.append(node)
@@ -68,15 +67,17 @@ def quantise(graph: Path, ranges: Ranges, chosen: Collection[str]) -> onnx.Model
     return model
 
 
-def _activation_scale(largest: float) -> np.ndarray:
-    return np.array(largest / _STEPS, dtype=np.float32)
+def _channel_axis(operator: str, weight: np.ndarray) -> int | None:
+    """The axis of a weight's output channels; None for a stack of matrices, where no single axis is that."""
+    if operator == "Conv":
+        return 0
+    return 1 if weight.ndim == 2 else None
 
 
-def _weight_scale(weight: np.ndarray, axis: int) -> np.ndarray:
+def _largest(weight: np.ndarray, axis: int | None) -> np.ndarray:
     others = tuple(a for a in range(weight.ndim) if a != axis)
-    largest = np.abs(weight).max(axis=others)
-    scale: np.ndarray = np.maximum(largest, 1e-6).astype(np.float32) / np.float32(_STEPS)
-    return scale
+    largest: np.ndarray = np.maximum(np.abs(weight).max(axis=others), 1e-6)
+    return largest
 
 
 def _pair(name: str, axis: int | None) -> list[onnx.NodeProto]:

@@ -7,10 +7,13 @@ are used and looks them up in the bindings of each version.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import sys
 import time
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -263,7 +266,9 @@ def _monitor(trt: ModuleType) -> Any:
 
 
 def _read_timing_cache(config: tensorrt.IBuilderConfig, path: Path | None) -> None:
-    if path is not None:
+    if path is None:
+        return
+    with _without_deprecations():
         timing_cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
         # One that TensorRT cannot use, of another GPU or version, is worth nothing but does no harm.
         if timing_cache is None or not config.set_timing_cache(timing_cache, False):
@@ -271,7 +276,19 @@ def _read_timing_cache(config: tensorrt.IBuilderConfig, path: Path | None) -> No
 
 
 def _write_timing_cache(config: tensorrt.IBuilderConfig, path: Path | None) -> None:
-    timing_cache = config.get_timing_cache() if path is not None else None
-    if path is not None and timing_cache is not None:
+    if path is None:
+        return
+    with _without_deprecations():
+        timing_cache = config.get_timing_cache()
+        content = b"" if timing_cache is None else bytes(memoryview(timing_cache.serialize()))
+    if content:
         with written_whole(path) as temporary:
-            temporary.write_bytes(bytes(memoryview(timing_cache.serialize())))
+            temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """TensorRT for RTX measures nothing while it builds: it takes a timing cache, ignores it, and warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield

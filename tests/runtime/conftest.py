@@ -30,7 +30,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     import torch
 
     from daflow.model import DAFlow
-    from export.graph import export_fp32
+    from export.folded import FoldedFlow
+    from export.graph import export_onnx
 
     walkers, _ = generate_clip("walkers", seed=1, scene=Scene(frames=150))
     windows = make_windows([walkers]).poses
@@ -41,7 +42,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         threshold = float(model.nll(torch.from_numpy(windows)).max())
     folder = tmp_path_factory.mktemp("bundle")
     graph = "scorer.fp32.onnx"
-    export_fp32(model, folder / graph)
+    export_onnx(FoldedFlow(model), LENGTH, folder / graph)
     manifest = Manifest(
         daflow="test",
         created="2024-01-01T00:00:00+00:00",

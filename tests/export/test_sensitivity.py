@@ -1,0 +1,60 @@
+"""What disturbs the ranking stays in FP32, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibration.ranges import Ranges, calibrate
+from daflow.comparison import LIMITS, Limits, WindowSets
+from daflow.errors import CheckFailed
+from daflow.tracks import read_clips
+from daflow.windows import make_windows
+from export.int8 import operations
+from export.sensitivity import choose_int8
+
+
+@pytest.fixture(scope="module")
+def sets(dataset: Path) -> WindowSets:
+    return WindowSets.of(make_windows(read_clips(dataset / "train")).poses[:400])
+
+
+@pytest.fixture(scope="module")
+def ranges(graphs: dict[str, Path], sets: WindowSets) -> Ranges:
+    tensors = [name for names in operations(graphs["fp32"]).values() for name in names]
+    windows = np.concatenate([sets.recorded, sets.perturbed])
+    return calibrate(graphs["fp32"], tensors, windows, "percentile", "test")
+
+
+def test_everything_is_int8_when_anything_goes(
+    graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
+) -> None:
+    assert choose_int8(graphs["fp32"], ranges, sets, Limits()) == list(operations(graphs["fp32"]))
+
+
+def test_a_spoilt_tensor_is_kept_in_fp32(graphs: dict[str, Path], ranges: Ranges, sets: WindowSets) -> None:
+    spoilt = "steps.5.block.ReduceMean"  # feeds two products
+    tensors = {**ranges.tensors, spoilt: ranges.tensors[spoilt] * 1e-3}
+    poisoned = ranges.model_copy(update={"tensors": tensors})
+    limits = Limits(spearman=0.99)
+    chosen = choose_int8(graphs["fp32"], poisoned, sets, limits)
+    everything = list(operations(graphs["fp32"]))
+    kept = set(everything) - set(chosen)
+    assert kept & {"steps.5.block.values.Gemm", "steps.5.block.frame_gates.Gemm"}
+    assert len(kept) < len(everything) / 2
+    assert chosen == [name for name in everything if name not in kept]
+
+
+def test_a_limit_that_nobody_keeps_is_an_error(
+    graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
+) -> None:
+    with pytest.raises(CheckFailed, match="No operation"):
+        choose_int8(graphs["fp32"], ranges, sets, Limits(spearman=1.5))
+
+
+def test_the_default_limits_leave_most_in_int8(
+    graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
+) -> None:
+    assert len(choose_int8(graphs["fp32"], ranges, sets, LIMITS["int8"])) > 8
