@@ -235,6 +235,8 @@ def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _spearman(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float:
     both = np.isfinite(expected) & np.isfinite(found)
+    if not both.any():
+        return 0.0
     a, b = _ranks(expected[both]), _ranks(found[both])
     a, b = a - a.mean(), b - b.mean()
     spread = float(np.sqrt((a @ a) * (b @ b)))

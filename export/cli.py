@@ -201,6 +201,7 @@ def main(
     if ranges and not int8:
         raise click.UsageError("--ranges belongs to --int8.")
     from daflow.checkpoint import load_checkpoint
+    from daflow.engines.builder import check_targets
     from export.bundle import ExportOptions, export_bundle
     from export.engines import EngineBuilder, find_builder
     from export.verification import generated_set, recorded_set
@@ -218,6 +219,8 @@ def main(
                 "or with: pip install 'daflow[export]'"
             )
         click.echo("no TensorRT here: the bundle has no engines (it runs on ONNX Runtime)", err=True)
+    if trt is not None:
+        check_targets(trt, ahead)
     length = checkpoint.model.config.window
     verified_on = verify_on or poses
     data = recorded_set(verified_on, masks, length, frame_size) if verified_on else generated_set(length)

@@ -1,7 +1,8 @@
 """The INT8 graph: explicit QuantizeLinear and DequantizeLinear pairs in front of what INT8 is to compute.
 
 As TensorRT wants them: symmetric, signed, one scale for an activation, one for each output channel of a weight (or one
-for a stack of matrices), bias in floating point. Each Gemm and each MatMul is an *operation* that is quantised with all of its inputs or kept in FP32.
+for a stack of matrices), bias in floating point. Each Gemm, MatMul and Conv is an *operation* that is quantised with
+all of its inputs or kept in FP32.
 """
 
 from __future__ import annotations

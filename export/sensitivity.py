@@ -17,7 +17,7 @@ from daflow.progress import track
 from export.int8 import operations, quantise
 
 _MARGIN = 40
-"""The pass aims at a fortieth of what the limits allow to be lost: rank correlations of 0.999 still move an AUC by a point."""
+"""The pass aims at a fortieth of what the limits allow to be lost; ranks that agree to 0.999 can move an AUC by 1."""
 
 
 def choose_int8(graph: Path, ranges: Ranges, sets: WindowSets, limits: Limits) -> list[str]:

@@ -1,8 +1,8 @@
 """From an ONNX graph to a TensorRT engine, with whichever TensorRT is here: 8.5 to 11, or TensorRT for RTX.
 
 What a TensorRT can do is found by looking for the name and never by its version. All of its objects are held in
-variables of the names `builder`, `network`, `config` and so on, by which `scripts/tensorrt_names.py` finds the names that
-are used and looks them up in the bindings of each version.
+variables of the names `builder`, `network`, `config` and so on: by these `scripts/tensorrt_names.py` finds the names
+that are used, and looks them up in the bindings of each version.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -70,6 +70,17 @@ def ahead_of_time_targets(trt: ModuleType) -> list[str]:
     return [name.lower() for name in members if name.startswith("SM")]
 
 
+def check_targets(trt: ModuleType, targets: Sequence[str]) -> None:
+    """Raise InputError when one of the targets cannot be built for on a machine without its GPU."""
+    known = ahead_of_time_targets(trt)
+    for target in targets:
+        if target not in known:
+            raise InputError(
+                f"{trt.__name__} {trt.__version__} cannot build for {target} on this machine; it can for "
+                f"{', '.join(known) or 'none'}. Run 'daflow-export BUNDLE --on-device' on the device itself."
+            )
+
+
 def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
     """Build an engine.
 
@@ -87,12 +98,8 @@ def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
     log = _log(trt)
     log.errors.clear()
     here = f"{trt.__name__} {trt.__version__}"
-    if request.ahead_of_time and request.ahead_of_time not in ahead_of_time_targets(trt):
-        known = ", ".join(ahead_of_time_targets(trt)) or "none"
-        raise InputError(
-            f"{here} cannot build for {request.ahead_of_time} on this machine; it can for {known}. "
-            "Run 'daflow-export --on-device' on the device itself."
-        )
+    if request.ahead_of_time:
+        check_targets(trt, [request.ahead_of_time])
     builder: tensorrt.Builder | None = trt.Builder(log.logger)
     if builder is None:
         raise InputError(f"{here} cannot make a builder: {log.last_error()}")

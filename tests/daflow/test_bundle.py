@@ -10,12 +10,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from daflow.bundle import Alarm, Bundle, Comparison, Engine, Manifest, read_bundle, write_manifest
+from daflow.bundle import Alarm, Bundle, Int8, Manifest, read_bundle, write_manifest
+from daflow.comparison import LIMITS, Comparison, Verdict, judge
 from daflow.errors import InputError
 from daflow.files import sha256
 
-GRAPHS = {"scorer.fp32.onnx": b"not a graph, but bytes", "scorer.fp16.onnx": b"half of it"}
-ENGINE = "engines/scorer.fp32.sm86.engine"
+GRAPHS = {
+    "scorer.fp32.onnx": b"not a graph, but bytes", "scorer.fp16.onnx": b"half of it", "verification.html": b"a page",
+    "int8.ranges.json": b"{ranges}",
+}  # fmt: skip
+ENGINE = "engines/fp32.sm86.tensorrt.engine"
 
 
 @pytest.fixture
@@ -39,15 +43,7 @@ def make_bundle(folder: Path) -> Path:
 
 
 def make_manifest(folder: Path) -> Manifest:
-    close = Comparison(
-        windows=9, max_abs=1e-6, p999_abs=1e-6, max_error=1e-6, spearman=1.0, tail_spearman=1.0, auc_delta=None,
-        non_finite=0,
-    )  # fmt: skip
-    files = {name: sha256(folder / name) for name in (*GRAPHS, ENGINE)}
-    engine = Engine(
-        file=ENGINE, precision="fp32", flavour="tensorrt", version="10.3.0", target="sm86",
-        graph=files["scorer.fp32.onnx"], max_batch=16,
-    )  # fmt: skip
+    files = {name: sha256(folder / name) for name in GRAPHS}
     return Manifest(
         daflow="0.1.0",
         created="2025-01-01T00:00:00Z",
@@ -58,10 +54,19 @@ def make_manifest(folder: Path) -> Manifest:
         precisions={"fp32": "scorer.fp32.onnx", "fp16": "scorer.fp16.onnx"},
         files=files,
         training={"data": "generated", "losses": [1.5, 1.25]},
-        verification={"fp32": close},
-        engines=(engine,),
+        nodes={"fp32": 171},
+        verification={"fp32": verdict(1.0), "fp16": verdict(0.5)},
+        int8=Int8(ranges="int8.ranges.json", method="minmax", windows=9, quantised=("a",), kept=("b",)),
         alarm=Alarm(threshold=1.75, quantile=0.999, windows=1000, precision="fp32"),
     )
+
+
+def verdict(spearman: float) -> Verdict:
+    figures = Comparison(
+        windows=9, median_abs=0.0, p99_abs=1e-6, p999_abs=1e-6, max_abs=1e-6, max_error=1e-6, spearman=spearman,
+        tail_spearman=1.0, alarm_threshold=2.0, alarm_agreement=1.0, non_finite=0,
+    )  # fmt: skip
+    return judge(figures, LIMITS["fp16"])
 
 
 def content_of(folder: Path) -> dict[str, Any]:
@@ -104,7 +109,7 @@ def test_a_precision_that_is_not_there_is_refused_by_name(tiny: Path) -> None:
         Bundle(tiny, manifest).graph("fp16")
 
 
-@pytest.mark.parametrize("name", [*GRAPHS, ENGINE])
+@pytest.mark.parametrize("name", GRAPHS)
 def test_a_changed_byte_of_a_file_is_noticed(tiny: Path, name: str) -> None:
     content = bytearray((tiny / name).read_bytes())
     content[3] ^= 1
@@ -112,7 +117,7 @@ def test_a_changed_byte_of_a_file_is_noticed(tiny: Path, name: str) -> None:
     assert_refused(tiny, name, "changed")
 
 
-@pytest.mark.parametrize("name", [*GRAPHS, ENGINE])
+@pytest.mark.parametrize("name", GRAPHS)
 def test_a_missing_file_is_named(tiny: Path, name: str) -> None:
     (tiny / name).unlink()
     assert_refused(tiny, name, "lacks")
@@ -132,10 +137,10 @@ def test_a_manifest_without_a_checksum_is_refused(tiny: Path) -> None:
     assert_refused(tiny, "manifest.json", "changed")
 
 
-@pytest.mark.parametrize("schema", [0, 2, "1", None])
+@pytest.mark.parametrize("schema", [0, 1, 3, "2", None])
 def test_another_schema_says_what_to_do(tiny: Path, schema: object) -> None:
     sign(tiny, {**content_of(tiny), "schema": schema})
-    assert_refused(tiny, f"schema {schema!r}", "reads 1", "version of daflow")
+    assert_refused(tiny, f"schema {schema!r}", "reads 2", "version of daflow")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", "null", '{"format": "zip"}', "[" * 100_000])
@@ -147,7 +152,7 @@ def test_something_else_is_no_manifest(tiny: Path, content: str) -> None:
 def test_json_that_is_nested_almost_too_deeply_is_refused(tiny: Path) -> None:
     for depth in range(900, 1000):
         nested = "[" * depth + "]" * depth
-        (tiny / "manifest.json").write_text(f'{{"format": "daflow-bundle", "schema": 1, "model": {nested}}}')
+        (tiny / "manifest.json").write_text(f'{{"format": "daflow-bundle", "schema": 2, "model": {nested}}}')
         assert_refused(tiny, "manifest.json")
 
 
@@ -167,14 +172,33 @@ def test_a_file_name_that_leaves_the_bundle_or_cannot_be_is_refused(tiny: Path, 
     assert_refused(tiny)
 
 
-@pytest.mark.parametrize("part", ["precisions", "engines"])
-def test_a_file_without_a_hash_is_refused(tiny: Path, part: str) -> None:
+def test_engines_come_and_go_without_a_word_in_the_manifest(tiny: Path) -> None:
+    (tiny / ENGINE).write_bytes(b"another engine")
+    (tiny / "engines" / "fp16.sm87.tensorrt.engine").write_bytes(b"built on a device")
+    assert read_bundle(tiny).manifest == make_manifest(tiny)
+    shutil.rmtree(tiny / "engines")
+    assert read_bundle(tiny).manifest == make_manifest(tiny)
+
+
+def test_an_engine_of_the_bundle_is_tied_to_its_graph_and_options(tiny: Path) -> None:
+    key = read_bundle(tiny).engine_key("fp16", "tensorrt", "10.3.0", "sm87", "Orin")
+    assert key.graph == sha256(tiny / "scorer.fp16.onnx")
+    assert key.options.batch == (1, 4, 32)
+    assert key.file_name == "fp16.sm87.tensorrt.engine"
+
+
+def test_a_precision_that_missed_its_limits_says_so(tiny: Path) -> None:
+    bundle = read_bundle(tiny)
+    assert bundle.missed_limits("fp32") == ()
+    assert bundle.missed_limits("int8") == ()
+    (phrase,) = bundle.missed_limits("fp16")
+    assert phrase == "spearman is 0.500000, at least 0.9995 is wanted"
+
+
+def test_a_file_without_a_hash_is_refused(tiny: Path) -> None:
     (tiny / "other").write_bytes(b"unchecked")
     content = content_of(tiny)
-    if part == "precisions":
-        content["precisions"]["fp16"] = "other"
-    else:
-        content["engines"][0]["file"] = "other"
+    content["precisions"]["fp16"] = "other"
     sign(tiny, content)
     assert_refused(tiny, "no hash of other")
 

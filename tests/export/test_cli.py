@@ -1,17 +1,25 @@
+"""`daflow-export` as a user meets it."""
+
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from daflow.bundle import read_bundle
+from daflow.checkpoint import Checkpoint, save_checkpoint
 from daflow.cli import main as daflow
+from daflow.engines.file import read_engine
+from daflow.model import DAFlow
 from export import bundle as export_bundle_module
 from export.cli import main as export
-from export.verification import Limits
+from runtime.scorers import open_scorer
 
 
 def run(command: Any, *arguments: object) -> Result:
@@ -22,51 +30,127 @@ def test_a_bundle_holds_what_its_manifest_says(exported: Path) -> None:
     manifest = read_bundle(exported).manifest
     assert manifest.parameters == 488
     assert manifest.precisions == {"fp32": "scorer.fp32.onnx", "fp16": "scorer.fp16.onnx"}
-    assert [engine.target for engine in manifest.engines] == ["sm86"]
+    assert manifest.nodes["fp32"] < 200
     there = {str(p.relative_to(exported)) for p in exported.rglob("*") if p.is_file()}
-    assert there == {"manifest.json", *manifest.files}
+    engine = next(name for name in there if name.startswith("engines/"))
+    assert there == {"manifest.json", engine, *manifest.files}
+    assert {"scorer.fp32.onnx", "scorer.fp16.onnx", "verification.html"} == set(manifest.files)
+    assert read_engine(exported / engine)[0].key.graph == manifest.files["scorer.fp16.onnx"]
 
 
-def test_the_manifest_holds_the_verification(exported: Path) -> None:
+def test_the_manifest_holds_the_verification_with_its_limits(exported: Path) -> None:
     verification = json.loads((exported / "manifest.json").read_text())["verification"]
-    for precision in ("fp32", "fp16"):
-        figures = verification[precision]
-        assert {"max_abs", "spearman", "tail_spearman", "auc_delta", "windows"} <= set(figures)
-        assert figures["windows"] > 1000
-    assert verification["fp32"]["max_error"] <= 1e-4
-    assert verification["fp16"]["spearman"] >= 0.999
-    assert abs(verification["fp16"]["auc_delta"]) <= 0.001
+    assert list(verification) == ["folded", "fp32", "fp16"]
+    for form in verification.values():
+        assert form["missed"] == []
+        assert form["comparison"]["windows"] > 1000
+    assert verification["fp32"]["comparison"]["max_error"] <= 1e-4
+    assert verification["fp16"]["limits"]["spearman"] == 0.9995
+    assert verification["fp16"]["comparison"]["spearman"] >= 0.9995
+    assert abs(verification["fp16"]["comparison"]["auc_delta"]) <= 0.05
 
 
 def test_fp32_alone_has_no_half_precision(checkpoint_file: Path, tmp_path: Path) -> None:
     result = run(export, checkpoint_file, "-o", tmp_path / "b", "--fp32", "--no-engine")
     assert result.exit_code == 0, result.output
     manifest = read_bundle(tmp_path / "b").manifest
-    assert list(manifest.precisions) == list(manifest.verification) == ["fp32"]
-    assert manifest.engines == ()
+    assert list(manifest.precisions) == ["fp32"]
+    assert list(manifest.verification) == ["folded", "fp32"]
+    assert not (tmp_path / "b" / "engines").exists()
 
 
-def test_a_missed_limit_writes_nothing(
-    checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_int8_is_calibrated_mixed_and_said_to_be_so(exported_int8: Path) -> None:
+    manifest = read_bundle(exported_int8).manifest
+    int8 = manifest.int8
+    assert int8 is not None
+    assert len(int8.quantised) + len(int8.kept) == 32
+    assert len(int8.quantised) > 8
+    assert int8.method == "percentile"
+    assert manifest.verification["int8"].comparison.spearman >= 0.99
+    ranges = json.loads((exported_int8 / "int8.ranges.json").read_text())
+    assert ranges["graph"] == manifest.files["scorer.fp32.onnx"]
+    assert manifest.files["int8.ranges.json"]
+
+
+@pytest.mark.slow
+def test_calibrating_and_verifying_on_different_recordings(
+    checkpoint_file: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(export_bundle_module.LIMITS, "fp16", Limits(max_abs=1e-9))
+    result = run(
+        export, checkpoint_file, "-o", tmp_path / "b", "--int8", "--calibrate-on", dataset / "train", "--verify-on",
+        dataset / "test", "--masks", dataset / "masks", "--no-engine", "--calibration", "entropy", "--json",
+        tmp_path / "j",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    written = json.loads((tmp_path / "j").read_text())
+    assert written["int8"]["method"] == "entropy"
+    assert written["verification"]["int8"]["comparison"]["auc_delta"] is not None
+    assert "windows of recordings in test" in (tmp_path / "b" / "verification.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_calibration_cache_fits_its_own_graph_only(
+    checkpoint_file: Path, exported_int8: Path, dataset: Path, tmp_path: Path
+) -> None:
+    ranges = exported_int8 / "int8.ranges.json"
+    words = ["--int8", "--calibrate-on", dataset / "train", "--no-engine", "--ranges", ranges]
+    assert run(export, checkpoint_file, "-o", tmp_path / "same", *words).exit_code == 0
+    assert (tmp_path / "same" / "scorer.int8.onnx").read_bytes() == (
+        exported_int8 / "scorer.int8.onnx"
+    ).read_bytes()
+    torch.manual_seed(5)
+    save_checkpoint(tmp_path / "other.pt", Checkpoint(DAFlow().eval(), {}))
+    result = run(export, tmp_path / "other.pt", "-o", tmp_path / "other", "--fp32", *words)
+    assert result.exit_code == 2
+    assert "belongs to another graph" in result.output
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_missed_limit_writes_nothing(checkpoint_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out" / "bundle"
-    result = run(export, checkpoint_file, "-o", folder, "--no-engine")
+    result = run(export, checkpoint_file, "-o", folder, "--no-engine", "--limit", "fp16.max_error=1e-9")
     assert result.exit_code == 1
-    assert "The fp16 graph does not score as the model does" in result.output
+    assert "The fp16 form does not score as the model does" in result.output
+    assert "--keep-failing" in result.output
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_an_older_bundle_is_replaced_only_at_the_end(
-    checkpoint_file: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_fails_can_be_kept_and_is_marked(
+    checkpoint_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    words = ["--no-engine", "--limit", "fp16.max_error=1e-9", "--keep-failing"]
+    result = run(export, checkpoint_file, "-o", tmp_path / "b", *words)
+    assert result.exit_code == 0, result.output
+    assert "fp16: MISSES ITS LIMITS: max_error" in result.output
+    bundle = read_bundle(tmp_path / "b")
+    assert bundle.missed_limits("fp16")
+    assert not bundle.missed_limits("fp32")
+    assert "1 of 3 forms miss their limits: fp16" in (tmp_path / "b" / "verification.html").read_text()
+    assert "MISSES ITS LIMITS" in run(export, "inspect", tmp_path / "b").output
+    with caplog.at_level(logging.WARNING), open_scorer(bundle, "onnxruntime", "fp16"):
+        assert "misses its limits" in caplog.text
+
+
+def test_an_older_bundle_is_replaced_only_at_the_end(checkpoint_file: Path, bundle: Path) -> None:
     before = read_bundle(bundle).manifest
-    monkeypatch.setitem(export_bundle_module.LIMITS, "fp32", Limits(max_abs=-1.0))
-    assert run(export, checkpoint_file, "-o", bundle, "--no-engine").exit_code == 1
+    missing = ["--limit", "fp32.max_error=0"]
+    assert run(export, checkpoint_file, "-o", bundle, "--no-engine", *missing).exit_code == 1
     assert read_bundle(bundle).manifest == before
-    monkeypatch.undo()
     assert run(export, checkpoint_file, "-o", bundle, "--fp32", "--no-engine").exit_code == 0
     assert list(read_bundle(bundle).manifest.precisions) == ["fp32"]
+
+
+def test_a_failure_at_the_end_leaves_nothing_behind(
+    checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "manifest.json")
+
+    monkeypatch.setattr(export_bundle_module, "write_manifest", full)
+    result = run(export, checkpoint_file, "-o", tmp_path / "out" / "b", "--fp32", "--no-engine")
+    assert result.exit_code == 2
+    assert "No space left on device" in result.output
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_folder_that_is_no_bundle_is_left_alone(checkpoint_file: Path, tmp_path: Path) -> None:
@@ -77,37 +161,88 @@ def test_a_folder_that_is_no_bundle_is_left_alone(checkpoint_file: Path, tmp_pat
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
+def test_standard_output_is_json_alone(checkpoint_file: Path, tmp_path: Path) -> None:
+    result = run(export, checkpoint_file, "-o", tmp_path / "b", "--fp32", "--no-engine", "--json", "-")
+    assert json.loads(result.stdout)["schema"] == 2
+    assert "verified" in result.stderr
+
+
+def test_the_batch_sizes_reach_the_bundle(checkpoint_file: Path, tmp_path: Path) -> None:
+    words = ["--fp32", "--no-engine", "--batch", "2, 8,64", "--workspace", "32", "--hardware-compatible"]
+    assert run(export, checkpoint_file, "-o", tmp_path / "b", *words).exit_code == 0
+    options = read_bundle(tmp_path / "b").manifest.engine_options
+    assert (options.batch, options.workspace, options.hardware_compatible) == ((2, 8, 64), 32, True)
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
         (["--target", "sm87"], "cannot build for sm87"),
         (["--target", "orin"], "'orin' is not a compute capability"),
-        (["--masks", "somewhere"], "--calibrate-on, which is missing"),
+        (["--masks", "somewhere"], "--calibrate-on or --verify-on; both are missing"),
         (["--calibrate-on", "nowhere"], "There is no folder nowhere"),
+        (["--verify-on", "nowhere"], "There is no folder nowhere"),
+        (["--ranges", "r.json"], "--ranges belongs to --int8"),
         (["--fp8"], "No such option"),
+        (["--batch", "8"], "is not MIN,OPT,MAX"),
+        (["--batch", "8,4,1"], "in ascending order"),
+        (["--batch", "0,1,2"], "is not MIN,OPT,MAX"),
+        (["--batch", "1,2,9999"], "is not MIN,OPT,MAX"),
+        (["--limit", "fp16.spearman"], "is not NAME=VALUE"),
+        (["--limit", "fp16.spearman=x"], "is not NAME=VALUE"),
+        (["--limit", "fp16.spearman=nan"], "is not a number from 0"),
+        (["--limit", "fp16.speed=1"], "is no limit; write PRECISION.NAME=VALUE"),
+        (["--workspace", "0"], "is not in the range"),
+        (["--calibration", "guess"], "'guess' is not one of"),
+        (["--on-device"], "--on-device takes a bundle"),
     ],
 )
 def test_wrong_options_are_explained(
     checkpoint_file: Path, tmp_path: Path, options: list[str], complaint: str
 ) -> None:
     result = run(export, checkpoint_file, "-o", tmp_path / "b", *options)
-    assert result.exit_code == 2
+    assert result.exit_code == 2, result.output
     assert complaint in " ".join(result.output.split())
     assert not (tmp_path / "b").exists()
 
 
+def test_the_bundle_must_have_a_name_and_the_model_must_be_one(checkpoint_file: Path, tmp_path: Path) -> None:
+    result = run(export, checkpoint_file)
+    assert result.exit_code == 2
+    assert "Missing option '-o'" in result.output
+    (tmp_path / "broken.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
+    result = run(export, tmp_path / "broken.pt", "-o", tmp_path / "b")
+    assert result.exit_code == 2
+    assert "is not a checkpoint of daflow" in result.output
+
+
+def test_every_option_is_explained() -> None:
+    for parameter in export.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+    output = run(export, "--help").output
+    assert "Usage: main [OPTIONS] MODEL" in output
+    assert "daflow-export inspect --help" in output
+    assert "BUNDLE|ENGINE|ONNX" in run(export, "inspect", "--help").output
+
+
 def test_evaluating_the_bundle_gives_the_auc_of_the_checkpoint(
-    exported: Path, checkpoint_file: Path, dataset: Path, tmp_path: Path
+    exported_int8: Path, checkpoint_file: Path, dataset: Path
 ) -> None:
     figures = []
-    for name, model in (("c", checkpoint_file), ("b", exported)):
-        target = tmp_path / f"{name}.json"
+    for model, words in (
+        (checkpoint_file, []),
+        *[(exported_int8, ["--precision", name]) for name in ("fp32", "fp16", "int8")],
+    ):
         result = run(
-            daflow, "evaluate", "--poses", dataset / "test", "--masks", dataset / "masks", "--model", model,
-            "--json", target,
+            daflow, "evaluate", "--poses", dataset / "test", "--masks", dataset / "masks", "--model", model, *words,
+            "--json", "-",
         )  # fmt: skip
         assert result.exit_code == 0, result.output
-        figures.append(json.loads(target.read_text()))
-    assert figures[0]["auc"] == pytest.approx(figures[1]["auc"], abs=5e-4)
+        figures.append(json.loads(result.stdout))
+    checkpoint, fp32, fp16, int8 = (f["auc"] for f in figures)
+    assert fp32 == pytest.approx(checkpoint, abs=5e-5)
+    assert fp16 == pytest.approx(checkpoint, abs=5e-4)
+    assert int8 == pytest.approx(checkpoint, abs=1e-2)
     assert {"auc", "auc_pr", "eer", "frames", "windows", "clips"} <= set(figures[0])
     assert figures[0]["frames"] == 600

@@ -150,7 +150,8 @@ def test_a_threshold_must_be_a_number_that_can_be_drawn(
     ("options", "complaint"),
     [
         (["--scorer", "abacus"], "'abacus' is not one of 'onnxruntime', 'tensorrt'"),
-        (["--precision", "int8"], "'int8' is not one of 'auto', 'fp32', 'fp16'"),
+        (["--precision", "int4"], "'int4' is not one of 'auto', 'fp32', 'fp16', 'int8'"),
+        (["--precision", "int8"], "has no int8 graph; it has fp32"),
         (["--begin-frames", "0"], "0 is not in the range x>=1"),
         (["--max-frames", "many"], "'many' is not a valid integer range"),
         (["--max-people", "21"], "21 is not in the range 1<=x<=20"),

@@ -247,7 +247,7 @@ def orin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_gpu_it_says_what_else_to_use(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorrt_scorer, "find_gpu", lambda: None)
-    with pytest.raises(InputError, match="No NVIDIA GPU is here .* --scorer onnxruntime"):
+    with pytest.raises(InputError, match=r"No NVIDIA GPU is here .* --scorer onnxruntime"):
         open_scorer(read_bundle(bundle), "tensorrt")
 
 
@@ -389,9 +389,8 @@ def test_a_real_engine_scores_as_onnx_runtime_does(bundle: Path, precision: Any)
         def work(seed: int) -> None:
             poses = windows(seed + 1)
             expected = reference.score(poses)
-            for _ in range(50):
-                if not np.allclose(engine.score(poses), expected, rtol=5e-3, atol=5e-3):
-                    wrong.append(seed)
+            scored = [engine.score(poses) for _ in range(50)]
+            wrong.extend(seed for nll in scored if not np.allclose(nll, expected, rtol=5e-3, atol=5e-3))
 
         threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
         for thread in threads:

@@ -1,0 +1,92 @@
+"""The engines of a bundle, built ahead of time by the real TensorRT for RTX."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from daflow.bundle import read_bundle
+from daflow.engines.file import read_engine
+from daflow.errors import InputError
+from daflow.files import sha256
+from daflow.nvidia import Gpu, load_tensorrt
+from export import engines
+from export.cli import main
+from export.engines import EngineBuilder, find_builder, require_gpu
+
+
+@pytest.fixture(scope="module")
+def trt() -> Any:
+    module = load_tensorrt(("tensorrt_rtx",))
+    if module is None:
+        pytest.skip("TensorRT for RTX is not installed (it has wheels for x86-64 only)")
+    return module
+
+
+def test_an_engine_ahead_of_time_says_what_it_is_tied_to(trt: Any, bundle: Path) -> None:
+    lines: list[str] = []
+    EngineBuilder(trt, ["sm89"], None, True, lines.append).build(read_bundle(bundle), ["fp32"])
+    path = bundle / "engines" / "fp32.sm89.tensorrt_rtx.engine"
+    header, plan = read_engine(path)
+    assert header.key.graph == sha256(bundle / "scorer.fp32.onnx")
+    assert (header.key.target, header.key.device, header.verdict) == ("sm89", None, None)
+    assert header.key.version == trt.__version__
+    assert len(plan) == header.size
+    layers = json.loads(path.with_suffix(".layers.json").read_text())
+    assert any("steps.0" in layer["name"] for layer in layers["network"])
+    assert lines[0].startswith("engines/fp32.sm89.tensorrt_rtx.engine: built by tensorrt_rtx")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "targets", "ahead"),
+    [
+        (None, [], ["sm86"]),
+        (None, ["sm89", "sm120"], ["sm89", "sm120"]),
+        (Gpu("sm89", "L4"), [], []),
+        (Gpu("sm89", "L4"), ["sm89"], []),
+        (Gpu("sm89", "L4"), ["sm89", "sm86"], ["sm89", "sm86"]),
+    ],
+)
+def test_only_another_gpus_engine_is_built_ahead_of_time(
+    monkeypatch: pytest.MonkeyPatch, gpu: Gpu | None, targets: list[str], ahead: list[str]
+) -> None:
+    monkeypatch.setattr(engines, "find_gpu", lambda: gpu)
+    assert find_builder(targets)[1] == ahead
+
+
+def test_on_a_device_there_must_be_a_gpu_and_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "find_gpu", lambda: None)
+    with pytest.raises(InputError, match="no NVIDIA GPU is here"):
+        require_gpu()
+    monkeypatch.setattr(engines, "find_gpu", lambda: Gpu("sm87", "Orin"))
+    monkeypatch.setattr(engines, "load_tensorrt", lambda: None)
+    with pytest.raises(InputError, match="comes with JetPack"):
+        require_gpu()
+
+
+def test_the_command_for_the_device_needs_one(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "find_gpu", lambda: None)
+    result = CliRunner().invoke(main, [str(bundle), "--on-device"])
+    assert result.exit_code == 2
+    assert "--on-device builds for the GPU of this machine" in result.output
+
+
+def test_on_a_device_given_options_become_those_of_the_bundle(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(engines, "require_gpu", lambda: None)
+    monkeypatch.setattr("daflow.nvidia.load_tensorrt", object)
+    monkeypatch.setattr(
+        EngineBuilder,
+        "build",
+        lambda self, bundle, precisions: built.append((bundle.manifest.engine_options.batch, precisions)),
+    )
+    result = CliRunner().invoke(main, [str(bundle), "--on-device", "--batch", "1,2,8"])
+    assert result.exit_code == 0, result.output
+    assert built == [((1, 2, 8), ["fp16"])]
+    assert read_bundle(bundle).manifest.engine_options.batch == (1, 2, 8)
