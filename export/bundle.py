@@ -94,12 +94,12 @@ def export_bundle(
             nodes[precision] = export_onnx(
                 FoldedFlow(model, dtype), model.config.window, work / graphs[precision]
             )
-            gate.judge_graph(precision, work / graphs[precision])
+            gate.judge_graph(precision, work / graphs[precision], nodes[precision])
         int8 = None
         if options.int8:
             graphs["int8"] = "scorer.int8.onnx"
             int8, nodes["int8"] = _export_int8(work, graphs, normal, data.origin, options, report)
-            gate.judge_graph("int8", work / graphs["int8"])
+            gate.judge_graph("int8", work / graphs["int8"], nodes["int8"])
         write_text(work / REPORT, report_page(gate.judged, gate.reference, data, folder.name))
         files = [*graphs.values(), REPORT, *([RANGES] if int8 else [])]
         manifest = Manifest(
@@ -132,13 +132,13 @@ class _Gate:
         self.judged: list[Judged] = []
         self._data, self._options, self._folder, self._report = data, options, folder, report
 
-    def judge_graph(self, precision: Precision, path: Path) -> None:
+    def judge_graph(self, precision: Precision, path: Path, nodes: int) -> None:
         """Judge an ONNX file."""
         with OnnxScorer(path, precision, threads=0) as scorer:
-            self.judge(precision, scorer.score)
+            self.judge(precision, scorer.score, f"{nodes} nodes, ")
 
-    def judge(self, form: Form, candidate: Score) -> None:
-        """Judge a form of the model.
+    def judge(self, form: Form, candidate: Score, what: str = "") -> None:
+        """Judge a form of the model; `what` is said about it in front of the verdict.
 
         Raises:
             CheckFailed: it misses a limit, and failures are not to be kept.
@@ -152,9 +152,8 @@ class _Gate:
                 f"The {form} form does not score as the model does, so {self._folder} is not written: {missed}. "
                 "--keep-failing writes it, marked as failing."
             )
-        self._report(
-            f"{form}: {f'MISSES ITS LIMITS: {missed}' if missed else 'verified'}, {_summary(compared)}"
-        )
+        verdict_words = f"MISSES ITS LIMITS: {missed}" if missed else "verified"
+        self._report(f"{form}: {what}{verdict_words}, {_summary(compared)}")
 
 
 def _export_int8(
