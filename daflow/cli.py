@@ -22,7 +22,7 @@ from daflow.comparison import PRECISIONS, Precision
 from daflow.errors import InputError
 from daflow.synthetic import Scene, generate_dataset
 from daflow.tracks import FrameSize, read_clips
-from daflow.windows import make_windows
+from daflow.windows import STGNF_FRAME_SIZE, make_windows
 
 
 @click.group(
@@ -32,6 +32,7 @@ from daflow.windows import make_windows
         "generate": "daflow.cli:generate",
         "poses": "runtime.poses_command:poses",
         "train": "daflow.cli:train",
+        "import-stgnf": "daflow.cli:import_stgnf",
         "evaluate": "daflow.cli:evaluate",
         "models": "runtime.models_cli:models",
     },
@@ -122,6 +123,28 @@ def train(
     )
 
 
+@click.command("import-stgnf", cls=Command)
+@click.argument("checkpoint", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="The checkpoint to write.")
+def import_stgnf(checkpoint: Path, output: Path) -> None:
+    """Turn a public CHECKPOINT of STG-NF (a .tar file) into a model of this toolkit, without running its code.
+
+    The model scores exactly as STG-NF does; to repeat its evaluation, use 'daflow evaluate --protocol stgnf'.
+    """
+    from daflow.checkpoint import save_checkpoint
+    from daflow.model import parameter_count
+    from daflow.stgnf import read_stgnf
+
+    imported = read_stgnf(checkpoint)
+    require_folder_for(output)
+    save_checkpoint(output, imported)
+    config = imported.model.config
+    click.echo(
+        f"{output}: {parameter_count(imported.model)} parameters, {config.steps} steps, "
+        f"windows of {config.window} poses, prior mean {config.prior_mean:g}"
+    )
+
+
 @click.command(cls=Command)
 @click.option("--poses", type=FOLDER, required=True, help="Folder of pose tracks.")
 @click.option(
@@ -143,6 +166,14 @@ def train(
 )
 @click.option("--seed", default=0, help="Seed of the weights of 'untrained'.")
 @click.option(
+    "--protocol",
+    type=click.Choice(["daflow", "stgnf"]),
+    default="daflow",
+    help="How windows are cut and normalised. stgnf repeats STG-NF's code to the window: every video counts as "
+    "856x480 unless --frame-size says otherwise, the window that ends a track is left out, and a gap of any size may "
+    "stand before a window's last two poses. Scoring and smoothing are the same in both.",
+)
+@click.option(
     "--json",
     "json_target",
     metavar="FILE",
@@ -155,6 +186,7 @@ def evaluate(
     model: str,
     precision: Precision,
     seed: int,
+    protocol: str,
     json_target: str | None,
     frame_size: FrameSize | None,
 ) -> None:
@@ -165,13 +197,14 @@ def evaluate(
 
     began = time.monotonic()
     judged = open_judged(model, precision, seed)
-    clips = read_clips(poses, frame_size)
-    windows = make_windows(clips, judged.window)
+    stgnf = protocol == "stgnf"
+    clips = read_clips(poses, frame_size or (STGNF_FRAME_SIZE if stgnf else None))
+    windows = make_windows(clips, judged.window, rule="stgnf" if stgnf else "span")
     if not len(windows):
         raise InputError(f"{poses} gives no window of {judged.window} poses: {windows.left_out()}.")
     result = judge(judged.score(windows.poses), windows, clips, read_masks(masks), judged.window)
     if json_target:
-        write_json(json_target, {"model": judged.name, **result.as_dict()})
+        write_json(json_target, {"model": judged.name, "protocol": protocol, **result.as_dict()})
     if json_target == "-":
         return
     click.echo(f"{'clip':<24}{'AUC':>8}{'AUC-PR':>8}{'EER':>8}{'frames':>9}{'abnormal':>10}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ class OnnxScorer:
     Args:
         path: the ONNX file.
         precision: what the file is, for the name.
-        threads: threads within an operator; one is fastest for the few windows of a camera.
+        threads: threads within an operator; one is fastest for the few windows of a camera. 0 takes as many as
+            OMP_NUM_THREADS says, which torch heeds too, else one for each core.
 
     Raises:
         InputError: onnxruntime is missing, or the file is not a scorer graph.
@@ -31,7 +33,7 @@ class OnnxScorer:
         except ImportError as error:
             raise unusable_package(error, "onnxruntime", "edge") from None
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or _threads_of_environment()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
@@ -61,3 +63,9 @@ class OnnxScorer:
 
     def __exit__(self, *_: object) -> None:
         del self._session
+
+
+def _threads_of_environment() -> int:
+    """The number in OMP_NUM_THREADS, else 0, with which ONNX Runtime takes one thread for each core."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isascii() and wanted.isdigit() else 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,12 @@ from daflow.tracks import Clip, FrameSize
 
 LENGTH = 24
 MAX_MISSING = 2
+STGNF_FRAME_SIZE = (856, 480)
+"""What STG-NF divides the pixels of every video by, whatever its size."""
 _SMALLEST_SPREAD = 1e-6  # of the frame's height: far below a pixel, so every joint lies on one line
 
 Poses = npt.NDArray[np.float32]
+Rule = Literal["span", "stgnf"]
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,27 @@ class Windows:
 
 
 def make_windows(
-    clips: Sequence[Clip], length: int = LENGTH, stride: int = 1, max_missing: int = MAX_MISSING
+    clips: Sequence[Clip],
+    length: int = LENGTH,
+    stride: int = 1,
+    max_missing: int = MAX_MISSING,
+    rule: Rule = "span",
 ) -> Windows:
     """Cut every track of every clip into normalised windows.
 
-    A window is `length` consecutive poses of a track that span at most `length + max_missing` frames; windows start
-    at every `stride`-th pose of the track.
+    A window is `length` consecutive poses of a track; windows start at every `stride`-th pose of the track.
+
+    Args:
+        clips: whose tracks to cut.
+        length: poses in a window (T).
+        stride: poses between the starts of windows.
+        max_missing: frames that may be missing inside a window.
+        rule: `span`: a window spans at most `length + max_missing` frames. `stgnf`, exactly as STG-NF's code
+            (`split_pose_to_segments`) does it: all but `max_missing` of the window's poses lie in the `length` frames
+            from its first one, so a gap of any size may stand before the last poses, and the window that ends a
+            track is left out.
     """
-    parts = [_clip_windows(index, c, length, stride, max_missing) for index, c in enumerate(clips)]
+    parts = [_clip_windows(index, c, length, stride, max_missing, rule) for index, c in enumerate(clips)]
     if not parts:
         return _no_windows(length)
     if len(parts) == 1:
@@ -108,8 +125,9 @@ def normalise(points: npt.NDArray[np.float32], frame_size: FrameSize) -> tuple[P
     return scaled[kept].reshape(int(kept.sum()), *points.shape[1:]), kept
 
 
-def _clip_windows(index: int, clip: Clip, length: int, stride: int, max_missing: int) -> Windows:
-    long_enough = [track for track in clip.tracks if len(track.frames) >= length]
+def _clip_windows(index: int, clip: Clip, length: int, stride: int, max_missing: int, rule: Rule) -> Windows:
+    shortest = length + 1 if rule == "stgnf" else length
+    long_enough = [track for track in clip.tracks if len(track.frames) >= shortest]
     short = len(clip.tracks) - len(long_enough)
     if not long_enough:
         return _no_windows(length, short)
@@ -119,8 +137,11 @@ def _clip_windows(index: int, clip: Clip, length: int, stride: int, max_missing:
     points = np.concatenate([track.points() for track in long_enough])
     position = np.arange(len(frames)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     remaining = np.repeat(sizes, sizes) - position
-    first = np.flatnonzero((position % stride == 0) & (remaining >= length))
-    unbroken = frames[first + length - 1] - frames[first] < length + max_missing
+    first = np.flatnonzero((position % stride == 0) & (remaining >= shortest))
+    if rule == "stgnf":
+        unbroken = frames[first + max(0, length - max_missing - 1)] - frames[first] < length
+    else:
+        unbroken = frames[first + length - 1] - frames[first] < length + max_missing
     gaps = int((~unbroken).sum())
     first = first[unbroken]
     sliding = np.lib.stride_tricks.sliding_window_view(points, length, axis=0)  # (n, V, 2, T)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import torch
 from click.testing import CliRunner
 
 from daflow.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from daflow.model import DAFlow, ModelConfig
+from daflow.model import DAFlow
+from daflow.stgnf import read_stgnf
 from daflow.synthetic import Scene, generate_dataset
 from daflow.tracks import read_clips
 from daflow.windows import make_windows
@@ -61,22 +61,7 @@ def checkpoint(checkpoint_file: Path) -> Checkpoint:
 @pytest.fixture(scope="session")
 def stgnf(shared: Path) -> DAFlow:
     """STG-NF's public ShanghaiTech checkpoint in our flow."""
-    renamed = {
-        "flow.layers.": "steps.", "actnorm.logs": "actnorm.log_scale", "block.0.gcn.conv": "coupling.graph_conv.conv",
-        "block.0.tcn": "coupling.block", "block.0.residual": "coupling.residual",
-    }  # fmt: skip
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        path = shared / "data/stgnf/ShanghaiTech_85_9.tar"
-        content = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    state = {}
-    for name, values in content.items():
-        if name.startswith("flow.layers."):
-            for old, new in renamed.items():
-                name = name.replace(old, new)  # noqa: PLW2901
-            state[name] = values
-    model = DAFlow(ModelConfig(block="tcn"))
-    model.load_state_dict(state)
-    return model.eval()
+    return read_stgnf(shared / "data/stgnf/ShanghaiTech_85_9.tar").model
 
 
 @pytest.fixture(scope="session")

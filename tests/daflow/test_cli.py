@@ -44,12 +44,13 @@ def test_help_lists_the_commands_without_importing_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    for command in ("demo", "generate", "poses", "train", "evaluate", "models"):
+    for command in ("demo", "generate", "poses", "train", "import-stgnf", "evaluate", "models"):
         assert f"\n  {command} " in done.stdout
 
 
 @pytest.mark.parametrize(
-    "command", [["demo"], ["generate"], ["poses"], ["train"], ["evaluate"], ["models", "fetch"]]
+    "command",
+    [["demo"], ["generate"], ["poses"], ["train"], ["import-stgnf"], ["evaluate"], ["models", "fetch"]],
 )
 def test_every_option_has_a_help_text(command: list[str]) -> None:
     result = run(*command, "--help")
@@ -233,3 +234,21 @@ def test_masks_of_one_kind_cannot_be_judged(dataset: Path, tmp_path: Path) -> No
     result = run("evaluate", "--poses", dataset / "test", "--masks", tmp_path, "--model", "untrained")
     assert result.exit_code == 2
     assert "only one kind of frame" in result.output
+
+
+def test_the_protocol_of_stgnf_leaves_out_the_last_window_of_each_track(
+    dataset: Path, tmp_path: Path
+) -> None:
+    windows = {}
+    for protocol in ("daflow", "stgnf"):
+        target = tmp_path / f"{protocol}.json"
+        result = run(
+            "evaluate", "--poses", dataset / "test", "--masks", dataset / "masks", "--model", "untrained",
+            "--protocol", protocol, "--json", target,
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+        figures = json.loads(target.read_text())
+        assert figures["protocol"] == protocol
+        windows[protocol] = figures["windows"]
+    tracks = sum(len(track.frames) > 24 for clip in read_clips(dataset / "test") for track in clip.tracks)
+    assert 0 < windows["daflow"] - windows["stgnf"] <= tracks

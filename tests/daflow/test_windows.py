@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from daflow.skeleton import to_openpose
 from daflow.tracks import Clip, Track
-from daflow.windows import Poses, make_windows, normalise
+from daflow.windows import Poses, Rule, make_windows, normalise
 
 SIZE = (640, 480)
 FAULTS = {"nan": np.nan, "inf": np.inf}
@@ -38,15 +38,23 @@ class Reference:
     short_tracks: int = 0
     gaps: int = 0
     broken: int = 0
+    rule: Rule = "span"
+
+    def unbroken(self, frames: list[int], missing: int) -> bool:
+        if self.rule == "span":
+            return frames[-1] - frames[0] + 1 - len(frames) <= missing
+        expected = range(frames[0], frames[0] + len(frames))
+        return len(set(frames) & set(expected)) >= len(frames) - missing
 
     def add(
         self, index: int, track: Track, size: tuple[int, int], length: int, stride: int, missing: int
     ) -> None:
-        if len(track.frames) < length:
+        last = len(track.frames) - length - (self.rule == "stgnf")
+        if last < 0:
             self.short_tracks += 1
-        for first in range(0, len(track.frames) - length + 1, stride):
+        for first in range(0, last + 1, stride):
             frames = track.frames[first : first + length]
-            if frames[-1] - frames[0] + 1 - length > missing:
+            if not self.unbroken(frames.tolist(), missing):
                 self.gaps += 1
                 continue
             window = to_openpose(track.keypoints[first : first + length, :, :2]).astype(np.float64)
@@ -75,17 +83,20 @@ clips = st.integers(0, 3).flatmap(lambda people: st.tuples(*(tracks(3 * p + 1) f
 
 
 @settings(deadline=None, max_examples=150)
-@given(st.lists(clips, max_size=3), st.integers(2, 6), st.integers(1, 4), st.integers(0, 3))
+@given(
+    st.lists(clips, max_size=3), st.integers(2, 6), st.integers(1, 4), st.integers(0, 3),
+    st.sampled_from(["span", "stgnf"]),
+)  # fmt: skip
 def test_windows_are_those_of_a_slow_obvious_search(
-    people: list[tuple[Track, ...]], length: int, stride: int, missing: int
+    people: list[tuple[Track, ...]], length: int, stride: int, missing: int, rule: Rule
 ) -> None:
     sizes = [(640, 480), (1920, 1080), (320, 240)]
-    reference = Reference()
+    reference = Reference(rule=rule)
     for index, tracks_of_clip in enumerate(people):
         for track in tracks_of_clip:
             reference.add(index, track, sizes[index], length, stride, missing)
     made = make_windows(
-        [Clip(f"clip{i}", t, sizes[i]) for i, t in enumerate(people)], length, stride, missing
+        [Clip(f"clip{i}", t, sizes[i]) for i, t in enumerate(people)], length, stride, missing, rule
     )
     assert (
         list(zip(made.clip.tolist(), made.person.tolist(), made.start.tolist(), strict=True))
