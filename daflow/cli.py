@@ -20,6 +20,7 @@ from daflow.command import (
 )
 from daflow.comparison import PRECISIONS, Precision
 from daflow.errors import InputError
+from daflow.files import write_text
 from daflow.synthetic import Scene, generate_dataset
 from daflow.tracks import FrameSize, read_clips
 from daflow.windows import STGNF_FRAME_SIZE, make_windows
@@ -179,6 +180,12 @@ def import_stgnf(checkpoint: Path, output: Path) -> None:
     metavar="FILE",
     help="Also write the figures as JSON; - is standard output.",
 )
+@click.option(
+    "--report",
+    type=FILE,
+    metavar="FILE.html",
+    help="Also write a page: ROC and PR curves, the score over time of each clip, the worst mistakes as skeletons.",
+)
 @frame_size_option
 def evaluate(
     poses: Path,
@@ -188,6 +195,7 @@ def evaluate(
     seed: int,
     protocol: str,
     json_target: str | None,
+    report: Path | None,
     frame_size: FrameSize | None,
 ) -> None:
     """Judge a model by frame-level ROC AUC against frame masks, per clip and over all."""
@@ -196,13 +204,20 @@ def evaluate(
     from daflow.judged import open_judged
 
     began = time.monotonic()
+    if report:
+        require_folder_for(report)
     judged = open_judged(model, precision, seed)
     stgnf = protocol == "stgnf"
     clips = read_clips(poses, frame_size or (STGNF_FRAME_SIZE if stgnf else None))
     windows = make_windows(clips, judged.window, rule="stgnf" if stgnf else "span")
     if not len(windows):
         raise InputError(f"{poses} gives no window of {judged.window} poses: {windows.left_out()}.")
-    result = judge(judged.score(windows.poses), windows, clips, read_masks(masks), judged.window)
+    labels, nll = read_masks(masks), judged.score(windows.poses)
+    result = judge(nll, windows, clips, labels, judged.window)
+    if report:
+        from daflow.evaluation_report import evaluation_page
+
+        write_text(report, evaluation_page(result, nll, windows, clips, labels, judged.name))
     if json_target:
         write_json(json_target, {"model": judged.name, "protocol": protocol, **result.as_dict()})
     if json_target == "-":

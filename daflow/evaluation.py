@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tokenize
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +46,24 @@ class Figures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures over all frames of all clips (micro), of each clip, and the mean AUC of the clips (macro)."""
+    """How well a data set's scores separate its frames.
+
+    Attributes:
+        micro: the figures over all frames of all clips.
+        macro_auc: the mean AUC of the clips that hold both kinds of frames.
+        clips: the figures of each clip.
+        windows: windows that took part.
+        frame_scores: each clip's smoothed scores, one for each frame.
+    """
 
     micro: Figures
     macro_auc: float | None
     clips: dict[str, Figures]
     windows: int
+    frame_scores: dict[str, Scores] = field(compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
+        """Return the figures as plain values for JSON, without the scores of the frames."""
         return {
             **asdict(self.micro),
             "macro_auc": self.macro_auc,
@@ -114,13 +123,13 @@ def evaluate(
         of_clip = windows.clip == index.get(name, -1)
         used += int(of_clip.sum())
         raw.append(frame_scores(nll[of_clip], windows.start[of_clip], len(mask), length))
-    scores = [smooth(clip) for clip in fill_empty_frames(raw)]
-    per_clip = {name: figures(clip, mask) for (name, mask), clip in zip(masks.items(), scores, strict=True)}
-    micro = figures(np.concatenate(scores), np.concatenate(list(masks.values())))
+    scores = {name: smooth(clip) for name, clip in zip(masks, fill_empty_frames(raw), strict=True)}
+    per_clip = {name: figures(scores[name], mask) for name, mask in masks.items()}
+    micro = figures(np.concatenate(list(scores.values())), np.concatenate(list(masks.values())))
     if micro.auc is None:
         raise InputError("The frame masks hold only one kind of frame; normal and abnormal are wanted.")
     of_clips = [clip.auc for clip in per_clip.values() if clip.auc is not None]
-    return Evaluation(micro, float(np.mean(of_clips)) if of_clips else None, per_clip, used)
+    return Evaluation(micro, float(np.mean(of_clips)) if of_clips else None, per_clip, used, scores)
 
 
 def smooth(scores: Scores) -> Scores:

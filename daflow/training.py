@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -68,7 +69,9 @@ def train(
     optimizer = torch.optim.Adamax(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, options.lr_decay)
     history = []
-    with _threads_for(options.batch_size):
+    small = options.batch_size <= _ONE_THREAD_BATCH
+    # For small batches more threads are no faster, and lose badly when the cores are shared.
+    with _one_thread() if small else contextlib.nullcontext():
         for _ in track(range(options.epochs), "training, epochs"):
             history.append(_epoch(model, windows, optimizer, options.batch_size))
             schedule.step()
@@ -90,11 +93,10 @@ def _epoch(model: DAFlow, windows: Tensor, optimizer: torch.optim.Optimizer, bat
 
 
 @contextlib.contextmanager
-def _threads_for(batch_size: int) -> Iterator[None]:
-    """Train small batches on one thread: more are no faster, and lose badly when the cores are shared."""
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread for each operation."""
     before = torch.get_num_threads()
-    if batch_size <= _ONE_THREAD_BATCH:
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
@@ -121,11 +123,18 @@ def mirrored(windows: Tensor) -> Tensor:
     return flipped
 
 
-@torch.inference_mode()
 def score(model: DAFlow, poses: Poses) -> Tensor:
     """Return the nll of windows `(N, 2, T, 18)`, `(N,)` on the CPU, in batches that fit small machines."""
     device = next(model.parameters()).device
     batches = torch.split(torch.from_numpy(poses), _EVALUATION_BATCH)
     if not batches[0].numel():
         return torch.zeros(0)
-    return torch.cat([model.nll(batch.to(device)).cpu() for batch in batches])
+
+    @torch.inference_mode()
+    def score_batch(batch: Tensor) -> Tensor:
+        return model.nll(batch.to(device)).cpu()
+
+    # A batch a thread: the threads that share one small operation wait for each other, for minutes on a busy machine.
+    threads = torch.get_num_threads()
+    with _one_thread(), ThreadPoolExecutor(threads) as pool:
+        return torch.cat(list(pool.map(score_batch, batches)))

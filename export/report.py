@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from daflow.comparison import Nll, Verdict
-from daflow.skeleton import OPENPOSE_BONES
+from daflow.pages import draw_window, figure, page, picture
 from export.verification import VerificationSet
 
 _SETS = (("recorded", "#4c78a8"), ("perturbed", "#f58518"), ("extreme", "#b23a48"))
@@ -72,18 +69,14 @@ def report_page(
     )
     sections = "".join(_section(form, reference, data) for form in judged)
     cards = "".join(_card(form) for form in judged)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>Verification of {html.escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body><main>"
-        f"<h1>Verification of {html.escape(title)}</h1>"
+    return page(
+        f"Verification of {title}",
         f'<p class="verdict {"bad" if failing else "good"}">{html.escape(verdict)}</p><p>{facts}</p>'
         f'<div class="cards">{cards}</div>{sections}'
         "<h2>How to read this</h2><p>Each form scored the same windows as the PyTorch model. What counts is the order: "
         "an alarm compares scores with a threshold, and the AUC compares them with each other. Perturbed windows are "
         "recorded ones with jitter, displaced joints or a jump; extreme ones are at the end of what the normalising "
-        "lets through. NLL is the negative log-likelihood in bits per dimension; high means abnormal.</p>"
-        "</main></body></html>\n"
+        "lets through. NLL is the negative log-likelihood in bits per dimension; high means abnormal.</p>",
     )
 
 
@@ -123,12 +116,7 @@ def _rows(verdict: Verdict) -> Iterator[str]:
 
 
 def _scatter(form: Judged, reference: tuple[Nll, Nll, Nll]) -> str:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, (scores, errors) = plt.subplots(1, 2, figsize=(8.6, 3.7), layout="constrained")
+    drawn, (scores, errors) = figure(2, figsize=(8.6, 3.7))
     # The recorded windows last, on top: they are what the camera will see.
     for (name, colour), expected, found in list(zip(_SETS, reference, form.scores, strict=True))[::-1]:
         # Every n-th in the order of the scores: the tail is seen as well as the crowd.
@@ -141,7 +129,6 @@ def _scatter(form: Judged, reference: tuple[Nll, Nll, Nll]) -> str:
     for axis in (scores, errors):
         axis.set_xscale("symlog", linthresh=10)
         axis.axvline(threshold, color="#888", linewidth=0.8, linestyle="--")
-        axis.spines[["top", "right"]].set_visible(False)
         axis.set_xlabel("NLL of the PyTorch model")
     scores.axhline(threshold, color="#888", linewidth=0.8, linestyle="--")
     scores.set_yscale("symlog", linthresh=10)
@@ -150,64 +137,19 @@ def _scatter(form: Judged, reference: tuple[Nll, Nll, Nll]) -> str:
     scores.legend(frameon=False, fontsize=8, markerscale=3)
     errors.set_yscale("log")
     errors.set_title("|dNLL| / max(1, |NLL|)", loc="left", fontsize=10)
-    return _picture(figure)
+    return picture(drawn)
 
 
 def _worst(form: Judged, reference: tuple[Nll, Nll, Nll], data: VerificationSet) -> str:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, _WORST, figsize=(12.5, 1.9), layout="constrained", squeeze=False)
+    drawn, axes = figure(_WORST, figsize=(12.5, 1.9))
     expected, found = (np.concatenate(nll[:2]).astype(np.float64) for nll in (reference, form.scores))
     error = np.nan_to_num(np.abs(found - expected) / np.maximum(1, np.abs(expected)), nan=np.inf)
-    for axis, index in zip(axes[0], np.argsort(-error), strict=False):
+    for axis, index in zip(axes, np.argsort(-error), strict=False):
         recorded = len(data.sets.recorded)
         kind = "recorded" if index < recorded else "perturbed"
         window = data.sets.recorded[index] if index < recorded else data.sets.perturbed[index - recorded]
-        _draw(axis, window)
+        draw_window(axis, window, _POSES)
         axis.set_title(f"{kind}: {expected[index]:.3f} became {found[index]:.3f}", fontsize=9)
-    for axis in axes[0]:
+    for axis in axes:
         axis.axis("off")
-    return _picture(figure)
-
-
-def _draw(axis: Any, window: npt.NDArray[np.float32]) -> None:
-    """Some poses of a window `(2, T, V)` side by side."""
-    frames = np.linspace(0, window.shape[1] - 1, _POSES).round().astype(int)
-    for position, frame in enumerate(frames):
-        x, y = window[:, frame]
-        x = (x - window[0].mean()) + position * 1.7
-        for a, b in OPENPOSE_BONES:
-            axis.plot(x[[a, b]], -y[[a, b]], color="#1f5fa8", linewidth=1.3, solid_capstyle="round")
-    axis.set_aspect("equal")
-
-
-def _picture(figure: Any) -> str:
-    import matplotlib.pyplot as plt
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    plt.close(figure)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;background:#f6f7f9;margin:0}
-main{max-width:1100px;margin:0 auto;padding:2rem 1rem}
-h1{font-size:1.6rem;margin:0 0 .5rem}h2{margin:2.5rem 0 .5rem;font-size:1.25rem}h3{font-size:1rem;margin:1rem 0 .3rem}
-.verdict{font-size:1.2rem;font-weight:600;padding:.7rem 1rem;border-radius:.5rem;color:#fff}
-.verdict.good{background:#2a7d4f}.verdict.bad{background:#b23a48}
-.cards{display:flex;flex-wrap:wrap;gap:.8rem}
-.card{flex:1 1 180px;background:#fff;border-radius:.5rem;padding:.8rem 1rem;color:inherit;text-decoration:none;
-border-top:4px solid #2a7d4f;box-shadow:0 1px 3px #0002;display:flex;flex-direction:column;gap:.2rem}
-.card.bad{border-color:#b23a48}.card small{color:#5a6675}.card span{font-weight:600;color:#2a7d4f}
-.card.bad span{color:#b23a48}
-.row{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
-table{border-collapse:collapse;background:#fff;border-radius:.5rem;flex:1 1 380px;font-size:.85rem}
-td,th{padding:.35rem .6rem;text-align:left;border-bottom:1px solid #e6e9ee}
-td:nth-child(n+2),th:nth-child(n+2){text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-tr.bad td{color:#b23a48;font-weight:600}
-img{max-width:100%;background:#fff;border-radius:.5rem;flex:1 1 560px;min-width:0}.row img{width:560px}.wide{width:100%}
-"""
+    return picture(drawn)

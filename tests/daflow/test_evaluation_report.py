@@ -1,0 +1,118 @@
+"""The evaluation page: well-formed, self-contained, and about the frames that are really judged wrongly."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from daflow.cli import main
+from daflow.evaluation import evaluate
+from daflow.evaluation_report import equal_error_threshold, evaluation_page, worst_mistakes
+from daflow.tracks import Clip, Track
+from daflow.windows import Windows, make_windows
+
+FRAMES = 400
+MASKS = {"a": np.zeros(FRAMES, dtype=np.int64), "b": np.zeros(FRAMES, dtype=np.int64)}
+MASKS["a"][100:200] = 1
+MASKS["b"][300:380] = 1
+
+
+class Tags(HTMLParser):
+    """Checks that tags nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in {"script", "link", "iframe"}
+        if tag not in {"meta", "img", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def clip(name: str, last: int = FRAMES) -> Clip:
+    keypoints = np.random.default_rng(0).uniform(50, 400, (last, 17, 3)).astype(np.float32)
+    return Clip(name, (Track(7, np.arange(last), keypoints, np.ones(last, np.float32)),), (640, 480))
+
+
+def scored(clips: list[Clip]) -> tuple[Windows, np.ndarray]:
+    """Scores that follow the labels, but for a false alarm in clip a and a missed event in clip b."""
+    windows = make_windows(clips)
+    middle = windows.start + 12
+    nll = np.random.default_rng(0).normal(0, 0.01, len(windows)).astype(np.float32)
+    of_a = windows.clip == 0
+    nll[of_a & (middle >= 100) & (middle < 200)] += 5
+    nll[of_a & (middle >= 290) & (middle < 310)] += 9
+    return windows, nll
+
+
+def test_the_worst_mistakes_are_those_that_were_made() -> None:
+    clips = [clip("a"), clip("b", last=330)]
+    windows, nll = scored(clips)
+    result = evaluate(nll, windows, clips, MASKS, 24)
+    alarms = worst_mistakes(False, result.frame_scores, nll, windows, clips, MASKS)
+    assert alarms[0].clip == "a"
+    assert 290 <= alarms[0].frame < 310
+    assert alarms[0].window is not None
+    assert nll[alarms[0].window] > 8
+    misses = worst_mistakes(True, result.frame_scores, nll, windows, clips, MASKS)
+    assert {mistake.clip for mistake in misses} == {"b"}
+    assert all(MASKS["b"][mistake.frame] == 1 for mistake in misses)
+    assert any(mistake.window is None for mistake in misses)  # nobody is tracked after frame 330
+    frames = sorted(mistake.frame for mistake in misses)
+    assert all(np.diff(frames) > 48)
+
+
+def test_the_threshold_makes_false_alarms_and_misses_equally_frequent() -> None:
+    rng = np.random.default_rng(0)
+    labels = {"a": rng.integers(-1, 2, 5000)}
+    scores = {"a": rng.normal(0, 1, 5000) + labels["a"]}
+    threshold = equal_error_threshold(scores, labels)
+    false_alarms = (scores["a"][labels["a"] == 0] > threshold).mean()
+    misses = (scores["a"][labels["a"] == 1] <= threshold).mean()
+    assert false_alarms == pytest.approx(misses, abs=0.002)
+
+
+def test_the_page_is_whole_and_names_cannot_become_code() -> None:
+    clips = [clip("a"), clip("b")]
+    windows, nll = scored(clips)
+    result = evaluate(nll, windows, clips, MASKS, 24)
+    text = evaluation_page(result, nll, windows, clips, MASKS, "<script>alert(1)</script>")
+    Tags(text)
+    assert "<script" not in text
+    assert set(re.findall(r'src="(.{22})', text)) == {"data:image/png;base64,"}
+    assert f"micro AUC {100 * result.micro.auc:.2f} %" in text  # type: ignore[operator]
+    assert text.count("score over time of") == 2
+
+
+def test_a_perfect_model_makes_no_mistake() -> None:
+    clips = [clip("a"), clip("b")]
+    windows = make_windows(clips)
+    masks = {"a": np.zeros(FRAMES, np.int64), "b": np.ones(FRAMES, np.int64)}
+    nll = windows.clip.astype(np.float32)
+    result = evaluate(nll, windows, clips, masks, 24)
+    for abnormal in (False, True):
+        found = worst_mistakes(abnormal, result.frame_scores, nll, windows, clips, masks)
+        assert all(mistake.window is None for mistake in found)  # only where nobody is tracked yet
+
+
+def test_the_command_writes_it(dataset: Path, tmp_path: Path) -> None:
+    words = ["evaluate", "--poses", dataset / "test", "--masks", dataset / "masks", "--model", "untrained"]
+    result = CliRunner().invoke(
+        main, [str(word) for word in [*words, "--report", tmp_path / "new" / "page.html"]]
+    )
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "new/page.html").read_text(encoding="utf-8")
+    Tags(text)
+    assert "Evaluation of untrained (seed 0)" in text
