@@ -21,7 +21,7 @@ _MISTAKES = 6
 
 @dataclass(frozen=True)
 class Mistake:
-    """A frame that is judged wrongly at the threshold of the equal error rate.
+    """A frame that is judged wrongly.
 
     Attributes:
         clip: the clip's name.
@@ -61,8 +61,8 @@ def evaluation_page(
         "<h2>Score over time</h2><p>Smoothed score of the worst person; grey frames are labelled abnormal, hatched "
         "ones are ignored. Dashed: the threshold at which false alarms and misses are equally frequent.</p>",
         *(_clip(name, result, masks[name], threshold) for name in result.clips),
-        *_mistakes_section("false alarms", False, result, nll, windows, clips, masks),
-        *_mistakes_section("misses", True, result, nll, windows, clips, masks),
+        *_mistakes_section("false alarms", False, threshold, result, nll, windows, clips, masks),
+        *_mistakes_section("misses", True, threshold, result, nll, windows, clips, masks),
     )
     return page(f"Evaluation of {title}", "".join(sections))
 
@@ -76,6 +76,7 @@ def equal_error_threshold(scores: dict[str, Scores], masks: dict[str, Labels]) -
 
 def worst_mistakes(
     abnormal: bool,
+    threshold: float,
     scores: dict[str, Scores],
     nll: npt.NDArray[np.float32],
     windows: Windows,
@@ -84,18 +85,15 @@ def worst_mistakes(
 ) -> list[Mistake]:
     """Return the abnormal frames with the lowest scores, or the normal ones with the highest, worst first.
 
-    Only those on the wrong side of the equal error threshold count, and within a clip they are at least two windows
-    apart, so that each shows another event.
+    Only those on the wrong side of the threshold count, and within a clip they are at least two windows apart, so
+    that each shows another event.
     """
-    threshold = equal_error_threshold(scores, masks)
-    length = windows.poses.shape[2]
-    sign = -1.0 if abnormal else 1.0
-    wrong = [
-        (sign * (score - threshold), name, frame)
-        for name, of_clip in scores.items()
-        for frame, score in _peaks(sign * of_clip, masks[name] == int(abnormal), 2 * length, sign)
-        if sign * (score - threshold) > 0
-    ]
+    apart = 2 * windows.poses.shape[2]
+    wrong = []
+    for name, of_clip in scores.items():
+        excess = threshold - of_clip if abnormal else of_clip - threshold
+        candidates = np.where(masks[name] == int(abnormal), excess, 0)
+        wrong += [(float(excess[frame]), name, frame) for frame in _peaks(candidates, apart)]
     index = {clip.name: position for position, clip in enumerate(clips)}
     return [
         Mistake(name, frame, float(scores[name][frame]), _window_at(index.get(name, -1), frame, nll, windows))
@@ -103,17 +101,15 @@ def worst_mistakes(
     ]
 
 
-def _peaks(
-    badness: Scores, candidates: npt.NDArray[np.bool_], apart: int, sign: float
-) -> Iterator[tuple[int, float]]:
-    """Yield the worst candidate frames with their scores, each at least `apart` frames from the others."""
-    badness = np.where(candidates, badness, -np.inf)
+def _peaks(excess: Scores, apart: int) -> Iterator[int]:
+    """Yield the frames with the largest positive excess, each more than `apart` frames from the others."""
+    excess = excess.copy()
     for _ in range(_MISTAKES):
-        frame = int(np.argmax(badness))
-        if not np.isfinite(badness[frame]):
+        frame = int(np.argmax(excess))
+        if excess[frame] <= 0:
             return
-        yield frame, float(sign * badness[frame])
-        badness[max(0, frame - apart) : frame + apart + 1] = -np.inf
+        yield frame
+        excess[max(0, frame - apart) : frame + apart + 1] = 0
 
 
 def _window_at(clip: int, frame: int, nll: npt.NDArray[np.float32], windows: Windows) -> int | None:
@@ -128,6 +124,7 @@ def _window_at(clip: int, frame: int, nll: npt.NDArray[np.float32], windows: Win
 def _mistakes_section(
     name: str,
     abnormal: bool,
+    threshold: float,
     result: Evaluation,
     nll: npt.NDArray[np.float32],
     windows: Windows,
@@ -136,7 +133,7 @@ def _mistakes_section(
 ) -> Iterator[str]:
     meaning = "abnormal frames with low scores" if abnormal else "normal frames with high scores"
     yield f"<h2>Worst {name}</h2><p>{meaning.capitalize()}, and the highest scored person there.</p>"
-    found = worst_mistakes(abnormal, result.frame_scores, nll, windows, clips, masks)
+    found = worst_mistakes(abnormal, threshold, result.frame_scores, nll, windows, clips, masks)
     if not found:
         yield "<p>None.</p>"
     for mistake in found:

@@ -51,11 +51,13 @@ def read_stgnf(path: Path) -> Checkpoint:
         raise InputError(
             f"{path} is not a checkpoint of STG-NF, or it is damaged or holds code, which is never run."
         ) from None
+    if options.get("L", 1) != 1:
+        raise InputError(f"{path} holds a flow of several scales (L), which this toolkit does not have.")
     try:
         config = TypeAdapter(ModelConfig).validate_python(
             {
                 "window": options.get("seg_len", 24),
-                "steps": options.get("K", 8) * options.get("L", 1),
+                "steps": options.get("K", 8),
                 "block": "tcn",
                 "partition": options.get("strategy", "uniform"),
                 "hops": options.get("max_hop", 8),

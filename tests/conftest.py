@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,54 @@ from daflow.stgnf import read_stgnf
 from daflow.synthetic import Scene, generate_dataset
 from daflow.tracks import read_clips
 from daflow.windows import make_windows
+
+
+class Page(HTMLParser):
+    """A page that nests rightly and runs nothing, and its parts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.images: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.images += [values["src"] or ""] if tag == "img" else []
+        self.ids += [values["id"] or ""] if "id" in values else []
+        self.links += [values["href"] or ""] if tag == "a" else []
+        assert tag not in {"script", "link", "iframe"}
+        if tag not in {"meta", "img", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+class Bomb:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, exploded: Path) -> None:
+        self.exploded = exploded
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.exploded}",)
+
+
+@pytest.fixture
+def read_page() -> Callable[[str], Page]:
+    """Parses an HTML page and checks that it nests and holds no script."""
+    return Page
+
+
+@pytest.fixture
+def bomb() -> Callable[[Path], object]:
+    """Makes an object that touches a file when it is unpickled."""
+    return Bomb
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,24 +39,14 @@ def test_it_carries_versions_and_loads_with_weights_only(saved: Path) -> None:
     assert set(content["versions"]) == {"daflow", "torch"}
 
 
-class Bomb:
-    """Runs a command when it is unpickled."""
-
-    def __init__(self, command: str) -> None:
-        self.command = command
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, (self.command,)
-
-
-def test_a_pickle_bomb_does_not_go_off(tmp_path: Path) -> None:
+def test_a_pickle_bomb_does_not_go_off(tmp_path: Path, bomb: Callable[[Path], object]) -> None:
     exploded = tmp_path / "exploded"
-    bomb = tmp_path / "bomb.pt"
-    torch.save({"format": "daflow-checkpoint", "bomb": Bomb(f"touch {exploded}")}, bomb)
+    path = tmp_path / "bomb.pt"
+    torch.save({"format": "daflow-checkpoint", "bomb": bomb(exploded)}, path)
     with pytest.raises(InputError, match="holds code, which is never run"):
-        load_checkpoint(bomb)
+        load_checkpoint(path)
     assert not exploded.exists()
-    torch.load(bomb, weights_only=False)  # the bomb is a real one
+    torch.load(path, weights_only=False)  # the bomb is a real one
     assert exploded.exists()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,19 +58,9 @@ def test_a_checkpoint_of_stgnf_becomes_a_model(tmp_path: Path, config: ModelConf
     assert torch.equal(imported.model.nll(x), model.nll(x))
 
 
-class Bomb:
-    """Runs a command when it is unpickled."""
-
-    def __init__(self, command: str) -> None:
-        self.command = command
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, (self.command,)
-
-
-def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
+def test_code_in_a_checkpoint_is_never_run(tmp_path: Path, bomb: Callable[[Path], object]) -> None:
     exploded = tmp_path / "exploded"
-    path = write(tmp_path / "bomb.tar", DAFlow(ModelConfig(block="tcn")), fn=Bomb(f"touch {exploded}"))
+    path = write(tmp_path / "bomb.tar", DAFlow(ModelConfig(block="tcn")), fn=bomb(exploded))
     with pytest.raises(InputError, match="holds code, which is never run"):
         read_stgnf(path)
     assert not exploded.exists()
@@ -79,7 +69,7 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [({"K": 4}, "a flow that this toolkit does not have: .*Unexpected key"), ({"K": 10**6}, "less than or equal"),
-     ({"strategy": "else"}, "'uniform', 'distance' or 'spatial'"), ({"K": "x"}, "valid integer"),
+     ({"L": 2, "K": 4}, "several scales"), ({"strategy": "else"}, "'uniform', 'distance' or 'spatial'"), ({"K": "x"}, "valid integer"),
      ({"seg_len": 100}, "size mismatch")],
 )  # fmt: skip
 def test_another_flow_is_refused(tmp_path: Path, changed: dict[str, Any], complaint: str) -> None:
