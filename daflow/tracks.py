@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,19 @@ class Clip:
         return sum(len(track.frames) for track in self.tracks)
 
 
+@dataclass(frozen=True)
+class TrackFile:
+    """A pose track file of a folder that is not read yet, and the frame size of its clip in pixels."""
+
+    path: Path
+    frame_size: FrameSize
+
+    @property
+    def clip(self) -> str:
+        """The name of the clip."""
+        return _clip_name(self.path)
+
+
 def read_clip(path: Path, frame_size: FrameSize = DEFAULT_FRAME_SIZE) -> Clip:
     """Read one pose track file.
 
@@ -90,15 +103,15 @@ def read_clip(path: Path, frame_size: FrameSize = DEFAULT_FRAME_SIZE) -> Clip:
     return Clip(_clip_name(path), tracks, frame_size)
 
 
-def read_clips(folder: Path, frame_size: FrameSize | None = None) -> list[Clip]:
-    """Read every pose track file of a folder, sorted by clip name; broken files are logged and left out.
+def find_tracks(folder: Path, frame_size: FrameSize | None = None) -> list[TrackFile]:
+    """List the pose track files of a folder, sorted by clip name, without reading them.
 
     Args:
         folder: holds `*tracked_person.json` and perhaps `frame_sizes.json`.
         frame_size: width and height in pixels of every clip; None takes `frame_sizes.json`, else 1920x1080.
 
     Raises:
-        InputError: the folder is missing or no file of it can be read.
+        InputError: the folder is missing or holds no pose tracks.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}.")
@@ -112,15 +125,42 @@ def read_clips(folder: Path, frame_size: FrameSize | None = None) -> list[Clip]:
             "the frame size of %d clips in %s is not known; %dx%d is taken (set it with --frame-size)",
             unknown, folder, *fallback,
         )  # fmt: skip
-    clips, problems = [], []
-    for path in paths:
+    return [TrackFile(path, sizes.get(_clip_name(path), fallback)) for path in paths]
+
+
+def read_each(files: Iterable[TrackFile], broken: list[str] | None = None) -> Iterator[Clip]:
+    """Read track files one after the other; broken ones are logged and left out.
+
+    Args:
+        files: what to read.
+        broken: takes the message of each file that is left out.
+    """
+    for file in files:
         try:
-            clips.append(read_clip(path, sizes.get(_clip_name(path), fallback)))
+            yield read_clip(file.path, file.frame_size)
         except InputError as error:
-            problems.append(error.message)
             logger.warning("left out: %s", error.message)
+            if broken is not None:
+                broken.append(error.message)
+
+
+def read_clips(
+    folder: Path, frame_size: FrameSize | None = None, broken: list[str] | None = None
+) -> list[Clip]:
+    """Read every pose track file of a folder, sorted by clip name; broken files are logged and left out.
+
+    Args:
+        folder: as `find_tracks`.
+        frame_size: as `find_tracks`.
+        broken: takes the message of each file that is left out.
+
+    Raises:
+        InputError: the folder is missing or no file of it can be read.
+    """
+    broken = [] if broken is None else broken
+    clips = list(read_each(find_tracks(folder, frame_size), broken))
     if not clips:
-        raise InputError(f"No pose track file in {folder} can be read. {problems[0]}")
+        raise InputError(f"No pose track file in {folder} can be read. {broken[0]}")
     return clips
 
 

@@ -1,0 +1,179 @@
+"""The command `daflow train`."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from daflow.command import FILE, FOLDER, Command, FiniteRange, frame_size_option, require_folder_for
+from daflow.errors import InputError
+from daflow.tracks import FrameSize
+from daflow.window_cache import TrainingSet, read_training_set
+from daflow.windows import LENGTH, Windows
+
+_TOLERANCE = 0.05  # bits/dim between people trained on and others, below which more data would change little
+
+
+@click.command(cls=Command)
+@click.option("--poses", type=FOLDER, required=True, help="Folder of pose tracks of normal behaviour.")
+@click.option("-o", "--output", type=FILE, required=True, help="The checkpoint to write.")
+@click.option("--epochs", default=32, type=click.IntRange(1), help="Passes over the windows.")
+@click.option("--batch-size", default=64, type=click.IntRange(2), help="Windows in a step.")
+@click.option(
+    "--lr",
+    default=4e-2,
+    type=FiniteRange(0, min_open=True),
+    help="Highest learning rate of AdamW, reached after a tenth of the steps; then down to 0.",
+)
+@click.option("--seed", default=0, help="Seed of the weights and of the order of windows.")
+@click.option("--stride", default=6, type=click.IntRange(1), help="Poses between the starts of windows.")
+@click.option("--augment/--no-augment", default=True, help="Whether windows are also seen mirrored.")
+@click.option("--window", default=LENGTH, type=click.IntRange(4, 256), help="Poses in a window.")
+@click.option(
+    "--block",
+    type=click.Choice(["dam", "tcn"]),
+    default="dam",
+    help="Coupling block: the dual attention of DA-Flow or the temporal convolution of STG-NF.",
+)
+@click.option(
+    "--hold-out",
+    "share",
+    default=0.1,
+    type=FiniteRange(0, 0.5),
+    help="Share of the clips kept out of training; the epoch that suits them best is kept. 0 trains on all.",
+)
+@click.option(
+    "--abnormal-poses",
+    type=FOLDER,
+    help="Folder of pose tracks of labelled abnormal behaviour, for supervised training: the prior's mean is -R there.",
+)
+@click.option(
+    "--abnormal-masks",
+    type=FOLDER,
+    help="Frame masks of these clips (<clip>.npy, or UBnormal's <clip>_tracks.txt): only windows whose middle frame is "
+    "abnormal count. Without it all do.",
+)
+@click.option(
+    "--prior-mean",
+    default=3.0,
+    type=FiniteRange(),
+    help="The mean R of the Gaussian of normal windows; STG-NF takes 10 in supervised training.",
+)
+@click.option("--resume", is_flag=True, help="Go on exactly where an interrupted training stopped (OUTPUT.resume).")
+@click.option(
+    "--cache", type=FOLDER, help="Folder that keeps the windows of earlier runs; ~/.cache/daflow/windows without it."
+)
+@click.option("--device", default="cpu", help="Where torch trains: cpu, cuda, cuda:1.")
+@frame_size_option
+def train(
+    poses: Path, output: Path, epochs: int, batch_size: int, lr: float, seed: int, stride: int, augment: bool,
+    window: int, block: str, share: float, abnormal_poses: Path | None, abnormal_masks: Path | None,
+    prior_mean: float, resume: bool, cache: Path | None, device: str, frame_size: FrameSize | None,
+) -> None:  # fmt: skip
+    """Train a model on pose tracks of normal behaviour; no anomaly is needed.
+
+    Where training is, is kept in OUTPUT.resume after each epoch.
+    """
+    if abnormal_masks and not abnormal_poses:
+        raise InputError("--abnormal-masks needs --abnormal-poses.")
+    data = read_training_set(poses, window, stride, frame_size, cache)
+    normal = data.windows
+    if len(normal) < 2:
+        raise InputError(
+            f"{poses} gives {len(normal)} windows of {window} poses: {normal.left_out() or 'too few poses'}."
+        )
+    click.echo(_summary(data))
+    everything, labels = normal.poses, None
+    if abnormal_poses:
+        from daflow.supervision import abnormal_windows
+
+        abnormal = abnormal_windows(abnormal_poses, abnormal_masks, window, stride, frame_size)
+        everything = np.concatenate([normal.poses, abnormal])
+        labels = np.repeat([1, -1], [len(normal), len(abnormal)])
+        click.echo(f"{len(abnormal)} windows labelled abnormal")
+    require_folder_for(output)
+
+    from daflow.checkpoint import Checkpoint, save_checkpoint
+    from daflow.model import ModelConfig, parameter_count
+    from daflow.training import TrainOptions, available_device, hold_out, score
+    from daflow.training import train as fit
+
+    options = TrainOptions(
+        epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=available_device(device)
+    )
+    config = ModelConfig(window=window, block="tcn" if block == "tcn" else "dam", prior_mean=prior_mean)
+    held_out = np.zeros(len(everything), dtype=np.bool_)
+    held_out[: len(normal)] = hold_out(normal, share)
+    state = output.with_name(output.name + ".resume")
+    if state.exists() and not resume:
+        click.echo(f"{state} of an interrupted training is replaced; --resume would have gone on with it.")
+        state.unlink()
+    began = time.monotonic()
+    trained = fit(everything, config, options, held_out, labels, state)
+    seconds = time.monotonic() - began
+    first, best = trained.history[0], trained.history[trained.best]
+    summary = {
+        "data": poses.name, "clips": len(data.clips), "broken_files": len(data.broken_files),
+        "windows": len(normal), "held_out": int(held_out.sum()), "abnormal": len(everything) - len(normal),
+        "stride": stride, "epochs": epochs, "best_epoch": trained.best + 1, "batch_size": batch_size, "lr": lr,
+        "seed": seed, "augment": augment, "nll_first": first.training, "nll_last": best.training,
+        "nll_held_out": best.held_out, "seconds": round(seconds, 1),
+        "left_out": {"short_tracks": normal.short_tracks, "gaps": normal.gaps, "broken": normal.broken},
+    }  # fmt: skip
+    save_checkpoint(output, Checkpoint(trained.model, summary))
+    others = "" if best.held_out is None else f", {best.held_out:.3f} on clips held out (epoch {trained.best + 1})"
+    click.echo(
+        f"{output}: {parameter_count(trained.model)} parameters, nll {first.training:.3f} -> {best.training:.3f} "
+        f"bits/dim{others}; {epochs} epochs, {seconds:.0f} s, at most {_peak_memory():.0f} MiB of memory"
+    )
+    if held_out.any():
+        seen = _sample(normal, ~held_out[: len(normal)])
+        click.echo(enough_data(float(score(trained.model, seen).mean()), best.held_out or 0.0, normal, held_out))
+
+
+def enough_data(trained_on: float, held_out: float, windows: Windows, mask: npt.NDArray[np.bool_]) -> str:
+    """Say whether there is enough normal data, with a number.
+
+    What a model gains on the people that it was trained on over others is, for maximum likelihood, a number of
+    parameters over a number of independent windows (Akaike, Takeuchi): it shrinks as 1/n. So the gap measured here
+    says how many windows would bring it below the tolerance.
+
+    Args:
+        trained_on: mean nll of windows trained on, bits per dimension.
+        held_out: mean nll of windows held out.
+        windows: all normal windows.
+        mask: `(N,)` at least as long: which were held out.
+    """
+    gap, count = held_out - trained_on, int((~mask[: len(windows)]).sum())
+    if gap <= _TOLERANCE:
+        return f"enough normal data: people held out score {gap:+.3f} bits/dim against those trained on"
+    enough = float(f"{count * gap / _TOLERANCE:.2g}")
+    return (
+        f"WARNING: {count} windows are little normal data: people held out score {gap:.2f} bits/dim higher than those "
+        f"trained on. That shrinks as 1/windows, so about {enough:,.0f} windows would bring it below {_TOLERANCE}; "
+        "record more people, more hours and more of what is normal there."
+    )
+
+
+def _sample(windows: Windows, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    rows = np.flatnonzero(mask)
+    return np.asarray(windows.poses[rows[:: max(1, len(rows) // 4096)]])
+
+
+def _summary(data: TrainingSet) -> str:
+    facts = [f"{len(data.clips)} clips, {len(data.windows)} windows"]
+    if left_out := data.windows.left_out():
+        facts.append(f"left out: {left_out}")
+    if data.broken_files:
+        facts.append(f"{len(data.broken_files)} files could not be read")
+    return "; ".join(facts)
+
+
+def _peak_memory() -> float:
+    """The largest memory of this process so far, MiB; pages of mapped files count as long as they are in memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
