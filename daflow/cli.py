@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
@@ -11,19 +10,11 @@ from daflow.command import (
     FILE,
     FOLDER,
     Command,
-    FiniteRange,
     LazyGroup,
-    frame_size_option,
     require_folder_for,
     version_option,
-    write_json,
 )
-from daflow.comparison import PRECISIONS, Precision
-from daflow.errors import InputError
-from daflow.files import write_text
 from daflow.synthetic import Scene, generate_dataset
-from daflow.tracks import FrameSize, read_clips
-from daflow.windows import STGNF_FRAME_SIZE, make_windows
 
 
 @click.group(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import tokenize
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +13,13 @@ from scipy.ndimage import gaussian_filter1d
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from daflow.errors import InputError
+from daflow.masks import Labels
 from daflow.scoring import Scores, fill_empty_frames, frame_scores
 from daflow.tracks import Clip
 from daflow.windows import Windows
 
 logger = logging.getLogger(__name__)
 
-Labels = npt.NDArray[np.int64]
 _SIGMAS = range(1, 7)
 
 
@@ -70,20 +68,6 @@ class Evaluation:
             "windows": self.windows,
             "clips": {name: asdict(figures) for name, figures in self.clips.items()},
         }
-
-
-def read_masks(folder: Path) -> dict[str, Labels]:
-    """Read the frame masks `<clip>.npy` of a folder: 1 abnormal, 0 normal, -1 to be ignored.
-
-    Raises:
-        InputError: the folder is missing or empty, or a file is not a frame mask; the message names it.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}.")
-    masks = {path.stem: _read_mask(path) for path in sorted(folder.glob("[!.]*.npy"))}
-    if not masks:
-        raise InputError(f"{folder} holds no frame masks; they are named <scene>_<clip>.npy.")
-    return masks
 
 
 def evaluate(
@@ -159,18 +143,3 @@ def figures(scores: Scores, labels: Labels) -> Figures:
         frames=len(labels),
         abnormal=abnormal,
     )
-
-
-def _read_mask(path: Path) -> Labels:
-    try:
-        mask = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError, tokenize.TokenError):
-        raise InputError(f"{path} is not a .npy file of plain numbers.") from None
-    if (
-        not isinstance(mask, np.ndarray)
-        or mask.ndim != 1
-        or mask.dtype.kind not in "biuf"
-        or not np.isin(mask, (-1, 0, 1)).all()
-    ):
-        raise InputError(f"{path} is not a frame mask: one value of -1, 0 or 1 for each frame is wanted.")
-    return mask.astype(np.int64)

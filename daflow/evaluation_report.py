@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from daflow.evaluation import Evaluation, Figures, Labels
+from daflow.evaluation import Evaluation, Figures
+from daflow.masks import Labels
 from daflow.pages import draw_window, figure, page, picture
 from daflow.scoring import Scores
 from daflow.tracks import Clip

@@ -24,14 +24,14 @@ class Judged:
     score: Callable[[Poses], npt.NDArray[np.float32]]
 
 
-def open_judged(model: str, precision: Precision = "fp32", seed: int = 0) -> Judged:
-    """Open a checkpoint file, a bundle folder, or `untrained`, a random flow of this seed.
+def open_judged(model: str, precision: Precision = "fp32", seed: int = 0, window: int = LENGTH) -> Judged:
+    """Open a checkpoint file, a bundle folder, or `untrained`, a random flow of this seed and window.
 
     Raises:
         InputError: it is none of these, or is damaged.
     """
     if model == "untrained":
-        return Judged(f"untrained (seed {seed})", LENGTH, lambda poses: _untrained(poses, seed))
+        return Judged(f"untrained (seed {seed})", window, lambda poses: _untrained(poses, seed))
     path = Path(model)
     if path.is_dir():
         bundle = read_bundle(path)
@@ -48,10 +48,10 @@ def _untrained(poses: Poses, seed: int) -> npt.NDArray[np.float32]:
     """Score with random weights; the activation norms take their scale from the windows themselves, without labels."""
     import torch
 
-    from daflow.model import DAFlow
+    from daflow.model import DAFlow, ModelConfig
     from daflow.training import score
 
     torch.manual_seed(seed)
-    flow = DAFlow().eval()
+    flow = DAFlow(ModelConfig(window=poses.shape[2])).eval()
     flow.initialise(torch.from_numpy(poses[:: max(1, len(poses) // 1024)]))
     return score(flow, poses).numpy()

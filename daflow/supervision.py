@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from daflow.errors import InputError
-from daflow.evaluation import read_masks
+from daflow.masks import read_masks
 from daflow.tracks import FrameSize, read_clips
 from daflow.windows import Poses, make_windows
 
@@ -43,5 +43,7 @@ def abnormal_windows(
             chosen[rows] = False
             chosen[rows[inside]] = mask[middle[inside]] == 1
     if not chosen.any():
-        raise InputError(f"{poses} gives no abnormal window of {length} poses: {windows.left_out() or 'none is marked'}.")
+        raise InputError(
+            f"{poses} gives no abnormal window of {length} poses: {windows.left_out() or 'none is marked'}."
+        )
     return windows.poses[chosen]

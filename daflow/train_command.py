@@ -61,12 +61,16 @@ _TOLERANCE = 0.05  # bits/dim between people trained on and others, below which 
 @click.option(
     "--prior-mean",
     default=3.0,
-    type=FiniteRange(),
+    type=FiniteRange(-100, 100),
     help="The mean R of the Gaussian of normal windows; STG-NF takes 10 in supervised training.",
 )
-@click.option("--resume", is_flag=True, help="Go on exactly where an interrupted training stopped (OUTPUT.resume).")
 @click.option(
-    "--cache", type=FOLDER, help="Folder that keeps the windows of earlier runs; ~/.cache/daflow/windows without it."
+    "--resume", is_flag=True, help="Go on exactly where an interrupted training stopped (OUTPUT.resume)."
+)
+@click.option(
+    "--cache",
+    type=FOLDER,
+    help="Folder that keeps the windows of earlier runs; ~/.cache/daflow/windows without it.",
 )
 @click.option("--device", default="cpu", help="Where torch trains: cpu, cuda, cuda:1.")
 @frame_size_option
@@ -104,7 +108,12 @@ def train(
     from daflow.training import train as fit
 
     options = TrainOptions(
-        epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=available_device(device)
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+        augment=augment,
+        device=available_device(device),
     )
     config = ModelConfig(window=window, block="tcn" if block == "tcn" else "dam", prior_mean=prior_mean)
     held_out = np.zeros(len(everything), dtype=np.bool_)
@@ -126,14 +135,18 @@ def train(
         "left_out": {"short_tracks": normal.short_tracks, "gaps": normal.gaps, "broken": normal.broken},
     }  # fmt: skip
     save_checkpoint(output, Checkpoint(trained.model, summary))
-    others = "" if best.held_out is None else f", {best.held_out:.3f} on clips held out (epoch {trained.best + 1})"
+    others = (
+        "" if best.held_out is None else f", {best.held_out:.3f} on clips held out (epoch {trained.best + 1})"
+    )
     click.echo(
         f"{output}: {parameter_count(trained.model)} parameters, nll {first.training:.3f} -> {best.training:.3f} "
         f"bits/dim{others}; {epochs} epochs, {seconds:.0f} s, at most {_peak_memory():.0f} MiB of memory"
     )
     if held_out.any():
         seen = _sample(normal, ~held_out[: len(normal)])
-        click.echo(enough_data(float(score(trained.model, seen).mean()), best.held_out or 0.0, normal, held_out))
+        click.echo(
+            enough_data(float(score(trained.model, seen).mean()), best.held_out or 0.0, normal, held_out)
+        )
 
 
 def enough_data(trained_on: float, held_out: float, windows: Windows, mask: npt.NDArray[np.bool_]) -> str:

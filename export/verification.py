@@ -7,7 +7,8 @@ from pathlib import Path
 
 from daflow.comparison import Comparison, Nll, Score, WindowSets, compare_scores
 from daflow.errors import InputError
-from daflow.evaluation import Labels, evaluate, read_masks
+from daflow.evaluation import evaluate
+from daflow.masks import Labels, read_masks
 from daflow.synthetic import Scene, generate_clip, test_scenes
 from daflow.tracks import Clip, FrameSize, read_clips
 from daflow.windows import Windows, make_windows

@@ -13,7 +13,8 @@ from scipy.ndimage import gaussian_filter1d
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from daflow.errors import InputError
-from daflow.evaluation import Evaluation, Figures, Labels, evaluate, figures, read_masks, smooth
+from daflow.evaluation import Evaluation, Figures, evaluate, figures, smooth
+from daflow.masks import Labels, read_masks
 from daflow.synthetic import Scene, generate_clip
 from daflow.tracks import Clip
 from daflow.windows import Windows, make_windows

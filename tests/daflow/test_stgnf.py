@@ -69,7 +69,8 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path, bomb: Callable[[Path]
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [({"K": 4}, "a flow that this toolkit does not have: .*Unexpected key"), ({"K": 10**6}, "less than or equal"),
-     ({"L": 2, "K": 4}, "several scales"), ({"strategy": "else"}, "'uniform', 'distance' or 'spatial'"), ({"K": "x"}, "valid integer"),
+     ({"L": 2, "K": 4}, "several scales"),
+     ({"strategy": "else"}, "'uniform', 'distance' or 'spatial'"), ({"K": "x"}, "valid integer"),
      ({"seg_len": 100}, "size mismatch")],
 )  # fmt: skip
 def test_another_flow_is_refused(tmp_path: Path, changed: dict[str, Any], complaint: str) -> None:

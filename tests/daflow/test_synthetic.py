@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from daflow.evaluation import read_masks
+from daflow.masks import read_masks
 from daflow.skeleton import COCO_JOINTS
 from daflow.synthetic import EVENTS, Event, Scene, generate_clip, generate_dataset
 from daflow.synthetic import test_scenes as scenes_of_tests
