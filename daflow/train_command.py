@@ -14,9 +14,11 @@ from daflow.command import FILE, FOLDER, Command, FiniteRange, frame_size_option
 from daflow.errors import InputError
 from daflow.tracks import FrameSize
 from daflow.window_cache import TrainingSet, read_training_set
-from daflow.windows import LENGTH, Windows
+from daflow.windows import LENGTH
 
-_TOLERANCE = 0.05  # bits/dim between people trained on and others, below which more data would change little
+_TOLERANCE = 0.1  # bits/dim, well below what separates abnormal from normal
+_FEWEST_PEOPLE = 10
+_LOOKED_AT = 8192  # windows
 
 
 @click.command(cls=Command)
@@ -142,40 +144,41 @@ def train(
         f"{output}: {parameter_count(trained.model)} parameters, nll {first.training:.3f} -> {best.training:.3f} "
         f"bits/dim{others}; {epochs} epochs, {seconds:.0f} s, at most {_peak_memory():.0f} MiB of memory"
     )
-    if held_out.any():
-        seen = _sample(normal, ~held_out[: len(normal)])
-        click.echo(
-            enough_data(float(score(trained.model, seen).mean()), best.held_out or 0.0, normal, held_out)
-        )
+    rows = np.arange(0, len(normal), max(1, len(normal) // _LOOKED_AT))
+    nll = score(trained.model, normal.poses[rows]).numpy()
+    click.echo(enough_data(nll, normal.clip[rows], normal.person[rows]))
 
 
-def enough_data(trained_on: float, held_out: float, windows: Windows, mask: npt.NDArray[np.bool_]) -> str:
+def enough_data(
+    nll: npt.NDArray[np.float32], clip: npt.NDArray[np.int64], person: npt.NDArray[np.int64]
+) -> str:
     """Say whether there is enough normal data, with a number.
 
-    What a model gains on the people that it was trained on over others is, for maximum likelihood, a number of
-    parameters over a number of independent windows (Akaike, Takeuchi): it shrinks as 1/n. So the gap measured here
-    says how many windows would bring it below the tolerance.
+    Windows of one person overlap and resemble each other, so it is people that count. The spread of their mean scores
+    says how well their common mean, what is normal, is known (its standard error), and how many people it takes to
+    know it within the tolerance.
 
     Args:
-        trained_on: mean nll of windows trained on, bits per dimension.
-        held_out: mean nll of windows held out.
-        windows: all normal windows.
-        mask: `(N,)` at least as long: which were held out.
+        nll: `(N,)` scores of normal windows, bits per dimension.
+        clip: `(N,)` their clips.
+        person: `(N,)` their people; a person is another one in each clip.
     """
-    gap, count = held_out - trained_on, int((~mask[: len(windows)]).sum())
-    if gap <= _TOLERANCE:
-        return f"enough normal data: people held out score {gap:+.3f} bits/dim against those trained on"
-    enough = float(f"{count * gap / _TOLERANCE:.2g}")
+    _, track = np.unique(np.stack([clip, person]), axis=1, return_inverse=True)
+    means = np.bincount(track, nll) / np.bincount(track)
+    people = len(means)
+    if people < _FEWEST_PEOPLE:
+        return f"WARNING: {people} tracks of people are too few to tell what is normal; record {_FEWEST_PEOPLE} at least."
+    spread = float(means.std(ddof=1))
+    enough = int(np.ceil((spread / _TOLERANCE) ** 2))
+    known = f"their mean scores differ by {spread:.2f} bits/dim, so normal is known to +-{spread / people**0.5:.3f}"
+    if people >= enough:
+        return (
+            f"enough normal data: {people} tracks of people; {known} (+-{_TOLERANCE} wanted: {enough} tracks)"
+        )
     return (
-        f"WARNING: {count} windows are little normal data: people held out score {gap:.2f} bits/dim higher than those "
-        f"trained on. That shrinks as 1/windows, so about {enough:,.0f} windows would bring it below {_TOLERANCE}; "
-        "record more people, more hours and more of what is normal there."
+        f"WARNING: {people} tracks of people are little normal data: {known}. About {enough} tracks would make that "
+        f"+-{_TOLERANCE}; record more people, at other hours too."
     )
-
-
-def _sample(windows: Windows, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    rows = np.flatnonzero(mask)
-    return np.asarray(windows.poses[rows[:: max(1, len(rows) // 4096)]])
 
 
 def _summary(data: TrainingSet) -> str:
