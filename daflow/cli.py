@@ -26,6 +26,8 @@ from daflow.synthetic import Scene, generate_dataset
         "train": "daflow.train_command:train",
         "import-stgnf": "daflow.cli:import_stgnf",
         "evaluate": "daflow.evaluate_command:evaluate",
+        "score": "daflow.score_command:score",
+        "study": "daflow.study_command:study",
         "models": "runtime.models_cli:models",
     },
 )

@@ -23,7 +23,7 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 CONTEXT = {"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EXTRA_OF_PACKAGE = {
-    "torch": "train", "sklearn": "train", "scipy": "train", "matplotlib": "train",
+    "torch": "train", "sklearn": "train", "scipy": "train", "matplotlib": "train", "pyarrow": "train", "ray": "ray",
     "onnx": "export", "onnxscript": "export", "onnxslim": "export",
     "onnxruntime": "edge", "mediapipe": "edge", "av": "edge", "trackers": "edge", "cv2": "edge",
 }  # fmt: skip
@@ -117,6 +117,21 @@ frame_size_option = click.option(
     help="Width and height of the video frames in pixels, for all clips. Without it frame_sizes.json in the folder of "
     "the tracks says so, else 1920x1080 is taken. Only the ratio of the two matters.",
 )
+
+
+def task_options(command: _Decorated) -> _Decorated:
+    """The options of where many tasks run."""
+    workers = click.option(
+        "--workers", type=click.IntRange(1), help="Processes on this machine; one for each core without it."
+    )
+    ray = click.option(
+        "--ray",
+        "ray_address",
+        metavar="ADDRESS",
+        help="Run on this Ray cluster instead, such as auto or 10.0.0.1:6379. Its machines need daflow[ray] and the "
+        "same paths.",
+    )
+    return workers(ray(command))
 
 
 def version_option() -> Callable[[_Decorated], _Decorated]:
