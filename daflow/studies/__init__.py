@@ -1,0 +1,29 @@
+"""Studies: claims of the paper, each as one command that can be rerun on anybody's data.
+
+A study is a short module with a `STUDY`: its question, and the trials that answer it. `runner` runs the trials of any
+study, `report` writes them down.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from daflow.studies.runner import Study
+
+NAMES = (
+    "untrained",
+    "ablation",
+    "attention-vs-window",
+    "noise",
+    "contamination",
+    "cross",
+    "autoencoder",
+    "seeds",
+)
+
+
+def load_study(name: str) -> Study:
+    """Import the study of this name."""
+    study = importlib.import_module(f"daflow.studies.{name.replace('-', '_')}").STUDY
+    assert isinstance(study, Study)
+    return study

@@ -1,0 +1,55 @@
+"""The flow against an autoencoder of the same budget, that is of at most 488 parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from daflow.windows import Poses
+
+_JOINTS, _CODE = 18, 6
+_BATCH, _LR = 64, 1e-2
+
+
+class Autoencoder(nn.Module):
+    """Each pose of a window through a code of 6 numbers and back; its score is the mean squared error of the window.
+
+    >>> sum(p.numel() for p in Autoencoder().parameters())
+    474
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(2 * _JOINTS, _CODE)
+        self.decoder = nn.Linear(_CODE, 2 * _JOINTS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the error of windows `(B, 2, T, 18)`, `(B,)`."""
+        poses = x.permute(0, 2, 3, 1).flatten(2)
+        rebuilt = self.decoder(torch.tanh(self.encoder(poses)))
+        return ((rebuilt - poses) ** 2).mean(dim=(1, 2))
+
+    @torch.inference_mode()
+    def score(self, poses: Poses) -> npt.NDArray[np.float32]:
+        """Return the error of windows, `(N,)`."""
+        parts = [self(batch) for batch in torch.from_numpy(poses).split(1024)]
+        return np.asarray(torch.cat(parts), dtype=np.float32)
+
+
+def train_autoencoder(poses: Poses, epochs: int, seed: int) -> Autoencoder:
+    """Train on normal windows by Adam."""
+    torch.manual_seed(seed)
+    model = Autoencoder()
+    optimizer = torch.optim.Adam(model.parameters(), lr=_LR)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    windows = torch.from_numpy(poses)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(windows)).split(_BATCH):
+            loss = model(windows[batch]).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        schedule.step()
+    return model.eval()

@@ -1,0 +1,241 @@
+"""What every study shares: a trial trains one detector and judges it on one or more tests."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from daflow.evaluation import evaluate
+from daflow.masks import Labels, read_masks
+from daflow.model import DAFlow, ModelConfig, parameter_count
+from daflow.progress import track
+from daflow.studies.distortion import CLEAN, Distortion, distort
+from daflow.studies.pose_autoencoder import train_autoencoder
+from daflow.tasks import run_tasks
+from daflow.tracks import Clip, FrameSize, read_clips
+from daflow.training import TrainOptions, hold_out, score, train
+from daflow.window_cache import read_training_set
+from daflow.windows import Poses, Windows, make_windows
+
+logger = logging.getLogger(__name__)
+
+_STRIDE = 6
+_HELD_OUT = 0.1
+
+
+@dataclass(frozen=True)
+class Test:
+    """Recordings to judge a detector on.
+
+    Attributes:
+        poses: a folder of tracks.
+        masks: the folder of their frame masks.
+        name: what the rows of the report add for this test.
+        distortion: what is done to the tracks.
+        every_other: 0 for all clips, 1 for the odd ones (the even ones may then be trained on).
+    """
+
+    __test__ = False  # pytest would take it for one
+
+    poses: Path
+    masks: Path
+    name: str = ""
+    distortion: Distortion = CLEAN
+    every_other: int = 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a study works with.
+
+    Attributes:
+        train: a folder of normal tracks.
+        test: recordings with masks.
+        other_train: normal tracks of another place, for `cross`.
+        other_test: recordings of that place.
+        seeds: how many.
+        epochs: of each training.
+        frame_size: of all clips; None as `daflow.tracks.find_tracks`.
+        cache: the folder of training windows.
+    """
+
+    train: Path
+    test: Test
+    other_train: Path | None = None
+    other_test: Test | None = None
+    seeds: int = 3
+    epochs: int = 16
+    frame_size: FrameSize | None = None
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training and its tests.
+
+    Attributes:
+        row: what is compared; trials of one row differ in their seed.
+        seed: of the weights and of all else that is random.
+        settings: the data.
+        tests: what to judge on.
+        detector: what is trained.
+        config: of the flow.
+        contamination: share of the training windows that are abnormal ones of the even test clips.
+    """
+
+    row: str
+    seed: int
+    settings: Settings
+    tests: tuple[Test, ...]
+    detector: Literal["flow", "untrained", "autoencoder"] = "flow"
+    config: ModelConfig = field(default_factory=ModelConfig)
+    contamination: float = 0.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row and seed: figures as fractions, nll in bits per dimension, seconds of training alone."""
+
+    row: str
+    seed: int
+    auc: float
+    macro_auc: float | None
+    auc_pr: float
+    eer: float
+    parameters: int
+    seconds: float
+    windows: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, and the trials that answer it."""
+
+    title: str
+    question: str
+    trials: Callable[[Settings], list[Trial]]
+
+
+def flows(row: str, settings: Settings, config: ModelConfig | None = None) -> list[Trial]:
+    """Return one trial for each seed of a trained flow, judged on the test recordings."""
+    config = config or ModelConfig()
+    return [Trial(row, seed, settings, (settings.test,), config=config) for seed in range(settings.seeds)]
+
+
+def run_study(
+    study: Study, settings: Settings, workers: int | None = None, ray_address: str | None = None
+) -> tuple[list[Result], list[str]]:
+    """Run the trials of a study.
+
+    Args:
+        study: which one.
+        settings: the data.
+        workers: as `daflow.tasks.run_tasks`.
+        ray_address: as `daflow.tasks.run_tasks`.
+
+    Returns:
+        The results in the order of the trials, and the messages of trials that failed.
+    """
+    trials = study.trials(settings)
+    found: dict[Trial, list[Result]] = {}
+    failed = []
+    for outcome in track(run_tasks(run_trial, trials, workers, ray_address), "study, trials", len(trials)):
+        if outcome.result is None:
+            failed.append(f"{outcome.task.row}, seed {outcome.task.seed}: {outcome.error}")
+            logger.warning("failed: %s", failed[-1])
+        else:
+            found[outcome.task] = outcome.result
+    return [result for trial in trials for result in found.get(trial, [])], failed
+
+
+def run_trial(trial: Trial) -> list[Result]:
+    """Train a detector and judge it on each of its tests."""
+    settings, length = trial.settings, trial.config.window
+    data = read_training_set(settings.train, length, _STRIDE, settings.frame_size, settings.cache)
+    poses, held_out = data.windows.poses, hold_out(data.windows, _HELD_OUT)
+    if trial.contamination:
+        poses, held_out = _contaminated(poses, held_out, trial)
+    began = time.perf_counter()
+    detector, parameters = _detector(trial, poses, held_out)
+    seconds = time.perf_counter() - began
+    return list(_judge(trial, detector, parameters, seconds))
+
+
+def _detector(trial: Trial, poses: Poses, held_out: np.ndarray) -> tuple[Callable[[Poses], np.ndarray], int]:
+    """Return what scores windows, and its number of parameters."""
+    if trial.detector == "autoencoder":
+        autoencoder = train_autoencoder(poses[~held_out], trial.settings.epochs, trial.seed)
+        return autoencoder.score, parameter_count(autoencoder)
+    if trial.detector == "untrained":
+        torch.manual_seed(trial.seed)
+        flow = DAFlow(trial.config).eval()
+        flow.initialise(torch.from_numpy(poses[:: max(1, len(poses) // 256)]))
+    else:
+        options = TrainOptions(epochs=trial.settings.epochs, seed=trial.seed)
+        flow = train(poses, trial.config, options, held_out).model
+    return lambda windows: score(flow, windows).numpy(), parameter_count(flow)
+
+
+def _judge(
+    trial: Trial, detector: Callable[[Poses], np.ndarray], parameters: int, seconds: float
+) -> Iterator[Result]:
+    for test in trial.tests:
+        clips, masks, windows = _test_windows(test, trial.config.window, trial.settings.frame_size)
+        found = evaluate(detector(windows.poses), windows, clips, masks, trial.config.window)
+        micro = found.micro
+        assert micro.auc is not None
+        assert micro.auc_pr is not None
+        assert micro.eer is not None
+        row = ", ".join(filter(None, [trial.row, test.name]))
+        yield Result(
+            row,
+            trial.seed,
+            micro.auc,
+            found.macro_auc,
+            micro.auc_pr,
+            micro.eer,
+            parameters,
+            seconds,
+            found.windows,
+        )
+
+
+@functools.lru_cache(maxsize=2)
+def _test_windows(
+    test: Test, length: int, frame_size: FrameSize | None
+) -> tuple[list[Clip], dict[str, Labels], Windows]:
+    masks = read_masks(test.masks)
+    clips = [clip for clip in read_clips(test.poses, frame_size) if clip.name in masks]
+    if test.every_other:
+        clips = clips[1::2]
+        masks = {clip.name: masks[clip.name] for clip in clips}
+    clips = [distort(clip, test.distortion, seed=index) for index, clip in enumerate(clips)]
+    return clips, masks, make_windows(clips, length)
+
+
+def _contaminated(poses: Poses, held_out: np.ndarray, trial: Trial) -> tuple[Poses, np.ndarray]:
+    """Add abnormal windows of the even test clips until they are the wanted share of all."""
+    test, length = trial.settings.test, trial.config.window
+    masks = read_masks(test.masks)
+    clips = [clip for clip in read_clips(test.poses, trial.settings.frame_size) if clip.name in masks][::2]
+    windows = make_windows(clips, length)
+    middle = windows.start + length // 2
+    abnormal = [
+        row for row, frame in enumerate(middle)
+        if frame < len(mask := masks[clips[windows.clip[row]].name]) and mask[frame] == 1
+    ]  # fmt: skip
+    count = round(len(poses) * trial.contamination / (1 - trial.contamination))
+    chosen = np.random.default_rng(trial.seed).permutation(abnormal)[:count]
+    if len(chosen) < count:
+        logger.warning("only %d of %d abnormal windows are there for %s", len(chosen), count, trial.row)
+    return np.concatenate([poses, windows.poses[chosen]]), np.append(
+        held_out, np.zeros(len(chosen), dtype=bool)
+    )
