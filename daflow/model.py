@@ -34,7 +34,7 @@ class ModelConfig:
         prior_mean: the mean R of the Gaussian of normal windows; abnormal ones have -R.
     """
 
-    window: Annotated[int, Field(ge=2, le=1024)] = 24
+    window: Annotated[int, Field(ge=2, le=256)] = 24
     steps: Annotated[int, Field(ge=1, le=64)] = 8
     block: Literal["dam", "tcn"] = "dam"
     skeleton_attention: bool = True
@@ -112,12 +112,30 @@ class GraphConv(nn.Module):
         return torch.einsum("bkctv,kvw->bctw", h, self.adjacency)
 
 
+class PlaneConv(nn.Conv2d):
+    """A 3x7 convolution over a small plane, written as the matrix product that it is: several times faster on a CPU."""
+
+    taps: Tensor
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__(1, 1, kernel_size=(3, 7), padding=(1, 3), bias=False)
+        row, column = np.divmod(np.arange(height * width), width)
+        down, right = row[:, None] - row + 1, column[:, None] - column + 3  # from an output (column) to its inputs
+        inside = (down >= 0) & (down < 3) & (right >= 0) & (right < 7)
+        self.register_buffer("taps", torch.from_numpy(np.where(inside, 7 * down + right, 21)), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(B, 1, H, W)` to the same shape."""
+        matrix = nn.functional.pad(self.weight.view(-1), (0, 1))[self.taps]  # (inputs, outputs), zero where none is
+        return (x.flatten(1) @ matrix).view_as(x)
+
+
 class AxisAttention(nn.Module):
     """One branch of the dual attention: a gate from the maximum over one axis and a 3x7 convolution over the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, height: int, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(1, 1, kernel_size=(3, 7), padding=(1, 3), bias=False)
+        self.conv = PlaneConv(height, width)
         self.norm = nn.BatchNorm2d(1)
 
     def logits(self, pooled: Tensor) -> Tensor:
@@ -129,22 +147,30 @@ class AxisAttention(nn.Module):
         """Map a pooled plane `(B, H, W)` to weights between 0 and 1 of the same shape."""
         return torch.sigmoid(self.logits(pooled))
 
+    def weights(self, x: Tensor) -> Tensor:
+        """Return the weights of `(B, C, T, V)`, with one element along the pooled axis."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weight `(B, C, T, V)`."""
+        return x * self.weights(x)
+
 
 class SkeletonAttention(AxisAttention):
     """Which joints matter: the plane of channels and joints, pooled over time."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Weight `(B, C, T, V)`; a single column stands for all joints."""
-        return x * self.gate(x.amax(dim=2).expand(-1, -1, JOINTS)).unsqueeze(2)
+    def weights(self, x: Tensor) -> Tensor:
+        """Return `(B, C, 1, V)`; a single column stands for all joints."""
+        return self.gate(x.amax(dim=2).expand(-1, -1, JOINTS)).unsqueeze(2)
 
 
 class FrameAttention(AxisAttention):
     """Which moments matter: the plane of time and channels, pooled over joints."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Weight `(B, C, T, V)`."""
+    def weights(self, x: Tensor) -> Tensor:
+        """Return `(B, C, T, 1)`."""
         gate = self.gate(x.amax(dim=3).transpose(1, 2))  # (B, T, C)
-        return x * gate.transpose(1, 2).unsqueeze(3)
+        return gate.transpose(1, 2).unsqueeze(3)
 
 
 class DualAttention(nn.Module):
@@ -154,17 +180,17 @@ class DualAttention(nn.Module):
         super().__init__()
         branches: list[nn.Module] = []
         if config.skeleton_attention:
-            branches.append(SkeletonAttention())
+            branches.append(SkeletonAttention(2, JOINTS))
         if config.frame_attention:
-            branches.append(FrameAttention())
+            branches.append(FrameAttention(config.window, 2))
         self.branches = nn.ModuleList(branches)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, C, T, V)` to the same shape."""
-        attended = x
+        weights = x.new_ones(())
         for branch in self.branches:
-            attended = attended + branch(x) / 2
-        return attended
+            weights = weights + branch.weights(x) / 2  # type: ignore[operator]
+        return x * weights
 
 
 class TemporalConv(nn.Sequential):
@@ -209,7 +235,7 @@ class FlowStep(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return `z`, `(B, 2, T, V)`, and the log-determinant of each window, `(B,)`."""
         z, log_det = self.actnorm(x)
-        z1, z2 = z.flip(1).chunk(2, dim=1)
+        z2, z1 = z.chunk(2, dim=1)  # the swap
         shift, scale = self.coupling(z1)
         z = torch.cat([z1, (z2 + shift) * scale], dim=1)
         return z, log_det + scale.log().sum(dim=(1, 2, 3))

@@ -133,7 +133,7 @@ def test_a_collapsed_model_scores_as_the_general_one() -> None:
 
 
 def test_skeleton_attention_weights_joints_alike_at_all_times() -> None:
-    attention = SkeletonAttention().eval()
+    attention = SkeletonAttention(2, 18).eval()
     x = torch.randn(2, 2, 24, 18)
     gate = attention(x) / x
     assert torch.allclose(gate, gate[:, :, :1].expand_as(gate), atol=1e-5)
@@ -141,7 +141,7 @@ def test_skeleton_attention_weights_joints_alike_at_all_times() -> None:
 
 
 def test_frame_attention_weights_times_alike_at_all_joints() -> None:
-    attention = FrameAttention().eval()
+    attention = FrameAttention(24, 2).eval()
     x = torch.randn(2, 2, 24, 18)
     gate = attention(x) / x
     assert torch.allclose(gate, gate[..., :1].expand_as(gate), atol=1e-5)
