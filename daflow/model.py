@@ -120,13 +120,20 @@ class PlaneConv(nn.Conv2d):
     def __init__(self, height: int, width: int) -> None:
         super().__init__(1, 1, kernel_size=(3, 7), padding=(1, 3), bias=False)
         row, column = np.divmod(np.arange(height * width), width)
-        down, right = row[:, None] - row + 1, column[:, None] - column + 3  # from an output (column) to its inputs
+        down, right = (
+            row[:, None] - row + 1,
+            column[:, None] - column + 3,
+        )  # from an output (column) to its inputs
         inside = (down >= 0) & (down < 3) & (right >= 0) & (right < 7)
-        self.register_buffer("taps", torch.from_numpy(np.where(inside, 7 * down + right, 21)), persistent=False)
+        self.register_buffer(
+            "taps", torch.from_numpy(np.where(inside, 7 * down + right, 21)), persistent=False
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, 1, H, W)` to the same shape."""
-        matrix = nn.functional.pad(self.weight.view(-1), (0, 1))[self.taps]  # (inputs, outputs), zero where none is
+        matrix = nn.functional.pad(self.weight.view(-1), (0, 1))[
+            self.taps
+        ]  # (inputs, outputs), zero where none is
         return (x.flatten(1) @ matrix).view_as(x)
 
 

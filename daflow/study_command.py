@@ -49,7 +49,7 @@ def study(
     other_test: Path | None, other_masks: Path | None, seeds: int, epochs: int, quick: bool, cache: Path | None,
     workers: int | None, ray_address: str | None, frame_size: FrameSize | None,
 ) -> None:  # fmt: skip
-    """Rerun a claim of the paper: train, judge, and write a table, all figures and a picture.
+    r"""Rerun a claim of the paper: train, judge, and write a table, all figures and a picture.
 
     \b
     untrained            random flows against trained ones

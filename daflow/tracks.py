@@ -118,7 +118,7 @@ def find_tracks(folder: Path, frame_size: FrameSize | None = None) -> list[Track
     paths = sorted(folder.glob("[!.]*tracked_person.json"))
     if not paths:
         raise InputError(f"{folder} holds no pose tracks; they are named <scene>_<clip>{SUFFIX}.")
-    sizes = {} if frame_size else _read_frame_sizes(folder)
+    sizes = {} if frame_size else read_frame_sizes(folder)
     fallback = frame_size or DEFAULT_FRAME_SIZE
     if not frame_size and (unknown := sum(_clip_name(path) not in sizes for path in paths)):
         logger.info(
@@ -166,7 +166,7 @@ def read_clips(
 
 def frame_size_of(path: Path) -> FrameSize:
     """Return the frame size of one track file, as the `frame_sizes.json` beside it says, else 1920x1080."""
-    return _read_frame_sizes(path.parent).get(_clip_name(path), DEFAULT_FRAME_SIZE)
+    return read_frame_sizes(path.parent).get(_clip_name(path), DEFAULT_FRAME_SIZE)
 
 
 def write_clips(folder: Path, clips: Sequence[Clip]) -> None:
@@ -176,10 +176,28 @@ def write_clips(folder: Path, clips: Sequence[Clip]) -> None:
         OSError: the folder cannot be written.
     """
     for clip in clips:
-        text = json.dumps({str(t.person): _person_json(t) for t in clip.tracks})
-        write_text(folder / f"{clip.name}{SUFFIX}", text)
-    sizes = {**_read_frame_sizes(folder), **{clip.name: clip.frame_size for clip in clips}}
-    write_text(folder / FRAME_SIZES, json.dumps(sizes, indent=1, sort_keys=True) + "\n")
+        write_tracks(folder, clip)
+    add_frame_sizes(folder, {clip.name: clip.frame_size for clip in clips})
+
+
+def write_tracks(folder: Path, clip: Clip) -> None:
+    """Write a clip's track file alone, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    text = json.dumps({str(track.person): _person_json(track) for track in clip.tracks})
+    write_text(folder / f"{clip.name}{SUFFIX}", text)
+
+
+def add_frame_sizes(folder: Path, sizes: Mapping[str, FrameSize]) -> None:
+    """Add frame sizes by clip name to `frame_sizes.json`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    text = json.dumps({**read_frame_sizes(folder), **sizes}, indent=1, sort_keys=True) + "\n"
+    write_text(folder / FRAME_SIZES, text)
 
 
 def _clip_name(path: Path) -> str:
@@ -251,7 +269,12 @@ def _integer(text: str, complaint: str) -> int:
     return int(text)
 
 
-def _read_frame_sizes(folder: Path) -> dict[str, FrameSize]:
+def read_frame_sizes(folder: Path) -> dict[str, FrameSize]:
+    """Read `frame_sizes.json`: frame sizes by clip name, none when it is not there.
+
+    Raises:
+        InputError: the file is broken.
+    """
     path = folder / FRAME_SIZES
     if not path.exists():
         return {}

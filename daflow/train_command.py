@@ -167,7 +167,7 @@ def enough_data(
     means = np.bincount(track, nll) / np.bincount(track)
     people = len(means)
     if people < _FEWEST_PEOPLE:
-        return f"WARNING: {people} tracks of people are too few to tell what is normal: record at least {_FEWEST_PEOPLE}"
+        return f"WARNING: {people} tracks of people are too few to say what is normal; {_FEWEST_PEOPLE} are the least"
     spread = float(means.std(ddof=1))
     enough = max(_FEWEST_PEOPLE, int(np.ceil((spread / _TOLERANCE) ** 2)))
     known = f"their mean scores differ by {spread:.2f} bits/dim, so normal is known to +-{spread / people**0.5:.3f}"

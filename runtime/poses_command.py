@@ -1,20 +1,66 @@
-"""The command `daflow poses`: a video becomes the pose tracks that training reads."""
+"""The command `daflow poses`: videos become the pose tracks that training reads."""
 
 from __future__ import annotations
 
+import logging
+import math
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
 
-from daflow.command import FOLDER, Command
+from daflow.command import FOLDER, Command, FiniteRange, task_options
 from daflow.errors import InputError
 from daflow.progress import track
-from daflow.tracks import Clip, Track, write_clips
+from daflow.tasks import Outcome, run_tasks
+from daflow.tracks import SUFFIX, Clip, FrameSize, Track, add_frame_sizes, read_frame_sizes, write_tracks
 from runtime.cli import people_finder, pose_options
 from runtime.clock import StageClock
-from runtime.sources import Keypoints, open_source
+from runtime.sources import Keypoints, VideoSource, open_source
+
+logger = logging.getLogger(__name__)
+
+_VIDEOS = {".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
+
+
+@dataclass(frozen=True)
+class PoseTask:
+    """A video, or a part of one, to be turned into a track file.
+
+    Attributes:
+        uri: the source.
+        clip: the name of the clip.
+        output: the folder of the track file.
+        begin: seconds from the first frame at which the part begins.
+        end: seconds at which it ends; None is the end of the video.
+        max_frames: stop after so many.
+        pose_model: MediaPipe's; None takes the one that was fetched.
+        max_people: looked for in a picture.
+        progress: whether to show how far it is.
+    """
+
+    uri: str
+    clip: str
+    output: Path
+    begin: float
+    end: float | None
+    max_frames: int | None
+    pose_model: Path | None
+    max_people: int
+    progress: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source held."""
+
+    frames: int
+    poses: int
+    people: int
+    frame_size: FrameSize
 
 
 @click.command(cls=Command)
@@ -24,58 +70,163 @@ from runtime.sources import Keypoints, open_source
     required=True,
     multiple=True,
     metavar="SRC",
-    help="A video file; may be given several times.",
+    help="A video file, or a folder of videos (with the folders in it); may be given several times.",
 )
 @click.option(
     "-o",
     "--output",
     type=FOLDER,
     required=True,
-    help="Folder of the pose tracks; a clip is named as its video.",
+    help="Folder of the pose tracks; a clip is named as its video. What is there and newer than its video is kept.",
 )
+@click.option(
+    "--part-minutes",
+    default=10.0,
+    type=FiniteRange(0.05),
+    help="Longer videos become several clips of so many minutes, so that little is lost when it is interrupted.",
+)
+@click.option("--overwrite", is_flag=True, help="Do again what is there.")
 @click.option(
     "--max-frames",
     type=click.IntRange(1),
-    help="Stop each source after so many frames; a camera needs it.",
+    help="Stop each clip after so many frames; a camera needs it.",
 )
+@task_options
 @pose_options
 def poses(
     uris: tuple[str, ...],
     output: Path,
+    part_minutes: float,
+    overwrite: bool,
     max_frames: int | None,
+    workers: int | None,
+    ray_address: str | None,
     max_people: int,
     pose_model: Path | None,
 ) -> None:
-    """Find and track the people of videos and write pose tracks, to train on one's own camera."""
-    names = [_clip_name(uri) for uri in uris]
+    """Find and track the people of videos and write pose tracks, to train on one's own camera.
+
+    A broken video is reported and never stops the rest; a second run does what is left.
+    """
+    named = [pair for uri in uris for pair in _sources(uri)]
+    failed: dict[str, str] = {}
+    tasks = [
+        PoseTask(
+            uri,
+            clip,
+            output.resolve(),
+            begin,
+            end,
+            max_frames,
+            pose_model and pose_model.resolve(),
+            max_people,
+        )
+        for uri, name in named
+        for clip, begin, end in _parts(uri, name, 60 * part_minutes, max_frames, failed)
+    ]
+    names = [task.clip for task in tasks]
     if doubled := {name for name in names if names.count(name) > 1}:
         raise InputError(f"Two sources would be the clip {min(doubled)}; rename one of the files.")
-    for uri in uris:
-        clip, frames = _find(uri, max_frames, max_people, pose_model)
-        if not clip.tracks:
-            raise InputError(f"Nobody was found in the {frames} frames of {uri}; no track file is written.")
-        write_clips(output, [clip])
-        click.echo(f"{uri}: {frames} frames, {clip.poses} poses of {len(clip.tracks)} people -> {output}")
+    known = set() if overwrite else set(read_frame_sizes(output))
+    left = [task for task in tasks if not (task.clip in known and _is_done(task))]
+    if len(left) < len(tasks):
+        click.echo(f"{len(tasks) - len(left)} of {len(tasks)} clips are there already")
+    if len(left) == 1:
+        left = [PoseTask(**{**vars(left[0]), "progress": True})]
+    people, frames = 0, 0
+    done = run_tasks(find_poses, left, workers, ray_address)
+    for outcome in done if len(left) == 1 else track(done, "poses, clips", len(left)):
+        if outcome.result is None:
+            failed[outcome.task.clip] = str(outcome.error)
+            continue
+        people, frames = people + outcome.result.people, frames + outcome.result.frames
+        _record(outcome, output)
+    for name, error in failed.items():
+        logger.warning("left out: %s: %s", name, error)
+    if failed and len(failed) == len(named) and not frames:
+        raise InputError(next(iter(failed.values())))
+    if left and not people and not failed:
+        raise InputError(
+            f"Nobody was found in the {frames} frames of {left[0].uri}; no track file is written."
+        )
+    if failed:
+        click.echo(f"{output}: {len(names) - len(failed)} clips, {len(failed)} sources failed")
 
 
-def _find(uri: str, max_frames: int | None, max_people: int, pose_model: Path | None) -> tuple[Clip, int]:
-    if uri.isdigit() and max_frames is None:
-        raise InputError("A camera never ends: say how much to record with --max-frames.")
+def find_poses(task: PoseTask) -> Found:
+    """Find and track the people of a source, and write its track file if there are any.
+
+    Raises:
+        InputError: the source cannot be read, or there is no pose model.
+        OSError: the folder cannot be written or is full.
+    """
     people: defaultdict[int, list[tuple[int, Keypoints]]] = defaultdict(list)
     clock, frames, size = StageClock(), 0, (1, 1)
-    with open_source(uri) as source, people_finder(uri, source, pose_model, max_people) as finder:
-        for frame in track(source, f"poses of {uri}", source.frames):
+    part = task.begin > 0 or task.end is not None
+    opened = VideoSource(Path(task.uri), task.begin, task.end) if part else open_source(task.uri)
+    with opened as source, people_finder(task.uri, source, task.pose_model, task.max_people) as finder:
+        for frame in track(source, f"poses of {task.uri}", source.frames) if task.progress else source:
             for person, keypoints in finder.find(frame, clock).items():
                 people[person].append((frame.index, keypoints))
             frames, size = frame.index + 1, frame.size
-            if frames == max_frames:
+            if frames == task.max_frames:
                 break
-    tracks = tuple(_track(person, seen) for person, seen in sorted(people.items()))
-    return Clip(_clip_name(uri), tracks, size), frames
+    clip = Clip(task.clip, tuple(_track(person, seen) for person, seen in sorted(people.items())), size)
+    if clip.tracks:
+        write_tracks(task.output, clip)
+    return Found(frames, clip.poses, len(clip.tracks), size)
 
 
-def _clip_name(uri: str) -> str:
-    return Path(uri.rpartition(":")[2]).stem or "clip"
+def _sources(uri: str) -> Iterator[tuple[str, str]]:
+    """Yield the videos of a source with the names of their clips."""
+    folder = Path(uri)
+    if not folder.is_dir():
+        yield uri, Path(uri.rpartition(":")[2]).stem or "clip"
+        return
+    videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _VIDEOS and path.is_file())
+    if not videos:
+        raise InputError(f"{folder} holds no video ({', '.join(sorted(_VIDEOS))}).")
+    for path in videos:
+        yield str(path), "_".join(path.relative_to(folder).with_suffix("").parts)
+
+
+def _parts(
+    uri: str, name: str, seconds: float, max_frames: int | None, failed: dict[str, str]
+) -> list[tuple[str, float, float | None]]:
+    """Return the clips that a source becomes: name, begin and end in seconds."""
+    if uri.isdigit() and max_frames is None:
+        raise InputError("A camera never ends: say how much to record with --max-frames.")
+    if uri.isdigit() or uri.startswith(("tracks:", "synthetic:")) or max_frames is not None:
+        return [(name, 0.0, None)]
+    try:
+        with VideoSource(Path(uri)) as source:
+            duration = (source.frames or 0) / source.fps
+    except InputError as error:
+        failed[name] = error.message
+        return []
+    count = math.ceil(duration / seconds)
+    if count < 2:
+        return [(name, 0.0, None)]
+    ends = [*(seconds * (part + 1) for part in range(count - 1)), None]
+    return [(f"{name}_{part:04d}", seconds * part, end) for part, end in enumerate(ends)]
+
+
+def _is_done(task: PoseTask) -> bool:
+    """Whether the clip was made after its video; a clip of known frame size without a file held nobody."""
+    video, file = Path(task.uri), task.output / f"{task.clip}{SUFFIX}"
+    return video.is_file() and (not file.exists() or file.stat().st_mtime >= video.stat().st_mtime)
+
+
+def _record(outcome: Outcome[PoseTask, Found], output: Path) -> None:
+    found = outcome.result
+    assert found is not None
+    if found.people or Path(outcome.task.uri).is_file():
+        output.mkdir(parents=True, exist_ok=True)
+        add_frame_sizes(output, {outcome.task.clip: found.frame_size})
+    click.echo(
+        f"{outcome.task.uri}: {found.frames} frames, {found.poses} poses of {found.people} people -> "
+        f"{output / outcome.task.clip}"
+    )
 
 
 def _track(person: int, seen: list[tuple[int, Keypoints]]) -> Track:

@@ -114,13 +114,18 @@ class ClipSource:
 
 
 class VideoSource:
-    """Decodes a video file frame by frame.
+    """Decodes a video file, or a part of it, frame by frame.
+
+    Args:
+        path: the file.
+        begin: seconds from its first frame at which to begin; frames are numbered from 0 there.
+        end: seconds at which to stop, before the frame of that moment; None is the end.
 
     Raises:
         InputError: the file is missing or is not a video.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, begin: float = 0.0, end: float | None = None) -> None:
         try:
             import av
         except ImportError as error:
@@ -141,16 +146,17 @@ class VideoSource:
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self.fps = float(self._stream.average_rate or 25)
-        self.frames: int | None = self._stream.frames or None
+        self._begin, self._end = begin, math.inf if end is None else end
+        self._whole = begin <= 0 and end is None
+        total = self._stream.frames or None
+        self.frames: int | None = total and max(0, round(min(total, self._end * self.fps) - begin * self.fps))
 
     def __iter__(self) -> Iterator[Frame]:
-        index, start = 0, 0.0
+        index = 0
         try:
-            for picture in self._container.decode(self._stream):
+            for moment, picture in self._pictures():
                 image = np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
-                moment = index / self.fps if picture.time is None else float(picture.time)
-                start = moment if index == 0 else start
-                yield Frame(index, moment - start, (image.shape[1], image.shape[0]), image)
+                yield Frame(index, moment - self._begin, (image.shape[1], image.shape[0]), image)
                 index += 1
         except self._av.error.FFmpegError as error:
             logger.warning("%s breaks off after %d frames: %s", self._path, index, error.strerror)
@@ -158,9 +164,24 @@ class VideoSource:
                 raise InputError(f"No frame of {self._path} can be decoded: {error.strerror}.") from None
             return
         if index == 0:
-            raise InputError(f"{self._path} holds no frame.")
-        if self.frames and index < _MOSTLY_THERE * self.frames:
+            raise InputError(f"{self._path} holds no frame{'' if self._whole else ' there'}.")
+        if self._whole and self.frames and index < _MOSTLY_THERE * self.frames:
             logger.warning("%s breaks off: %d of its %d frames are there", self._path, index, self.frames)
+
+    def _pictures(self) -> Iterator[tuple[float, Any]]:
+        """Yield the pictures of the part with their seconds from the first frame of the file."""
+        unit = float(self._stream.time_base or 1)  # seconds
+        start = None if self._stream.start_time is None else self._stream.start_time * unit
+        if self._begin > 0:  # go to a key frame before it
+            self._container.seek(int(((start or 0.0) + self._begin) / unit), stream=self._stream)
+        for index, picture in enumerate(self._container.decode(self._stream)):
+            time = index / self.fps if picture.time is None else float(picture.time)
+            start = time if start is None else start
+            moment = time - start
+            if moment >= self._end:
+                return
+            if moment >= self._begin:
+                yield moment, picture
 
     def __enter__(self) -> VideoSource:
         return self

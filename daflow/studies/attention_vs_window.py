@@ -25,7 +25,7 @@ def _trials(settings: Settings) -> list[Trial]:
 
 STUDY = Study(
     "Frame attention against fixed windows",
-    "The paper weighs the frames of a window by attention, where STG-NF has a convolution over half of the window. Does "
-    "that make the length of the window matter less?",
+    "The paper weighs the frames of a window by attention, where STG-NF has a convolution over half of the window. "
+    "Does that make the length of the window matter less?",
     _trials,
 )

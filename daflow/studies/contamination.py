@@ -18,7 +18,7 @@ def _trials(settings: Settings) -> list[Trial]:
 
 STUDY = Study(
     "Contamination",
-    "Normal recordings are rarely all normal. What if some of the training windows are abnormal? They come from the even "
-    "test clips (by name); the figures are of the odd ones.",
+    "Normal recordings are rarely all normal. What if some of the training windows are abnormal? They come from the "
+    "even test clips (by name); the figures are of the odd ones.",
     _trials,
 )

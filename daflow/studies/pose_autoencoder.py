@@ -29,12 +29,13 @@ class Autoencoder(nn.Module):
         """Return the error of windows `(B, 2, T, 18)`, `(B,)`."""
         poses = x.permute(0, 2, 3, 1).flatten(2)
         rebuilt = self.decoder(torch.tanh(self.encoder(poses)))
-        return ((rebuilt - poses) ** 2).mean(dim=(1, 2))
+        error: Tensor = ((rebuilt - poses) ** 2).mean(dim=(1, 2))
+        return error
 
     @torch.inference_mode()
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the error of windows, `(N,)`."""
-        parts = [self(batch) for batch in torch.from_numpy(poses).split(1024)]
+        parts = [self(batch) for batch in torch.split(torch.from_numpy(poses), 1024)]
         return np.asarray(torch.cat(parts), dtype=np.float32)
 
 
@@ -46,7 +47,7 @@ def train_autoencoder(poses: Poses, epochs: int, seed: int) -> Autoencoder:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     windows = torch.from_numpy(poses)
     for _ in range(epochs):
-        for batch in torch.randperm(len(windows)).split(_BATCH):
+        for batch in torch.split(torch.randperm(len(windows)), _BATCH):
             loss = model(windows[batch]).mean()
             optimizer.zero_grad()
             loss.backward()

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner, Result
 
-from daflow.tracks import read_clips
+from daflow.tracks import SUFFIX, read_clips
 from daflow.windows import make_windows
 from runtime.poses_command import poses
+from runtime.sources import VideoSource
 
 
 def run(*arguments: object) -> Result:
@@ -45,7 +48,58 @@ def test_nobody_found_is_an_error_and_writes_nothing(
     ran = run("--source", noise, "-o", tmp_path / "tracks", "--pose-model", pose_model)
     assert ran.exit_code == 2
     assert f"Nobody was found in the 12 frames of {noise}; no track file is written." in ran.output
-    assert not (tmp_path / "tracks").exists()
+    assert not list((tmp_path / "tracks").glob("*tracked_person.json"))
+
+
+def test_a_folder_of_videos_is_resumed_and_a_broken_one_does_not_stop_it(
+    squats: Path, pose_model: Path, tmp_path: Path
+) -> None:
+    videos = tmp_path / "videos"
+    (videos / "monday").mkdir(parents=True)
+    for name in ("monday/a.mp4", "b.mp4"):
+        (videos / name).symlink_to(squats)
+    (videos / "broken.mp4").write_bytes(b"no video")
+    (videos / "notes.txt").write_text("no video either")
+    words = ["--source", videos, "-o", tmp_path / "out", "--pose-model", pose_model, "--max-frames", 30]
+    first = run(*words)
+    assert first.exit_code == 0, first.output
+    assert "1 sources failed" in first.output
+    assert [clip.name for clip in read_clips(tmp_path / "out")] == ["b", "monday_a"]
+    (tmp_path / "out" / f"b{SUFFIX}").unlink()
+    sizes = tmp_path / "out" / "frame_sizes.json"
+    sizes.write_text(json.dumps({"monday_a": [720, 1280]}))
+    before = (tmp_path / "out" / f"monday_a{SUFFIX}").stat().st_mtime_ns
+    again = run(*words)
+    assert "1 of 3 clips are there already" in again.output
+    assert (tmp_path / "out" / f"monday_a{SUFFIX}").stat().st_mtime_ns == before
+    assert [clip.name for clip in read_clips(tmp_path / "out")] == ["b", "monday_a"]
+    third = run("--overwrite", *words)
+    assert "are there already" not in third.output
+    assert (tmp_path / "out" / f"monday_a{SUFFIX}").stat().st_mtime_ns > before
+
+
+def test_a_long_video_becomes_parts_that_hold_each_frame_once(
+    squats: Path, pose_model: Path, tmp_path: Path
+) -> None:
+    with VideoSource(squats) as video:
+        whole = [frame.image for frame in video]
+        seconds = len(whole) / video.fps
+    cut = seconds / 2.5
+    parts = []
+    for begin, end in ((0.0, cut), (cut, 2 * cut), (2 * cut, None)):
+        with VideoSource(squats, begin, end) as part:
+            parts.append([frame.image for frame in part])
+            assert part.frames == pytest.approx(len(parts[-1]), abs=1)
+    assert sum(map(len, parts)) == len(whole)
+    for one, other in zip((image for part in parts for image in part), whole, strict=True):
+        assert np.array_equal(one, other)
+    ran = run(
+        "--source", squats, "-o", tmp_path, "--pose-model", pose_model, "--part-minutes", max(0.05, cut / 60)
+    )
+    assert ran.exit_code == 0, ran.output
+    assert [clip.name for clip in read_clips(tmp_path)] == [
+        f"tfjs_pose_squats_{part:04d}" for part in range(3)
+    ]
 
 
 def test_a_camera_needs_an_end(tmp_path: Path) -> None:
