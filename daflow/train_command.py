@@ -24,11 +24,11 @@ _LOOKED_AT = 8192  # windows
 @click.command(cls=Command)
 @click.option("--poses", type=FOLDER, required=True, help="Folder of pose tracks of normal behaviour.")
 @click.option("-o", "--output", type=FILE, required=True, help="The checkpoint to write.")
-@click.option("--epochs", default=32, type=click.IntRange(1), help="Passes over the windows.")
-@click.option("--batch-size", default=64, type=click.IntRange(2), help="Windows in a step.")
+@click.option("--epochs", default=48, type=click.IntRange(1), help="Passes over the windows.")
+@click.option("--batch-size", default=128, type=click.IntRange(2), help="Windows in a step.")
 @click.option(
     "--lr",
-    default=4e-2,
+    default=0.15,
     type=FiniteRange(0, min_open=True),
     help="Highest learning rate of AdamW, reached after a tenth of the steps; then down to 0.",
 )

@@ -54,9 +54,9 @@ class TrainOptions:
         device: where torch trains, such as `cpu` or `cuda`.
     """
 
-    epochs: int = 32
-    batch_size: int = 64
-    lr: float = 4e-2
+    epochs: int = 48
+    batch_size: int = 128
+    lr: float = 0.15
     weight_decay: float = 0.0
     seed: int = 0
     augment: bool = True
