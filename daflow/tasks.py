@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,6 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _CRASHED = "its process died (out of memory, or a crash in a library)"
+_ANSWER_SECONDS = 5
 _RETRIES = 3  # of a task whose Ray worker was lost
 
 
@@ -101,12 +103,11 @@ def _on_cores(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> I
 def _on_ray(function: Callable[[T], R], tasks: Sequence[T], address: str) -> Iterator[Outcome[T, R]]:
     import ray
 
+    _require_answer(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"There is no Ray cluster at {address} ({str(error).splitlines()[0]}); start one with: ray start --head"
-        ) from None
+        raise _no_cluster(address, error) from None
     try:
         remote: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(_guarded)
         running = {remote.remote(function, task): task for task in tasks}
@@ -119,3 +120,18 @@ def _on_ray(function: Callable[[T], R], tasks: Sequence[T], address: str) -> Ite
                 yield Outcome(task, None, _CRASHED)
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Fail at once where nobody listens; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise _no_cluster(address, error) from None
+
+
+def _no_cluster(address: str, error: Exception) -> InputError:
+    reason = str(error).splitlines()[0]
+    return InputError(f"There is no Ray cluster at {address} ({reason}); start one with: ray start --head")
