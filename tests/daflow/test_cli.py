@@ -44,13 +44,33 @@ def test_help_lists_the_commands_without_importing_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    for command in ("demo", "generate", "poses", "train", "import-stgnf", "evaluate", "models"):
+    for command in (
+        "demo",
+        "generate",
+        "poses",
+        "train",
+        "import-stgnf",
+        "evaluate",
+        "score",
+        "study",
+        "models",
+    ):
         assert f"\n  {command} " in done.stdout
 
 
 @pytest.mark.parametrize(
     "command",
-    [["demo"], ["generate"], ["poses"], ["train"], ["import-stgnf"], ["evaluate"], ["models", "fetch"]],
+    [
+        ["demo"],
+        ["generate"],
+        ["poses"],
+        ["train"],
+        ["import-stgnf"],
+        ["evaluate"],
+        ["score"],
+        ["study"],
+        ["models", "fetch"],
+    ],
 )
 def test_every_option_has_a_help_text(command: list[str]) -> None:
     result = run(*command, "--help")
