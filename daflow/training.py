@@ -52,6 +52,7 @@ class TrainOptions:
         seed: of the initial weights and of the order of the windows.
         augment: whether every window is also seen mirrored left to right.
         device: where torch trains, such as `cpu` or `cuda`.
+        threads: of each operation on a CPU; another number changes the rounding, and so the model a little.
     """
 
     epochs: int = 48
@@ -61,6 +62,7 @@ class TrainOptions:
     seed: int = 0
     augment: bool = True
     device: str = "cpu"
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,8 @@ def train(
     run = _Run(poses, config or ModelConfig(), options or TrainOptions(), held_out, labels)
     if state is not None and state.is_file():
         run.resume(state)
-    # Small operations: more threads are hardly faster, lose badly on shared cores, and would change the rounding.
-    with _one_thread():
+    # Operations are small: a second thread gains little on a quiet machine, and loses badly on a busy one.
+    with _threads(run.options.threads):
         for _ in track(range(len(run.history), run.options.epochs), "training, epochs"):
             run.epoch()
             if state is not None:
@@ -269,10 +271,10 @@ def hold_out(windows: Windows, share: float) -> npt.NDArray[np.bool_]:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch use one thread for each operation."""
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads for each operation."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
@@ -312,5 +314,5 @@ def score(model: DAFlow, poses: Poses) -> Tensor:
 
     # A batch a thread: the threads that share one small operation wait for each other, for minutes on a busy machine.
     threads = torch.get_num_threads()
-    with _one_thread(), ThreadPoolExecutor(threads) as pool:
+    with _threads(1), ThreadPoolExecutor(threads) as pool:
         return torch.cat(list(pool.map(score_batch, batches)))
