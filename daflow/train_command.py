@@ -122,6 +122,7 @@ def train(
         seed=seed,
         augment=augment,
         device=available_device(device),
+        threads=threads,
     )
     config = ModelConfig(window=window, block="tcn" if block == "tcn" else "dam", prior_mean=prior_mean)
     held_out = np.zeros(len(everything), dtype=np.bool_)
