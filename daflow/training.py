@@ -58,7 +58,7 @@ class TrainOptions:
     epochs: int = 48
     batch_size: int = 128
     lr: float = 0.15
-    weight_decay: float = 0.0
+    weight_decay: float = 0.01
     seed: int = 0
     augment: bool = True
     device: str = "cpu"

@@ -104,7 +104,7 @@ def _draw(path: Path, title: str, results: Sequence[Result]) -> None:
         axis.plot(100 * row["auc"], position, "|", color="#b23a48", markersize=14, markeredgewidth=2)
     axis.set(yticks=range(len(rows)), yticklabels=[row["row"] or "flow" for row in rows], title=title)
     axis.set_xlabel("micro AUC, % (dots: seeds; bar: mean)")
-    axis.invert_yaxis()
+    axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.grid(axis="x", color="#e6e9ee")
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as temporary:

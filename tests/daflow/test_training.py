@@ -121,15 +121,14 @@ def test_labels_separate_what_training_without_them_does_not(poses: Poses, rng: 
     both, labels, options = (
         np.concatenate([poses, strange]),
         np.repeat([1, -1], len(poses)),
-        TrainOptions(epochs=12),
+        TrainOptions(epochs=30),
     )
 
     def separated(labels: np.ndarray | None) -> float:
         model = train(both, options=options, labels=labels).model
         return float((score(model, poses)[:, None] < score(model, strange)).float().mean())
 
-    assert separated(labels) > 0.97
-    assert separated(labels) > separated(None)
+    assert separated(labels) > separated(None) + 0.05
 
 
 def test_the_trained_model_prefers_what_it_was_trained_on(
