@@ -61,3 +61,10 @@ def test_the_readme_shows_every_command() -> None:
     group = importlib.import_module("daflow.cli").main
     for name in group.list_commands(click.Context(group)):
         assert f"daflow {name}" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_rows_of_a_table_have_as_many_cells_as_its_head(page: Path) -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", page.read_text(), re.MULTILINE):
+        cells = [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()]
+        assert set(cells) == {cells[0]}, table
