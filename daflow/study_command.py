@@ -26,7 +26,7 @@ _NAMES = [
 
 
 @click.command(cls=Command)
-@click.argument("name", type=click.Choice(_NAMES))
+@click.argument("name", type=click.Choice(_NAMES), metavar="NAME")
 @click.option(
     "-o", "--output", type=FOLDER, required=True, help="Folder for NAME.md, NAME.json and NAME.png."
 )
@@ -49,7 +49,7 @@ def study(
     other_test: Path | None, other_masks: Path | None, seeds: int, epochs: int, quick: bool, cache: Path | None,
     workers: int | None, ray_address: str | None, frame_size: FrameSize | None,
 ) -> None:  # fmt: skip
-    r"""Rerun a claim of the paper: train, judge, and write a table, all figures and a picture.
+    """Rerun a claim of the paper: train, judge, and write a table, all figures and a picture.
 
     \b
     untrained            random flows against trained ones
@@ -60,7 +60,7 @@ def study(
     cross                train on A, test on B
     autoencoder          the flow against an autoencoder of the same budget
     seeds                mean and spread over seeds
-    """
+    """  # noqa: D301  click's mark for lines that stay
     from daflow.studies import load_study
     from daflow.studies.report import write_report
     from daflow.studies.runner import Settings, Test, run_study
