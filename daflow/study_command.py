@@ -10,23 +10,13 @@ import click
 
 from daflow.command import FOLDER, Command, frame_size_option, task_options
 from daflow.errors import CheckFailed, InputError
+from daflow.studies import NAMES, load_study
 from daflow.synthetic import Scene, generate_dataset
 from daflow.tracks import FrameSize
 
-_NAMES = [
-    "untrained",
-    "ablation",
-    "attention-vs-window",
-    "noise",
-    "contamination",
-    "cross",
-    "autoencoder",
-    "seeds",
-]
-
 
 @click.command(cls=Command)
-@click.argument("name", type=click.Choice(_NAMES), metavar="NAME")
+@click.argument("name", type=click.Choice(NAMES), metavar="NAME")
 @click.option(
     "-o", "--output", type=FOLDER, required=True, help="Folder for NAME.md, NAME.json and NAME.png."
 )
@@ -61,7 +51,6 @@ def study(
     autoencoder          the flow against an autoencoder of the same budget
     seeds                mean and spread over seeds
     """  # noqa: D301  click's mark for lines that stay
-    from daflow.studies import load_study
     from daflow.studies.report import write_report
     from daflow.studies.runner import Settings, Test, run_study
 

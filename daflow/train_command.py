@@ -144,6 +144,7 @@ def train(
         "left_out": {"short_tracks": normal.short_tracks, "gaps": normal.gaps, "broken": normal.broken},
     }  # fmt: skip
     save_checkpoint(output, Checkpoint(trained.model, summary))
+    state.unlink(missing_ok=True)
     others = (
         "" if best.held_out is None else f", {best.held_out:.3f} on clips held out (epoch {trained.best + 1})"
     )

@@ -103,8 +103,8 @@ def train(
         held_out: `(N,)` which windows are kept out of training, normal ones only. The model of the epoch that gives
             them the lowest mean nll is returned; without any it is the last one.
         labels: `(N,)` 1 normal, -1 abnormal (as in STG-NF, whose prior is then at -R); None means all normal.
-        state: a file that keeps where training is after each epoch. If it is there, training goes on from it, and it
-            is deleted at the end.
+        state: a file that keeps where training is after each epoch. If it is there, training goes on from it. The
+            caller deletes it when the model is safe.
 
     Raises:
         InputError: the state is damaged or belongs to other windows, another configuration or other options.
@@ -120,8 +120,6 @@ def train(
             run.epoch()
             if state is not None:
                 run.save(state)
-    if state is not None:
-        state.unlink(missing_ok=True)
     run.model.load_state_dict(run.best_weights)
     return Trained(run.model.eval(), tuple(run.history), run.best)
 

@@ -7,8 +7,10 @@ study, `report` writes them down.
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
-from daflow.studies.runner import Study
+if TYPE_CHECKING:
+    from daflow.studies.runner import Study
 
 NAMES = (
     "untrained",
@@ -24,6 +26,5 @@ NAMES = (
 
 def load_study(name: str) -> Study:
     """Import the study of this name."""
-    study = importlib.import_module(f"daflow.studies.{name.replace('-', '_')}").STUDY
-    assert isinstance(study, Study)
+    study: Study = importlib.import_module(f"daflow.studies.{name.replace('-', '_')}").STUDY
     return study

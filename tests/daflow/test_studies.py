@@ -17,7 +17,6 @@ from daflow.studies.pose_autoencoder import train_autoencoder
 from daflow.studies.report import summary
 from daflow.studies.runner import Result as Row
 from daflow.studies.runner import Settings, Test, _contaminated, _test_windows, run_study
-from daflow.study_command import study as command
 from daflow.tracks import read_clips
 from daflow.windows import Windows, make_windows
 
@@ -52,11 +51,6 @@ def test_each_runs_by_one_command(tmp_path: Path, name: str) -> None:
     assert len({line.count("|") for line in table}) == 1
     with Image.open(tmp_path / f"{name}.png") as picture:
         assert picture.width > 500
-
-
-def test_the_command_names_every_study() -> None:
-    (argument,) = (option for option in command.params if option.name == "name")
-    assert argument.type.choices == NAMES  # type: ignore[attr-defined]
 
 
 def test_results_repeat_and_keep_the_order_of_the_trials(settings: Settings) -> None:
