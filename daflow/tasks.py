@@ -85,8 +85,8 @@ def _on_cores(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> I
             try:
                 while waiting or running:
                     while waiting and len(running) < workers:
-                        task = waiting.popleft()
-                        running[pool.submit(_guarded, function, task)] = task
+                        future = pool.submit(_guarded, function, waiting[0])  # fails where the pool is dead
+                        running[future] = waiting.popleft()
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         yield Outcome(running[future], *future.result())
                         del running[future]
