@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from daflow.comparison import Precision
+from daflow.errors import InputError
 from daflow.files import sha256, written_whole
 from daflow.judged import Judged, open_judged
 from daflow.scoring import frame_scores
-from daflow.tracks import TrackFile, read_clip
+from daflow.tracks import MOST_FRAMES, TrackFile, read_clip
 from daflow.windows import Windows, make_windows
 
 _FORMAT = 1
@@ -34,7 +35,7 @@ class ScoreTask:
 
     Attributes:
         file: its tracks.
-        model: what `daflow.judged.open_judged` takes, but for `untrained`.
+        model: a checkpoint or a bundle, an absolute path.
         model_hash: changes when the model does.
         precision: of a bundle's graph.
         output: the folder of the Parquet files.
@@ -74,6 +75,8 @@ def score_clip(task: ScoreTask) -> ScoredClip:
     windows = make_windows([clip], judged.window)
     nll = judged.score(windows.poses)
     frames = max((int(track.frames[-1]) + 1 for track in clip.tracks), default=0)
+    if frames > MOST_FRAMES:
+        raise InputError(f"{task.file.path}: frame {frames - 1} is beyond {MOST_FRAMES}, days of video.")
     _write(windows_file, _window_table(windows, nll, judged.window), key)
     _write(frames_file, _frame_table(windows, nll, judged.window, frames), key)
     return ScoredClip(len(windows), windows.left_out())
@@ -86,7 +89,7 @@ def hash_of_model(model: str, precision: Precision) -> str:
         from daflow.bundle import read_bundle
 
         path = read_bundle(path).graph(precision)
-    return sha256(path) if path.is_file() else ""
+    return sha256(path)
 
 
 @functools.lru_cache(maxsize=1)

@@ -85,7 +85,9 @@ def evaluate(
     judged = open_judged(model, precision, seed, benchmark.window if benchmark else LENGTH)
     stgnf = protocol == "stgnf"
     broken: list[str] = []
-    clips = read_clips(poses, frame_size or (STGNF_FRAME_SIZE if stgnf else _of(benchmark, poses)), broken)
+    clips = read_clips(
+        poses, frame_size or (STGNF_FRAME_SIZE if stgnf else _frame_size_of(benchmark, poses)), broken
+    )
     if benchmark:
         clips = [clip for clip in clips if clip.name not in benchmark.excluded]
     windows = make_windows(clips, judged.window, rule="stgnf" if stgnf else "span")
@@ -124,7 +126,7 @@ def _print_table(result: Evaluation) -> None:
     click.echo(f"{'mean of clips (macro)':<24}{macro:>8}")
 
 
-def _of(benchmark: Benchmark | None, poses: Path) -> FrameSize | None:
+def _frame_size_of(benchmark: Benchmark | None, poses: Path) -> FrameSize | None:
     """The frame size of a benchmark's videos, unless the tracks come with their own."""
     return None if benchmark is None or (poses / FRAME_SIZES).exists() else benchmark.frame_size
 

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.errors import InputError
+from daflow.tracks import MOST_FRAMES
 
 Labels = npt.NDArray[np.int64]
 
 _TRACKS = "_tracks.txt"
 _MAGIC = b"\x93NUMPY"
-_LONGEST = 10_000_000  # frames: days of video, and no memory for a made-up number
 
 
 def read_masks(folder: Path, intervals: bool = True) -> dict[str, Labels]:
@@ -70,7 +70,7 @@ def _from_intervals(path: Path, content: bytes) -> Labels:
     try:
         rows = [line.split(",") for line in content.decode().splitlines() if line.strip()]
         spans = [(int(float(first)), int(float(last))) for _, first, last in rows]
-        if not all(0 <= first <= last < _LONGEST for first, last in spans):
+        if not all(0 <= first <= last < MOST_FRAMES for first, last in spans):
             raise ValueError
     except (ValueError, OverflowError):
         raise InputError(

@@ -120,21 +120,16 @@ class PlaneConv(nn.Conv2d):
     def __init__(self, height: int, width: int) -> None:
         super().__init__(1, 1, kernel_size=(3, 7), padding=(1, 3), bias=False)
         row, column = np.divmod(np.arange(height * width), width)
-        down, right = (
-            row[:, None] - row + 1,
-            column[:, None] - column + 3,
-        )  # from an output (column) to its inputs
+        # From an input (row of the matrix) to an output (column): which of the 21 weights, 21 for none.
+        down, right = row[:, None] - row + 1, column[:, None] - column + 3
         inside = (down >= 0) & (down < 3) & (right >= 0) & (right < 7)
-        self.register_buffer(
-            "taps", torch.from_numpy(np.where(inside, 7 * down + right, 21)), persistent=False
-        )
+        taps = torch.from_numpy(np.where(inside, 7 * down + right, 21))
+        self.register_buffer("taps", taps, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, 1, H, W)` to the same shape."""
-        matrix = nn.functional.pad(self.weight.view(-1), (0, 1))[
-            self.taps
-        ]  # (inputs, outputs), zero where none is
-        return (x.flatten(1) @ matrix).view_as(x)
+        weights = nn.functional.pad(self.weight.view(-1), (0, 1))  # and a zero
+        return (x.flatten(1) @ weights[self.taps]).view_as(x)
 
 
 class AxisAttention(nn.Module):
@@ -154,28 +149,20 @@ class AxisAttention(nn.Module):
         """Map a pooled plane `(B, H, W)` to weights between 0 and 1 of the same shape."""
         return torch.sigmoid(self.logits(pooled))
 
-    def weights(self, x: Tensor) -> Tensor:
-        """Return the weights of `(B, C, T, V)`, with one element along the pooled axis."""
-        raise NotImplementedError
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Weight `(B, C, T, V)`."""
-        return x * self.weights(x)
-
 
 class SkeletonAttention(AxisAttention):
     """Which joints matter: the plane of channels and joints, pooled over time."""
 
-    def weights(self, x: Tensor) -> Tensor:
-        """Return `(B, C, 1, V)`; a single column stands for all joints."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Weights for `(B, C, T, V)`, `(B, C, 1, V)`; a single column stands for all joints."""
         return self.gate(x.amax(dim=2).expand(-1, -1, JOINTS)).unsqueeze(2)
 
 
 class FrameAttention(AxisAttention):
     """Which moments matter: the plane of time and channels, pooled over joints."""
 
-    def weights(self, x: Tensor) -> Tensor:
-        """Return `(B, C, T, 1)`."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Weights for `(B, C, T, V)`, `(B, C, T, 1)`."""
         gate = self.gate(x.amax(dim=3).transpose(1, 2))  # (B, T, C)
         return gate.transpose(1, 2).unsqueeze(3)
 
@@ -196,7 +183,7 @@ class DualAttention(nn.Module):
         """Map `(B, C, T, V)` to the same shape."""
         weights = x.new_ones(())
         for branch in self.branches:
-            weights = weights + branch.weights(x) / 2  # type: ignore[operator]
+            weights = weights + branch(x) / 2
         return x * weights
 
 

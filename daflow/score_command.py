@@ -44,22 +44,13 @@ def score(
     from daflow.clip_scores import ScoreTask, hash_of_model, score_clip
     from daflow.judged import open_judged
 
+    # Absolute paths: the machines of a cluster have other working folders.
+    model = str(Path(model).resolve())
     open_judged(model, precision)  # a model that is none fails here, not in every task
-    files = find_tracks(poses, frame_size)
+    files = find_tracks(poses.resolve(), frame_size)
     output.mkdir(parents=True, exist_ok=True)
     model_hash = hash_of_model(model, precision)
-    # Absolute paths: the machines of a cluster have other working folders.
-    absolute = str(Path(model).resolve())
-    tasks = [
-        ScoreTask(
-            type(file)(file.path.resolve(), file.frame_size),
-            absolute,
-            model_hash,
-            precision,
-            output.resolve(),
-        )
-        for file in files
-    ]
+    tasks = [ScoreTask(file, model, model_hash, precision, output.resolve()) for file in files]
     done, failed = {}, {}
     for outcome in track(run_tasks(score_clip, tasks, workers, ray_address), "scoring, clips", len(tasks)):
         name = outcome.task.file.clip

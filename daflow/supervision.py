@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from daflow.errors import InputError
-from daflow.masks import read_masks
-from daflow.tracks import FrameSize, read_clips
-from daflow.windows import Poses, make_windows
+from daflow.masks import Labels, read_masks
+from daflow.tracks import Clip, FrameSize, read_clips
+from daflow.windows import Poses, Windows, make_windows
 
 
 def abnormal_windows(
@@ -34,16 +36,28 @@ def abnormal_windows(
     windows = make_windows(clips, length, stride)
     chosen = np.ones(len(windows), dtype=np.bool_)
     if masks is not None:
-        labels = read_masks(masks)
-        for index, clip in enumerate(clips):
-            mask = labels.get(clip.name, np.zeros(0, dtype=np.int64))
-            rows = np.flatnonzero(windows.clip == index)
-            middle = windows.start[rows] + length // 2
-            inside = middle < len(mask)
-            chosen[rows] = False
-            chosen[rows[inside]] = mask[middle[inside]] == 1
+        chosen = in_abnormal_frames(windows, clips, read_masks(masks))
     if not chosen.any():
         raise InputError(
             f"{poses} gives no abnormal window of {length} poses: {windows.left_out() or 'none is marked'}."
         )
     return windows.poses[chosen]
+
+
+def in_abnormal_frames(
+    windows: Windows, clips: Sequence[Clip], masks: dict[str, Labels]
+) -> npt.NDArray[np.bool_]:
+    """Say which windows have their middle in a frame that is marked as abnormal, `(N,)`.
+
+    Args:
+        windows: made from `clips`.
+        clips: the clips.
+        masks: the labels of each frame by clip name; clips without one have no abnormal frame.
+    """
+    middle = windows.start + windows.poses.shape[2] // 2
+    found = np.zeros(len(windows), dtype=np.bool_)
+    for index, clip in enumerate(clips):
+        mask = masks.get(clip.name, np.zeros(0, dtype=np.int64))
+        rows = np.flatnonzero((windows.clip == index) & (middle < len(mask)))
+        found[rows] = mask[middle[rows]] == 1
+    return found

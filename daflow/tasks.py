@@ -116,8 +116,8 @@ def _on_ray(function: Callable[[T], R], tasks: Sequence[T], address: str) -> Ite
             task = running.pop(done)
             try:
                 yield Outcome(task, *ray.get(done))
-            except ray.exceptions.RayError:
-                yield Outcome(task, None, _CRASHED)
+            except ray.exceptions.RayError as error:
+                yield Outcome(task, None, f"{_CRASHED}; Ray says {type(error).__name__}")
     finally:
         ray.shutdown()
 

@@ -127,6 +127,8 @@ def train(
     config = ModelConfig(window=window, block="tcn" if block == "tcn" else "dam", prior_mean=prior_mean)
     held_out = np.zeros(len(everything), dtype=np.bool_)
     held_out[: len(normal)] = hold_out(normal, share)
+    if len(everything) - held_out.sum() < 2:
+        raise InputError(f"{poses}: too few windows are left to train on; --hold-out 0 holds none out.")
     state = output.with_name(output.name + ".resume")
     if state.exists() and not resume:
         click.echo(f"{state} of an interrupted training is replaced; --resume would have gone on with it.")
@@ -146,7 +148,7 @@ def train(
     save_checkpoint(output, Checkpoint(trained.model, summary))
     state.unlink(missing_ok=True)
     others = (
-        "" if best.held_out is None else f", {best.held_out:.3f} on clips held out (epoch {trained.best + 1})"
+        "" if best.held_out is None else f", {best.held_out:.3f} on those held out (epoch {trained.best + 1})"
     )
     click.echo(
         f"{output}: {parameter_count(trained.model)} parameters, nll {first.training:.3f} -> {best.training:.3f} "

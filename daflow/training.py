@@ -37,8 +37,6 @@ _WARM_UP = 0.1  # of all steps
 _FEWEST_CLIPS = 5  # from which on whole clips are held out, not single people
 _STATE_VERSION = 1
 
-Labels = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class TrainOptions:
@@ -87,7 +85,7 @@ def train(
     config: ModelConfig | None = None,
     options: TrainOptions | None = None,
     held_out: npt.NDArray[np.bool_] | None = None,
-    labels: Labels | None = None,
+    labels: npt.NDArray[np.int64] | None = None,
     state: Path | None = None,
 ) -> Trained:
     """Train a flow on normal windows, and on labelled abnormal ones where there are any.
@@ -133,7 +131,7 @@ class _Run:
         config: ModelConfig,
         options: TrainOptions,
         held_out: npt.NDArray[np.bool_],
-        labels: Labels | None,
+        labels: npt.NDArray[np.int64] | None,
     ) -> None:
         self.options = options
         self.inputs = (poses, held_out, labels)

@@ -117,7 +117,7 @@ def normalise(points: npt.NDArray[np.float32], frame_size: FrameSize) -> tuple[P
     (True, 0.0, 1.0)
     """
     scaled, kept = np.empty(points.shape, dtype=np.float32), np.empty(len(points), dtype=np.bool_)
-    for first in range(0, len(points), _BLOCK):  # blocks that fit a processor's cache: twice as fast
+    for first in range(0, len(points), _BLOCK):  # blocks that fit a processor's cache are faster
         block = slice(first, first + _BLOCK)
         scaled[block], kept[block] = _normalise_block(points[block], frame_size)
     return (scaled if kept.all() else scaled[kept]), kept

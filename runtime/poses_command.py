@@ -146,15 +146,13 @@ def poses(
     if failed and len(failed) == len(named) and not frames:
         raise InputError(next(iter(failed.values())))
     if left and not people and not failed:
-        raise InputError(
-            f"Nobody was found in the {frames} frames of {left[0].uri}; no track file is written."
-        )
+        raise InputError(f"Nobody was found in the {frames} frames of {left[0].uri}.")
     if failed:
         click.echo(f"{output}: {len(names) - len(failed)} clips, {len(failed)} sources failed")
 
 
 def find_poses(task: PoseTask) -> Found:
-    """Find and track the people of a source, and write its track file if there are any.
+    """Find and track the people of a source, and write its track file; it is empty when nobody was there.
 
     Raises:
         InputError: the source cannot be read, or there is no pose model.
@@ -172,8 +170,7 @@ def find_poses(task: PoseTask) -> Found:
             if frames == task.max_frames:
                 break
     clip = Clip(task.clip, tuple(_track(person, seen) for person, seen in sorted(people.items())), size)
-    if clip.tracks:
-        write_tracks(task.output, clip)
+    write_tracks(task.output, clip)
     return Found(frames, clip.poses, len(clip.tracks), size)
 
 
@@ -212,17 +209,15 @@ def _parts(
 
 
 def _is_done(task: PoseTask) -> bool:
-    """Whether the clip was made after its video; a clip of known frame size without a file held nobody."""
+    """Whether the clip was made after its video."""
     video, file = Path(task.uri), task.output / f"{task.clip}{SUFFIX}"
-    return video.is_file() and (not file.exists() or file.stat().st_mtime >= video.stat().st_mtime)
+    return video.is_file() and file.is_file() and file.stat().st_mtime >= video.stat().st_mtime
 
 
 def _record(outcome: Outcome[PoseTask, Found], output: Path) -> None:
     found = outcome.result
     assert found is not None
-    if found.people or Path(outcome.task.uri).is_file():
-        output.mkdir(parents=True, exist_ok=True)
-        add_frame_sizes(output, {outcome.task.clip: found.frame_size})
+    add_frame_sizes(output, {outcome.task.clip: found.frame_size})
     click.echo(
         f"{outcome.task.uri}: {found.frames} frames, {found.poses} poses of {found.people} people -> "
         f"{output / outcome.task.clip}"

@@ -19,6 +19,7 @@ from daflow.model import DAFlow, ModelConfig, parameter_count
 from daflow.progress import track
 from daflow.studies.distortion import CLEAN, Distortion, distort
 from daflow.studies.pose_autoencoder import train_autoencoder
+from daflow.supervision import in_abnormal_frames
 from daflow.tasks import run_tasks
 from daflow.tracks import Clip, FrameSize, read_clips
 from daflow.training import TrainOptions, hold_out, score, train
@@ -102,7 +103,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Result:
-    """One row and seed: figures as fractions, nll in bits per dimension, seconds of training alone."""
+    """One row and seed: figures as fractions, seconds of training alone."""
 
     row: str
     seed: int
@@ -227,11 +228,7 @@ def _contaminated(poses: Poses, held_out: np.ndarray, trial: Trial) -> tuple[Pos
     masks = read_masks(test.masks)
     clips = [clip for clip in read_clips(test.poses, trial.settings.frame_size) if clip.name in masks][::2]
     windows = make_windows(clips, length)
-    middle = windows.start + length // 2
-    abnormal = [
-        row for row, frame in enumerate(middle)
-        if frame < len(mask := masks[clips[windows.clip[row]].name]) and mask[frame] == 1
-    ]  # fmt: skip
+    abnormal = np.flatnonzero(in_abnormal_frames(windows, clips, masks))
     count = round(len(poses) * trial.contamination / (1 - trial.contamination))
     chosen = np.random.default_rng(trial.seed).permutation(abnormal)[:count]
     if len(chosen) < count:

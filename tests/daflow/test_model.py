@@ -11,6 +11,7 @@ from daflow.model import (
     FrameAttention,
     GraphConv,
     ModelConfig,
+    PlaneConv,
     SkeletonAttention,
     parameter_count,
 )
@@ -135,7 +136,7 @@ def test_a_collapsed_model_scores_as_the_general_one() -> None:
 def test_skeleton_attention_weights_joints_alike_at_all_times() -> None:
     attention = SkeletonAttention(2, 18).eval()
     x = torch.randn(2, 2, 24, 18)
-    gate = attention(x) / x
+    gate = attention(x).expand_as(x)
     assert torch.allclose(gate, gate[:, :, :1].expand_as(gate), atol=1e-5)
     assert not torch.allclose(gate, gate[..., :1].expand_as(gate), atol=1e-3)
 
@@ -143,7 +144,7 @@ def test_skeleton_attention_weights_joints_alike_at_all_times() -> None:
 def test_frame_attention_weights_times_alike_at_all_joints() -> None:
     attention = FrameAttention(24, 2).eval()
     x = torch.randn(2, 2, 24, 18)
-    gate = attention(x) / x
+    gate = attention(x).expand_as(x)
     assert torch.allclose(gate, gate[..., :1].expand_as(gate), atol=1e-5)
     assert not torch.allclose(gate, gate[:, :, :1].expand_as(gate), atol=1e-3)
 
@@ -153,3 +154,10 @@ def test_scale_of_the_coupling_stays_between_nothing_and_one() -> None:
         _, scale = randomised(ModelConfig()).steps[1].coupling(torch.randn(8, 1, 24, 18) * 100)
     assert float(scale.min()) > 0
     assert float(scale.max()) <= 1 + 2e-6
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 18), (24, 2), (4, 2)])
+def test_a_convolution_over_a_plane_is_the_matrix_product(height: int, width: int) -> None:
+    conv = PlaneConv(height, width)
+    x = torch.randn(5, 1, height, width)
+    assert torch.allclose(conv(x), torch.nn.Conv2d.forward(conv, x), atol=1e-6)

@@ -127,6 +127,21 @@ def test_a_model_that_is_none_fails_at_once(tracks: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["untrained", "none.pt"])
+def test_only_what_is_a_file_can_score(tracks: Path, tmp_path: Path, name: str) -> None:
+    result = run("--poses", tracks, "--model", name, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "There is no checkpoint" in result.output
+
+
+def test_a_made_up_frame_number_takes_no_memory(tracks: Path, checkpoint_file: Path, tmp_path: Path) -> None:
+    pose = {"keypoints": [1.0] * 51, "scores": 1.0}
+    (tracks / "99_0001_alphapose_tracked_person.json").write_text(json.dumps({"1": {"999999999999": pose}}))
+    result = run("--poses", tracks, "--model", checkpoint_file, "-o", tmp_path / "out", "--workers", 1)
+    assert result.exit_code == 0, result.output
+    assert "3 clips scored (0 of them before), 1 failed" in result.output
+
+
 def test_nothing_that_can_be_read_is_an_error(tracks: Path, checkpoint_file: Path, tmp_path: Path) -> None:
     for path in tracks.glob("*tracked_person.json"):
         path.write_text("[]")

@@ -60,7 +60,7 @@ def test_without_resume_it_begins_anew_and_says_so(dataset: Path, tmp_path: Path
 def test_it_says_what_was_left_out_and_what_it_held_out(dataset: Path, tmp_path: Path) -> None:
     result = run("--poses", dataset / "train", "-o", tmp_path / "m.pt", "--epochs", 1, "--hold-out", 0.3)
     assert result.exit_code == 0, result.output
-    assert "on clips held out (epoch 1)" in result.output
+    assert "on those held out (epoch 1)" in result.output
     assert "MiB of memory" in result.output
     summary = load_checkpoint(tmp_path / "m.pt").training
     assert 0 < summary["held_out"] < summary["windows"]
