@@ -29,6 +29,7 @@ from daflow.synthetic import Scene, generate_dataset
         "score": "daflow.score_command:score",
         "study": "daflow.study_command:study",
         "models": "runtime.models_cli:models",
+        "doctor": "runtime.doctor_command:doctor",
     },
 )
 @version_option()

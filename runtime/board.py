@@ -1,0 +1,74 @@
+"""The machine that this runs on: its system files, its commands and its temperature."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+Ran = subprocess.CompletedProcess[str]
+
+_TIMEOUT_S = 30.0
+_ALWAYS_100 = "PMIC-Die"  # this zone of some Jetsons reads 100 degrees whatever happens
+_PLAUSIBLE = (-60.0, 200.0)  # a sensor without power gives nonsense such as -256
+
+
+def temperature(root: Path = Path("/")) -> float | None:
+    """Return the temperature of the hottest zone in degrees Celsius, None where none can be read.
+
+    Args:
+        root: the folder that has `sys`.
+    """
+    degrees = []
+    for zone in root.glob("sys/class/thermal/thermal_zone*"):
+        try:
+            if (zone / "type").read_text(encoding="utf-8").strip() == _ALWAYS_100:
+                continue
+            degrees.append(int((zone / "temp").read_text(encoding="utf-8")) / 1000)
+        except (OSError, ValueError):
+            continue  # the sensor of a part without power refuses
+    return max((value for value in degrees if _PLAUSIBLE[0] < value < _PLAUSIBLE[1]), default=None)
+
+
+def run(command: Sequence[str], timeout: float = _TIMEOUT_S) -> Ran:
+    """Run a command; one that is too slow or not there has the exit status 124 or 127, as in a shell."""
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+            timeout=timeout,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Ran(command, 124, "", f"no answer within {timeout:.0f} s")
+    except OSError as error:
+        return Ran(command, 127, "", error.strerror or str(error))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine whose files and commands can be looked at without an exception.
+
+    Attributes:
+        root: the folder that has `proc`, `sys`, `etc` and `dev`.
+        run: runs a command and never raises.
+    """
+
+    root: Path = Path("/")
+    run: Callable[[Sequence[str]], Ran] = run
+
+    def read(self, path: str) -> str:
+        """Return the text of a file of the system without its end; it is empty when it cannot be read."""
+        try:
+            return (self.root / path).read_text(encoding="utf-8", errors="replace").strip("\0\n ")
+        except OSError:
+            return ""
+
+    def python(self, program: str) -> Ran:
+        """Run a program in a Python of its own, which imports from where this one does."""
+        return self.run([sys.executable, "-c", f"import sys\nsys.path[:] = {sys.path!r}\n{program}"])
+
+    @property
+    def is_jetson(self) -> bool:
+        """Whether this is an NVIDIA Jetson."""
+        return "Jetson" in self.read("proc/device-tree/model") or bool(self.read("etc/nv_tegra_release"))
