@@ -16,7 +16,7 @@ from daflow.bundle import Bundle, read_bundle
 from daflow.command import FILE, FOLDER, Command, FiniteRange, version_option
 from daflow.errors import InputError
 from daflow.progress import track
-from runtime.alarms import AlarmRule
+from daflow.alarms import AlarmRule
 from runtime.clock import StageClock
 from runtime.people import MediaPipePoses, PeopleFinder
 from runtime.pipeline import Edge, Sink, run

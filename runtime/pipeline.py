@@ -11,7 +11,7 @@ import numpy as np
 from daflow.scorer import Scorer
 from daflow.skeleton import to_openpose
 from daflow.windows import normalise
-from runtime.alarms import Alarm, AlarmRule, Change
+from daflow.alarms import Alarm, AlarmRule, Change
 from runtime.clock import StageClock
 from runtime.memory import PoseMemory
 from runtime.people import PeopleFinder

@@ -17,7 +17,7 @@ import numpy as np
 from daflow.bundle import Bundle, read_bundle
 from daflow.command import FOLDER, Command, version_option, write_json
 from daflow.scorer import Scorer
-from runtime.alarms import AlarmRule
+from daflow.alarms import AlarmRule
 from runtime.cli import people_finder, pose_options
 from runtime.clock import STAGES, StageClock
 from runtime.pipeline import Edge

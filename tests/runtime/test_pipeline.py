@@ -13,7 +13,7 @@ from daflow.scorer import Scorer
 from daflow.synthetic import Scene, generate_clip
 from daflow.tracks import Clip
 from daflow.windows import LENGTH, MAX_MISSING, make_windows
-from runtime.alarms import AlarmRule
+from daflow.alarms import AlarmRule
 from runtime.clock import StageClock
 from runtime.people import PeopleFinder
 from runtime.pipeline import Edge, Result, run

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.alarms import Alarm, AlarmRule, Change
+from daflow.alarms import Alarm, AlarmRule, Change
 
 RULE = AlarmRule(threshold=5, release=4, begin_frames=3, end_frames=2)
 

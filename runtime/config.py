@@ -1,0 +1,153 @@
+"""The configuration of `daflow-edge`: one TOML file, of which every field is also an option of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Bits = Annotated[FiniteFloat, Field(gt=-1e9, lt=1e9)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AlarmOptions(_Section):
+    """When an alarm begins and ends."""
+
+    threshold: Bits | None = Field(
+        None, description="Score in bits/dim above which somebody moves abnormally; unset, the bundle's."
+    )
+    release: Bits | None = Field(
+        None, description="Score in bits/dim below which an alarm may end; unset, the threshold."
+    )
+    begin_seconds: Seconds | None = Field(
+        None, description="How long the score must stay above the threshold; unset, as calibrated, else 0.1 s."
+    )
+    end_seconds: Seconds = Field(0.5, description="How long it must stay below the release before the alarm ends.")
+    cool_down_seconds: Seconds | None = Field(
+        None, description="How long after an alarm the next one may begin; unset, as calibrated, else 0 s."
+    )
+    smoothing_seconds: Seconds | None = Field(
+        None, description="Time constant of the causal smoothing of scores; unset, as calibrated, else 0 s."
+    )
+    update_seconds: Seconds = Field(5.0, description="How often an alarm that is on sends an update.")
+
+
+class CameraOptions(_Section):
+    """How a source is read and how people are found in it."""
+
+    people: Literal["one", "few", "many"] = Field(
+        "one",
+        description="one: whole pictures, the fastest; one person, of several often only one. few: whole pictures, up "
+        "to --max-people, each missing one costs a detection; on surveillance views it still misses most. many: crops "
+        "around what moves before a still background; for fixed cameras only, about 36 ms a person on a CPU.",
+    )
+    max_people: int = Field(4, ge=1, le=20, description="People looked for with --people few, crops with many.")
+    pose_model: Path | None = Field(
+        None, description="MediaPipe pose model (.task); unset, what 'daflow models fetch' brought."
+    )
+    estimator: str = Field(
+        "mediapipe", description="What finds poses: mediapipe, or the name of an installed plug-in."
+    )
+    policy: Literal["auto", "latest", "all"] = Field(
+        "auto",
+        description="What happens when the source is faster than the edge: latest leaves out old frames and counts "
+        "them, all keeps every frame; auto is latest for live sources and all for recordings.",
+    )
+    realtime: bool = Field(False, description="Play recordings at their own speed, as if they were cameras.")
+
+
+class Camera(CameraOptions):
+    """One camera; what it does not say is taken from the top of the file."""
+
+    source: str = Field(
+        min_length=1,
+        description="A video file, a folder of images, rtsp://..., v4l2:///dev/video0, csi://0, gst:PIPELINE, "
+        "tracks:FILE or synthetic:OPTIONS. ${NAME} is replaced by the environment variable, for passwords.",
+    )
+    alarm: AlarmOptions = AlarmOptions.model_validate({})
+
+
+class StoreOptions(_Section):
+    """Where events are kept until they are delivered, and after."""
+
+    path: Path | None = Field(
+        None, description="SQLite file of the events; unset, a temporary one that is gone after the run."
+    )
+    keep_days: Annotated[FiniteFloat, Field(gt=0, le=36500)] = Field(30.0, description="Days that events are kept.")
+    keep_messages: int = Field(100_000, ge=10, le=100_000_000, description="Messages that are kept at most.")
+
+
+class MqttOptions(_Section):
+    """An MQTT broker."""
+
+    host: str | None = Field(None, description="Host name of the MQTT broker; unset, no MQTT.")
+    port: int = Field(1883, ge=1, le=65535, description="Its port.")
+    username: str | None = Field(None, description="User name; the password comes from a file or the environment.")
+    password_file: Path | None = Field(None, description="File with the password of the broker.")
+    password_env: str | None = Field(None, description="Environment variable with the password of the broker.")
+    tls: bool = Field(False, description="Encrypt the connection, and check the broker's certificate.")
+    ca_file: Path | None = Field(None, description="Certificate authority of the broker; unset, the system's.")
+    topic: str = Field("daflow", min_length=1, description="First part of the topics.")
+    discovery: bool = Field(True, description="Announce the cameras to Home Assistant.")
+    discovery_prefix: str = Field("homeassistant", description="First part of Home Assistant's topics.")
+
+
+class WebhookOptions(_Section):
+    """A server that takes events by HTTP POST."""
+
+    url: str | None = Field(None, pattern="^https?://", description="Address that events are posted to.")
+    secret_file: Path | None = Field(None, description="File with the secret that signs the posts (HMAC-SHA256).")
+    secret_env: str | None = Field(None, description="Environment variable with that secret.")
+    timeout_seconds: Annotated[FiniteFloat, Field(gt=0, le=600)] = Field(10.0, description="Longest wait for it.")
+
+
+class ServeOptions(_Section):
+    """The live page, the metrics and the health of the service."""
+
+    address: str | None = Field(
+        None,
+        pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$",
+        description="HOST:PORT of the live page, /metrics, /health and /ready; other than loopback needs a token.",
+    )
+    token_file: Path | None = Field(None, description="File with the token that visitors must show.")
+    token_env: str | None = Field(None, description="Environment variable with that token.")
+
+
+class LogOptions(_Section):
+    """The log on standard error."""
+
+    format: Literal["text", "json"] = Field("text", description="Lines for people or for machines.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
+
+
+class Config(CameraOptions):
+    """Everything that `daflow-edge` can be told."""
+
+    bundle: Path = Field(description="The bundle that daflow-export wrote and daflow-calibrate calibrated.")
+    scorer: Literal["onnxruntime", "tensorrt"] = Field("onnxruntime", description="What runs the model.")
+    precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
+        "auto", description="Which graph; auto is fp32 on onnxruntime and the engine's own on tensorrt."
+    )
+    cameras: dict[Name, Camera] = Field(min_length=1, description="The cameras by name.")
+    alarm: AlarmOptions = AlarmOptions.model_validate({})
+    events: Path | None = Field(None, description="Append alarm events to this JSON lines file.")
+    print_events: bool = Field(False, description="Print alarm events as JSON lines on standard output.")
+    scores: Path | None = Field(None, description="Append every frame's score to this CSV file.")
+    video: Path | None = Field(None, description="Write an annotated video (MP4) to this file.")
+    store: StoreOptions = StoreOptions.model_validate({})
+    mqtt: MqttOptions = MqttOptions.model_validate({})
+    webhook: WebhookOptions = WebhookOptions.model_validate({})
+    serve: ServeOptions = ServeOptions.model_validate({})
+    privacy: Literal["skeletons", "pictures"] = Field(
+        "skeletons", description="What the page and the saved video show; with skeletons no pixel leaves the process."
+    )
+    stall_seconds: Annotated[FiniteFloat, Field(gt=0, le=86400)] = Field(
+        30.0, description="How long a stage may stand still before it is started again."
+    )
+    log: LogOptions = LogOptions.model_validate({})

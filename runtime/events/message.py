@@ -1,0 +1,44 @@
+"""One message of an alarm's life: it begins, changes and ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["begin", "update", "end"]
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class EventMessage:
+    """A message about an alarm, as it is stored and delivered.
+
+    Attributes:
+        id: of the alarm, the same in all its messages, 32 hexadecimal digits.
+        sequence: 0 for the begin, then counting; `(id, sequence)` tells a message that came twice.
+        kind: `begin`, `update` or `end`.
+        camera: the name of the camera.
+        utc: when it was made, seconds since 1970.
+        content: the whole message, ready for JSON (no NaN). It holds `schema`, `id`, `sequence`, `event` (the kind),
+            `camera`, `utc` and `began_utc` (ISO 8601), `time` and `began` (seconds of the stream), `frame`, `seconds`
+            (how long the alarm is on), `person`, `score`, `p_value`, `threshold`, `people` (a list of `{person, score,
+            p_value}`), `peak` (`{utc, time, person, score, p_value, frame_size: [w, h], skeletons: [T][18][x, y]}`)
+            and `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest).
+    """
+
+    id: str
+    sequence: int
+    kind: Kind
+    camera: str
+    utc: float
+    content: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """What tells this message from all others."""
+        return f"{self.id}-{self.sequence}"
+
+    def json(self) -> str:
+        """Return the content as one line of JSON."""
+        return json.dumps(self.content, allow_nan=False, separators=(",", ":"))
