@@ -1,11 +1,23 @@
-"""When an alarm begins and when it ends."""
+"""When an alarm begins and when it ends; calibration and the edge both run this code, so that they cannot drift apart.
+
+All times are seconds of the stream, and frames may come irregularly. A time without frames is a time in which nobody
+could be scored.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 Change = Literal["begin", "end"]
+
+LONGEST_GAP = 1.0
+"""Seconds between two frames after which what was before says nothing of what is now: the camera was lost."""
+
+_ROUNDING = 1e-6  # seconds; n / fps - m / fps is not always (n - m) / fps
 
 
 @dataclass(frozen=True)
@@ -15,40 +27,149 @@ class AlarmRule:
     Attributes:
         threshold: an alarm begins when the score is above it.
         release: an alarm ends when the score is below it; at most the threshold.
-        begin_frames: frames in a row above the threshold that begin an alarm.
-        end_frames: frames in a row below the release that end it; frames without a score count.
+        begin_seconds: how long the score must stay above the threshold; 0 is a single frame.
+        end_seconds: how long it must stay below the release; frames without a score count. 0 is a single frame.
+        cool_down_seconds: how long after an alarm ended none begins.
+        smoothing_seconds: time constant of each person's `Smoother`.
     """
 
     threshold: float
     release: float
-    begin_frames: int = 3
-    end_frames: int = 12
+    begin_seconds: float = 0.1
+    end_seconds: float = 0.5
+    cool_down_seconds: float = 0.0
+    smoothing_seconds: float = 0.0
+
+
+class Smoother:
+    """Causal exponential smoothing of each person's scores.
+
+    The first score of a person stands as it is. Later ones move the smoothed score towards them, the more the longer
+    it was not updated. People who were not scored for ten time constants and a second are forgotten.
+
+    Args:
+        seconds: the time constant; after it, 63 % of a step has come through. 0 changes nothing.
+
+    >>> smoother = Smoother(2.0)
+    >>> [round(smoother.update(t, {7: score})[7], 2) for t, score in ((0.0, 1.0), (2.0, 2.0), (4.0, 2.0))]
+    [1.0, 1.63, 1.86]
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last: dict[int, tuple[float, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def update(self, time: float, scores: Mapping[int, float]) -> dict[int, float]:
+        """Take the scores of the people of a frame and return the smoothed ones of the same people."""
+        if self._seconds <= 0:
+            return dict(scores)
+        for person, score in scores.items():
+            before, then = self._last.get(person, (score, time))
+            weight = -math.expm1(-max(0.0, time - then) / self._seconds)
+            self._last[person] = before + weight * (score - before), time
+        smoothed = {person: self._last[person][0] for person in scores}
+        oldest = time - 10 * self._seconds - LONGEST_GAP
+        for person in [p for p, (_, then) in self._last.items() if then < oldest]:
+            del self._last[person]
+        return smoothed
+
+
+class Sustained:
+    """The level that a score stayed above for some time: its minimum over the last `seconds`.
+
+    An alarm begins when this is above its threshold, so the distribution of this is what a threshold is chosen by.
+
+    Args:
+        seconds: how long.
+
+    >>> level = Sustained(0.2)
+    >>> [level.update(frame / 10, score) for frame, score in enumerate((5, 7, 6, 9, 8))]
+    [None, None, 5, 6, 6]
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds - _ROUNDING
+        self._scores: deque[tuple[float, float]] = (
+            deque()
+        )  # rising scores: each the minimum since the one before it
+        self._since = math.inf
+        self._last = -math.inf
+
+    def update(self, time: float, score: float | None) -> float | None:
+        """Take a frame's score; return the level, None while there were not scores for long enough."""
+        if score is None or math.isnan(score) or time - self._last > LONGEST_GAP:
+            self._scores.clear()
+            self._since = math.inf
+        self._last = time
+        if score is None or math.isnan(score):
+            return None
+        self._since = min(self._since, time)
+        first = time
+        while self._scores and self._scores[-1][1] >= score:
+            first = self._scores.pop()[0]
+        self._scores.append((first, score))
+        begin = time - self._seconds
+        if self._since > begin:
+            return None
+        # An entry holds from its own first frame to the frame before the next entry's.
+        while len(self._scores) > 1 and self._scores[1][0] <= begin:
+            self._scores.popleft()
+        return self._scores[0][1]
 
 
 class Alarm:
     """The state of a camera's alarm.
 
-    >>> alarm = Alarm(AlarmRule(threshold=5, release=4, begin_frames=2, end_frames=1))
-    >>> [alarm.update(score) for score in (6, 3, 6, 6, 4.5, 3)]
+    >>> alarm = Alarm(AlarmRule(threshold=5, release=4, begin_seconds=1, end_seconds=0))
+    >>> [alarm.update(time, score) for time, score in enumerate((6, 3, 6, 6, 4.5, 3))]
     [None, None, None, 'begin', None, 'end']
     """
 
     def __init__(self, rule: AlarmRule) -> None:
         self.rule = rule
         self.active = False
-        self._in_a_row = 0
+        self._sustained = Sustained(rule.begin_seconds)
+        self._quiet_since: float | None = None
+        self._ended = -math.inf
+        self._last = -math.inf
 
-    def update(self, score: float | None) -> Change | None:
-        """Take the score of the next frame, None when nobody could be scored, and say what changes."""
+    def update(self, time: float, score: float | None) -> Change | None:
+        """Take the smoothed score of the next frame, None when nobody could be scored, and say what changes.
+
+        Args:
+            time: seconds of the stream, not before the last frame's.
+            score: of the worst person.
+        """
+        return self.judge(time, score, self._sustained.update(time, score))
+
+    def judge(self, time: float, score: float | None, level: float | None) -> Change | None:
+        """Do what `update` does with a level that `Sustained` gave before.
+
+        While no alarm is on, frames whose level is not above the threshold may be left out.
+        """
+        last, self._last = self._last, time
         if self.active:
-            against = score is None or score < self.rule.release
-            needed = self.rule.end_frames
-        else:
-            against = score is not None and score > self.rule.threshold
-            needed = self.rule.begin_frames
-        self._in_a_row = self._in_a_row + 1 if against else 0
-        if self._in_a_row < needed:
-            return None
-        self.active = not self.active
-        self._in_a_row = 0
-        return "begin" if self.active else "end"
+            return self._end(time, last, score)
+        rested = time - self._ended >= self.rule.cool_down_seconds - _ROUNDING
+        if rested and level is not None and level > self.rule.threshold:
+            self.active = True
+            self._quiet_since = None
+            return "begin"
+        return None
+
+    def _end(self, time: float, last: float, score: float | None) -> Change | None:
+        lost = time - last > LONGEST_GAP
+        quiet = score is None or not score >= self.rule.release
+        if self._quiet_since is None and (lost or quiet):
+            self._quiet_since = last if lost else time
+        since = self._quiet_since
+        if since is not None and time - since >= self.rule.end_seconds - _ROUNDING:
+            self.active = False
+            self._ended = time
+            return "end"
+        if not quiet:
+            self._quiet_since = None
+        return None

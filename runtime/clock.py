@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
+from collections import deque
 
 STAGES = ("capture", "pose", "track", "window", "score", "alarm", "sinks")
-_KEPT = 100_000
+_KEPT = 4096
 
 
 class StageClock:
-    """Counts the time since the last lap towards a stage.
+    """Counts the time since the last lap towards a stage, and remembers the last laps of each.
+
+    Args:
+        kept: laps that are remembered; the memory of a year of frames must not grow.
 
     >>> clock = StageClock()
     >>> clock.lap("pose")
@@ -18,12 +21,19 @@ class StageClock:
     ['pose']
     """
 
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_KEPT))
+    def __init__(self, kept: int = _KEPT) -> None:
+        self._kept = kept
+        self.seconds: dict[str, deque[float]] = {}
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
         """Add the seconds since the last lap to `stage`."""
         now = time.perf_counter()
-        self.seconds[stage].append(now - self._last)
+        self.add(stage, now - self._last)
         self._last = now
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Add a time that was measured otherwise."""
+        if stage not in self.seconds:
+            self.seconds[stage] = deque(maxlen=self._kept)
+        self.seconds[stage].append(seconds)

@@ -26,9 +26,13 @@ class AlarmOptions(_Section):
         None, description="Score in bits/dim below which an alarm may end; unset, the threshold."
     )
     begin_seconds: Seconds | None = Field(
-        None, description="How long the score must stay above the threshold; unset, as calibrated, else 0.1 s."
+        None,
+        description="How long the score must stay above the threshold; unset, as calibrated, else 0.1 s.",
     )
-    end_seconds: Seconds = Field(0.5, description="How long it must stay below the release before the alarm ends.")
+    end_seconds: Seconds | None = Field(
+        None,
+        description="How long it must stay below the release to end the alarm; unset, as calibrated, else 0.5 s.",
+    )
     cool_down_seconds: Seconds | None = Field(
         None, description="How long after an alarm the next one may begin; unset, as calibrated, else 0 s."
     )
@@ -47,7 +51,9 @@ class CameraOptions(_Section):
         "to --max-people, each missing one costs a detection; on surveillance views it still misses most. many: crops "
         "around what moves before a still background; for fixed cameras only, about 36 ms a person on a CPU.",
     )
-    max_people: int = Field(4, ge=1, le=20, description="People looked for with --people few, crops with many.")
+    max_people: int = Field(
+        4, ge=1, le=20, description="People looked for with --people few, crops with many."
+    )
     pose_model: Path | None = Field(
         None, description="MediaPipe pose model (.task); unset, what 'daflow models fetch' brought."
     )
@@ -79,7 +85,9 @@ class StoreOptions(_Section):
     path: Path | None = Field(
         None, description="SQLite file of the events; unset, a temporary one that is gone after the run."
     )
-    keep_days: Annotated[FiniteFloat, Field(gt=0, le=36500)] = Field(30.0, description="Days that events are kept.")
+    keep_days: Annotated[FiniteFloat, Field(gt=0, le=36500)] = Field(
+        30.0, description="Days that events are kept."
+    )
     keep_messages: int = Field(100_000, ge=10, le=100_000_000, description="Messages that are kept at most.")
 
 
@@ -88,11 +96,17 @@ class MqttOptions(_Section):
 
     host: str | None = Field(None, description="Host name of the MQTT broker; unset, no MQTT.")
     port: int = Field(1883, ge=1, le=65535, description="Its port.")
-    username: str | None = Field(None, description="User name; the password comes from a file or the environment.")
+    username: str | None = Field(
+        None, description="User name; the password comes from a file or the environment."
+    )
     password_file: Path | None = Field(None, description="File with the password of the broker.")
-    password_env: str | None = Field(None, description="Environment variable with the password of the broker.")
+    password_env: str | None = Field(
+        None, description="Environment variable with the password of the broker."
+    )
     tls: bool = Field(False, description="Encrypt the connection, and check the broker's certificate.")
-    ca_file: Path | None = Field(None, description="Certificate authority of the broker; unset, the system's.")
+    ca_file: Path | None = Field(
+        None, description="Certificate authority of the broker; unset, the system's."
+    )
     topic: str = Field("daflow", min_length=1, description="First part of the topics.")
     discovery: bool = Field(True, description="Announce the cameras to Home Assistant.")
     discovery_prefix: str = Field("homeassistant", description="First part of Home Assistant's topics.")
@@ -102,9 +116,13 @@ class WebhookOptions(_Section):
     """A server that takes events by HTTP POST."""
 
     url: str | None = Field(None, pattern="^https?://", description="Address that events are posted to.")
-    secret_file: Path | None = Field(None, description="File with the secret that signs the posts (HMAC-SHA256).")
+    secret_file: Path | None = Field(
+        None, description="File with the secret that signs the posts (HMAC-SHA256)."
+    )
     secret_env: str | None = Field(None, description="Environment variable with that secret.")
-    timeout_seconds: Annotated[FiniteFloat, Field(gt=0, le=600)] = Field(10.0, description="Longest wait for it.")
+    timeout_seconds: Annotated[FiniteFloat, Field(gt=0, le=600)] = Field(
+        10.0, description="Longest wait for it."
+    )
 
 
 class ServeOptions(_Section):
@@ -123,7 +141,9 @@ class LogOptions(_Section):
     """The log on standard error."""
 
     format: Literal["text", "json"] = Field("text", description="Lines for people or for machines.")
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least that is logged."
+    )
 
 
 class Config(CameraOptions):
@@ -139,15 +159,28 @@ class Config(CameraOptions):
     events: Path | None = Field(None, description="Append alarm events to this JSON lines file.")
     print_events: bool = Field(False, description="Print alarm events as JSON lines on standard output.")
     scores: Path | None = Field(None, description="Append every frame's score to this CSV file.")
-    video: Path | None = Field(None, description="Write an annotated video (MP4) to this file.")
+    video: Path | None = Field(
+        None,
+        description="Write an annotated video (MP4) to this file; with several cameras one for each, by name.",
+    )
+    max_frames: int | None = Field(None, ge=1, description="Stop each camera after so many frames.")
     store: StoreOptions = StoreOptions.model_validate({})
     mqtt: MqttOptions = MqttOptions.model_validate({})
     webhook: WebhookOptions = WebhookOptions.model_validate({})
     serve: ServeOptions = ServeOptions.model_validate({})
     privacy: Literal["skeletons", "pictures"] = Field(
-        "skeletons", description="What the page and the saved video show; with skeletons no pixel leaves the process."
+        "skeletons",
+        description="What the page and the saved video show; with skeletons no pixel leaves the process.",
     )
     stall_seconds: Annotated[FiniteFloat, Field(gt=0, le=86400)] = Field(
         30.0, description="How long a stage may stand still before it is started again."
     )
     log: LogOptions = LogOptions.model_validate({})
+
+    def camera(self, name: str) -> Camera:
+        """Return a camera with all that it takes from the top of the file."""
+        own = self.cameras[name]
+        shared = {field: getattr(self, field) for field in CameraOptions.model_fields}
+        chosen = {field: getattr(own, field) for field in own.model_fields_set}
+        alarm = {**self.alarm.model_dump(), **own.alarm.model_dump(exclude_unset=True)}
+        return Camera.model_validate({**shared, **chosen, "alarm": alarm})

@@ -22,13 +22,13 @@ from urllib.parse import urlsplit
 
 from daflow.errors import SYSTEM_LIBRARIES, InputError
 from runtime.board import Machine, temperature
+from runtime.sources.redaction import redacted
 
 State = Literal["ok", "warning", "problem", "absent"]
 
 _CONNECT_TIMEOUT_S = 3.0
 _HOT = 85.0  # Jetson Orin slows itself down at 99 degrees
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-_HARMLESS = ("v4l2", "csi", "tracks", "synthetic")  # sources whose names hold no password
 _INSTALL_EDGE = "Install it with: pip install 'daflow[edge]'"
 _SYSTEM_LIBRARIES = (
     f"On Debian, Ubuntu and JetPack its system libraries come with: apt-get install {SYSTEM_LIBRARIES}"
@@ -118,7 +118,7 @@ def diagnose(
     ]
     if bundle is not None:
         checks.append(("bundle", partial(bundle_files, bundle)))
-    checks += [(f"source {shown(uri)}", partial(source, machine, uri)) for uri in sources]
+    checks += [(f"source {redacted(uri)}", partial(source, machine, uri)) for uri in sources]
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(lambda check: _unfailing(*check), checks))
 
@@ -317,26 +317,9 @@ def bundle_files(folder: Path) -> Finding:
     return Finding("bundle", "ok", f"{found}, threshold {manifest.alarm.threshold:.3f}")
 
 
-def shown(uri: str) -> str:
-    """Return a source as it may be printed: of an address scheme, host and port, since the rest may hold a password.
-
-    >>> shown("rtsp://admin:secret@10.0.0.5:8554/live?password=secret"), shown("rtsp://admin:se/cret@10.0.0.5/live")
-    ('rtsp://10.0.0.5:8554', 'rtsp:...')
-    """
-    scheme, colon, rest = uri.partition(":")
-    if not colon or scheme in _HARMLESS:
-        return uri
-    authority = re.split(r"[/?#]", rest.removeprefix("//"), maxsplit=1)[0]
-    host = re.fullmatch(r"(?:.*@)?([\w.:\[\]-]+)", authority)
-    # With an @ after the host, this may be a password with a slash in it.
-    if scheme.lower() in _PORTS and host and rest.count("@") == authority.count("@"):
-        return f"{scheme}://{host[1]}"
-    return f"{scheme}:..." if scheme.isalnum() else "..."
-
-
 def source(machine: Machine, uri: str) -> Finding:
     """Whether the camera or file of a source can be reached."""
-    name = f"source {shown(uri)}"
+    name = f"source {redacted(uri)}"
     scheme, _, rest = uri.partition(":")
     if scheme.lower() in _PORTS:
         return _network(name, uri)

@@ -65,14 +65,15 @@ class Source(Protocol):
     Attributes:
         fps: the nominal rate, frames a second.
         frames: their number when it is known.
-        status: how it is doing; may be read from any thread.
     """
 
     fps: float
     frames: int | None
 
     @property
-    def status(self) -> SourceStatus: ...
+    def status(self) -> SourceStatus:
+        """How it is doing; may be read from any thread."""
+        ...
 
     def __iter__(self) -> Iterator[Frame]: ...
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from daflow.tracks import FrameSize
+
 Points = npt.NDArray[np.float32]
 
 
@@ -30,12 +32,16 @@ class PoseMemory:
         self._forget_after = max(forget_after, max_missing + 1)
         self._histories: dict[int, _History] = {}
         self._seen: list[int] = []
+        self._size: FrameSize | None = None
 
     def __len__(self) -> int:
         return len(self._histories)
 
-    def add(self, frame: int, people: Mapping[int, Points]) -> None:
-        """Add the poses `(18, 2)` of one frame; frame numbers grow."""
+    def add(self, frame: int, people: Mapping[int, Points], size: FrameSize | None = None) -> None:
+        """Add the poses `(18, 2)` of one frame; frame numbers grow. Another frame size begins anew."""
+        if size != self._size:
+            self._histories.clear()
+            self._size = size
         for person, points in people.items():
             history = self._histories.get(person)
             # No window may bridge a longer gap, so nothing from before it is of use.

@@ -2,90 +2,41 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from daflow.errors import SYSTEM_LIBRARIES, InputError, unusable_package
-from daflow.skeleton import blazepose_to_coco
+from daflow.errors import InputError
 from runtime.clock import StageClock
-from runtime.sources import Frame, Keypoints
+from runtime.config import CameraOptions
+from runtime.crops import PersonCrops
+from runtime.estimators import PoseEstimator, open_estimator
+from runtime.frames import Frame, Keypoints
+from runtime.mediapipe_poses import MediaPipePoses
 from runtime.tracking import SkeletonTracker
 
-
-class PoseEstimator(Protocol):
-    """Finds skeletons in a picture; a context manager that owns its model."""
-
-    def estimate(self, frame: Frame) -> Keypoints:
-        """Return `(N, 17, 3)` float32 COCO keypoints, x and y in pixels and a confidence; N may be 0."""
-        ...
-
-    def close(self) -> None:
-        """Release the model."""
-        ...
+__all__ = ["MediaPipePoses", "PeopleFinder", "PoseEstimator", "open_people"]
 
 
-class MediaPipePoses:
-    """MediaPipe's PoseLandmarker on whole frames, following people from frame to frame.
+def open_people(options: CameraOptions, fps: float, needs_poses: bool) -> PeopleFinder:
+    """Open what finds the people of one camera.
 
     Args:
-        model: a `.task` file.
-        max_people: people looked for. Looking for more than are there costs time: the detector runs on every frame.
+        options: the mode (`people`), `max_people`, the `estimator` and its `pose_model`.
+        fps: the source's nominal rate, frames a second.
+        needs_poses: whether the source has pictures only; recorded and generated people need no estimator.
 
     Raises:
-        InputError: mediapipe is missing or the model cannot be loaded.
+        InputError: the estimator, its model or a package is missing.
     """
-
-    def __init__(self, model: Path, max_people: int = 1) -> None:
-        if not model.is_file():
-            raise InputError(f"There is no pose model {model}; 'daflow models fetch' brings one.")
-        os.environ.setdefault("GLOG_minloglevel", "2")  # its log is about itself
+    if not needs_poses:
+        return PeopleFinder(None, fps)
+    estimator = open_estimator(options)
+    if options.people == "many":
         try:
-            import mediapipe
-            from mediapipe.tasks.python import BaseOptions, vision
-        except ImportError as error:
-            raise unusable_package(error, "mediapipe", "edge") from None
-        except OSError as error:
-            raise InputError(
-                f"mediapipe cannot load a system library ({error}); "
-                f"on Debian, Ubuntu and JetPack: apt-get install {SYSTEM_LIBRARIES}"
-            ) from None
-        self._mediapipe: Any = mediapipe
-        options = vision.PoseLandmarkerOptions(
-            base_options=BaseOptions(model_asset_path=str(model)),
-            running_mode=vision.RunningMode.VIDEO,
-            num_poses=max_people,
-        )
-        try:
-            self._landmarker = vision.PoseLandmarker.create_from_options(options)
-        except (RuntimeError, ValueError, OSError) as error:
-            reason = (str(error).splitlines() or ["unknown reason"])[0]
-            raise InputError(f"{model} is not a pose model that mediapipe can load: {reason}") from None
-        self._last_ms = -1
-
-    def estimate(self, frame: Frame) -> Keypoints:
-        """Return `(N, 17, 3)` float32 COCO keypoints in pixels."""
-        assert frame.image is not None
-        # MediaPipe refuses a timestamp that does not grow, which two frames of one millisecond would give.
-        self._last_ms = max(self._last_ms + 1, round(frame.time * 1000))
-        image = self._mediapipe.Image(
-            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame.image)
-        )
-        result = self._landmarker.detect_for_video(image, self._last_ms)
-        landmarks = np.array(
-            [[(p.x, p.y, p.visibility) for p in pose] for pose in result.pose_landmarks],
-            dtype=np.float32,
-        ).reshape(-1, 33, 3)
-        landmarks[..., :2] *= frame.size
-        return np.asarray(blazepose_to_coco(landmarks), dtype=np.float32)
-
-    def close(self) -> None:
-        """Release the model; MediaPipe complains at interpreter exit otherwise."""
-        self._landmarker.close()
+            estimator = PersonCrops(estimator, fps, options.max_people)
+        except InputError:
+            estimator.close()
+            raise
+    return PeopleFinder(estimator, fps)
 
 
 class PeopleFinder:
@@ -112,9 +63,9 @@ class PeopleFinder:
             raise InputError("This source has pictures only, and no pose model was given.")
         found = self._estimator.estimate(frame)
         clock.lap("pose")
-        ids = self._tracker.update(found)
+        ids = self._tracker.update(found, frame.time).tolist()
         clock.lap("track")
-        return {person: keypoints for person, keypoints in zip(_ints(ids), found, strict=True) if person >= 0}
+        return {person: keypoints for person, keypoints in zip(ids, found, strict=True) if person >= 0}
 
     def __enter__(self) -> PeopleFinder:
         return self
@@ -122,7 +73,3 @@ class PeopleFinder:
     def __exit__(self, *_: object) -> None:
         if self._estimator is not None:
             self._estimator.close()
-
-
-def _ints(ids: npt.NDArray[np.int64]) -> list[int]:
-    return [int(person) for person in ids]

@@ -1,58 +1,141 @@
-"""The edge: a frame becomes people, people become windows, windows become scores, scores become alarms."""
+"""The edge: a frame becomes people, people become windows, windows become scores, scores become alarms.
+
+Everything up to the windows concerns one camera alone (`Observer`); then the windows of all cameras are scored in one
+batch (`score_together`); then each camera has its own alarm (`Judge`). `Edge` is all three for a single camera.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from daflow.alarms import Alarm, AlarmRule, Smoother
+from daflow.bundle import Alarm as Calibration
+from daflow.normality import p_value
 from daflow.scorer import Scorer
 from daflow.skeleton import to_openpose
-from daflow.windows import normalise
-from daflow.alarms import Alarm, AlarmRule, Change
+from daflow.windows import Poses, normalise
 from runtime.clock import StageClock
+from runtime.frames import Frame, Keypoints, Source
 from runtime.memory import PoseMemory
 from runtime.people import PeopleFinder
-from runtime.sources import Frame, Keypoints, Source
+from runtime.results import Person, Result
 
 
 @dataclass(frozen=True)
-class Person:
-    """A person in a frame: the id, 18 joints `(18, 3)` in pixels with confidence, and the score once there is one."""
-
-    person: int
-    keypoints: Keypoints
-    score: float | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the edge knows of a frame.
+class Observation:
+    """The people of a frame and those of their windows that can be scored.
 
     Attributes:
         frame: the frame.
-        people: everybody in it.
-        worst: the person with the highest score, None when nobody has one.
-        alarm: whether the alarm is on.
-        change: whether it begins or ends with this frame.
+        skeletons: 18 joints `(18, 3)` in pixels with confidence, of everybody.
+        windows: the last poses `(2, T, 18)` in pixels of the people who are to be scored.
+        poses: the same windows normalised, `(N, 2, T, 18)`, in the same order.
+        unusable: windows that cannot be scored: NaN, infinite or spreadless coordinates.
     """
 
     frame: Frame
-    people: tuple[Person, ...]
-    worst: Person | None
-    alarm: bool
-    change: Change | None
+    skeletons: dict[int, Keypoints]
+    windows: dict[int, Keypoints]
+    poses: Poses
+    unusable: int
 
-    @property
-    def score(self) -> float | None:
-        """The score of the worst person, bits per dimension."""
-        return self.worst.score if self.worst else None
+
+class Observer:
+    """Turns one camera's frames into windows, in order.
+
+    Args:
+        finder: finds people in a frame.
+        window: poses in a window.
+        max_missing: frames that may be missing inside.
+        clock: where the time of each stage is counted.
+    """
+
+    def __init__(self, finder: PeopleFinder, window: int, max_missing: int, clock: StageClock) -> None:
+        self._finder = finder
+        self._memory = PoseMemory(window, max_missing)
+        self._clock = clock
+
+    def observe(self, frame: Frame) -> Observation:
+        """Take the next frame."""
+        found = self._finder.find(frame, self._clock)
+        skeletons = {person: np.asarray(to_openpose(k), dtype=np.float32) for person, k in found.items()}
+        self._memory.add(frame.index, {person: s[:, :2] for person, s in skeletons.items()}, frame.size)
+        ready, points = self._memory.windows()
+        poses, kept = normalise(points, frame.size)
+        windows = {person: points[row] for row, person in enumerate(ready) if kept[row]}
+        self._clock.lap("window")
+        return Observation(frame, skeletons, windows, poses, len(ready) - len(windows))
+
+
+def score_together(scorer: Scorer, observations: Sequence[Observation]) -> list[dict[int, float]]:
+    """Score the windows of many frames in one batch; return the nll by person for each frame.
+
+    Scores that are not finite are left out.
+    """
+    batches = [observation.poses for observation in observations if len(observation.poses)]
+    if not batches:
+        return [{} for _ in observations]
+    nll = scorer.score(batches[0] if len(batches) == 1 else np.concatenate(batches)).tolist()
+    scores, first = [], 0
+    for observation in observations:
+        own = nll[first : first + len(observation.windows)]
+        first += len(own)
+        pairs = zip(observation.windows, own, strict=True)
+        scores.append({person: score for person, score in pairs if math.isfinite(score)})
+    return scores
+
+
+class Judge:
+    """Decides about one camera's alarm.
+
+    Args:
+        camera: its name.
+        rule: when the alarm begins and ends.
+        calibration: what p-values are taken from, None for none.
+    """
+
+    def __init__(self, camera: str, rule: AlarmRule, calibration: Calibration | None = None) -> None:
+        self.camera = camera
+        self.rule = rule
+        self.unusable = 0
+        """Windows that could not be scored: NaN, infinite or spreadless coordinates, or a score that is not finite."""
+        self._calibration = calibration
+        self._smoother = Smoother(rule.smoothing_seconds)
+        self._alarm = Alarm(rule)
+
+    def judge(self, observation: Observation, scores: dict[int, float]) -> Result:
+        """Take the scores of the next frame."""
+        frame, windows = observation.frame, observation.windows
+        self.unusable += observation.unusable + len(windows) - len(scores)
+        smoothed = self._smoother.update(frame.time, scores)
+        people = tuple(
+            Person(
+                person,
+                skeleton,
+                scores[person],
+                smoothed[person],
+                p_value(self._calibration, smoothed[person]) if self._calibration else None,
+                windows[person],
+            )
+            if person in scores
+            else Person(person, skeleton)
+            for person, skeleton in observation.skeletons.items()
+        )
+        worst = max((person for person in people if person.smoothed is not None), key=_smoothed, default=None)
+        change = self._alarm.update(frame.time, worst.smoothed if worst else None)
+        return Result(frame, people, worst, self._alarm.active, change, self.camera, self.rule.threshold)
+
+
+def _smoothed(person: Person) -> float:
+    return -math.inf if person.smoothed is None else person.smoothed
 
 
 class Edge:
-    """Scores one camera's frames in order.
+    """Scores one camera's frames in order, in the calling thread.
 
     Args:
         scorer: scores windows; called once a frame for all people.
@@ -61,6 +144,7 @@ class Edge:
         window: poses in a window.
         max_missing: frames that may be missing inside.
         clock: where the time of each stage is counted.
+        calibration: what p-values are taken from, None for none.
     """
 
     def __init__(
@@ -71,39 +155,26 @@ class Edge:
         window: int,
         max_missing: int,
         clock: StageClock,
+        calibration: Calibration | None = None,
     ) -> None:
         self._scorer = scorer
-        self._finder = finder
-        self._alarm = Alarm(rule)
-        self._memory = PoseMemory(window, max_missing)
+        self._observer = Observer(finder, window, max_missing, clock)
+        self._judge = Judge("camera", rule, calibration)
         self._clock = clock
-        self.unusable = 0
-        """Windows that could not be scored: NaN, infinite or spreadless coordinates, or a score that is not finite."""
+
+    @property
+    def unusable(self) -> int:
+        """Windows that could not be scored."""
+        return self._judge.unusable
 
     def process(self, frame: Frame) -> Result:
         """Take the next frame."""
-        found = self._finder.find(frame, self._clock)
-        skeletons = {person: np.asarray(to_openpose(k), dtype=np.float32) for person, k in found.items()}
-        self._memory.add(frame.index, {person: s[:, :2] for person, s in skeletons.items()})
-        ready, points = self._memory.windows()
-        poses, kept = normalise(points, frame.size)
-        self._clock.lap("window")
-        scores: dict[int, float] = {}
-        if len(poses):
-            nll = self._scorer.score(poses)
-            scored = zip(np.asarray(ready)[kept].tolist(), nll.tolist(), strict=True)
-            scores = {person: score for person, score in scored if math.isfinite(score)}
-        self.unusable += len(ready) - len(scores)
+        observation = self._observer.observe(frame)
+        (scores,) = score_together(self._scorer, [observation])
         self._clock.lap("score")
-        people = tuple(Person(person, s, scores.get(person)) for person, s in skeletons.items())
-        worst = max((p for p in people if p.score is not None), key=_score, default=None)
-        change = self._alarm.update(worst.score if worst else None)
+        result = self._judge.judge(observation, scores)
         self._clock.lap("alarm")
-        return Result(frame, people, worst, self._alarm.active, change)
-
-
-def _score(person: Person) -> float:
-    return -math.inf if person.score is None else person.score
+        return result
 
 
 Sink = Callable[[Result], None]

@@ -17,9 +17,14 @@ from daflow.errors import InputError
 from daflow.progress import track
 from daflow.tasks import Outcome, run_tasks
 from daflow.tracks import SUFFIX, Clip, FrameSize, Track, add_frame_sizes, read_frame_sizes, write_tracks
-from runtime.cli import people_finder, pose_options
+from runtime.camera import needs_poses
 from runtime.clock import StageClock
-from runtime.sources import Keypoints, VideoSource, open_source
+from runtime.config import CameraOptions
+from runtime.frames import Keypoints
+from runtime.options import camera_options, people_options
+from runtime.people import open_people
+from runtime.sources.uri import is_live, open_source
+from runtime.sources.video import VideoSource
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +42,7 @@ class PoseTask:
         begin: seconds from the first frame at which the part begins.
         end: seconds at which it ends; None is the end of the video.
         max_frames: stop after so many.
-        pose_model: MediaPipe's; None takes the one that was fetched.
-        max_people: looked for in a picture.
+        options: how people are found.
         progress: whether to show how far it is.
     """
 
@@ -48,8 +52,7 @@ class PoseTask:
     begin: float
     end: float | None
     max_frames: int | None
-    pose_model: Path | None
-    max_people: int
+    options: CameraOptions
     progress: bool = False
 
 
@@ -92,7 +95,7 @@ class Found:
     help="Stop each clip after so many frames; a camera needs it.",
 )
 @task_options
-@pose_options
+@camera_options
 def poses(
     uris: tuple[str, ...],
     output: Path,
@@ -101,13 +104,15 @@ def poses(
     max_frames: int | None,
     workers: int | None,
     ray_address: str | None,
-    max_people: int,
-    pose_model: Path | None,
+    **values: str | None,
 ) -> None:
     """Find and track the people of videos and write pose tracks, to train on one's own camera.
 
     A broken video is reported and never stops the rest; a second run does what is left.
     """
+    options = people_options(values)
+    if options.pose_model:
+        options = options.model_copy(update={"pose_model": options.pose_model.resolve()})
     named = [pair for uri in uris for pair in _sources(uri)]
     failed: dict[str, str] = {}
     tasks = [
@@ -118,8 +123,7 @@ def poses(
             begin,
             end,
             max_frames,
-            pose_model and pose_model.resolve(),
-            max_people,
+            options,
         )
         for uri, name in named
         for clip, begin, end in _parts(uri, name, 60 * part_minutes, max_frames, failed)
@@ -162,7 +166,7 @@ def find_poses(task: PoseTask) -> Found:
     clock, frames, size = StageClock(), 0, (1, 1)
     part = task.begin > 0 or task.end is not None
     opened = VideoSource(Path(task.uri), task.begin, task.end) if part else open_source(task.uri)
-    with opened as source, people_finder(task.uri, source, task.pose_model, task.max_people) as finder:
+    with opened as source, open_people(task.options, source.fps, needs_poses(task.uri)) as finder:
         for frame in track(source, f"poses of {task.uri}", source.frames) if task.progress else source:
             for person, keypoints in finder.find(frame, clock).items():
                 people[person].append((frame.index, keypoints))
@@ -191,9 +195,9 @@ def _parts(
     uri: str, name: str, seconds: float, max_frames: int | None, failed: dict[str, str]
 ) -> list[tuple[str, float, float | None]]:
     """Return the clips that a source becomes: name, begin and end in seconds."""
-    if uri.isdigit() and max_frames is None:
+    if is_live(uri) and max_frames is None:
         raise InputError("A camera never ends: say how much to record with --max-frames.")
-    if uri.isdigit() or uri.startswith(("tracks:", "synthetic:")) or max_frames is not None:
+    if is_live(uri) or not needs_poses(uri) or max_frames is not None:
         return [(name, 0.0, None)]
     try:
         with VideoSource(Path(uri)) as source:

@@ -7,35 +7,29 @@ import itertools
 import math
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from daflow.alarms import AlarmRule
 from daflow.bundle import Bundle, read_bundle
 from daflow.command import FOLDER, Command, version_option, write_json
 from daflow.scorer import Scorer
-from daflow.alarms import AlarmRule
-from runtime.cli import people_finder, pose_options
+from runtime.camera import needs_poses
 from runtime.clock import STAGES, StageClock
+from runtime.config import CameraOptions
+from runtime.health import percentiles
+from runtime.options import camera_options, people_options
+from runtime.people import open_people
 from runtime.pipeline import Edge
 from runtime.scorers import PRECISIONS, SCORERS, open_scorer
-from runtime.sources import open_source
+from runtime.sources.uri import open_source
 
 _WARM_UP = 30
 _CALLS = 300
-
-
-def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Return p50, p90, p99 in milliseconds and how many there were.
-
-    >>> percentiles([0.001, 0.001, 0.003])["p50_ms"]
-    1.0
-    """
-    p50, p90, p99 = np.percentile(np.asarray(seconds) * 1000, (50, 90, 99)).tolist()
-    return {"p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "count": len(seconds)}
 
 
 @click.command(cls=Command)
@@ -64,18 +58,18 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     metavar="FILE",
     help="Also write the figures as JSON; - is standard output.",
 )
-@pose_options
+@camera_options
 @version_option()
 def main(
     folder: Path, uri: str, scorer: str, precision: str, batches: str, max_frames: int, json_target: str | None,
-    max_people: int, pose_model: Path | None,
+    **values: str | None,
 ) -> None:  # fmt: skip
     """Measure the latency of every stage of the edge, and of the scorer alone, in milliseconds."""
     bundle = read_bundle(folder)
     sizes = _batch_sizes(batches)
     with open_scorer(bundle, scorer, precision) as opened:
         alone = {size: _time_scorer(opened, bundle, size) for size in sizes}
-        stages = _time_edge(opened, bundle, uri, pose_model, max_people, max_frames)
+        stages = _time_edge(opened, bundle, uri, people_options(values), max_frames)
     report: dict[str, Any] = {
         "scorer": opened.name,
         "source": uri,
@@ -130,8 +124,7 @@ def _time_edge(
     scorer: Scorer,
     bundle: Bundle,
     uri: str,
-    pose_model: Path | None,
-    max_people: int,
+    options: CameraOptions,
     max_frames: int,
 ) -> dict[str, dict[str, float]]:
     clock = StageClock()
@@ -139,7 +132,7 @@ def _time_edge(
     never = AlarmRule(math.inf, math.inf)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_source(uri))
-        finder = stack.enter_context(people_finder(uri, source, pose_model, max_people))
+        finder = stack.enter_context(open_people(options, source.fps, needs_poses(uri)))
         edge = Edge(scorer, finder, never, manifest.window, manifest.max_missing, clock)
         whole: list[float] = []
         for frame in _timed(itertools.islice(source, max_frames), clock):

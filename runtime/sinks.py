@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from runtime.frames import Keypoints
 from runtime.pipeline import Result
-from runtime.sources import Keypoints
 
 
 class LineFile:

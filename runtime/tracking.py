@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.errors import unusable_package
-from runtime.sources import Keypoints
+from runtime.frames import Keypoints
 
 _REMEMBERED_SECONDS = 1.0
 _MARGIN = 0.1  # of the skeleton's size: a body is larger than its joints, and falls overlap better
@@ -18,7 +18,7 @@ class SkeletonTracker:
     """ByteTrack (arXiv 2110.06864, package `trackers`) on the bounding boxes of skeletons.
 
     Args:
-        fps: frames a second; a person who is not seen for a second is forgotten.
+        fps: the nominal rate, frames a second.
 
     Raises:
         InputError: the package trackers is missing.
@@ -31,6 +31,8 @@ class SkeletonTracker:
         except ImportError as error:
             raise unusable_package(error, "trackers", "edge") from None
         self._supervision: Any = supervision
+        self._step = 1 / fps
+        self._time = -np.inf
         self._tracker: Any = ByteTrackTracker(
             lost_track_buffer=max(1, round(_REMEMBERED_SECONDS * 30)),
             frame_rate=fps,
@@ -40,8 +42,17 @@ class SkeletonTracker:
             minimum_iou_threshold=0.05,
         )
 
-    def update(self, found: Keypoints) -> npt.NDArray[np.int64]:
-        """Return the id of each skeleton of `(N, J, 3)`, `(N,)`, -1 while the tracker is not sure."""
+    def update(self, found: Keypoints, time: float | None = None) -> npt.NDArray[np.int64]:
+        """Find out who is who in the next frame.
+
+        Args:
+            found: skeletons `(N, J, 3)`.
+            time: seconds since the source began, so that frames which were left out count; None is a frame after the
+                last one.
+
+        Returns:
+            The id of each skeleton, `(N,)`, -1 while the tracker is not sure.
+        """
         low, high = found[..., :2].min(axis=1), found[..., :2].max(axis=1)
         margin = _MARGIN * (high - low).max(axis=1, keepdims=True, initial=1.0)
         detections = self._supervision.Detections(
@@ -49,8 +60,15 @@ class SkeletonTracker:
             confidence=np.ones(len(found), dtype=np.float32),
             data={"index": np.arange(len(found))},
         )
-        tracked = self._tracker.update(detections)
+        tracked = self._tracker.update(detections, timestamp=self._next(time))
         ids = np.full(len(found), -1, dtype=np.int64)
         if len(tracked):
             ids[tracked.data["index"]] = tracked.tracker_id
         return ids
+
+    def _next(self, time: float | None) -> float:
+        """Return a time that grows, which the library asks for."""
+        if time is None or time <= self._time:
+            time = self._step if np.isinf(self._time) else self._time + self._step
+        self._time = time
+        return time

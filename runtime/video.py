@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import deque
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from daflow.errors import InputError, unusable_package
 from daflow.skeleton import OPENPOSE_BONES
 from daflow.tracks import FrameSize
-from runtime.pipeline import Person, Result
-from runtime.sources import Image
+from runtime.frames import Image
+from runtime.results import Person, Result
 
 Colour = tuple[int, int, int]  # RGB
 
@@ -32,13 +32,13 @@ class AnnotatedVideo:
     Args:
         path: the file.
         fps: frames a second.
-        threshold: the line in the chart, bits per dimension.
+        privacy: with `skeletons` people are drawn on a dark ground and no pixel of the camera is in the file.
 
     Raises:
         InputError: the packages are missing or the file cannot be opened for video.
     """
 
-    def __init__(self, path: Path, fps: float, threshold: float) -> None:
+    def __init__(self, path: Path, fps: float, privacy: Literal["skeletons", "pictures"] = "skeletons") -> None:
         try:
             import av
             import cv2
@@ -46,7 +46,7 @@ class AnnotatedVideo:
             raise unusable_package(error, error.name or "cv2", "edge") from None
         self._cv2: Any = cv2
         self._av: Any = av
-        self._threshold = threshold
+        self._pictures = privacy == "pictures"
         self._scores: deque[float] = deque(maxlen=_CHART_FRAMES)
         self._size: FrameSize | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,15 +85,15 @@ class AnnotatedVideo:
             raise
 
     def draw(self, result: Result) -> Image:
-        """Return the picture of one frame: the image or a dark ground, skeletons, and the chart below."""
+        """Return the picture of one frame: the image or, for privacy, a dark ground, skeletons, and the chart below."""
         width, height = result.frame.size
         scale = max(1.0, _SMALLEST_WIDTH / width)
         width, height = int(width * scale) // 2 * 2, int(height * scale) // 2 * 2
         canvas = np.full((height + _CHART_HEIGHT, width, 3), _BLANK, dtype=np.uint8)
-        if result.frame.image is not None:
+        if self._pictures and result.frame.image is not None:
             canvas[:height] = self._cv2.resize(result.frame.image, (width, height))
         for person in result.people:
-            self._draw_person(canvas[:height], person, scale)
+            self._draw_person(canvas[:height], person, result.threshold, scale)
         if result.alarm:
             self._cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _ABNORMAL, 6)
             self._text(canvas, "ALARM", (14, 34), _ABNORMAL, 0.9)
@@ -101,20 +101,20 @@ class AnnotatedVideo:
         self._draw_chart(canvas[height:], result)
         return canvas
 
-    def _draw_person(self, canvas: Image, person: Person, scale: float) -> None:
+    def _draw_person(self, canvas: Image, person: Person, threshold: float, scale: float) -> None:
         points, seen = person.keypoints[:, :2] * scale, person.keypoints[:, 2] >= _SEEN
         if not np.isfinite(points).all():
             return
         points = np.clip(points, -32000, 32000)
         colour = _UNSCORED
-        if person.score is not None:
-            colour = _ABNORMAL if person.score > self._threshold else _NORMAL
+        if person.smoothed is not None:
+            colour = _ABNORMAL if person.smoothed > threshold else _NORMAL
         thickness = max(2, round(canvas.shape[0] / 240))
         corners = points.round().astype(int).tolist()
         for a, b in OPENPOSE_BONES:
             if seen[a] and seen[b]:
                 self._cv2.line(canvas, corners[a], corners[b], colour, thickness, self._cv2.LINE_AA)
-        label = f"#{person.person}" + ("" if person.score is None else f"  {person.score:.1f}")
+        label = f"#{person.person}" + ("" if person.smoothed is None else f"  {person.smoothed:.1f}")
         left, top = int(points[:, 0].min()), int(points[:, 1].min())
         self._text(canvas, label, (left, max(16, top - 24)), colour, 0.5)
 
@@ -123,19 +123,22 @@ class AnnotatedVideo:
         height, width = canvas.shape[:2]
         scores = np.array(self._scores)
         known = scores[np.isfinite(scores)]
-        low, high = min([self._threshold - 1, *known]), max([self._threshold + 1, *known])
+        threshold = result.threshold
+        marks = [threshold - 1, threshold + 1] if np.isfinite(threshold) else [-1.0, 1.0]
+        low, high = min([*marks, *known]), max([*marks, *known])
 
         def row(score: float) -> int:
             return int(height - 8 - (score - low) / (high - low) * (height - 30))
 
-        self._cv2.line(canvas, (0, row(self._threshold)), (width, row(self._threshold)), _ABNORMAL, 1)
+        if np.isfinite(threshold):
+            self._cv2.line(canvas, (0, row(threshold)), (width, row(threshold)), _ABNORMAL, 1)
         step = width / _CHART_FRAMES
         for index in range(1, len(scores)):
             if np.isfinite(scores[index - 1 : index + 1]).all():
                 a, b = ((int(i * step), row(scores[i])) for i in (index - 1, index))
                 self._cv2.line(canvas, a, b, _INK, 1, self._cv2.LINE_AA)
         score = "-" if result.score is None else f"{result.score:.2f}"
-        text = f"{result.frame.time:7.1f} s   score {score}   threshold {self._threshold:.2f} bits/dim"
+        text = f"{result.frame.time:7.1f} s   score {score}   threshold {threshold:.2f} bits/dim"
         self._text(canvas, text, (8, 14), _INK, 0.4)
 
     def _text(self, canvas: Image, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:

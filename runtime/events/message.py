@@ -19,12 +19,13 @@ class EventMessage:
         sequence: 0 for the begin, then counting; `(id, sequence)` tells a message that came twice.
         kind: `begin`, `update` or `end`.
         camera: the name of the camera.
-        utc: when it was made, seconds since 1970.
+        utc: when the frame came that it speaks of, seconds since 1970.
         content: the whole message, ready for JSON (no NaN). It holds `schema`, `id`, `sequence`, `event` (the kind),
             `camera`, `utc` and `began_utc` (ISO 8601), `time` and `began` (seconds of the stream), `frame`, `seconds`
             (how long the alarm is on), `person`, `score`, `p_value`, `threshold`, `people` (a list of `{person, score,
             p_value}`), `peak` (`{utc, time, person, score, p_value, frame_size: [w, h], skeletons: [T][18][x, y]}`)
-            and `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest).
+            and `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest). An `end` that was made
+            at the next start, because the process was killed, also holds `interrupted`: true.
     """
 
     id: str
@@ -40,5 +41,9 @@ class EventMessage:
         return f"{self.id}-{self.sequence}"
 
     def json(self) -> str:
-        """Return the content as one line of JSON."""
+        """Return the content as one line of JSON.
+
+        Raises:
+            ValueError: a number in it is NaN or infinite.
+        """
         return json.dumps(self.content, allow_nan=False, separators=(",", ":"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from daflow.bundle import Alarm, Bundle, Manifest, read_bundle, write_manifest
 from daflow.files import sha256
 from daflow.synthetic import Scene, generate_clip
 from daflow.windows import LENGTH, MAX_MISSING, make_windows
-from runtime.pipeline import Person, Result
-from runtime.sources import Frame, Keypoints
+from runtime.frames import Frame, Keypoints
+from runtime.results import Person, Result
 
 # Child processes of the tests share the cores with the workers.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -88,10 +90,11 @@ def make_result() -> Callable[..., Result]:
         size: tuple[int, int] = (320, 240),
         **fields: Any,
     ) -> Result:
-        person = Person(7, skeleton, score)
+        person = Person(7, skeleton, score, smoothed=score)
         worst = None if score is None else person
         frame = Frame(index, index / 25, size, fields.pop("image", None))
-        return Result(frame, (person,), worst, fields.pop("alarm", False), fields.pop("change", None))
+        fields = {"alarm": False, "change": None, "threshold": 5.0, **fields}
+        return Result(frame, (person,), worst, **fields)
 
     return make
 
@@ -179,3 +182,54 @@ def walking() -> Callable[[int], Keypoints]:
     clip, _ = generate_clip("walker", seed=5, scene=Scene(frames=200, people=1, missed_poses=0))
     (track,) = clip.tracks
     return lambda frame: track.keypoints[frame]
+
+
+class RtspServer:
+    """GStreamer's RTSP server in a process of its own, which can be killed and started again on the same port."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.uri = f"rtsp://127.0.0.1:{self.port}/live"
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(
+        self, pattern: str = "ball", size: tuple[int, int] = (320, 240), account: Sequence[str] = ()
+    ) -> None:
+        """Serve a test picture at 25 frames a second, to the user and password in `account` only if given."""
+        caps = f"video/x-raw,width={size[0]},height={size[1]},framerate=25/1"
+        self.serve(f"videotestsrc is-live=true pattern={pattern} ! {caps}", account)
+
+    def serve(self, pipeline: str, account: Sequence[str] = ()) -> None:
+        """Serve a pipeline that ends in raw video."""
+        program = [_SYSTEM_PYTHON, str(Path(__file__).with_name("rtsp_server.py")), str(self.port), pipeline]
+        self._process = subprocess.Popen([*program, *account], stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+
+    def kill(self) -> None:
+        """End it without a word to its clients."""
+        if self._process is not None:
+            assert self._process.stdout is not None
+            self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()
+            self._process = None
+
+
+_SYSTEM_PYTHON = "/usr/bin/python3"
+_RTSP_PARTS = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+
+
+@pytest.fixture
+def rtsp_server() -> Iterator[RtspServer]:
+    """An RTSP server that is not started yet."""
+    if shutil.which(_SYSTEM_PYTHON) is None or shutil.which("gst-inspect-1.0") is None:
+        pytest.skip("GStreamer or the system's Python is not here")
+    checks = [[_SYSTEM_PYTHON, "-c", _RTSP_PARTS], ["gst-inspect-1.0", "--exists", "x264enc"]]
+    if any(subprocess.run(check, capture_output=True, check=False).returncode for check in checks):
+        pytest.skip("GStreamer's RTSP server (gir1.2-gst-rtsp-server-1.0, python3-gi) or x264enc is not here")
+    server = RtspServer()
+    yield server
+    server.kill()

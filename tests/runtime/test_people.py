@@ -9,8 +9,9 @@ import pytest
 from daflow.errors import InputError
 from daflow.skeleton import COCO_JOINTS
 from runtime.clock import StageClock
+from runtime.frames import Frame
 from runtime.people import MediaPipePoses, PeopleFinder
-from runtime.sources import Frame, open_source
+from runtime.sources.uri import open_source
 
 pytest.importorskip("mediapipe")
 

@@ -8,23 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daflow.alarms import AlarmRule
 from daflow.bundle import Bundle
 from daflow.scorer import Scorer
 from daflow.synthetic import Scene, generate_clip
 from daflow.tracks import Clip
 from daflow.windows import LENGTH, MAX_MISSING, make_windows
-from daflow.alarms import AlarmRule
 from runtime.clock import StageClock
+from runtime.frames import Frame, Keypoints
 from runtime.people import PeopleFinder
 from runtime.pipeline import Edge, Result, run
 from runtime.scorers import open_scorer
-from runtime.sources import ClipSource, Frame, Keypoints
+from runtime.sources.clips import ClipSource
 
 Walking = Callable[[int], Keypoints]
 
 
 def make_edge(scorer: Scorer, threshold: float = 100.0) -> Edge:
-    rule = AlarmRule(threshold, threshold, begin_frames=1, end_frames=1)
+    rule = AlarmRule(threshold, threshold, begin_seconds=0, end_seconds=0)
     return Edge(scorer, PeopleFinder(None, 25), rule, LENGTH, MAX_MISSING, StageClock())
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from daflow.tracks import SUFFIX, read_clips
 from daflow.windows import make_windows
 from runtime.poses_command import poses
-from runtime.sources import VideoSource
+from runtime.sources.video import VideoSource
 
 
 def run(*arguments: object) -> Result:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from daflow.synthetic import Scene, generate_clip
-from runtime.sources import Keypoints
+from runtime.frames import Keypoints
 from runtime.tracking import SkeletonTracker
 
 pytest.importorskip("trackers")

@@ -3,12 +3,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from runtime.pipeline import Result
+from runtime.results import Result
 from runtime.video import AnnotatedVideo
 
 pytest.importorskip("av")
@@ -29,7 +30,7 @@ def test_the_video_has_every_frame_and_its_size(
     tmp_path: Path, make_result: MakeResult, read_video: ReadVideo
 ) -> None:
     path = tmp_path / "new" / "video.mp4"
-    with AnnotatedVideo(path, fps=25, threshold=5) as video:
+    with AnnotatedVideo(path, fps=25) as video:
         for index in range(40):
             video(make_result(index, size=(640, 360)))
     pictures = read_video(path)
@@ -49,7 +50,7 @@ def test_the_video_has_every_frame_and_its_size(
 def test_small_frames_are_enlarged_and_all_sides_are_even(
     tmp_path: Path, make_result: MakeResult, size: tuple[int, int], drawn: tuple[int, int]
 ) -> None:
-    with AnnotatedVideo(tmp_path / "video.mp4", fps=25, threshold=5) as video:
+    with AnnotatedVideo(tmp_path / "video.mp4", fps=25) as video:
         picture = video.draw(make_result(0, size=size))
     assert picture.shape == (drawn[1] + CHART, drawn[0], 3)
 
@@ -59,7 +60,7 @@ def test_the_frames_of_an_alarm_have_a_red_border(
 ) -> None:
     path = tmp_path / "video.mp4"
     alarms = [10 <= index < 20 for index in range(30)]
-    with AnnotatedVideo(path, fps=25, threshold=5) as video:
+    with AnnotatedVideo(path, fps=25) as video:
         for index, alarm in enumerate(alarms):
             video(make_result(index, 6.0 if alarm else 2.0, size=(640, 360), alarm=alarm))
     redness = [redness_of_the_border(picture) for picture in read_video(path)]
@@ -70,7 +71,7 @@ def test_the_frames_of_an_alarm_have_a_red_border(
 def test_the_picture_of_the_source_is_shown(tmp_path: Path, make_result: MakeResult) -> None:
     blue = np.zeros((360, 640, 3), dtype=np.uint8)
     blue[..., 2] = 200
-    with AnnotatedVideo(tmp_path / "video.mp4", fps=25, threshold=5) as video:
+    with AnnotatedVideo(tmp_path / "video.mp4", fps=25, privacy="pictures") as video:
         picture = video.draw(make_result(0, size=(640, 360), image=blue))
         dark = video.draw(make_result(1, size=(640, 360)))
     assert picture[300, 600].tolist() == [0, 0, 200]
@@ -78,7 +79,7 @@ def test_the_picture_of_the_source_is_shown(tmp_path: Path, make_result: MakeRes
 
 
 def test_a_skeleton_has_the_colour_of_its_score(tmp_path: Path, make_result: MakeResult) -> None:
-    with AnnotatedVideo(tmp_path / "video.mp4", fps=25, threshold=5) as video:
+    with AnnotatedVideo(tmp_path / "video.mp4", fps=25) as video:
         pictures = [
             video.draw(make_result(i, score, size=(640, 360))) for i, score in enumerate((None, 2, 6))
         ]
@@ -91,7 +92,7 @@ def test_a_skeleton_has_the_colour_of_its_score(tmp_path: Path, make_result: Mak
 
 
 def test_the_chart_draws_any_scores(tmp_path: Path, make_result: MakeResult) -> None:
-    with AnnotatedVideo(tmp_path / "video.mp4", fps=25, threshold=5) as video:
+    with AnnotatedVideo(tmp_path / "video.mp4", fps=25) as video:
         for index, score in enumerate([None, -1e6, 5.0, 1e6, None, 0.0] * 50):
             assert video.draw(make_result(index, score)).shape == (360 + CHART, 480, 3)
 
@@ -100,7 +101,7 @@ def test_a_picture_of_another_size_is_fitted(
     tmp_path: Path, make_result: MakeResult, read_video: ReadVideo
 ) -> None:
     path = tmp_path / "video.mp4"
-    with AnnotatedVideo(path, fps=25, threshold=5) as video:
+    with AnnotatedVideo(path, fps=25) as video:
         video(make_result(0, size=(640, 360)))
         video(make_result(1, size=(360, 640)))
     assert [picture.shape for picture in read_video(path)] == [(456, 640, 3)] * 2
@@ -109,7 +110,7 @@ def test_a_picture_of_another_size_is_fitted(
 def test_a_skeleton_with_nan_or_far_outside_is_drawn_without_an_error(
     tmp_path: Path, make_result: MakeResult
 ) -> None:
-    with AnnotatedVideo(tmp_path / "video.mp4", fps=25, threshold=5) as video:
+    with AnnotatedVideo(tmp_path / "video.mp4", fps=25) as video:
         for value in (np.nan, np.inf, 1e30, -1e30):
             result = make_result(0, 6.0)
             result.people[0].keypoints[2, :2] = value
@@ -120,7 +121,7 @@ def test_what_was_written_plays_after_a_kill(
     tmp_path: Path, make_result: MakeResult, read_video: ReadVideo
 ) -> None:
     path, copy = tmp_path / "video.mp4", tmp_path / "as_a_kill_leaves_it.mp4"
-    with AnnotatedVideo(path, fps=25, threshold=5) as video:
+    with AnnotatedVideo(path, fps=25) as video:
         for index in range(700):
             video(make_result(index, size=(64, 48)))
         shutil.copy(path, copy)
@@ -129,5 +130,31 @@ def test_what_was_written_plays_after_a_kill(
 
 
 def test_no_frame_at_all_is_no_error(tmp_path: Path) -> None:
-    with AnnotatedVideo(tmp_path / "video.mp4", fps=25, threshold=5):
+    with AnnotatedVideo(tmp_path / "video.mp4", fps=25):
         pass
+
+
+def test_with_skeletons_no_pixel_of_the_camera_is_in_the_file(
+    tmp_path: Path, make_result: MakeResult, read_video: ReadVideo, rng: np.random.Generator
+) -> None:
+    magenta = np.zeros((360, 640, 3), dtype=np.uint8)
+    magenta[..., 0] = magenta[..., 2] = rng.integers(120, 255, (360, 640), dtype=np.uint8)
+
+    def record(privacy: Literal["skeletons", "pictures"], image: npt.NDArray[np.uint8] | None) -> bytes:
+        path = tmp_path / f"{privacy}{image is None}.mp4"
+        with AnnotatedVideo(path, fps=25, privacy=privacy) as video:
+            for index in range(10):
+                video(make_result(index, 2.0, size=(640, 360), image=image))
+        return path.read_bytes()
+
+    assert record("skeletons", magenta) == record("skeletons", None)
+    assert len(record("pictures", magenta)) > 3 * len(record("skeletons", magenta))
+
+
+def test_without_a_threshold_there_is_no_line(tmp_path: Path, make_result: MakeResult) -> None:
+    with AnnotatedVideo(tmp_path / "video.mp4", fps=25) as video:
+        with_line = video.draw(make_result(0, 2.0, threshold=5.0))[-CHART:]
+        without = video.draw(make_result(1, 2.0, threshold=float("inf")))[-CHART:]
+    red = [int(((p[..., 0] > 150) & (p[..., 1] < 120)).sum()) for p in (with_line, without)]
+    assert red[0] > 400
+    assert red[1] == 0

@@ -10,7 +10,8 @@ import pytest
 from daflow.errors import InputError
 from daflow.synthetic import Scene, generate_clip
 from daflow.tracks import SUFFIX, write_clips
-from runtime.sources import Frame, open_source
+from runtime.frames import Frame
+from runtime.sources.uri import open_source
 
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
 INDEX_FIRST = {"movflags": "faststart"}
@@ -192,7 +193,7 @@ def test_a_file_without_pictures_is_refused(tmp_path: Path) -> None:
     [
         ("missing.mp4", "There is no video missing.mp4."),
         ("tracks:missing.json", "There is no pose track file missing.json."),
-        ("99", "There is no camera 99, or another program holds it."),
+        ("file:///missing.mp4", "There is no video /missing.mp4."),
     ],
 )
 def test_a_source_that_is_not_there_is_named(uri: str, complaint: str) -> None:

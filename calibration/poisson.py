@@ -1,0 +1,40 @@
+"""How well a count of rare events tells their rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+
+def at_most(count: int, mean: float) -> float:
+    """Return the probability of `count` events or fewer where `mean` are expected.
+
+    >>> round(at_most(1, 2.0), 4)
+    0.406
+    """
+    if count < 0:
+        return 0.0
+    if mean <= 0:
+        return 1.0
+    logs = [k * math.log(mean) - mean - math.lgamma(k + 1) for k in range(count + 1)]
+    top = max(logs)
+    return min(1.0, math.exp(top) * math.fsum(math.exp(log - top) for log in logs))
+
+
+def interval(count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of the expected number when `count` events came (Garwood 1936).
+
+    >>> tuple(round(bound, 2) for bound in interval(3))
+    (0.62, 8.77)
+    """
+    tail = (1 - confidence) / 2
+    low = 0.0 if count == 0 else _where(lambda mean: 1 - at_most(count - 1, mean) < tail, count)
+    return low, _where(lambda mean: at_most(count, mean) > tail, count)
+
+
+def _where(below: Callable[[float], bool], count: int) -> float:
+    low, high = 0.0, 2.0 * count + 10 + 10 * math.sqrt(count)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if below(middle) else (low, middle)
+    return high

@@ -1,0 +1,181 @@
+"""One camera's thread: from its source to windows that wait to be scored."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from daflow.errors import InputError
+from daflow.progress import track
+from runtime.clock import StageClock
+from runtime.config import Camera
+from runtime.frames import Frame
+from runtime.inbox import Inbox
+from runtime.people import open_people
+from runtime.pipeline import Observation, Observer
+from runtime.sources.uri import is_live, open_source
+
+logger = logging.getLogger(__name__)
+
+_RECORDED_PEOPLE = ("tracks:", "synthetic:")
+_ROOM_LIVE, _ROOM_RECORDED = (
+    2,
+    8,
+)  # observations that may wait: a live picture gets old, a recorded one does not
+_RATE_FRAMES = 50
+_RATE_SECONDS = 10.0
+
+
+def needs_poses(uri: str) -> bool:
+    """Whether the people of a source must be found in its pictures.
+
+    >>> needs_poses("shop.mp4"), needs_poses("synthetic:people=4")
+    (True, False)
+    """
+    return not uri.startswith(_RECORDED_PEOPLE)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An observation on its way to be scored, and the thread that it comes from."""
+
+    worker: CameraWorker
+    observation: Observation
+
+
+class CameraWorker:
+    """Reads a camera in a thread of its own, finds its people, and hands their windows over.
+
+    Args:
+        name: of the camera.
+        options: what to read and how.
+        window: poses in a window.
+        max_missing: frames that may be missing inside.
+        inbox: where the windows go.
+        keep_pictures: whether anything needs the pictures after the poses are found.
+        max_frames: stop after so many.
+        progress: whether to show how far a recording is.
+
+    Raises:
+        InputError: a recording, pose model or package is missing. A camera that is not there is waited for instead.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: Camera,
+        window: int,
+        max_missing: int,
+        inbox: Inbox[Watched],
+        keep_pictures: bool,
+        max_frames: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.name = name
+        self.options = options
+        self.live = is_live(options.source)
+        self.room = _ROOM_LIVE if self.live else _ROOM_RECORDED
+        self.frames = 0
+        self.error: str | None = None
+        """Why the thread ended before its source did."""
+        self.clock = StageClock()
+        self.source = open_source(options.source, options.policy, options.realtime)
+        try:
+            self._finder = open_people(options, self.source.fps, needs_poses(options.source))
+        except BaseException:
+            self.source.__exit__(None, None, None)
+            raise
+        self._observer = Observer(self._finder, window, max_missing, self.clock)
+        self._inbox = inbox
+        self._keep_pictures = keep_pictures
+        self._max_frames = max_frames
+        self._progress = progress and not self.live
+        self._stopping = threading.Event()
+        self._recent: deque[float] = deque(maxlen=_RATE_FRAMES)
+        self._stage, self._since = "capture", time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"camera-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    @property
+    def started(self) -> bool:
+        """Whether it began to read."""
+        return self._thread.ident is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread is over, because of the end of its source, an error, or `stop`."""
+        return self.started and not self._thread.is_alive()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop: what still comes from it is to be left out."""
+        return self._stopping.is_set()
+
+    def stalled(self, seconds: float) -> str | None:
+        """Return the stage that has been standing still for so long; waiting for a picture or for room is none."""
+        stage, since = self._stage, self._since
+        working = stage not in ("capture", "queue") and not self.ended
+        return stage if working and time.monotonic() - since > seconds else None
+
+    def rate(self) -> float:
+        """Frames a second of the last seconds."""
+        recent = list(self._recent)
+        if len(recent) < 2 or time.monotonic() - recent[-1] > _RATE_SECONDS:
+            return 0.0
+        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-6)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stop reading; a thread that stands still is left to itself."""
+        self._stopping.set()
+        if not self.started:
+            self._finder.__exit__(None, None, None)
+        if self.live or not self.started:  # a recording is closed by the thread that may be decoding it
+            self.source.__exit__(None, None, None)
+        if self.started:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        try:
+            with self._finder:
+                self._watch()
+        except InputError as error:
+            self.error = error.message
+        except Exception as error:  # noqa: BLE001  a camera, model or plug-in that fails must not stop the others
+            logger.debug("camera %s", self.name, exc_info=True)
+            self.error = f"{self._stage} failed: {type(error).__name__}: {error}"
+        finally:
+            self.source.__exit__(None, None, None)
+
+    def _watch(self) -> None:
+        self.clock.lap("start")
+        for frame in self._frames():
+            self.clock.lap("capture")
+            self._enter("pose")
+            observation = self._observer.observe(frame)
+            if not self._keep_pictures and frame.image is not None:
+                observation = replace(observation, frame=replace(frame, image=None))
+            self._enter("queue")
+            if self.stopping or not self._inbox.put(self.name, Watched(self, observation), self.room):
+                return
+            self.frames += 1
+            self._recent.append(self._since)
+            if self.frames == self._max_frames:
+                return
+            self._enter("capture")
+            self.clock.lap("queue")
+
+    def _frames(self) -> Iterator[Frame]:
+        if not self._progress:
+            return iter(self.source)
+        known = [number for number in (self.source.frames, self._max_frames) if number is not None]
+        return track(self.source, "frames", min(known) if known else None)
+
+    def _enter(self, stage: str) -> None:
+        self._stage, self._since = stage, time.monotonic()

@@ -1,0 +1,105 @@
+"""The alarm desk: results become event messages that are stored, and calibrations are watched for drift."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+
+from daflow.bundle import Alarm
+from daflow.drift import DriftWatch
+from runtime.events.keeper import EventKeeper
+from runtime.events.life import AlarmLife
+from runtime.events.store import EventStore, StoreError
+from runtime.results import Result
+
+logger = logging.getLogger(__name__)
+
+
+class AlarmDesk:
+    """Takes the results of all cameras; a sink.
+
+    Args:
+        store: keeps the state of the drift watches over restarts.
+        keeper: stores the messages.
+        model: what each message says of the model, see `EventMessage`.
+    """
+
+    def __init__(self, store: EventStore, keeper: EventKeeper, model: Mapping[str, str]) -> None:
+        self._store = store
+        self._keeper = keeper
+        self.model = dict(model)
+        self._lives: dict[str, AlarmLife] = {}
+        self._drifts: dict[str, DriftWatch] = {}
+        self._told: dict[str, str] = {}
+        self._alarms: dict[str, int] = {}
+
+    def watch(self, camera: str, calibration: Alarm | None, update_seconds: float) -> None:
+        """Begin with a camera, or go on with another calibration; an alarm that is on is ended."""
+        self.leave(camera)
+        self._lives[camera] = AlarmLife(camera, self.model, update_seconds)
+        if calibration is not None and calibration.normal is not None:
+            self._drifts[camera] = DriftWatch(calibration, self._remembered(camera))
+
+    def leave(self, camera: str) -> None:
+        """End with a camera: an alarm that is on ends, and its drift is remembered."""
+        life = self._lives.pop(camera, None)
+        if life is not None:
+            self._keeper.submit(*life.close())
+            self._alarms[camera] = self._alarms.get(camera, 0) + life.alarms
+        if camera in self._drifts:
+            self._remember(camera)
+            del self._drifts[camera]
+
+    def __call__(self, result: Result) -> None:
+        """Take the result of a frame."""
+        life = self._lives.get(result.camera)
+        if life is None:
+            return
+        messages = life(result)
+        if messages:
+            self._keeper.submit(*messages)
+        drift = self._drifts.get(result.camera)
+        if drift is not None:
+            smoothed = {p.person: p.smoothed for p in result.people if p.smoothed is not None}
+            drift.update(result.frame.utc or time.time(), smoothed)
+
+    def alarms(self, camera: str) -> int:
+        """How many alarms of a camera began in this run."""
+        life = self._lives.get(camera)
+        return self._alarms.get(camera, 0) + (life.alarms if life else 0)
+
+    def drift(self, camera: str) -> str | None:
+        """What the drift watch of a camera says, None without a calibration on recordings."""
+        watch = self._drifts.get(camera)
+        if watch is None:
+            return None
+        verdict = watch.verdict
+        if verdict.state != self._told.get(camera, "learning"):
+            level = logging.WARNING if verdict.state == "drifting" else logging.INFO
+            logger.log(level, "camera %s: %s", camera, verdict.message)
+        self._told[camera] = verdict.state
+        return verdict.message
+
+    def remember(self) -> None:
+        """Keep the state of the drift watches."""
+        for camera in list(self._drifts):
+            self._remember(camera)
+
+    def close(self) -> None:
+        """End with every camera."""
+        for camera in list(self._lives):
+            self.leave(camera)
+
+    def _remembered(self, camera: str) -> dict[str, object] | None:
+        try:
+            state = self._store.get(f"drift.{camera}")
+        except StoreError:
+            return None
+        return state if isinstance(state, dict) else None
+
+    def _remember(self, camera: str) -> None:
+        try:
+            self._store.set(f"drift.{camera}", self._drifts[camera].state())
+        except StoreError as error:
+            logger.debug("the drift of camera %s is not remembered: %s", camera, error)

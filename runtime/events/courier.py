@@ -1,0 +1,191 @@
+"""Brings stored messages to one receiver: in order, at least once, however long the receiver is away."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from typing import Any, Literal
+
+from runtime.events.delivery import Delivery, DeliveryFailed
+from runtime.events.store import EventStore, StoreError
+
+logger = logging.getLogger(__name__)
+
+State = Literal["idle", "sending", "waiting"]
+
+_BATCH = 20
+_LONGEST_RETRY_AFTER = 3600.0
+
+
+class Courier:
+    """Delivers in a thread of its own; the delivery must be registered with the store.
+
+    Args:
+        store: where the messages are.
+        delivery: how they are delivered; closed with the courier.
+        first_wait: seconds before the second try; each further wait is twice as long, less up to a half of it by
+            chance, so that many devices do not come at once.
+        longest_wait: the longest one, unless the receiver asks for more (an hour at most).
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        delivery: Delivery,
+        first_wait: float = 1.0,
+        longest_wait: float = 60.0,
+    ) -> None:
+        self._store = store
+        self._delivery = delivery
+        self._first_wait = first_wait
+        self._longest_wait = longest_wait
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._hurry = threading.Event()
+        self._state: State = "idle"
+        self._failing = False
+        self._delivered = 0
+        self._failures = 0
+        self._refused = 0
+        self._last_error: str | None = None
+        store.listen(self._wake.set)
+        self._thread = threading.Thread(target=self._run, name=f"courier-{delivery.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def name(self) -> str:
+        """The name of the delivery."""
+        return self._delivery.name
+
+    def statistics(self) -> dict[str, Any]:
+        """Return `state`, `pending`, `delivered`, `failures` (tries), `refused` (messages) and `last_error`."""
+        with self._lock:
+            return {
+                "state": self._state,
+                "pending": self._store.pending(self.name),
+                "delivered": self._delivered,
+                "failures": self._failures,
+                "refused": self._refused,
+                "last_error": self._last_error,
+            }
+
+    def drain(self, timeout: float) -> bool:
+        """Try once more without waiting; return whether all is delivered before the time is over."""
+        deadline = time.monotonic() + timeout
+        self._hurry.set()
+        self._wake.set()
+        while self._store.pending(self.name) and self._hurry.is_set() and time.monotonic() < deadline:
+            self._stopping.wait(0.02)
+        return self._store.pending(self.name) == 0
+
+    def close(self, timeout: float = 5.0) -> None:
+        """End the thread and close the delivery; what was not delivered is, by the next process."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(min(1.0, timeout))
+        self._delivery.close()
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            logger.warning("The delivery %s still waits for its receiver at the end", self.name)
+
+    def __enter__(self) -> Courier:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        wait = self._first_wait
+        while not self._stopping.is_set():
+            self._wake.clear()
+            retry_after = self._deliver()
+            if retry_after is None:
+                wait = self._first_wait
+                if self._store.pending(self.name) == 0:
+                    self._hurry.clear()
+                    self._wake.wait()
+                continue
+            self._hurry.clear()
+            jittered = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
+            self._pause(max(jittered, min(retry_after, _LONGEST_RETRY_AFTER)))
+            wait = min(2 * wait, self._longest_wait)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait; new messages do not shorten it, the end of the process does."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._wake.wait(left)
+            if self._stopping.is_set() or self._hurry.is_set():
+                return
+            self._wake.clear()
+
+    def _deliver(self) -> float | None:
+        """Deliver some messages; return None when that went well, else how long to wait at least."""
+        try:
+            numbered, highest = self._store.undelivered(self.name, _BATCH)
+        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever the disk does
+            return self._fails(f"the messages cannot be read: {error}")
+        if not numbered:
+            # What was before the newest message was removed by the limits of the store.
+            self._advance(highest, 0)
+            self._set_state("idle")
+            return None
+        self._set_state("sending")
+        numbers, messages = zip(*numbered, strict=True)
+        try:
+            self._delivery.deliver(messages)
+        except DeliveryFailed as failure:
+            done = failure.delivered
+            if done:
+                self._advance(numbers[done - 1], done)
+            if not failure.refused:
+                return self._fails(failure.reason, failure.retry_after or 0.0)
+            logger.error(
+                "%s refused the event %s, which is left out: %s",
+                self.name,
+                messages[done].key,
+                failure.reason,
+            )
+            with self._lock:
+                self._refused += 1
+                self._last_error = failure.reason
+            self._advance(numbers[done], 0)
+        except Exception as error:  # noqa: BLE001 - a delivery that fails in a new way must not end the thread
+            return self._fails(f"{type(error).__name__}: {error}")
+        else:
+            self._advance(numbers[-1], len(numbers))
+        self._succeeds()
+        return None
+
+    def _advance(self, number: int, delivered: int) -> None:
+        with self._lock:
+            self._delivered += delivered
+        if number <= self._store.cursor(self.name):
+            return
+        try:
+            self._store.advance(self.name, number)
+        except StoreError as error:
+            logger.debug("%s: how far it is could not be stored: %s", self.name, error)
+
+    def _set_state(self, state: State) -> None:
+        with self._lock:
+            self._state = state
+
+    def _fails(self, reason: str, retry_after: float = 0.0) -> float:
+        with self._lock:
+            self._state = "waiting"
+            self._failures += 1
+            self._last_error = reason
+        if not self._failing and not self._stopping.is_set():
+            logger.warning("%s does not take events, they wait in the store: %s", self.name, reason)
+            self._failing = True
+        return retry_after
+
+    def _succeeds(self) -> None:
+        self._set_state("idle")
+        if self._failing:
+            logger.info("%s takes events again", self.name)
+            self._failing = False

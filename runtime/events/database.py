@@ -1,0 +1,202 @@
+"""An SQLite file that outlives crashes, full disks and its own corruption."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+
+from daflow.errors import InputError
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SCHEMA = 1
+_APPLICATION = 0x0DAF1055
+_TABLES = """
+CREATE TABLE messages (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, sequence INTEGER NOT NULL, kind TEXT NOT NULL,
+    camera TEXT NOT NULL, utc REAL NOT NULL, content TEXT NOT NULL, UNIQUE (id, sequence)
+);
+CREATE TABLE alarms (
+    id TEXT PRIMARY KEY, number INTEGER NOT NULL, last INTEGER NOT NULL, camera TEXT NOT NULL,
+    ended INTEGER NOT NULL, summary TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX alarms_number ON alarms (number);
+CREATE INDEX alarms_last ON alarms (last);
+CREATE INDEX alarms_on ON alarms (ended) WHERE ended = 0;
+CREATE TABLE cursors (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class StoreError(OSError):
+    """The store cannot do this now: the disk is full, the file is locked, or it is closed. Later it may."""
+
+
+class Database:
+    """One connection, used by one thread at a time.
+
+    A commit is on the disk when `run` returns. A corrupt file is moved aside, as NAME.corrupt-TIME, and a new one is
+    begun.
+
+    Args:
+        path: the file.
+        begin: called in the first transaction of each new file.
+        busy_seconds: how long another program may hold the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        begin: Callable[[sqlite3.Connection], None],
+        busy_seconds: float = 5.0,
+    ) -> None:
+        self.path = path
+        self._begin = begin
+        self._busy_seconds = busy_seconds
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool = False) -> T:
+        """Do some work in a transaction and return what it returns.
+
+        Raises:
+            StoreError: it cannot be done now; nothing of it was done.
+            InputError: the file belongs to something else or to a newer version.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"the event store {self.path} is closed")
+            try:
+                return self._attempt(work, write)
+            except sqlite3.DatabaseError as error:
+                if (
+                    type(error) is not sqlite3.DatabaseError
+                ):  # its subclasses are other failures than corruption
+                    raise self._failure(error) from error
+                self._set_aside(error)
+            try:
+                return self._attempt(work, write)
+            except sqlite3.Error as error:
+                raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Close the file; from now on `run` raises StoreError."""
+        with self._lock:
+            self._closed = True
+            self._disconnect()
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T], write: bool) -> T:
+        connection = self._connection or self._open()
+        try:
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            result = work(connection)
+            connection.execute("COMMIT")
+            return result
+        except BaseException:
+            if connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+        )
+        try:
+            for pragma in (
+                "auto_vacuum=INCREMENTAL",
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "journal_size_limit=4194304",
+            ):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+            self._check_schema(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _check_schema(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != _APPLICATION:
+            raise InputError(f"{self.path} is not an event store but another database; name another file.")
+        if version > SCHEMA:
+            raise InputError(
+                f"The event store {self.path} was written by a newer version (schema {version}, this one knows "
+                f"{SCHEMA}); update daflow, or name another file."
+            )
+        if not tables:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in _TABLES.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={_APPLICATION}")
+            connection.execute(f"PRAGMA user_version={SCHEMA}")
+            self._begin(connection)
+            connection.execute("COMMIT")
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        """Move the corrupt file and what belongs to it; the next `run` begins a new one."""
+        self._disconnect()
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f")
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
+        try:
+            self.path.rename(aside)
+            for suffix in ("-wal", "-shm"):
+                journal = self.path.with_name(self.path.name + suffix)
+                if journal.exists():
+                    journal.rename(aside.with_name(aside.name + suffix))
+        except OSError as reason:
+            raise StoreError(
+                f"{self.path} is corrupt and cannot be moved aside: {reason.strerror}"
+            ) from error
+        logger.error(
+            "The event store %s is corrupt (%s): it was moved to %s and a new one begun. Events in it that were not "
+            "delivered yet will not be.",
+            self.path,
+            error,
+            aside.name,
+        )
+
+    def _failure(self, error: sqlite3.Error) -> StoreError:
+        # After an I/O error a new connection reads what is really on the disk.
+        if "locked" not in str(error) and "full" not in str(error):
+            self._disconnect()
+        return StoreError(f"the event store {self.path} cannot be used: {error}")
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+
+def take(path: Path) -> FileLock:
+    """Keep other processes away from the store; `release` the result at the end."""
+    lock = FileLock(f"{path}.lock", timeout=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"Another process uses the event store {path}; name another file.") from None
+    except OSError as error:
+        raise InputError(f"Cannot use {path} as event store: {error.strerror}.") from error
+    return lock
+
+
+def may_pass(path: Path) -> bool:
+    """Whether what keeps the store from opening can pass by itself."""
+    return not path.exists() or (path.is_file() and os.access(path, os.W_OK))

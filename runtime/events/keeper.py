@@ -1,0 +1,169 @@
+"""Between the scoring, which never waits, and the disk, which may."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+
+from runtime.events.message import EventMessage
+from runtime.events.store import EventStore
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 100
+_TIDY_SECONDS = 60.0
+
+
+class EventKeeper:
+    """Stores messages in a thread of its own, and keeps the store within its limits.
+
+    Args:
+        store: where messages go.
+        capacity: messages that wait in memory at most, while the disk is full or slow. Beyond it updates are left out
+            first, then the oldest messages; all are counted.
+        first_wait: seconds before the second try; each further wait is twice as long.
+        longest_wait: the longest one.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        capacity: int = 10_000,
+        first_wait: float = 0.5,
+        longest_wait: float = 30.0,
+    ) -> None:
+        self._store = store
+        self._capacity = capacity
+        self._first_wait = first_wait
+        self._longest_wait = longest_wait
+        self._queue: deque[EventMessage] = deque()
+        self._batch: list[EventMessage] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._failing = False
+        self._stored = 0
+        self._lost = 0
+        self._tidied = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="event-keeper", daemon=True)
+        self._thread.start()
+
+    def submit(self, *messages: EventMessage) -> None:
+        """Take messages to store; never waits for the disk and never fails."""
+        with self._changed:
+            for message in messages:
+                if len(self._queue) + len(self._batch) < self._capacity or self._make_room(message):
+                    self._queue.append(message)
+            self._changed.notify_all()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until all messages are stored; return whether they are."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._queue and not self._batch, timeout)
+
+    def statistics(self) -> dict[str, int]:
+        """Return how many messages were `stored` by this process, are `waiting`, and were `lost` for want of memory."""
+        with self._changed:
+            return {
+                "stored": self._stored,
+                "waiting": len(self._queue) + len(self._batch),
+                "lost": self._lost,
+            }
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Store what waits, as far as the time allows, and end the thread."""
+        self.flush(timeout)
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+        waiting = self.statistics()["waiting"]
+        if waiting:
+            logger.error("%d events could not be stored before the end", waiting)
+
+    def __enter__(self) -> EventKeeper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _make_room(self, message: EventMessage) -> bool:
+        """Leave out one message; return whether it is another than this one."""
+        self._lost += 1
+        if message.kind == "update":
+            return False
+        for index, waiting in enumerate(self._queue):
+            if waiting.kind == "update":
+                del self._queue[index]
+                return True
+        if self._queue:
+            self._queue.popleft()
+            return True
+        return False
+
+    def _run(self) -> None:
+        wait = self._first_wait
+        while self._next_batch():
+            if self._store_batch():
+                wait = self._first_wait
+                self._tidy()
+            else:
+                with self._changed:
+                    if self._stopping:
+                        return
+                    self._changed.wait_for(lambda: self._stopping, wait)
+                wait = min(2 * wait, self._longest_wait)
+
+    def _next_batch(self) -> bool:
+        """Wait for messages; return False when there is nothing more to do."""
+        while True:
+            with self._changed:
+                while self._queue and len(self._batch) < _BATCH:
+                    self._batch.append(self._queue.popleft())
+                if self._batch or self._stopping:
+                    return bool(self._batch)
+                self._changed.wait_for(lambda: bool(self._queue) or self._stopping, _TIDY_SECONDS)
+            if time.monotonic() - self._tidied >= _TIDY_SECONDS:
+                self._tidy()
+
+    def _store_batch(self) -> bool:
+        try:
+            self._store.append(*self._batch)
+        except (ValueError, TypeError, OverflowError) as error:  # no JSON: one of the messages is to blame
+            if len(self._batch) == 1:
+                logger.error("The event %s cannot be stored: %s", self._batch[0].key, error)
+                self._done(stored=0, lost=1)
+                return True
+            with self._changed:
+                self._queue.extendleft(reversed(self._batch[1:]))
+                del self._batch[1:]
+            return self._store_batch()
+        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever the disk does
+            self._fails(error)
+            return False
+        if self._failing:
+            logger.info("Events are stored again")
+            self._failing = False
+        self._done(stored=len(self._batch), lost=0)
+        return True
+
+    def _done(self, stored: int, lost: int) -> None:
+        with self._changed:
+            self._batch.clear()
+            self._stored += stored
+            self._lost += lost
+            self._changed.notify_all()
+
+    def _fails(self, error: Exception) -> None:
+        if not self._failing:
+            logger.error("Events cannot be stored and wait in memory: %s", error)
+            self._failing = True
+
+    def _tidy(self) -> None:
+        self._tidied = time.monotonic()
+        try:
+            while self._store.tidy() and not self._queue:
+                pass
+        except Exception as error:  # noqa: BLE001 - housekeeping is tried again later, and must not end the thread
+            logger.debug("The event store was not tidied: %s", error)

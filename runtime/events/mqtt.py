@@ -1,0 +1,220 @@
+"""Messages to an MQTT broker, and the cameras to Home Assistant."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import socket
+import ssl
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from daflow.errors import InputError, unusable_package
+from runtime.config import MqttOptions
+from runtime.events.delivery import DeliveryFailed
+from runtime.events.discovery import announcements
+from runtime.events.message import EventMessage
+from runtime.secrets import read_secret
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.reasoncodes import ReasonCode
+
+logger = logging.getLogger(__name__)
+
+_KEEPALIVE = 30  # seconds
+_LONGEST_RECONNECT = 30  # seconds
+
+
+class Mqtt:
+    """Publishes with quality of service 1; a message is delivered when the broker has acknowledged it.
+
+    `TOPIC/CAMERA/events` takes the messages, `TOPIC/CAMERA/alarm` (`ON` or `OFF`) and `TOPIC/CAMERA/score` are
+    retained, and so is `TOPIC/available` (`online`, or `offline` as last will). It connects by itself, again and again.
+
+    Args:
+        options: the section `mqtt` of the configuration, with a host.
+        cameras: the names of the cameras.
+        timeout: seconds that a delivery waits for the broker.
+
+    Raises:
+        InputError: the password, the certificate or the topic cannot be used, or paho-mqtt is missing.
+    """
+
+    name = "mqtt"
+
+    def __init__(self, options: MqttOptions, cameras: Sequence[str], timeout: float = 10.0) -> None:
+        for what, text in (("topic", options.topic), ("discovery_prefix", options.discovery_prefix)):
+            if re.search(r"[#+\x00]|^/|/$|^\$", text) or not text:
+                raise InputError(f"The MQTT {what} {text!r} cannot be used: no #, + or $, no / at its ends.")
+        self._options = options
+        self._cameras = list(cameras)
+        self._timeout = timeout
+        self._changed = threading.Condition()
+        self._connected = False
+        self._closed = False
+        self._problem = "it has not answered yet"
+        self._acknowledged: set[int] = set()
+        self._sent: dict[str, set[int]] = {}
+        self._states = dict.fromkeys(cameras, ("OFF", ""))
+        self._client = self._make_client()
+        self._client.connect_async(options.host or "", options.port, keepalive=_KEEPALIVE)
+        self._client.loop_start()
+
+    def deliver(self, messages: Sequence[EventMessage]) -> None:
+        """Publish the messages and wait for the acknowledgement of each.
+
+        What is on its way already, because an earlier try did not wait long enough, is not published twice.
+        """
+        deadline = time.monotonic() + self._timeout
+        with self._changed:
+            self._changed.wait_for(lambda: self._connected or self._closed, self._timeout)
+            if not self._connected:
+                raise DeliveryFailed(f"{self._broker} is not connected: {self._problem}")
+        for message in messages:
+            if message.key not in self._sent:
+                self._sent[message.key] = self._publish_message(message)
+        for done, message in enumerate(messages):
+            ids = self._sent[message.key]
+            with self._changed:
+                left = max(deadline - time.monotonic(), 0.0)
+                self._changed.wait_for(partial(self._settled, ids), left)
+                if not ids <= self._acknowledged:
+                    raise DeliveryFailed(f"{self._broker} does not acknowledge", delivered=done)
+                self._acknowledged -= ids
+            del self._sent[message.key]
+        with self._changed:
+            self._acknowledged.clear()
+
+    def close(self) -> None:
+        """Say goodbye, as far as the broker listens, and disconnect."""
+        with self._changed:
+            connected, self._closed = self._connected, True
+            self._changed.notify_all()
+        if connected:
+            farewell = self._publish("available", "offline")
+            with self._changed:
+                self._changed.wait_for(lambda: farewell in self._acknowledged, 2.0)
+            self._client.disconnect()
+            with self._changed:
+                heard = self._changed.wait_for(lambda: not self._connected, 1.0)
+            if not heard and isinstance(line := self._client.socket(), socket.socket):
+                # paho would wait for the broker, which has stopped listening.
+                with contextlib.suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
+        self._client.loop_stop()
+
+    def _settled(self, ids: set[int]) -> bool:
+        return self._closed or ids <= self._acknowledged
+
+    @property
+    def _broker(self) -> str:
+        return f"{self._options.host}:{self._options.port}"
+
+    def _make_client(self) -> Client:
+        try:
+            from paho.mqtt.client import Client
+            from paho.mqtt.enums import CallbackAPIVersion
+        except ImportError as error:
+            raise unusable_package(error, "paho-mqtt", "edge") from error
+        options = self._options
+        client = Client(CallbackAPIVersion.VERSION2, client_id=f"daflow-{uuid.uuid4().hex[:12]}")
+        password = read_secret("the password of the MQTT broker", options.password_file, options.password_env)
+        if options.username:
+            client.username_pw_set(options.username, password.reveal() if password else None)
+        elif password:
+            raise InputError("The MQTT broker has a password but no user name; set mqtt.username.")
+        if options.tls:
+            try:
+                client.tls_set(str(options.ca_file) if options.ca_file else None)
+            except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+                raise InputError(
+                    f"Cannot use {options.ca_file} as certificate authority of the MQTT broker: {error}."
+                ) from error
+        client.will_set(f"{options.topic}/available", "offline", qos=1, retain=True)
+        client.reconnect_delay_set(1, _LONGEST_RECONNECT)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        return client
+
+    def _publish(self, topic: str, payload: str, *, retain: bool = True) -> int:
+        """Publish under our topic; return the number by which it is acknowledged."""
+        return self._client.publish(f"{self._options.topic}/{topic}", payload, qos=1, retain=retain).mid
+
+    def _publish_message(self, message: EventMessage) -> set[int]:
+        score = message.content.get("score")
+        state = "OFF" if message.kind == "end" else "ON"
+        self._states[message.camera] = state, "" if score is None else str(score)
+        return {
+            self._publish(f"{message.camera}/events", message.json(), retain=False),
+            *self._publish_state(message.camera),
+        }
+
+    def _publish_state(self, camera: str) -> set[int]:
+        alarm, score = self._states[camera]
+        ids = {self._publish(f"{camera}/alarm", alarm)}
+        if score:
+            ids.add(self._publish(f"{camera}/score", score))
+        return ids
+
+    def _announce(self) -> None:
+        """Tell Home Assistant of the cameras, and everybody how they are."""
+        if self._options.discovery:
+            for topic, payload in announcements(
+                self._options.topic, self._options.discovery_prefix, self._cameras
+            ):
+                self._client.publish(topic, payload, qos=1, retain=True)
+        for camera in list(self._states):
+            self._publish_state(camera)
+        self._publish("available", "online")
+
+    # Called by paho's thread
+
+    def _on_connect(
+        self, client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
+    ) -> None:
+        if reason.is_failure:
+            self._note(connected=False, problem=str(reason))
+            return
+        if self._options.discovery:
+            client.subscribe(f"{self._options.discovery_prefix}/status", qos=1)
+        self._announce()
+        self._note(connected=True, problem="")
+
+    def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
+        # paho calls this where it handles the error, and does not pass it on.
+        error = sys.exc_info()[1]
+        text = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else None
+        text = text or (error.strerror if isinstance(error, OSError) else None) or str(error)
+        self._note(connected=False, problem=text)
+
+    def _on_disconnect(
+        self, _client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
+    ) -> None:
+        # After a refused connection this only says that it ended.
+        problem = f"the connection ended ({reason})" if self._connected else self._problem
+        self._note(connected=False, problem=problem)
+
+    def _on_publish(self, _client: Client, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:
+        with self._changed:
+            self._acknowledged.add(mid)
+            self._changed.notify_all()
+
+    def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        """Home Assistant was born again: it has forgotten us."""
+        if message.payload == b"online" and not message.retain:
+            self._announce()
+
+    def _note(self, *, connected: bool, problem: str) -> None:
+        with self._changed:
+            self._connected, self._problem = connected, problem
+            self._changed.notify_all()

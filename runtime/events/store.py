@@ -1,0 +1,321 @@
+"""Events on the disk: kept before they are delivered, and for a while after."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from daflow.errors import InputError
+from runtime.events.database import Database, StoreError, may_pass, take
+from runtime.events.message import EventMessage
+from runtime.events.rows import get_value, highest_number, insert_message, set_value
+
+__all__ = ["EventStore", "StoreError"]
+
+logger = logging.getLogger(__name__)
+
+_DAY = 86400.0
+_LOST = "store.lost"
+_STEP = 500  # messages that one call of `tidy` removes at most
+_PAGES = 1000  # pages that it gives back to the file system at most
+
+
+class EventStore:
+    """Stores messages in an SQLite file; any thread may use it, one process at a time.
+
+    Messages have numbers that grow for ever. Each delivery has a cursor: the number of the last message that it
+    delivered. What a file of an earlier run left open is ended: see `EventMessage.content`, `interrupted`.
+
+    Args:
+        path: the file; None is a temporary one that is gone after `close`.
+        keep_days: days after which messages go that every delivery has delivered.
+        keep_messages: beyond that number the oldest go, delivered or not; the latter are counted as lost.
+        busy_seconds: how long another program may hold the file.
+        now: gives the seconds since 1970.
+
+    Raises:
+        InputError: the file cannot be used: another process uses it, it belongs to something else, it was written by a
+            newer version, its folder cannot be written to. A full disk is not one of these: it may have room later.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        keep_days: float = 30.0,
+        keep_messages: int = 100_000,
+        busy_seconds: float = 5.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="daflow-events-") if path is None else None
+        self.path = Path(self._temporary.name) / "events.sqlite" if self._temporary else Path(path or "")
+        self._keep_days = keep_days
+        self._keep_messages = keep_messages
+        self._now = now
+        self._listeners: list[Callable[[], None]] = []
+        self._highest = 0
+        self._cursors: dict[str, int] = {}
+        self._names: list[str] = []
+        self._opened = self._recovered = False
+        self._opening = threading.RLock()
+        self._process = take(self.path)
+        self._database = Database(self.path, self._begin_file, busy_seconds)
+        try:
+            try:
+                self._ready()
+            except StoreError as error:
+                if not may_pass(self.path):
+                    raise InputError(f"Cannot use {self.path} as event store: {error}.") from error
+                logger.warning("%s; it is tried again when there is something to store", error)
+        except BaseException:
+            self.close()
+            raise
+
+    # Messages
+
+    def append(self, *messages: EventMessage) -> None:
+        """Store messages, all or none; they are on the disk when this returns. One that is there already is left out.
+
+        Raises:
+            StoreError: they cannot be stored now.
+            ValueError: one holds a number that JSON does not know.
+        """
+        lines = [message.json() for message in messages]
+        self._ready()
+
+        def write(connection: sqlite3.Connection) -> int:
+            for message, line in zip(messages, lines, strict=True):
+                insert_message(connection, message, line)
+            return highest_number(connection)
+
+        self._highest = self._database.run(write, write=True)
+        for listener in self._listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have a function called after each `append`, in its thread."""
+        self._listeners.append(listener)
+
+    def messages_after(self, number: int, limit: int = 100) -> list[tuple[int, EventMessage]]:
+        """Return the next messages after a number, each with its own, in the order in which they were stored."""
+        self._ready()
+        rows = self._database.run(
+            lambda connection: connection.execute(
+                "SELECT number, id, sequence, kind, camera, utc, content FROM messages WHERE number > ? "
+                "ORDER BY number LIMIT ?",
+                (number, limit),
+            ).fetchall()
+        )
+        return [
+            (number, EventMessage(id_, sequence, kind, camera, utc, json.loads(content)))
+            for number, id_, sequence, kind, camera, utc, content in rows
+        ]
+
+    # Alarms
+
+    def recent(
+        self, limit: int = 50, camera: str | None = None, before: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return alarms, the newest first.
+
+        Args:
+            limit: how many at most.
+            camera: of this camera only.
+            before: the id of an alarm: only those that were stored before it; nothing when it is not known.
+
+        Returns:
+            For each `id`, `camera`, `began_utc`, `ended_utc` (None while it is on), `seconds`, `score`, `p_value` and
+            `person` of the peak, and `interrupted`.
+        """
+        self._ready()
+        rows = self._database.run(
+            lambda connection: connection.execute(
+                "SELECT summary FROM alarms WHERE (?1 IS NULL OR camera = ?1) AND (?2 IS NULL OR number < "
+                "(SELECT number FROM alarms WHERE id = ?2)) ORDER BY number DESC LIMIT ?3",
+                (camera, before, limit),
+            ).fetchall()
+        )
+        return [json.loads(summary) for (summary,) in rows]
+
+    def alarm(self, id: str) -> dict[str, Any] | None:  # noqa: A002 - the word of the messages
+        """Return the content of the last message of an alarm, None when it is not known."""
+        self._ready()
+        row = self._database.run(
+            lambda connection: connection.execute(
+                "SELECT content FROM messages WHERE id = ? ORDER BY sequence DESC LIMIT 1", (id,)
+            ).fetchone()
+        )
+        return None if row is None else dict(json.loads(row[0]))
+
+    # Deliveries
+
+    def register(self, names: Iterable[str]) -> None:
+        """Say which deliveries there are; a new one gets what is stored from now on.
+
+        Messages are kept for these only: an old cursor of another delivery holds nothing up. When the store cannot be
+        used yet, this is done as soon as it can.
+        """
+        self._names = list(names)
+        self._cursors = dict.fromkeys(self._names, 0)
+        self._opened = False
+        try:
+            self._ready()
+        except StoreError as error:
+            logger.warning("%s; what is not delivered yet is read later", error)
+
+    def undelivered(self, name: str, limit: int = 100) -> tuple[list[tuple[int, EventMessage]], int]:
+        """Return the next messages for a registered delivery, and a number up to which there are no others.
+
+        Raises:
+            StoreError: they cannot be read now.
+        """
+        self._ready()
+        highest = self._highest  # before the query: what is stored after it must not be skipped
+        return self.messages_after(self._cursors[name], limit), highest
+
+    def cursor(self, name: str) -> int:
+        """Return the number of the last message that a registered delivery has delivered."""
+        return self._cursors[name]
+
+    def pending(self, name: str) -> int:
+        """Return how many messages a registered delivery has still to deliver."""
+        return max(self._highest - self._cursors[name], 0)
+
+    def advance(self, name: str, number: int) -> None:
+        """Remember that a delivery has delivered all up to a number.
+
+        Raises:
+            StoreError: it is remembered in this process, but not after it.
+        """
+        self._cursors[name] = number
+        self._database.run(
+            lambda connection: connection.execute("REPLACE INTO cursors VALUES (?, ?)", (name, number)),
+            write=True,
+        )
+
+    # Small values
+
+    def get(self, key: str) -> Any:
+        """Return the value that was set last, None when none was."""
+        self._ready()
+        return self._database.run(lambda connection: get_value(connection, key))
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a small value that JSON can hold; it is on the disk when this returns.
+
+        Raises:
+            StoreError: it cannot be stored now.
+        """
+        self._ready()
+        self._database.run(lambda connection: set_value(connection, key, value), write=True)
+
+    # Housekeeping
+
+    @property
+    def lost(self) -> int:
+        """How many messages went before every delivery had delivered them, since the file was begun."""
+        return int(self.get(_LOST) or 0)
+
+    def count(self) -> int:
+        """Return how many messages are stored."""
+        self._ready()
+        return int(
+            self._database.run(
+                lambda connection: connection.execute("SELECT count(*) FROM messages").fetchone()[0]
+            )
+        )
+
+    def tidy(self) -> int:
+        """Remove some of the messages that are too old or too many; return how many, 0 when all is tidy.
+
+        It takes a short time only: call it again while it returns more than 0.
+        """
+        self._ready()
+        oldest = self._now() - self._keep_days * _DAY
+        delivered = min(self._cursors.values(), default=self._highest)
+
+        def write(connection: sqlite3.Connection) -> tuple[int, int]:
+            rows = connection.execute(
+                "SELECT number, utc FROM messages ORDER BY number LIMIT ?", (_STEP,)
+            ).fetchall()
+            if not rows:
+                return 0, 0
+            surplus = highest_number(connection) - self._keep_messages
+            gone = 0
+            while gone < len(rows):
+                number, utc = rows[gone]
+                if number > surplus and (number > delivered or utc >= oldest):
+                    break
+                gone += 1
+            if gone == 0:
+                return 0, 0
+            last = rows[gone - 1][0]
+            lost = sum(number > delivered for number, _ in rows[:gone])
+            connection.execute("DELETE FROM messages WHERE number <= ?", (last,))
+            connection.execute("DELETE FROM alarms WHERE last <= ?", (last,))
+            if lost:
+                set_value(connection, _LOST, int(get_value(connection, _LOST) or 0) + lost)
+            # Each row of this pragma's result is a page that was given back.
+            connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+            return gone, lost
+
+        gone, lost = self._database.run(write, write=True)
+        if lost:
+            logger.error(
+                "%d events were removed before they were delivered: the store holds %d at most (store.keep_messages)",
+                lost,
+                self._keep_messages,
+            )
+        return gone
+
+    def close(self) -> None:
+        """Close the file; from now on every call raises StoreError."""
+        self._database.close()
+        self._process.release()
+        if self._temporary:
+            self._temporary.cleanup()
+
+    def __enter__(self) -> EventStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin_file(self, connection: sqlite3.Connection) -> None:
+        """Numbers go on where those of a file that was moved aside ended: cursors never point ahead of them."""
+        if self._highest:
+            connection.execute("INSERT INTO sqlite_sequence VALUES ('messages', ?)", (self._highest,))
+        connection.executemany("INSERT INTO cursors VALUES (?, ?)", self._cursors.items())
+
+    def _ready(self) -> None:
+        """Do what could not be done before the file could be used: end old alarms, read the cursors."""
+        with self._opening:
+            if not self._opened:
+                self._highest, cursors = self._database.run(self._open, write=True)
+                self._cursors.update(cursors)
+                self._recovered = self._opened = True
+
+    def _open(self, connection: sqlite3.Connection) -> tuple[int, dict[str, int]]:
+        if not self._recovered:
+            rows = connection.execute(
+                "SELECT messages.* FROM alarms JOIN messages ON messages.number = alarms.last WHERE alarms.ended = 0 "
+                "ORDER BY alarms.number"
+            ).fetchall()
+            for _, id_, sequence, _, camera, utc, content in rows:
+                end = json.loads(content) | {"sequence": sequence + 1, "event": "end", "interrupted": True}
+                message = EventMessage(id_, sequence + 1, "end", camera, utc, end)
+                insert_message(connection, message, message.json())
+            # Alarms whose messages are all gone can be ended by nobody any more.
+            connection.execute("DELETE FROM alarms WHERE ended = 0")
+        highest = highest_number(connection)
+        known = dict(connection.execute("SELECT name, number FROM cursors").fetchall())
+        new = {name: highest for name in self._names if name not in known}
+        connection.executemany("INSERT INTO cursors VALUES (?, ?)", new.items())
+        known |= new
+        return highest, {name: known[name] for name in self._names}

@@ -1,0 +1,233 @@
+"""All cameras of the process: started, watched, started again when they fail or stand still, and stopped."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from daflow.bundle import Manifest
+from daflow.errors import InputError
+from runtime.camera import CameraWorker, Watched
+from runtime.clock import StageClock
+from runtime.config import Camera
+from runtime.frames import Frame
+from runtime.health import iso
+from runtime.inbox import Inbox
+from runtime.pipeline import Observation
+from runtime.results import Result
+from runtime.sources.redaction import redacted
+
+logger = logging.getLogger(__name__)
+
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds until a camera that failed is started again
+_ABSENT = ("connecting", "lost")
+
+
+@dataclass
+class _Berth:
+    """The place of a camera, whichever thread reads it at the moment."""
+
+    options: Camera
+    worker: CameraWorker | None = None
+    restarts: int = 0
+    wait: float = _FIRST_WAIT
+    next_start: float = 0.0
+    frames_before: int = 0
+    failure: str | None = None
+    since: float = field(default_factory=time.time)
+
+
+class Fleet:
+    """The cameras by name.
+
+    Args:
+        manifest: of the bundle, which says how long windows are.
+        inbox: where the windows go.
+        keep_pictures: whether anything needs the pictures after the poses are found.
+        stall_seconds: how long a stage may stand still.
+        max_frames: stop each camera after so many frames.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        inbox: Inbox[Watched],
+        keep_pictures: bool,
+        stall_seconds: float,
+        max_frames: int | None = None,
+    ) -> None:
+        self.manifest = manifest
+        self.stall_seconds = stall_seconds
+        self._inbox = inbox
+        self._keep_pictures = keep_pictures
+        self._max_frames = max_frames
+        self._berths: dict[str, _Berth] = {}
+
+    def add(self, name: str, options: Camera, progress: bool = False) -> None:
+        """Open a camera; it reads from `start` on.
+
+        Raises:
+            InputError: a recording, pose model or package is missing, or an option is wrong.
+        """
+        self._berths[name] = _Berth(options, self._open(name, options, progress))
+
+    def change(self, name: str, options: Camera) -> None:
+        """Read a camera with other options, or a new one, at once; what cannot be opened is tried again later."""
+        before = self._berths.get(name)
+        if before is not None:
+            self.remove(name)
+        berth = self._berths[name] = _Berth(options)
+        berth.frames_before = before.frames_before if before else 0
+        self._try_again(name, berth)
+
+    def start(self) -> None:
+        """Begin to read the cameras that were added."""
+        for berth in self._berths.values():
+            if berth.worker is not None and not berth.worker.started:
+                berth.worker.start()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._berths
+
+    def fps(self, name: str) -> float:
+        """The nominal rate of a camera, frames a second."""
+        worker = self._berths[name].worker
+        return worker.source.fps if worker else 25.0
+
+    @property
+    def capacity(self) -> int:
+        """How many frames can wait to be scored."""
+        return sum(berth.worker.room for berth in list(self._berths.values()) if berth.worker is not None)
+
+    def remove(self, name: str) -> None:
+        """Stop a camera."""
+        berth = self._berths.pop(name)
+        if berth.worker is not None:
+            berth.worker.stop()
+            berth.frames_before += berth.worker.frames
+
+    def stop(self) -> None:
+        """Stop all cameras, side by side."""
+        workers = [berth.worker for berth in self._berths.values() if berth.worker is not None]
+        for worker in workers:
+            worker.stop(timeout=0)
+        for worker in workers:
+            worker.stop()
+
+    @property
+    def ended(self) -> bool:
+        """Whether every camera has come to its end; a live one never does."""
+        return all(
+            berth.worker is not None and self._is_over(berth.worker) for berth in self._berths.values()
+        )
+
+    def failures(self) -> dict[str, str]:
+        """Why recordings broke off, by camera."""
+        found = {
+            name: b.worker.error or ""
+            for name, b in self._berths.items()
+            if b.worker and self._is_over(b.worker)
+        }
+        return {name: error for name, error in found.items() if error}
+
+    def frames(self, name: str) -> int:
+        """Frames of a camera that were handed over in this run."""
+        berth = self._berths[name]
+        return berth.frames_before + (berth.worker.frames if berth.worker else 0)
+
+    def clocks(self) -> Iterator[StageClock]:
+        """The clocks of all cameras."""
+        for berth in list(self._berths.values()):
+            if berth.worker is not None:
+                yield berth.worker.clock
+
+    def tend(self, latest: Mapping[str, Result]) -> None:
+        """Start again what failed or stands still, and end the alarms of cameras that are lost."""
+        for name, berth in list(self._berths.items()):
+            worker = berth.worker
+            if worker is None:
+                self._try_again(name, berth)
+            elif worker.ended and worker.error and worker.live:
+                logger.error("camera %s: %s; it is started again", name, worker.error)
+                self._set_aside(berth, worker.error)
+            elif stage := worker.stalled(self.stall_seconds):
+                logger.error("camera %s stands still at %s; it is started again", name, stage)
+                self._set_aside(berth, f"{stage} stood still")
+                self._try_again(name, berth)
+            elif worker.frames > 0:
+                berth.wait, berth.failure = _FIRST_WAIT, None
+            result = latest.get(name)
+            if (
+                result is not None
+                and result.alarm
+                and worker is not None
+                and worker.source.status.state in _ABSENT
+            ):
+                self._see_nobody(name, worker, result)
+
+    def _set_aside(self, berth: _Berth, failure: str) -> None:
+        assert berth.worker is not None
+        berth.worker.stop(timeout=0)
+        berth.frames_before += berth.worker.frames
+        berth.worker, berth.failure, berth.since = None, failure, time.time()
+        berth.restarts += 1
+        berth.next_start = time.monotonic() + berth.wait
+        berth.wait = min(2 * berth.wait, _LONGEST_WAIT)
+
+    def _try_again(self, name: str, berth: _Berth) -> None:
+        if time.monotonic() < berth.next_start:
+            return
+        try:
+            berth.worker = self._open(name, berth.options)
+        except InputError as error:
+            berth.next_start = time.monotonic() + berth.wait
+            berth.wait = min(2 * berth.wait, _LONGEST_WAIT)
+            if error.message != berth.failure:
+                logger.error("camera %s: %s; it is tried again", name, error.message)
+            berth.failure = error.message
+            return
+        berth.worker.start()
+
+    def _open(self, name: str, options: Camera, progress: bool = False) -> CameraWorker:
+        manifest = self.manifest
+        return CameraWorker(
+            name, options, manifest.window, manifest.max_missing, self._inbox, self._keep_pictures,
+            self._max_frames, progress,
+        )  # fmt: skip
+
+    def _see_nobody(self, name: str, worker: CameraWorker, last: Result) -> None:
+        """An alarm ends although no frame comes: a lost camera sees nobody."""
+        now = time.time()
+        passed = max(0.0, now - last.frame.utc) if last.frame.utc else 1.0
+        frame = Frame(last.frame.index, last.frame.time + passed, last.frame.size, None, {}, now)
+        poses = np.zeros((0, 2, self.manifest.window, 18), dtype=np.float32)
+        self._inbox.put(name, Watched(worker, Observation(frame, {}, {}, poses, 0)), room=8)
+
+    @staticmethod
+    def _is_over(worker: CameraWorker) -> bool:
+        return (worker.ended and not worker.live) or (worker.ended and worker.error is None)
+
+    def snapshot(self, name: str) -> dict[str, Any]:
+        """Return how a camera is doing, for `runtime.health`."""
+        berth = self._berths[name]
+        worker = berth.worker
+        facts = {
+            "source": redacted(berth.options.source), "restarts": berth.restarts, "frames": self.frames(name),
+        }  # fmt: skip
+        if worker is None:
+            return {**facts, "state": "stalled", "since_utc": iso(berth.since), "error": berth.failure, "fps": 0.0,
+                    "dropped": 0, "reconnects": 0}  # fmt: skip
+        status = worker.source.status
+        state = "stalled" if worker.stalled(self.stall_seconds) else status.state
+        if worker.ended and not worker.live:
+            state = "ended"
+        return {
+            **facts, "state": state, "since_utc": iso(status.since or berth.since),
+            "error": worker.error or status.error or berth.failure, "fps": round(worker.rate(), 1),
+            "dropped": status.dropped, "reconnects": status.reconnects,
+        }  # fmt: skip

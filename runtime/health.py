@@ -1,0 +1,81 @@
+"""How the service is doing, as the live page, the metrics and systemd are told."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+
+from runtime.clock import StageClock
+
+_STREAMING = ("streaming", "frozen", "black", "ended")
+
+
+def iso(utc: float) -> str:
+    """Return seconds since 1970 as ISO 8601 with seconds."""
+    return datetime.fromtimestamp(utc, timezone.utc).isoformat(timespec="seconds")
+
+
+def stages(clocks: Iterable[StageClock]) -> dict[str, dict[str, float]]:
+    """Return the percentiles of each stage over all clocks, in milliseconds.
+
+    >>> clock = StageClock()
+    >>> clock.add("pose", 0.02)
+    >>> stages([clock])["pose"]["p50_ms"]
+    20.0
+    """
+    laps: dict[str, list[float]] = {}
+    for clock in clocks:
+        for stage, seconds in list(clock.seconds.items()):
+            laps.setdefault(stage, []).extend(_copy(seconds))
+    return {
+        stage: percentiles(seconds)
+        for stage, seconds in laps.items()
+        if stage not in ("start", "wait", "queue")
+    }
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """Return p50, p90, p99 in milliseconds and how many there were.
+
+    >>> percentiles([0.001, 0.001, 0.003])["p50_ms"]
+    1.0
+    """
+    p50, p90, p99 = np.percentile(np.asarray(seconds) * 1000, (50, 90, 99)).tolist()
+    return {"p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "count": len(seconds)}
+
+
+def _copy(seconds: Iterable[float]) -> list[float]:
+    """Copy what another thread adds to."""
+    while True:
+        try:
+            return list(seconds)
+        except RuntimeError:  # it changed meanwhile
+            continue
+
+
+def memory_mb() -> float | None:
+    """Return the resident memory of this process in megabytes, None where /proc is not there."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  called often
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def problems(cameras: Mapping[str, Mapping[str, Any]], scoring: bool) -> list[str]:
+    """Say in words what keeps the service from being ready: each camera that gives no pictures, and the scorer."""
+    found = [] if scoring else ["the scorer does not run"]
+    for name, camera in cameras.items():
+        if camera["state"] not in _STREAMING:
+            found.append(f"camera {name} is {camera['state']} since {camera['since_utc']}")
+    return found
+
+
+def uptime(since: float) -> dict[str, Any]:
+    """Return when the service began and for how many seconds it runs."""
+    return {"started_utc": iso(since), "uptime_s": round(time.time() - since, 1)}

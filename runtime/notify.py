@@ -1,0 +1,25 @@
+"""What systemd is told: ready, alive, reloading, stopping (sd_notify(3)); nothing where systemd did not ask."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+
+def notify(*lines: str) -> None:
+    """Send assignments such as `READY=1` to the socket in NOTIFY_SOCKET."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    name = "\0" + address[1:] if address.startswith("@") else address
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto("\n".join(lines).encode(), name)
+    except OSError:
+        pass  # the manager is gone or does not listen; there is nobody to tell
+
+
+def notify_reloading() -> None:
+    """Tell that the configuration is read again; `READY=1` ends it."""
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")

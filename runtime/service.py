@@ -1,0 +1,355 @@
+"""The running edge: cameras, scorer, alarms, events and the live page, watched and kept going by one supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from daflow import __version__
+from daflow.bundle import MANIFEST, Bundle, read_bundle
+from daflow.errors import CheckFailed, InputError
+from daflow.files import sha256
+from daflow.scorer import Scorer
+from runtime import health, notify
+from runtime.board import temperature
+from runtime.camera import Watched
+from runtime.clock import StageClock
+from runtime.config import Camera, Config
+from runtime.desk import AlarmDesk
+from runtime.events.build import build_deliveries
+from runtime.events.courier import Courier
+from runtime.events.keeper import EventKeeper
+from runtime.events.store import EventStore
+from runtime.fleet import Fleet
+from runtime.inbox import Inbox
+from runtime.logs import set_up_logs
+from runtime.outputs import Outputs
+from runtime.pipeline import Judge, Sink
+from runtime.results import Result
+from runtime.rules import alarm_rule
+from runtime.scorers import open_scorer
+from runtime.scoring import Scoring
+from runtime.web.live import LiveState
+from runtime.web.server import serve
+
+logger = logging.getLogger(__name__)
+
+_TURN_SECONDS = 0.2
+_REMEMBER_SECONDS = 300.0
+_DRAIN_SECONDS = 5.0
+_MOST_RESTARTS = 3
+"""Times in a row that a scorer is opened again before the process gives up, for its manager to start it anew."""
+_UNCHANGEABLE = ("store", "serve", "privacy", "video", "scores", "max_frames", "stall_seconds")
+
+
+class Service:
+    """Everything that one configuration asks for; a context manager that opens it and closes it in order.
+
+    Args:
+        config: what to run.
+        reread: returns the configuration anew, for `reload`; None when there is no file.
+
+    Raises:
+        InputError: a part of it cannot be opened; what was opened is closed again.
+    """
+
+    def __init__(self, config: Config, reread: Callable[[], Config] | None = None) -> None:
+        self.config = config
+        self._reread = reread
+        self._began = time.time()
+        self._stack = contextlib.ExitStack()
+        self._wake = threading.Event()
+        self._stop = False
+        self._reload = False
+        self._scoring_restarts = 0
+        self._remembered = time.monotonic()
+        self._latest: dict[str, Result] = {}
+        self._judges: dict[str, Judge] = {}
+        self._couriers: list[Courier] = []
+        self._inbox: Inbox[Watched] = Inbox()
+        self._clock = StageClock()
+        self.live = LiveState()
+
+    # The parts, in the order in which they are opened
+
+    def __enter__(self) -> Service:
+        with self._stack:
+            self._open()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def _open(self) -> None:
+        config, stack = self.config, self._stack
+        self.bundle = read_bundle(config.bundle)
+        self._fleet = Fleet(
+            self.bundle.manifest,
+            self._inbox,
+            config.privacy == "pictures",
+            config.stall_seconds,
+            config.max_frames,
+        )
+        stack.callback(self._fleet.stop)
+        for name in config.cameras:
+            self._fleet.add(name, config.camera(name), progress=len(config.cameras) == 1)
+        self._scorer = open_scorer(self.bundle, config.scorer, config.precision)
+        stack.callback(lambda: self._scorer.__exit__(None, None, None))
+        store = config.store
+        self.store = stack.enter_context(EventStore(store.path, store.keep_days, store.keep_messages))
+        self._open_couriers(config)
+        stack.callback(self._close_couriers)
+        self._keeper = stack.enter_context(EventKeeper(self.store))
+        self._desk = AlarmDesk(self.store, self._keeper, _model(self.bundle, self._scorer))
+        stack.callback(self._desk.close)
+        for name in config.cameras:
+            self._watch(name)
+        self._outputs = stack.enter_context(
+            Outputs(config, {name: self._fleet.fps(name) for name in config.cameras})
+        )
+        self._sinks: list[Sink] = [self._desk, self._remember_latest, self.live, self._outputs]
+        self._scoring = Scoring(self._scorer, self._inbox, self._judges, self._sinks, self._clock)
+        if config.serve.address:
+            stack.enter_context(serve(config.serve, self.live, self.store, self.health, config.privacy))
+        stack.callback(self._finish)
+
+    def _watch(self, name: str) -> None:
+        """Begin, or begin anew, to judge a camera."""
+        options = self.config.camera(name).alarm
+        calibration = self.bundle.alarm_for(name)
+        self._desk.watch(name, calibration, options.update_seconds)
+        self._judges[name] = Judge(name, alarm_rule(self.bundle, name, options), calibration)
+
+    def _open_couriers(self, config: Config) -> None:
+        deliveries = build_deliveries(config)
+        self.store.register(delivery.name for delivery in deliveries)
+        self._couriers = [Courier(self.store, delivery) for delivery in deliveries]
+
+    def _close_couriers(self) -> None:
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        for courier in self._couriers:
+            courier.drain(max(0.1, deadline - time.monotonic()))
+        for courier in self._couriers:
+            courier.close()
+
+    def _finish(self) -> None:
+        """Let nothing that was seen get lost: what the cameras handed over is scored before the rest is closed."""
+        self._fleet.stop()
+        if not self._scoring.finish(self.config.stall_seconds):
+            logger.error("the scorer stands still; what waits for it is left out")
+            self._scoring.abandon()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        notify.notify("STOPPING=1")
+        self._stack.__exit__(kind, error, trace)
+
+    # The run
+
+    def stop(self) -> None:
+        """Ask for the end; may be called by a signal handler."""
+        self._stop = True
+        self._wake.set()
+
+    def reload(self) -> None:
+        """Ask for the configuration to be read again; may be called by a signal handler."""
+        self._reload = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Run until every recording has ended, or until `stop`.
+
+        Raises:
+            CheckFailed: the scorer fails again and again.
+        """
+        self._scoring.start()
+        self._fleet.start()
+        notify.notify("READY=1", f"STATUS=watching {', '.join(self.config.cameras)}")
+        while not (self._stop or self._fleet.ended):
+            self._wake.wait(_TURN_SECONDS)
+            self._wake.clear()
+            if self._reload:
+                self._reload = False
+                self._reload_config()
+            self._tend()
+
+    def _tend(self) -> None:
+        self._fleet.tend(self._latest)
+        if self._scoring.error or self._scoring.stalled(self.config.stall_seconds):
+            self._restart_scoring()
+        elif self._clock.seconds.get("score"):
+            self._scoring_restarts = 0
+        notify.notify("WATCHDOG=1")
+        if time.monotonic() - self._remembered > _REMEMBER_SECONDS:
+            self._remembered = time.monotonic()
+            self._desk.remember()
+
+    def _restart_scoring(self) -> None:
+        reason = self._scoring.error or "it stands still"
+        self._scoring_restarts += 1
+        if self._scoring_restarts > _MOST_RESTARTS:
+            raise CheckFailed(f"The scorer failed {_MOST_RESTARTS} times in a row: {reason}.")
+        logger.error("the scorer failed and is opened again: %s", reason)
+        self._scoring.abandon()
+        self._clock.seconds.pop("score", None)
+        self._use(open_scorer(self.bundle, self.config.scorer, self.config.precision))
+
+    def _use(self, scorer: Scorer) -> None:
+        """Score with another scorer from now on."""
+        self._scorer = scorer
+        self._scoring = Scoring(scorer, self._inbox, self._judges, self._sinks, self._clock)
+        self._scoring.start()
+
+    def _remember_latest(self, result: Result) -> None:
+        self._latest[result.camera] = result
+
+    # Reloading
+
+    def _reload_config(self) -> None:
+        if self._reread is None:
+            logger.warning("there is no file to read again: start with --config")
+            return
+        notify.notify_reloading()
+        try:
+            self._apply(self._reread())
+        except InputError as error:
+            logger.error("the configuration stays as it was: %s", error.message)
+        notify.notify("READY=1", f"STATUS=watching {', '.join(self.config.cameras)}")
+
+    def _apply(self, new: Config) -> None:
+        """Change what differs and leave alone what does not; all or nothing as far as it can be known before.
+
+        Raises:
+            InputError: the new configuration cannot be used, and nothing was changed.
+        """
+        old, old_bundle, bundle = self.config, self.bundle, read_bundle(new.bundle)
+        check_rules(new, bundle)
+        for name in _UNCHANGEABLE:
+            if getattr(new, name) != getattr(old, name):
+                logger.warning("%s changes at the next start, not by reloading", name)
+        new = new.model_copy(update={name: getattr(old, name) for name in _UNCHANGEABLE})
+        other_model = bundle.manifest.files != old_bundle.manifest.files or _differ(
+            old, new, "scorer", "precision"
+        )
+        scorer = open_scorer(bundle, new.scorer, new.precision) if other_model else self._scorer
+        set_up_logs(new.log)
+        self.config, self.bundle, self._fleet.manifest = new, bundle, bundle.manifest
+        self._desk.model = _model(bundle, scorer)
+        if other_model:
+            self._scoring.abandon()
+            self._use(scorer)
+        for name in set(old.cameras) - set(new.cameras):
+            self._leave(name)
+        for name in new.cameras:
+            before, options = (old.camera(name) if name in old.cameras else None), new.camera(name)
+            calibrated = old_bundle.alarm_for(name) == bundle.alarm_for(name)
+            if before is None or not calibrated or before.alarm != options.alarm or other_model:
+                self._watch(name)
+            if before is None or _without_alarm(before) != _without_alarm(options) or other_model:
+                self._fleet.change(name, options)
+        if _differ(old, new, "events", "print_events", "mqtt", "webhook") or set(old.cameras) != set(
+            new.cameras
+        ):
+            self._close_couriers()
+            self._open_couriers(new)
+        logger.info("the configuration was read again: %d cameras", len(new.cameras))
+
+    def _leave(self, name: str) -> None:
+        self._fleet.remove(name)
+        self._desk.leave(name)
+        self.live.forget(name)
+        self._latest.pop(name, None)
+        self._judges.pop(name, None)
+
+    # What others are told
+
+    def health(self) -> dict[str, Any]:
+        """Return the state of everything as plain values for JSON; may be called from any thread."""
+        cameras = {name: self._camera_health(name) for name in list(self._judges) if name in self._fleet}
+        scoring = not (self._scoring.error or self._scoring.stalled(self.config.stall_seconds))
+        found = health.problems(cameras, scoring)
+        return {
+            "ready": not found,
+            "problems": found,
+            **health.uptime(self._began),
+            "version": __version__,
+            "scorer": self._scoring.scorer.name,
+            "bundle": {"path": str(self.bundle.folder), "hash": self._desk.model["bundle"]},
+            "temperature_c": temperature(),
+            "memory_mb": health.memory_mb(),
+            "cameras": cameras,
+            "stages": health.stages([*self._fleet.clocks(), self._clock]),
+            "queue": {"length": len(self._inbox), "capacity": self._fleet.capacity},
+            "events": {
+                **self._keeper.statistics(),
+                "deliveries": {courier.name: courier.statistics() for courier in list(self._couriers)},
+            },
+        }
+
+    def _camera_health(self, name: str) -> dict[str, Any]:
+        result, judge = self._latest.get(name), self._judges[name]
+        worst = result.worst if result else None
+        return {
+            **self._fleet.snapshot(name),
+            "people": len(result.people) if result else 0,
+            "score": worst.smoothed if worst else None,
+            "p_value": worst.p_value if worst else None,
+            "alarm": bool(result and result.alarm),
+            "alarms": self._desk.alarms(name),
+            "unusable": judge.unusable,
+            "threshold": judge.rule.threshold,
+            "drift": self._desk.drift(name),
+        }
+
+    def summary(self) -> list[str]:
+        """Say in a line for each camera what came of it."""
+        seconds = max(time.time() - self._began, 1e-9)
+        lines = []
+        for name, judge in self._judges.items():
+            frames = self._fleet.frames(name)
+            unusable = (
+                f", {judge.unusable} windows could not be scored (NaN or no spread)" if judge.unusable else ""
+            )
+            lines.append(
+                f"{self._fleet.snapshot(name)['source']}: {frames} frames in {seconds:.1f} s "
+                f"({frames / seconds:.0f} a second), {self._desk.alarms(name)} alarms at threshold "
+                f"{judge.rule.threshold:.3f}, {self._scoring.scorer.name}{unusable}"
+            )
+        return lines
+
+    def complaints(self) -> list[str]:
+        """Say what went wrong for good: recordings that broke off, files that were not written."""
+        cameras = [f"{name}: {error}" for name, error in self._fleet.failures().items()]
+        return [
+            *(cameras if len(self._judges) > 1 else self._fleet.failures().values()),
+            *self._outputs.errors,
+        ]
+
+
+def _model(bundle: Bundle, scorer: Scorer) -> dict[str, str]:
+    return {"bundle": sha256(bundle.folder / MANIFEST), "scorer": scorer.name, "daflow": __version__}
+
+
+def check_rules(config: Config, bundle: Bundle) -> None:
+    """Check that every camera has a threshold that makes sense.
+
+    Raises:
+        InputError: one has not.
+    """
+    for name in config.cameras:
+        alarm_rule(bundle, name, config.camera(name).alarm)
+
+
+def _differ(old: Config, new: Config, *names: str) -> bool:
+    return any(getattr(old, name) != getattr(new, name) for name in names)
+
+
+def _without_alarm(options: Camera) -> dict[str, Any]:
+    return dict(options.model_dump(exclude={"alarm"}))

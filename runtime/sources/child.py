@@ -1,0 +1,117 @@
+"""A child process that writes what it reads from a camera into a pipe, and can be killed when it hangs or crashes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+_PIPE_BYTES = 1 << 20  # what Linux lets every user have
+_F_SETPIPE_SZ = 1031
+_SAID_LINES = 12
+
+
+class SourceLostError(Exception):
+    """A camera gives no more pictures, and why."""
+
+
+class Child:
+    """A process and the pipe that it writes to; as a file it can be read by PyAV.
+
+    Args:
+        command: returns the command, given the number of the file descriptor to write to.
+        message: what it gets on its standard input, which then stays open for as long as this process lives.
+        wait_seconds: the longest wait for a byte; it may be changed later.
+    """
+
+    def __init__(
+        self, command: Callable[[int], Sequence[str]], message: bytes = b"", wait_seconds: float = 10.0
+    ) -> None:
+        self.wait_seconds = wait_seconds
+        self._said: deque[str] = deque(maxlen=_SAID_LINES)
+        self._lock = threading.Lock()
+        self._output, theirs = os.pipe()
+        with contextlib.suppress(OSError):  # the user may have used up the memory for pipes
+            fcntl.fcntl(theirs, _F_SETPIPE_SZ, _PIPE_BYTES)
+        try:
+            self._process = subprocess.Popen(
+                list(command(theirs)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs,),
+                start_new_session=True,
+            )
+        except OSError:
+            os.close(self._output)
+            raise
+        finally:
+            os.close(theirs)
+        self._listener = threading.Thread(target=self._listen, name="camera-messages", daemon=True)
+        self._listener.start()
+        if message and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(message)
+                self._process.stdin.flush()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most `size`; nothing when the process has ended.
+
+        Raises:
+            SourceLostError: nothing came in time.
+        """
+        if not select.select([self._output], [], [], self.wait_seconds)[0]:
+            raise SourceLostError(f"no picture for {self.wait_seconds:g} s")
+        return os.read(self._output, size if 0 < size < _PIPE_BYTES else _PIPE_BYTES)
+
+    def read_whole(self, size: int) -> bytes:
+        """Return exactly so many bytes, or nothing when the process has ended before.
+
+        Raises:
+            SourceLostError: they did not come in time.
+        """
+        parts = []
+        while size:
+            part = self.read(size)
+            if not part:
+                return b""
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def said(self) -> list[str]:
+        """The last lines that the process wrote to its standard output and error, once it has ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+            self._listener.join(1)
+        return list(self._said)
+
+    def kill(self) -> None:
+        """End the process now; whoever reads from it reads its end. May be called from any thread."""
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self._process.returncode is None:  # else the number may be another's by now
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the process and free what it had; for the thread that reads."""
+        self.kill()
+        self._process.wait()
+        self._listener.join(5)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        if self._output >= 0:
+            os.close(self._output)
+            self._output = -1
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._said.append(line.decode(errors="replace").strip()[:500])

@@ -1,0 +1,131 @@
+"""Any GStreamer pipeline, and with it the cameras of a Jetson (`csi://`) and of USB (`v4l2://`).
+
+The pipeline runs in a child process, `gst-launch-1.0`, so that a plug-in which crashes or hangs takes nothing with it,
+and Python needs no bindings. It writes raw pictures with their time stamps as Matroska into a pipe.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from daflow.errors import InputError, unusable_package
+from runtime.sources.child import Child, SourceLostError
+from runtime.sources.live import Picture
+from runtime.sources.redaction import Redactor
+
+_PROGRAM = "gst-launch-1.0"
+_TO_PIPE = shlex.split(
+    "! videoconvert ! video/x-raw,format=I420 ! matroskamux streamable=true ! fdsink sync=false"
+)
+_INSTALL = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+_START_S = 10.0  # what plug-ins and cameras need to begin
+_NOISE = re.compile(
+    r"^(Additional debug info:|ERROR: pipeline doesn't want to preroll\.|\S+\.c\(\d+\): .*)?$"
+)
+
+
+def csi_pipeline(sensor: int, options: Mapping[str, int]) -> list[str]:
+    """Return the pipeline of a camera on a Jetson's CSI connector.
+
+    >>> " ".join(csi_pipeline(0, {"width": 1280, "height": 720, "fps": 30}))
+    'nvarguscamerasrc sensor-id=0 ! video/x-raw(memory:NVMM),width=1280,height=720,framerate=30/1 ! nvvidconv'
+    """
+    caps = _caps("video/x-raw(memory:NVMM)", options)
+    return ["nvarguscamerasrc", f"sensor-id={sensor}", "!", caps, "!", "nvvidconv"]
+
+
+def v4l2_pipeline(device: str, options: Mapping[str, int]) -> list[str]:
+    """Return the pipeline of a USB camera, raw or JPEG.
+
+    >>> " ".join(v4l2_pipeline("/dev/video0", {}))
+    'v4l2src device=/dev/video0 ! decodebin'
+    """
+    chosen = []
+    if options:
+        chosen = ["!", f"{_caps('video/x-raw', options)};{_caps('image/jpeg', options)}"]
+    return ["v4l2src", f"device={device}", *chosen, "!", "decodebin"]
+
+
+def _caps(kind: str, options: Mapping[str, int]) -> str:
+    names = {"width": "width={}", "height": "height={}", "fps": "framerate={}/1"}
+    return ",".join([kind, *(form.format(options[name]) for name, form in names.items() if name in options)])
+
+
+def find_gstreamer() -> None:
+    """See that GStreamer and PyAV are here.
+
+    Raises:
+        InputError: one is not.
+    """
+    if shutil.which(_PROGRAM) is None:
+        raise InputError(f"Sources of GStreamer (gst:, csi://, v4l2://) need {_PROGRAM}: {_INSTALL}")
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise unusable_package(error, "av", "edge") from None
+
+
+class PipelineStream:
+    """One run of a pipeline; see `runtime.sources.live.Connection`.
+
+    Args:
+        pipeline: its words, which end in an element with raw video.
+        seconds: the longest wait for a picture.
+        redactor: takes the secrets out of what GStreamer says.
+        device: a file that must be there.
+
+    Raises:
+        OSError: there is no process to be had.
+    """
+
+    def __init__(
+        self, pipeline: Sequence[str], seconds: float, redactor: Redactor, device: Path | None = None
+    ) -> None:
+        import av
+
+        self._av: Any = av
+        self._seconds = seconds
+        self._redactor = redactor
+        self._device = device
+        self.fps: float | None = None
+        self._child = Child(
+            lambda output: [_PROGRAM, "-q", *pipeline, *_TO_PIPE, f"fd={output}"],
+            wait_seconds=_START_S + seconds,
+        )
+
+    def __iter__(self) -> Iterator[Picture]:
+        if self._device is not None and not self._device.exists():
+            raise SourceLostError(
+                f"there is no camera {self._device}; v4l2-ctl --list-devices shows which there are"
+            )
+        options = {"analyzeduration": "0"}
+        try:
+            container = self._av.open(self._child, format="matroska", options=options, buffer_size=1 << 20)
+        except self._av.error.FFmpegError:
+            raise SourceLostError(self._reason()) from None
+        with container:
+            stream = container.streams.video[0]
+            self.fps = float(stream.average_rate) if stream.average_rate else None
+            self._child.wait_seconds = self._seconds
+            for picture in container.decode(stream):
+                yield Picture(None if picture.time is None else float(picture.time), picture)
+        raise SourceLostError(self._reason())
+
+    def stop(self) -> None:
+        """Let the reading end now; may be called from any thread."""
+        self._child.kill()
+
+    def close(self) -> None:
+        """Free everything."""
+        self._child.close()
+
+    def _reason(self) -> str:
+        lines = [line for line in self._child.said() if not _NOISE.match(line)]
+        # The first error is the cause of the others.
+        errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
+        return self._redactor(errors[0]) if errors else "the pipeline ended"

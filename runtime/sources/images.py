@@ -1,0 +1,100 @@
+"""A folder of images, in the order in which people number them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daflow.errors import InputError, unusable_package
+from runtime.frames import Frame, Image, SourceStatus
+from runtime.sources.status import StatusKeeper
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+_FPS = 25.0
+
+
+class ImagesSource:
+    """Reads the images of a folder as the frames of a recording.
+
+    A picture that is broken is logged and left out; the frame numbers and times of the others stay what they are, and
+    `status.dropped` counts it.
+
+    Args:
+        folder: whose images, not those of its folders.
+        fps: how many are a second.
+
+    Raises:
+        InputError: it holds no image, or PyAV is not installed.
+    """
+
+    def __init__(self, folder: Path, fps: float = _FPS) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise unusable_package(error, "av", "edge") from None
+        self._av: Any = av
+        self._folder = folder
+        try:
+            self._paths = sorted(
+                (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()),
+                key=_natural,
+            )
+        except OSError as error:
+            raise InputError(f"The folder {folder} cannot be read: {error.strerror}.") from None
+        if not self._paths:
+            raise InputError(f"{folder} holds no image ({', '.join(sorted(SUFFIXES))}).")
+        self.fps = fps
+        self.frames: int | None = len(self._paths)
+        self._status = StatusKeeper()
+        self._stopped = threading.Event()
+
+    @property
+    def status(self) -> SourceStatus:
+        """How far the recording is, and how many pictures were broken."""
+        return self._status.value
+
+    def __iter__(self) -> Iterator[Frame]:
+        self._status.to("streaming")
+        broken = 0
+        for index, path in enumerate(self._paths):
+            if self._stopped.is_set():
+                break
+            try:
+                image = self._read(path)
+            except (OSError, ValueError, self._av.error.FFmpegError) as error:
+                broken += 1
+                self._status.drop()
+                reason = getattr(error, "strerror", None) or error
+                logger.warning("%s is left out, it cannot be read: %s", path, reason)
+                continue
+            size = (image.shape[1], image.shape[0])
+            yield Frame(index, index / self.fps, size, image, utc=time.time())
+        self._status.to("ended")
+        if broken == len(self._paths):
+            raise InputError(f"None of the {broken} images in {self._folder} can be read.")
+
+    def __enter__(self) -> ImagesSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+
+    def _read(self, path: Path) -> Image:
+        with self._av.open(str(path)) as container:
+            for picture in container.decode(video=0):
+                return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+        raise ValueError("it holds no picture")
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts numbers in names by their value."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]

@@ -1,0 +1,160 @@
+"""Cameras on the network: RTSP, MJPEG over HTTP, HLS, received by FFmpeg in a child process and decoded here."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from daflow.errors import InputError, unusable_package
+from runtime.sources.child import Child, SourceLostError
+from runtime.sources.live import Picture
+from runtime.sources.redaction import Redactor
+from runtime.sources.remuxer import HEAD, NO_STAMP
+
+logger = logging.getLogger(__name__)
+
+_START_S = 5.0  # what the child needs to begin
+_MOST_HEADER = 1 << 20
+
+
+def stream_options(scheme: str, options: Mapping[str, str], seconds: float) -> dict[str, str]:
+    """Return FFmpeg's options for an address.
+
+    Args:
+        scheme: rtsp, rtsps, http or https.
+        options: what the fragment of the address said: `transport` (tcp, udp), `latency` (milliseconds).
+        seconds: the longest wait.
+    """
+    if not scheme.startswith("rtsp"):
+        return {"rw_timeout": str(int(seconds * 1e6))}
+    chosen = {
+        "rtsp_transport": options.get("transport", "tcp"),
+        "timeout": str(int(seconds * 1e6)),
+        "allowed_media_types": "video",
+    }
+    if "latency" in options:
+        chosen["max_delay"] = str(int(float(options["latency"]) * 1000))
+    return chosen
+
+
+class NetworkStream:
+    """One connection to a network camera; see `runtime.sources.live.Connection`.
+
+    Args:
+        address: rtsp, rtsps, http or https.
+        options: FFmpeg's.
+        seconds: the longest wait for the connection and for a packet.
+        redactor: takes the secrets out of what FFmpeg says.
+
+    Raises:
+        InputError: PyAV is not installed.
+        OSError: there is no process to be had.
+    """
+
+    def __init__(self, address: str, options: Mapping[str, str], seconds: float, redactor: Redactor) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise unusable_package(error, "av", "edge") from None
+        self._av: Any = av
+        self._seconds = seconds
+        self._redactor = redactor
+        self.fps: float | None = None
+        request = {
+            "address": address,
+            "options": dict(options),
+            "open_seconds": seconds,
+            "read_seconds": seconds,
+        }
+        message = json.dumps(request).encode() + b"\n"
+        program = [sys.executable, "-m", "runtime.sources.remuxer"]
+        self._child = Child(lambda output: [*program, str(output)], message, _START_S + 2 * seconds)
+
+    def __iter__(self) -> Iterator[Picture]:
+        header = self._header()
+        decoder = self._decoder(header)
+        unit = float(header["unit"])
+        self.fps = float(header["fps"]) or None
+        self._child.wait_seconds = self._seconds
+        while head := self._child.read_whole(HEAD.size):
+            stamp, size = HEAD.unpack(head)
+            packet = self._av.Packet(self._child.read_whole(size))
+            packet.pts = packet.dts = None if stamp == NO_STAMP else stamp
+            try:
+                pictures = decoder.decode(packet)
+            except self._av.error.InvalidDataError:
+                continue  # a packet that was damaged on its way
+            for picture in pictures:
+                yield Picture(None if picture.pts is None else picture.pts * unit, picture)
+        raise SourceLostError(self._reason())
+
+    def stop(self) -> None:
+        """Let the reading end now; may be called from any thread."""
+        self._child.kill()
+
+    def close(self) -> None:
+        """Free everything."""
+        self._child.close()
+
+    def _header(self) -> dict[str, Any]:
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = self._child.read_whole(1)
+            if not byte or len(line) > _MOST_HEADER:
+                raise SourceLostError(self._reason())
+            line += byte
+        header: dict[str, Any] = json.loads(line)
+        return header
+
+    def _decoder(self, header: Mapping[str, Any]) -> Any:
+        try:
+            decoder = self._av.CodecContext.create(header["codec"], "r")
+        except (ValueError, self._av.error.FFmpegError):
+            raise SourceLostError(f"its pictures are in {header['codec']}, which cannot be decoded") from None
+        decoder.extradata = base64.b64decode(header["extradata"]) or None
+        decoder.thread_type = "SLICE"  # threads that take a frame each would hold back as many frames
+        return decoder
+
+    def _reason(self) -> str:
+        said = [line for line in self._child.said() if line]
+        return self._redactor(said[-1]) if said else "the stream ended"
+
+
+def check_options(options: Mapping[str, str], scheme: str) -> None:
+    """See that the options in the fragment of an address are known and right.
+
+    Raises:
+        InputError: one is not.
+    """
+    known = {"timeout", "transport", "latency"} if scheme.startswith("rtsp") else {"timeout"}
+    if unknown := sorted(set(options) - known):
+        # A password with a # in it ends up here, so what is unknown is not repeated.
+        raise InputError(
+            f"After # an address of {scheme} takes {', '.join(sorted(known))}, and it has {len(unknown)} other words "
+            "there; a # in a password is written %23."
+        )
+    if options.get("transport", "tcp") not in ("tcp", "udp"):
+        raise InputError(
+            "The transport of an rtsp address is tcp or udp, as in rtsp://camera/live#transport=udp."
+        )
+    if "latency" in options:
+        positive_number("latency", options["latency"], 60_000)
+
+
+def positive_number(name: str, text: str, most: float) -> float:
+    """Return an option's number.
+
+    Raises:
+        InputError: it is none, or not above 0, or above `most`.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= most:
+        raise InputError(f"The option {name} of a source must be a number above 0 and at most {most:g}.")
+    return number

@@ -1,0 +1,106 @@
+"""The time and the number of live frames: what a camera's time stamps say, made fit for use.
+
+Time. A frame's time is its time stamp, shifted so that the first frame is at 0. Where the stamps cannot be true (none,
+not later than the last one, more than ten seconds ahead of the wall clock, or after a reconnection, when they begin
+anew) the wall clock's step since the last frame is taken instead, and the shift is set so that later stamps go on
+from there. So the time never stands still, never goes back, and a gap without a camera is as long as it really was.
+
+Number. A device that is slower than its camera sees every third frame, say, and these are as regular as a slower
+camera's would be: its windows are made of them, so they must be consecutive. A frame that comes much later than the
+recent ones did means that frames are missing between them. The rule: `interval` is the exponential mean (over 16) of
+the steps between delivered frames, where a step counts at most three times the mean. A step shorter than 2.5
+intervals is one frame; a longer one is as many frames as intervals fit into it. After a lasting change of the rate,
+say from 30 to 10 a second, three frames are numbered with gaps and then the mean has followed.
+"""
+
+from __future__ import annotations
+
+import math
+
+_AHEAD_S = 10.0
+_LEAST_STEP_S = 0.001
+_MEMORY = 16
+_LONGEST = 3.0  # intervals that a step counts at most in the mean
+_GAP = 2.5  # intervals from which on frames are missing
+_MOST_MISSING = 10**6
+
+
+class StreamTime:
+    """Maps time stamps to the time of the source, as this module describes.
+
+    >>> time = StreamTime()
+    >>> [time.update(90.0, 1.0), time.update(90.25, 1.25)]
+    [0.0, 0.25]
+    >>> time.reconnected()
+    >>> time.update(3.0, 11.25)
+    10.25
+    """
+
+    def __init__(self) -> None:
+        self._offset = 0.0
+        self._time: float | None = None
+        self._stamp: float | None = None
+        self._arrival = 0.0
+
+    def reconnected(self) -> None:
+        """Take note that the next stamp has nothing to do with the last one."""
+        self._stamp = None
+
+    def update(self, stamp: float | None, arrival: float) -> float:
+        """Return the time of the next frame.
+
+        Args:
+            stamp: its time stamp in seconds, None when it has none.
+            arrival: when it came by a clock that never goes back, in seconds.
+        """
+        if stamp is not None and not math.isfinite(stamp):
+            stamp = None
+        waited = max(0.0, arrival - self._arrival)
+        if self._time is None:
+            self._time = 0.0
+            self._offset = -(stamp or 0.0)
+        else:
+            time = None if stamp is None or self._stamp is None else stamp + self._offset
+            if time is None or not self._time < time <= self._time + waited + _AHEAD_S:
+                time = self._time + max(waited, _LEAST_STEP_S)
+                self._offset = time - (stamp or 0.0)
+            self._time = max(time, math.nextafter(self._time, math.inf))
+        self._stamp, self._arrival = stamp, arrival
+        return self._time
+
+
+class Pace:
+    """Numbers delivered frames, as this module describes.
+
+    >>> pace = Pace()
+    >>> [pace.number(time) for time in (0.0, 0.1, 0.2, 0.3, 1.3, 1.4)]
+    [0, 1, 2, 3, 13, 14]
+    """
+
+    def __init__(self) -> None:
+        self._index = -1
+        self._time = 0.0
+        self._interval = 0.0
+        self._steps = 0
+
+    def number(self, time: float) -> int:
+        """Return the number of the frame at this time, in seconds; times grow."""
+        if self._index < 0:
+            self._index = 0
+        else:
+            step = time - self._time
+            self._index += self._frames(step)
+            self._learn(step)
+        self._time = time
+        return self._index
+
+    def _frames(self, step: float) -> int:
+        if self._steps == 0 or step < _GAP * self._interval:
+            return 1
+        return max(1, int(min(step / self._interval + 0.5, _MOST_MISSING)))
+
+    def _learn(self, step: float) -> None:
+        self._steps = min(self._steps + 1, _MEMORY)
+        if self._steps > 1:
+            step = min(step, _LONGEST * self._interval)
+        self._interval = max(self._interval + (step - self._interval) / self._steps, _LEAST_STEP_S)

@@ -1,0 +1,115 @@
+"""Secrets in the names of sources: where they come from, and how they stay out of logs and status."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from urllib.parse import unquote, urlsplit
+
+from daflow.errors import InputError
+
+_PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+_HARMLESS = ("file", "v4l2", "csi", "tracks", "synthetic")  # whose names hold no password
+_NETWORK = ("rtsp", "rtsps", "http", "https")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^\s\"'<>]+")
+_SECRET_OPTION = re.compile(
+    r"(?i)([\w-]*(?:pw|pass|pwd|token|secret|key|auth|credential)[\w-]*)=(.*)", re.DOTALL
+)
+
+
+def redacted(uri: str) -> str:
+    """Return a source as it may be printed: of an address scheme, host and port, since the rest may hold a password.
+
+    >>> redacted("rtsp://admin:secret@10.0.0.5:8554/live?password=secret")
+    'rtsp://10.0.0.5:8554'
+    >>> redacted("rtsp://admin:se/cret@10.0.0.5/live"), redacted("rtsp://${CAMERA}/live"), redacted("shop.mp4")
+    ('rtsp:...', 'rtsp:...', 'shop.mp4')
+    """
+    scheme, colon, rest = uri.partition(":")
+    if not colon or scheme in _HARMLESS:
+        return uri
+    authority = re.split(r"[/?#]", rest.removeprefix("//"), maxsplit=1)[0]
+    host = re.fullmatch(r"(?:.*@)?([\w.:\[\]-]+)", authority)
+    # With an @ after the host, this may be a password with a slash in it.
+    if scheme.lower() in _NETWORK and host and rest.count("@") == authority.count("@"):
+        return f"{scheme}://{host[1]}"
+    return f"{scheme}:..." if scheme.isalnum() else "..."
+
+
+def with_environment(text: str) -> str:
+    """Replace each `${NAME}` by that variable of the environment.
+
+    Raises:
+        InputError: there is no such variable.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if found is None:
+            raise InputError(f"The source needs the environment variable {match[1]!r}, which is not set.")
+        return found
+
+    return _PLACEHOLDER.sub(value, text)
+
+
+class Redactor:
+    """Takes the secrets of one source out of what others say about it.
+
+    >>> Redactor("rtsp://admin:pa55@cam/live")("401 for rtsp://admin:pa55@cam/live and pa55")
+    '401 for rtsp://cam and ***'
+    """
+
+    def __init__(self, uri: str) -> None:
+        values = [os.environ.get(name, "") for name in _PLACEHOLDER.findall(uri)]
+        try:
+            opened = with_environment(uri)
+        except InputError:
+            opened = uri
+        found = {value for value in values if value}
+        for address in [opened, *(match[0] for match in _ADDRESS.finditer(opened))]:
+            found |= _secrets_of_address(address)
+        if opened.startswith("gst:"):
+            for word in _words(opened):
+                if match := _SECRET_OPTION.fullmatch(word):
+                    found.add(match[2])
+        found |= {unquote(value) for value in found}
+        self._secrets = sorted(filter(None, found), key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """Return the text without secrets: addresses as `redacted` shows them, other secrets as ***."""
+        text = _ADDRESS.sub(lambda match: redacted(match[0]), text)
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def _words(pipeline: str) -> list[str]:
+    try:
+        return shlex.split(pipeline)
+    except ValueError:
+        return [word.strip("'\"") for word in pipeline.split()]
+
+
+def _secrets_of_address(address: str) -> set[str]:
+    """The passwords and the query of an address; also where a password has an unquoted slash in it."""
+    scheme, colon, rest = address.partition("://")
+    if not colon or scheme in _HARMLESS:
+        return set()
+    found = set()
+    if "@" in rest:
+        user = rest.rpartition("@")[0]
+        password = user.partition(":")[2] if ":" in user else user
+        # Where a slash in it is not quoted, programs speak of its parts.
+        found |= {password, *(part for part in re.split(r"[/?#@]", password) if len(part) > 2)}
+    try:
+        parts = urlsplit(address)
+        found |= {parts.query, parts.password or ""}
+        found |= {
+            value
+            for _, _, value in (pair.partition("=") for pair in parts.query.split("&"))
+            if len(value) > 3
+        }
+    except ValueError:
+        pass
+    return found

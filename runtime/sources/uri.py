@@ -1,0 +1,196 @@
+"""One scheme for the names of all sources, and how each is opened.
+
+    shop.mp4, file:///data/shop.mp4            a video
+    pictures/                                  a folder of images
+    rtsp://user:${PASSWORD}@camera/live        a network camera; also rtsps, http and https (MJPEG, HLS)
+    rtsp://camera/live#transport=udp&timeout=5 with options, which do not reach the camera
+    v4l2:///dev/video0?width=1280&fps=30, 0    a USB camera, also by its number alone
+    csi://0?width=1280&height=720&fps=30       a camera on a Jetson's CSI connector
+    gst:PIPELINE                               any GStreamer pipeline that ends in raw video
+    tracks:FILE                                recorded pose tracks
+    synthetic:frames=0,people=4,event=none     generated people, here without end
+
+`${NAME}` is replaced by that variable of the environment, as it stands there.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from daflow.errors import InputError, unusable_package
+from daflow.tracks import frame_size_of, read_clip
+from runtime.frames import Source
+from runtime.sources.clips import ClipSource, synthetic_source
+from runtime.sources.gstreamer import PipelineStream, csi_pipeline, find_gstreamer, v4l2_pipeline
+from runtime.sources.images import ImagesSource
+from runtime.sources.live import Connection, LiveSource
+from runtime.sources.network import NetworkStream, check_options, positive_number, stream_options
+from runtime.sources.realtime import RealtimeSource
+from runtime.sources.redaction import Redactor, redacted, with_environment
+from runtime.sources.video import VideoSource
+
+__all__ = ["Policy", "connector", "is_live", "open_source", "redacted"]
+
+Policy = Literal["auto", "latest", "all"]
+
+_TRACKS_FPS = 25.0
+_TIMEOUT_S = 10.0
+_NETWORK = ("rtsp", "rtsps", "http", "https")
+_LIVE = (*_NETWORK, "v4l2", "csi", "gst")
+_CAMERA_OPTIONS = {"width": 16384, "height": 16384, "fps": 1000}
+_KINDS = "a video file, a folder of images, rtsp://, http://, v4l2://, csi://, gst:, tracks: or synthetic:"
+
+
+def is_live(uri: str) -> bool:
+    """Whether a source is a camera, which has no end and cannot wait.
+
+    >>> is_live("rtsp://camera/live"), is_live("0"), is_live("shop.mp4"), is_live("synthetic:")
+    (True, True, False, False)
+    """
+    return _is_number(uri) or uri.partition(":")[0].lower() in _LIVE
+
+
+def open_source(uri: str, policy: Policy = "auto", realtime: bool = False) -> Source:
+    """Open a source by its name.
+
+    Args:
+        uri: see this module.
+        policy: what happens when a source is faster than the edge. `latest` leaves out old frames and counts them,
+            `all` keeps every frame; `auto` is `latest` for cameras and `all` for recordings. A recording that is not
+            played in real time has no old frames.
+        realtime: play recordings at their own speed.
+
+    Raises:
+        InputError: the name is wrong, a recording is not there or cannot be read, or a package is missing. A camera
+            that is not there is no error: its status says so, and it is tried again.
+    """
+    if not uri.strip():
+        raise InputError(f"The source is empty; name {_KINDS}")
+    if is_live(uri):
+        connect = connector(uri)
+        return LiveSource(connect, redacted(uri), "all" if policy == "all" else "latest")
+    source = _recording(with_environment(uri))
+    return RealtimeSource(source, policy == "latest") if realtime else source
+
+
+def _recording(uri: str) -> Source:
+    if "\0" in uri:
+        raise InputError("The name of the source holds a zero byte.")
+    scheme, _, rest = uri.partition(":")
+    if scheme == "tracks":
+        path = Path(rest)
+        return ClipSource(read_clip(path, frame_size_of(path)), _TRACKS_FPS)
+    if scheme == "synthetic":
+        return synthetic_source(rest)
+    if scheme == "file" and rest.startswith("//"):
+        host, slash, name = rest[2:].partition("/")
+        if host not in ("", "localhost") or not slash:
+            raise InputError("A file:// source names a file of this machine, as in file:///data/shop.mp4.")
+        uri = f"/{unquote(name)}"
+    elif rest.startswith("//") and scheme.isalnum() and not Path(uri).exists():
+        raise InputError(f"There are no sources of the kind {scheme}://; name {_KINDS}")
+    return _files(Path(uri))
+
+
+def _files(path: Path) -> Source:
+    try:
+        folder = path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, say
+        folder = False
+    return ImagesSource(path) if folder else VideoSource(path)
+
+
+def connector(uri: str) -> Callable[[], Connection]:
+    """Return what connects to a camera, once its name is known to be right.
+
+    Raises:
+        InputError: the name is wrong, or a package or program is missing.
+    """
+    scheme = "v4l2" if _is_number(uri) else uri.partition(":")[0].lower()
+    redactor = Redactor(uri)
+    if scheme in _NETWORK:
+        return _network(scheme, with_environment(uri), redactor)
+    device: Path | None = None
+    if scheme == "gst":
+        words = _pipeline(uri.partition(":")[2])
+    elif scheme == "csi":
+        sensor, options = _camera(with_environment(uri))
+        if not _is_number(sensor):
+            raise InputError(
+                "A csi source names its sensor by a number, as in csi://0?width=1280&height=720&fps=30."
+            )
+        words = csi_pipeline(int(sensor), options)
+    else:
+        name, options = _camera(f"v4l2:///dev/video{int(uri)}" if _is_number(uri) else with_environment(uri))
+        if not name.startswith("/dev/"):
+            raise InputError("A v4l2 source names its device, as in v4l2:///dev/video0.")
+        device = Path(name)
+        words = v4l2_pipeline(name, options)
+    find_gstreamer()
+    return lambda: PipelineStream(words, _TIMEOUT_S, redactor, device)
+
+
+def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connection]:
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise unusable_package(error, "av", "edge") from None
+    address, _, fragment = uri.partition("#")
+    try:
+        parts = urlsplit(address)
+        right = bool(parts.hostname) and parts.port != 0 and re.search(r"[\s\x00-\x1f\x7f]", address) is None
+    except ValueError:
+        right = False
+    if not right:
+        raise InputError(
+            f"The address {redactor(redacted(uri))} is not one; write {scheme}://user:password@host:port/path, where "
+            "@ in the password is %40, / is %2F and # is %23."
+        )
+    options = dict(parse_qsl(fragment, keep_blank_values=True))
+    check_options(options, scheme)
+    seconds = positive_number("timeout", options.get("timeout", str(_TIMEOUT_S)), 3600)
+    chosen = stream_options(scheme, options, seconds)
+    address = scheme + address[len(scheme) :]
+    return lambda: NetworkStream(address, chosen, seconds, redactor)
+
+
+def _pipeline(text: str) -> list[str]:
+    try:
+        words = [with_environment(word) for word in shlex.split(text)]
+    except ValueError:
+        words = []
+    if not words or words[-1] == "!" or words[0].startswith("-") or any("\0" in word for word in words):
+        raise InputError(
+            "A gst source is a pipeline that ends in raw video, as in gst:videotestsrc ! video/x-raw,width=640; quotes "
+            "must be closed, and no ! at its end."
+        )
+    return words
+
+
+def _camera(uri: str) -> tuple[str, Mapping[str, int]]:
+    """Return what a csi or v4l2 source names, and its options."""
+    scheme, _, rest = uri.partition(":")
+    name, _, query = rest.removeprefix("//").partition("?")
+    options = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key not in _CAMERA_OPTIONS:
+            raise InputError(f"A {scheme} source takes {', '.join(_CAMERA_OPTIONS)}, not {key!r}.")
+        if not _is_number(value) or not 0 < int(value) <= _CAMERA_OPTIONS[key]:
+            raise InputError(
+                f"{key}={value!r} of a {scheme} source must be from 1 to {_CAMERA_OPTIONS[key]}."
+            )
+        options[key] = int(value)
+    if not name or re.search(r"[\s\x00!]", name):
+        raise InputError(
+            f"A {scheme} source needs a camera, as in {'csi://0' if scheme == 'csi' else 'v4l2:///dev/video0'}."
+        )
+    return name, options
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10

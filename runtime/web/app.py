@@ -1,0 +1,235 @@
+"""What each address of the web server answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import parse_qs
+
+from runtime.events.store import StoreError
+from runtime.web.access import COOKIE, SESSION_SECONDS, Access
+from runtime.web.answers import Guard, LiveAnswer, json_answer
+from runtime.web.live import LiveState
+from runtime.web.messages import history_message
+from runtime.web.metrics import CONTENT_TYPE, render
+from runtime.web.pictures import Pictures
+from runtime.web.snapshot import HealthReader, Snapshot
+from runtime.web.stream import Stream
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+Privacy = Literal["skeletons", "pictures"]
+
+_MOST_ALARMS = 200  # in one answer
+_LONGEST_FORM = 4096  # bytes
+_SILENT = "the service does not answer"
+
+
+class AlarmHistory(Protocol):
+    """What the page needs of the event store."""
+
+    def recent(
+        self, limit: int = 50, camera: str | None = None, before: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return alarms, the newest first."""
+
+    def alarm(self, id: str) -> dict[str, Any] | None:  # noqa: A002
+        """Return an alarm with the skeletons at its peak."""
+
+
+class Site:
+    """The addresses of the server.
+
+    Args:
+        live: what the cameras see.
+        store: the alarms.
+        health: returns the health snapshot.
+        privacy: with `skeletons` no picture is served.
+        access: who may look.
+    """
+
+    def __init__(
+        self,
+        live: LiveState,
+        store: AlarmHistory,
+        health: Callable[[], Snapshot],
+        privacy: Privacy,
+        access: Access,
+    ) -> None:
+        self._live = live
+        self._store = store
+        self._health = HealthReader(health)
+        self._privacy = privacy
+        self._pictures = Pictures(live) if privacy == "pictures" else None
+        self._access = access
+        self.stream = Stream(live)
+        folder = resources.files("runtime.web").joinpath("static")
+        self._files = {
+            name: folder.joinpath(name).read_bytes()
+            for name in ("index.html", "login.html", "app.js", "style.css", "icon.svg")
+        }
+
+    def app(self) -> ASGIApp:
+        """Return the application."""
+        from starlette.applications import Starlette
+        from starlette.routing import Route
+
+        routes = [
+            Route("/", self._page),
+            Route("/login", self._login, methods=["GET", "POST"]),
+            Route("/logout", self._logout, methods=["POST"]),
+            Route("/static/{name}", self._static),
+            Route("/api/health", self._api_health),
+            Route("/api/live", LiveAnswer(self.stream, self.hello)),
+            Route("/api/history", self._history),
+            Route("/api/alarms", self._alarms),
+            Route("/api/alarms/{id}", self._alarm),
+            Route("/picture/{camera}.jpg", self._picture),
+            Route("/metrics", self._metrics),
+            Route("/health", self._alive),
+            Route("/ready", self._ready),
+        ]
+        return Guard(Starlette(routes=routes), self._access)
+
+    @property
+    def hello(self) -> dict[str, Any]:
+        """What a visitor is told first."""
+        return {"privacy": self._privacy, "login": self._access.needs_token}
+
+    # Pages
+
+    async def _page(self, request: Request) -> Response:
+        response = self._file("index.html")
+        left = self._access.session_left(request.cookies.get(COOKIE, ""))
+        if 0 < left < SESSION_SECONDS / 2:
+            self._begin_session(response)  # a screen that always shows the page is never asked again
+        return response
+
+    async def _login(self, request: Request) -> Response:
+        from starlette.responses import RedirectResponse
+
+        if not self._access.needs_token:
+            return RedirectResponse("/", 303)
+        if request.method == "GET":
+            return self._file("login.html")
+        address = request.client.host if request.client else ""
+        if self._access.guesses.wait(address):
+            return self._refused(429, "Too many wrong tokens. Wait a minute and try again.")
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LONGEST_FORM:
+                return self._refused(413, "That is too long for a token.")
+        fields = parse_qs(body.decode("utf-8", "replace"))
+        if not self._access.token_is_right(fields.get("token", [""])[0].strip()):
+            self._access.guesses.wrong(address)
+            return self._refused(401, "That is not the token.")
+        self._access.guesses.right(address)
+        response = RedirectResponse("/", 303)
+        self._begin_session(response)
+        return response
+
+    def _refused(self, status: int, why: str) -> Response:
+        response = self._file("login.html", status)
+        response.body = bytes(response.body).replace(b"<!-- refused -->", why.encode())
+        response.headers["content-length"] = str(len(response.body))
+        return response
+
+    def _begin_session(self, response: Response) -> None:
+        response.set_cookie(
+            COOKIE, self._access.new_session(), max_age=SESSION_SECONDS, httponly=True, samesite="strict"
+        )
+
+    async def _logout(self, _: Request) -> Response:
+        from starlette.responses import RedirectResponse
+
+        response = RedirectResponse("/login", 303)
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return response
+
+    async def _static(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        return (
+            self._file(name) if name in self._files and not name.endswith(".html") else json_answer({}, 404)
+        )
+
+    def _file(self, name: str, status: int = 200) -> Response:
+        from starlette.responses import Response
+
+        kinds = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+        return Response(self._files[name], status, media_type=kinds[name.rpartition(".")[2]])
+
+    # Data
+
+    async def _api_health(self, _: Request) -> Response:
+        snapshot = await self._health.read()
+        if snapshot is None:
+            return json_answer({"ready": False, "problems": [_SILENT]}, 503)
+        return json_answer(snapshot)
+
+    async def _history(self, request: Request) -> Response:
+        camera = request.query_params.get("camera", "")
+        return json_answer({"camera": camera, "scores": history_message(self._live.history(camera))})
+
+    async def _alarms(self, request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
+
+        query = request.query_params
+        text = query.get("limit", "30")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MOST_ALARMS):
+            return json_answer({"error": f"limit is a number from 1 to {_MOST_ALARMS}"}, 400)
+        try:
+            alarms = await run_in_threadpool(
+                self._store.recent, int(text), query.get("camera") or None, query.get("before") or None
+            )
+        except StoreError as error:
+            return json_answer({"error": f"The event store cannot be read: {error}"}, 503)
+        return json_answer({"alarms": alarms})
+
+    async def _alarm(self, request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
+
+        try:
+            alarm = await run_in_threadpool(self._store.alarm, request.path_params["id"])
+        except StoreError as error:
+            return json_answer({"error": f"The event store cannot be read: {error}"}, 503)
+        return json_answer({"error": "no such alarm"}, 404) if alarm is None else json_answer(alarm)
+
+    async def _picture(self, request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
+        from starlette.responses import Response
+
+        found = None
+        if self._pictures:
+            found = await run_in_threadpool(self._pictures.jpeg, request.path_params["camera"])
+        if found is None:
+            return json_answer({"error": "no picture"}, 404)
+        number, jpeg = found
+        return Response(jpeg, media_type="image/jpeg", headers={"x-number": str(number)})
+
+    # For machines
+
+    async def _metrics(self, _: Request) -> Response:
+        from starlette.responses import Response
+
+        snapshot = await self._health.read()
+        if snapshot is None:
+            return Response(f"{_SILENT}\n", 503, media_type="text/plain")
+        return Response(render(snapshot), headers={"content-type": CONTENT_TYPE})
+
+    async def _alive(self, _: Request) -> Response:
+        snapshot = await self._health.read()
+        return (
+            json_answer({"ok": True})
+            if snapshot is not None
+            else json_answer({"ok": False, "problems": [_SILENT]}, 503)
+        )
+
+    async def _ready(self, _: Request) -> Response:
+        snapshot = await self._health.read() or {"ready": False, "problems": [_SILENT]}
+        ready = bool(snapshot.get("ready"))
+        return json_answer({"ready": ready, "problems": snapshot.get("problems", [])}, 200 if ready else 503)

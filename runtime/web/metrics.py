@@ -1,0 +1,144 @@
+"""The health of the service as metrics for Prometheus; docs/metrics.md lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_CAMERA_COUNTERS = {
+    "frames": ("daflow_frames", "Frames that were scored."),
+    "dropped": ("daflow_frames_dropped", "Frames left out because the edge was slower than the camera."),
+    "reconnects": ("daflow_camera_reconnects", "Times that the camera came back after it was lost."),
+    "restarts": ("daflow_camera_restarts", "Times that the watchdog started the camera's worker again."),
+    "unusable": ("daflow_windows_unusable", "Windows of poses that could not be scored."),
+    "alarms": ("daflow_alarms", "Alarms that began."),
+}
+_CAMERA_GAUGES = {
+    "fps": ("daflow_frames_per_second", "Frames a second, now."),
+    "people": ("daflow_people", "People in the last frame."),
+    "score": ("daflow_score", "Smoothed score of the worst person, bits per dimension; absent with nobody."),
+    "p_value": (
+        "daflow_p_value",
+        "How often normal people score as high or higher; absent when not calibrated.",
+    ),
+    "threshold": ("daflow_threshold", "Alarm threshold, bits per dimension."),
+    "alarm": ("daflow_alarm", "1 while the alarm is on, else 0."),
+}
+_DELIVERY_COUNTERS = {
+    "delivered": ("daflow_events_delivered", "Messages that were delivered."),
+    "failures": ("daflow_events_failures", "Attempts to deliver that failed."),
+}
+_QUANTILES = {"p50_ms": "0.5", "p90_ms": "0.9", "p99_ms": "0.99"}
+
+
+def render(snapshot: Mapping[str, Any]) -> bytes:
+    """Return the metrics of a health snapshot in Prometheus' text format.
+
+    Raises:
+        InputError: the package prometheus_client is missing.
+    """
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.registry import Collector
+
+    class Once(Collector):
+        def collect(self) -> Iterator[Metric]:
+            return _metrics(snapshot)
+
+    # A registry of its own: the global one would add metrics of the Python process.
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Once())
+    return generate_latest(registry)
+
+
+def _metrics(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    cameras = snapshot.get("cameras", {})
+    up = GaugeMetricFamily("daflow_camera_up", "1 while the camera streams, else 0.", labels=["camera"])
+    for name, camera in cameras.items():
+        up.add_metric([name], float(camera.get("state") == "streaming"))
+    yield up
+    yield from _by_label("camera", cameras, CounterMetricFamily, _CAMERA_COUNTERS)
+    yield from _by_label("camera", cameras, GaugeMetricFamily, _CAMERA_GAUGES)
+
+    stages = snapshot.get("stages", {})
+    seconds = GaugeMetricFamily(
+        "daflow_stage_seconds",
+        "Recent duration of a stage; delay is camera to result.",
+        labels=["stage", "quantile"],
+    )
+    for stage, figures in stages.items():
+        for key, quantile in _QUANTILES.items():
+            if figures.get(key) is not None:
+                seconds.add_metric([stage, quantile], figures[key] / 1000)
+    yield seconds
+    runs = {"count": ("daflow_stage_runs", "Times that a stage ran.")}
+    yield from _by_label("stage", stages, CounterMetricFamily, runs)
+
+    queue, events = snapshot.get("queue", {}), snapshot.get("events", {})
+    deliveries = events.get("deliveries", {})
+    pending = {"pending": ("daflow_events_pending", "Messages that are stored and not yet delivered.")}
+    yield from _by_label("delivery", deliveries, GaugeMetricFamily, pending)
+    yield from _by_label("delivery", deliveries, CounterMetricFamily, _DELIVERY_COUNTERS)
+    singles = [
+        (GaugeMetricFamily, "daflow_queue_length", "Frames that wait to be scored.", queue.get("length")),
+        (GaugeMetricFamily, "daflow_queue_capacity", "Frames that may wait.", queue.get("capacity")),
+        (GaugeMetricFamily, "daflow_events_stored", "Messages in the event store.", events.get("stored")),
+        (GaugeMetricFamily, "daflow_events_waiting", "Messages not on the disk yet.", events.get("waiting")),
+        (
+            CounterMetricFamily,
+            "daflow_events_lost",
+            "Messages lost before they were delivered.",
+            events.get("lost"),
+        ),
+        (
+            GaugeMetricFamily,
+            "daflow_temperature_celsius",
+            "The hottest sensor.",
+            snapshot.get("temperature_c"),
+        ),
+        (
+            GaugeMetricFamily,
+            "daflow_uptime_seconds",
+            "Time since the service began.",
+            snapshot.get("uptime_s"),
+        ),
+        (
+            GaugeMetricFamily,
+            "daflow_ready",
+            "1 when the service is ready, else 0.",
+            snapshot.get("ready", False),
+        ),
+    ]
+    for family, name, text, value in singles:
+        if value is not None:
+            yield family(name, text, value=float(value))
+    memory = snapshot.get("memory_mb")
+    if memory is not None:
+        yield GaugeMetricFamily("daflow_memory_bytes", "Memory of the process.", value=memory * 1e6)
+    info = GaugeMetricFamily(
+        "daflow_build_info", "1; the labels say what runs.", labels=["version", "scorer", "bundle"]
+    )
+    bundle = snapshot.get("bundle", {}).get("hash", "")
+    info.add_metric([snapshot.get("version", ""), snapshot.get("scorer", ""), bundle], 1)
+    yield info
+
+
+def _by_label(
+    label: str,
+    rows: Mapping[str, Mapping[str, Any]],
+    family: Any,
+    metrics: Mapping[str, tuple[str, str]],
+) -> Iterator[Metric]:
+    """One metric for each field, one sample for each row in which the field is known."""
+    for field, (name, text) in metrics.items():
+        metric = family(name, text, labels=[label])
+        for row, fields in rows.items():
+            if fields.get(field) is not None:
+                metric.add_metric([row], float(fields[field]))
+        yield metric

@@ -1,0 +1,144 @@
+"""The web server, in a thread of its own."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from daflow.errors import InputError, unusable_package
+from runtime.config import ServeOptions
+from runtime.secrets import read_secret
+from runtime.web.access import SHORTEST_TOKEN, Access
+from runtime.web.app import AlarmHistory, Privacy, Site
+from runtime.web.live import LiveState
+from runtime.web.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
+
+_GRACE = 1  # seconds that answers may take when the server stops
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that runs.
+
+    Attributes:
+        url: the address of the page.
+        needs_token: whether visitors must show a token.
+    """
+
+    url: str
+    needs_token: bool
+    _thread: threading.Thread
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._thread.is_alive()
+
+
+@contextmanager
+def serve(
+    options: ServeOptions,
+    live: LiveState,
+    store: AlarmHistory,
+    health: Callable[[], Snapshot],
+    privacy: Privacy,
+) -> Iterator[Served]:
+    """Serve the live page, its data, /metrics, /health and /ready until the block is left.
+
+    Args:
+        options: the address and the token; port 0 is any free one.
+        live: what the cameras see; it must be a sink of the run.
+        store: the alarms.
+        health: returns the health snapshot of the service; it is called in a thread of its own.
+        privacy: with `skeletons` no picture is served.
+
+    Raises:
+        InputError: the address cannot be used, it is not loopback and there is no token, or a package is missing.
+    """
+    try:
+        import prometheus_client  # noqa: F401  # better missed now than when Prometheus asks
+        import starlette  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise unusable_package(error, error.name or "uvicorn", "edge") from None
+    secret = read_secret("the token of the live page", options.token_file, options.token_env)
+    token = secret.reveal() if secret else None
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        raise InputError(
+            f"The token of the live page is shorter than {SHORTEST_TOKEN} characters; take a longer one."
+        )
+    host, port = _split(options.address or "")
+    listening = _listen(host, port, options.address or "")
+    try:
+        loopback = ipaddress.ip_address(listening.getsockname()[0]).is_loopback
+        if not loopback and token is None:
+            raise InputError(
+                f"The live page at {options.address} can be reached from other machines and needs a token: name a file "
+                "with serve.token_file or an environment variable with serve.token_env, or serve at 127.0.0.1."
+            )
+        access = Access(token, frozenset({host.lower()}) if loopback else None)
+        site = Site(live, store, health, privacy, access)
+        config = uvicorn.Config(
+            site.app(),
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=128,
+            timeout_graceful_shutdown=_GRACE,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],), name="web", daemon=True)
+        thread.start()
+    except BaseException:
+        listening.close()
+        raise
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listening.getsockname()[1]}/"
+    logger.info("the live page is at %s", url)
+    try:
+        yield Served(url, token is not None, thread)
+    finally:
+        server.should_exit = True
+        site.stream.close()
+        thread.join(_GRACE + 4)
+        listening.close()
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if int(port) > 65535:
+        raise InputError(f"The port of the address {address} is above 65535.")
+    return host.strip("[]"), int(port)
+
+
+def _listen(host: str, port: int, address: str) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise InputError(f"Cannot serve the live page at {address}: {error.strerror}.") from None
+    family, kind, protocol, _, place = found[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(place)
+        listening.listen(64)
+    except OSError as error:
+        listening.close()
+        reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        raise InputError(f"Cannot serve the live page at {address}: {reason}.") from None
+    return listening

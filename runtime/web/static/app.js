@@ -1,0 +1,740 @@
+// The live page. Names and messages come from outside and are only ever set as text.
+"use strict";
+
+const BONES = [[4, 3], [3, 2], [7, 6], [6, 5], [13, 12], [12, 11], [10, 9], [9, 8], [11, 5], [8, 2], [5, 1],
+  [2, 1], [0, 1], [15, 0], [14, 0], [17, 15], [16, 14]];
+const SEEN = 30;            // percent; a joint below this confidence is a guess and is not drawn
+const HISTORY = 300;        // seconds
+const STALE = 3;            // seconds after which what a camera saw is not "now" any more
+const PAGE = 20;            // alarms that are fetched at once
+const STATES = {
+  streaming: ["good", "streaming"], connecting: ["warn", "connecting"], frozen: ["warn", "picture frozen"],
+  black: ["warn", "picture black"], stalled: ["bad", "stalled"], lost: ["bad", "lost"], ended: ["", "ended"],
+};
+
+const $ = (id) => document.getElementById(id);
+const views = new Map();    // camera name -> what is known of it
+let health = null, pictures = false, skew = 0, heard = 0, cutSince = null, started = Date.now();
+let chosen = null, picked = false, choseAt = -1e9, colours = {};
+let alarms = [], exhausted = false, dirty = true;
+
+// Words
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+const now = () => Date.now() / 1000 + skew;
+const clock = (utc) => new Date(utc * 1000).toLocaleTimeString([], { hour12: false });
+const seconds = (iso) => Date.parse(iso) / 1000;
+
+function moment(utc) {
+  const date = new Date(utc * 1000);
+  if (date.toDateString() === new Date().toDateString()) return clock(utc);
+  return date.toLocaleDateString([], { day: "numeric", month: "short" }) + ", " + clock(utc);
+}
+
+function lasting(value) {
+  const whole = Math.max(0, Math.round(value));
+  if (value < 10 && value >= 0) return value.toFixed(1).replace(/\.0$/, "") + " s";
+  if (whole < 90) return whole + " s";
+  if (whole < 5400) return Math.round(whole / 60) + " min";
+  return whole < 172800 ? (whole / 3600).toFixed(1) + " h" : Math.round(whole / 86400) + " days";
+}
+
+function rarity(p) {
+  if (p === null || p === undefined) return "";
+  if (p >= 0.05) return "usual";
+  if (p <= 1e-7) return "rarer than 1 in 10 million";
+  const every = 1 / p, unit = 10 ** Math.max(0, Math.floor(Math.log10(every)) - 1);
+  return "as rare as 1 in " + (Math.round(every / unit) * unit).toLocaleString("en").replaceAll(",", "\u202f");
+}
+
+// Colours: calm below the threshold, a warning close to it, alarm above
+
+function readColours() {
+  const style = getComputedStyle(document.documentElement);
+  for (const name of ["ink", "muted", "line", "calm", "near", "alarm", "unscored", "stage"]) {
+    colours[name] = style.getPropertyValue("--" + name).trim();
+  }
+  dirty = true;
+}
+
+function level(view, score) {
+  if (score === null) return "unscored";
+  if (view.live.threshold === null) return "calm";
+  if (score > view.live.threshold) return "alarm";
+  const usual = view.usual;
+  return usual !== null && score > usual + 0.8 * (view.live.threshold - usual) ? "near" : "calm";
+}
+
+// Cameras
+
+function view(name) {
+  if (!views.has(name)) {
+    const button = element("button", undefined, "thumb");
+    const canvas = element("canvas"), line = element("span");
+    canvas.setAttribute("aria-hidden", "true");
+    line.append(element("b", name), element("em"));
+    button.append(canvas, line);
+    button.addEventListener("click", () => { picked = true; choseAt = performance.now(); choose(name); });
+    views.set(name, { name, live: null, got: 0, recent: [], scores: [], usual: null, button, canvas,
+      word: line.lastChild, picture: null, announced: false });
+    loadHistory(name);
+    arrange();
+  }
+  return views.get(name);
+}
+
+function arrange() {
+  // In the order of the configuration, as far as it is known.
+  const order = [...new Set([...Object.keys(health?.cameras ?? {}), ...views.keys()])].filter((name) => views.has(name));
+  $("strip").replaceChildren(...order.map((name) => views.get(name).button));
+  $("strip").hidden = views.size < 2;
+  $("filter").replaceChildren(option("", "All cameras"), ...order.map((name) => option(name, name)));
+  if (!picked) choose(order[0]);
+}
+
+function option(value, text) {
+  const made = element("option", text);
+  made.value = value;
+  made.selected = value === $("filter").value;
+  return made;
+}
+
+function choose(name) {
+  chosen = name;
+  for (const each of views.values()) each.button.setAttribute("aria-pressed", String(each.name === name));
+  $("big-name").textContent = name;
+  dirty = true;
+}
+
+async function get(path) {
+  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(8000) });
+  if (answer.status === 401) location.reload();
+  if (!answer.ok && path !== "/api/health") throw new Error(path + " answers " + answer.status);
+  return answer.json();
+}
+
+async function loadHistory(name) {
+  try {
+    const { scores } = await get("/api/history?camera=" + encodeURIComponent(name));
+    const known = views.get(name);
+    const first = known.scores.length ? known.scores[0][0] : Infinity;
+    known.scores = scores.filter(([utc]) => utc < first).concat(known.scores);
+    summarise(known);
+  } catch { /* the stream says when the service is gone */ }
+}
+
+function summarise(known) {
+  const scores = known.scores.map((moment) => moment[1]).filter((score) => score !== null).sort((a, b) => a - b);
+  known.usual = scores.length ? scores[scores.length >> 1] : null;
+  dirty = true;
+}
+
+function takeLive(message) {
+  heard = performance.now();
+  skew = message.now - Date.now() / 1000;
+  connected();
+  for (const [name, live] of Object.entries(message.cameras)) {
+    const known = view(name);
+    known.live = live;
+    known.got = performance.now();
+    known.recent = [...known.recent.slice(-7), live];
+    const last = known.scores.at(-1);
+    if (last && Math.floor(last[0] * 5) === Math.floor(live.utc * 5)) {
+      last[1] = last[1] === null ? live.score : Math.max(last[1], live.score ?? -Infinity);
+      last[2] = last[2] || Number(live.alarm);
+    } else {
+      known.scores.push([live.utc, live.score, Number(live.alarm)]);
+    }
+    while (known.scores.length > 2 && known.scores[0][0] < live.utc - HISTORY - 5) known.scores.shift();
+    if (live.alarm !== known.announced) alarmChanged(known);
+  }
+  dirty = true;
+}
+
+function alarmChanged(known) {
+  known.announced = known.live.alarm;
+  $("announce").textContent = known.live.alarm
+    ? `Alarm at ${known.name}, ${clock(known.live.since ?? now())}`
+    : `The alarm at ${known.name} is over`;
+  if (known.live.alarm && performance.now() - choseAt > 60000) {
+    picked = true;
+    choose(known.name);
+  }
+  for (const wait of [300, 1500, 4000]) setTimeout(refreshAlarms, wait);  // the store may be a moment behind
+}
+
+function condition(known) {
+  const state = health?.cameras?.[known.name]?.state;
+  if (state && state !== "streaming") return state;
+  if (!known.live) return "connecting";
+  return "streaming";
+}
+
+const away = (known) => ["lost", "stalled", "connecting", "ended"].includes(condition(known))
+  || performance.now() - known.got > STALE * 1000;
+
+// Drawing
+
+function prepared(canvas) {
+  const scale = Math.min(2, window.devicePixelRatio || 1);
+  const width = Math.round(canvas.clientWidth * scale), height = Math.round(canvas.clientHeight * scale);
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
+  return context;
+}
+
+function skeleton(context, joint, colour, width, halo) {
+  context.lineCap = context.lineJoin = "round";
+  context.beginPath();
+  for (const [a, b] of BONES) {
+    const from = joint(a), to = joint(b);
+    if (from && to) { context.moveTo(from[0], from[1]); context.lineTo(to[0], to[1]); }
+  }
+  if (halo) { context.lineWidth = width + 3; context.strokeStyle = "rgb(0 0 0 / .55)"; context.stroke(); }
+  context.lineWidth = width;
+  context.strokeStyle = colour;
+  context.stroke();
+  context.fillStyle = colour;
+  for (let index = 0; index < 14; index++) {
+    const at = joint(index);
+    if (!at) continue;
+    context.beginPath();
+    context.arc(at[0], at[1], width * (index ? 0.95 : 1.7), 0, 7);
+    context.fill();
+  }
+}
+
+function drawPeople(known, canvas, large) {
+  const context = prepared(canvas), width = canvas.clientWidth, height = canvas.clientHeight;
+  if (!known.live || !width) return;
+  let live = known.live;
+  const picture = large && pictures ? known.picture : known.thumbnail ?? null;
+  if (picture && large) live = known.recent.find((each) => each.n >= picture.number) ?? live;
+  const [w, h] = live.size, scale = Math.min(width / w, height / h);
+  const left = (width - w * scale) / 2, top = (height - h * scale) / 2;
+  if (picture) context.drawImage(picture.image, left, top, w * scale, h * scale);
+  else if (large) ground(context, left, top, w * scale, h * scale);
+  if (away(known)) return;
+  for (const [id, score, , joints] of live.people) {
+    const colour = colours[level(known, score)];
+    const joint = (index) => joints[3 * index + 2] < SEEN ? null
+      : [left + joints[3 * index] * scale, top + joints[3 * index + 1] * scale];
+    skeleton(context, joint, colour, large ? Math.max(2.2, h * scale / 190) : 1.7, Boolean(picture));
+    if (large) label(context, "#" + id, joint, colour, top);
+  }
+}
+
+function ground(context, left, top, width, height) {
+  // A faint floor and frame: where the camera's view ends, and that no picture is meant to be there.
+  context.strokeStyle = colours.line;
+  context.lineWidth = 1;
+  context.beginPath();
+  for (let step = 1; step < 12; step++) {
+    const x = left + width * step / 12;
+    context.moveTo(x, top);
+    context.lineTo(x, top + height);
+  }
+  for (let step = 1; step < 7; step++) {
+    const y = top + height * step / 7;
+    context.moveTo(left, y);
+    context.lineTo(left + width, y);
+  }
+  context.globalAlpha = 0.5;
+  context.stroke();
+  context.globalAlpha = 1;
+}
+
+function label(context, text, joint, colour, ceiling) {
+  let x = null, y = Infinity;
+  for (let index = 0; index < 18; index++) {
+    const at = joint(index);
+    if (at && at[1] < y) [x, y] = at;
+  }
+  if (x === null) return;
+  context.font = "650 13px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.lineWidth = 4;
+  context.strokeStyle = colours.stage;
+  y = Math.max(ceiling + 16, y - 14);
+  context.strokeText(text, x, y);
+  context.fillStyle = colour;
+  context.fillText(text, x, y);
+}
+
+function drawChart(known) {
+  const canvas = $("chart"), context = prepared(canvas), width = canvas.clientWidth, height = canvas.clientHeight;
+  const end = known.got && performance.now() - known.got < 60000 ? now() : known.scores.at(-1)?.[0] ?? now();
+  const threshold = known.live?.threshold ?? null;
+  const scores = known.scores.map((each) => each[1]).filter((score) => score !== null);
+  if (threshold !== null) scores.push(threshold);
+  if (!scores.length) return;
+  let low = Math.min(...scores), high = Math.max(...scores);
+  const margin = Math.max(0.2, (high - low) * 0.12);
+  low -= margin; high += margin;
+  const left = 34, bottom = height - 18;
+  const x = (utc) => width - (end - utc) / HISTORY * (width - left);
+  const y = (score) => bottom - (score - low) / (high - low) * (bottom - 6);
+  context.font = "11px system-ui, sans-serif";
+  context.fillStyle = colours.muted;
+  context.textAlign = "right";
+  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000].find((each) => (high - low) / each <= 4) ?? (high - low);
+  for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) {
+    context.fillText(tick.toFixed(step < 1 ? 1 : 0), left - 8, y(tick) + 4);
+    context.fillRect(left, y(tick), width - left, 0.15);
+  }
+  for (let minute = 1; minute < 5; minute++) {
+    context.textAlign = "center";
+    context.fillText(`−${minute} min`, x(end - 60 * minute), height - 3);
+  }
+  context.textAlign = "right";
+  context.fillText("now", width - 1, height - 3);
+  context.save();
+  context.beginPath();
+  context.rect(left, 0, width - left, bottom);
+  context.clip();
+  context.fillStyle = colours.alarm;
+  context.globalAlpha = 0.16;
+  let begun = null;
+  known.scores.forEach(([utc, , alarm], index) => {
+    if (alarm && begun === null) begun = utc;
+    const next = known.scores[index + 1];
+    if (begun !== null && (!alarm || !next)) {
+      context.fillRect(x(begun), 0, Math.max(1.5, x(alarm ? end : utc) - x(begun)), bottom);
+      begun = null;
+    }
+  });
+  context.globalAlpha = 1;
+  const paint = (colour, from, to) => {
+    context.save();
+    context.beginPath();
+    context.rect(0, from, width, to - from);
+    context.clip();
+    context.beginPath();
+    let before = null;
+    for (const [utc, score] of known.scores) {
+      if (score !== null) {
+        if (before !== null && utc - before < 1.5) context.lineTo(x(utc), y(score));
+        else { context.moveTo(x(utc), y(score)); context.lineTo(x(utc) + 0.5, y(score)); }
+        before = utc;
+      } else before = null;
+    }
+    context.strokeStyle = colour;
+    context.lineWidth = 1.6;
+    context.lineJoin = "round";
+    context.stroke();
+    context.restore();
+  };
+  const line = threshold === null ? 0 : y(threshold);
+  paint(colours.calm, line, bottom);
+  if (threshold !== null) {
+    paint(colours.alarm, 0, line);
+    context.setLineDash([5, 4]);
+    context.strokeStyle = colours.alarm;
+    context.lineWidth = 1;
+    context.beginPath();
+    context.moveTo(left, line);
+    context.lineTo(width, line);
+    context.stroke();
+    context.textAlign = "left";
+    context.fillStyle = colours.alarm;
+    context.fillText("alarm above " + threshold.toFixed(2), left + 5, line > 18 ? line - 5 : line + 13);
+  }
+  context.restore();
+}
+
+// What a guard reads
+
+function verdict(known) {
+  const state = condition(known), since = health?.cameras?.[known.name]?.since_utc;
+  const from = since ? " since " + moment(seconds(since)) : "";
+  if (cutSince) return ["none", "Not known", "the service does not answer"];
+  if (state === "lost") return ["lost", "Camera lost", from.trim() + ", trying again"];
+  if (state === "connecting") return ["none", "Connecting", from.trim()];
+  if (state === "ended") return ["none", "The source has ended", from.trim()];
+  if (state === "stalled") return ["lost", "Stalled", from.trim() + ", it is started again"];
+  if (known.live.alarm) return ["alarm", "Alarm", "for " + lasting(now() - (known.live.since ?? now()))];
+  if (state === "frozen") return ["lost", "The picture is frozen", from.trim()];
+  if (state === "black") return ["lost", "The picture is black", from.trim()];
+  if (performance.now() - known.got > STALE * 1000) return ["none", "No news", "for " + lasting(now() - known.live.utc)];
+  const people = known.live.people;
+  if (!people.length) return ["none", "Nobody there", ""];
+  if (people.some((person) => level(known, person[1]) === "alarm")) return ["near", "Above the threshold", ""];
+  if (people.some((person) => level(known, person[1]) === "near")) return ["near", "Unusual", ""];
+  if (people.every((person) => person[1] === null)) return ["none", "Watching", "a person is scored after 24 poses"];
+  return ["calm", "All quiet", ""];
+}
+
+function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+function showBig(known) {
+  const [kind, word, more] = verdict(known);
+  $("big").classList.toggle("alarm", kind === "alarm");
+  $("verdict").className = "word " + kind;
+  setText($("verdict"), word);
+  const count = known.live && !away(known) ? known.live.people.length : 0;
+  const people = count ? (count === 1 ? "1 person" : count + " people") : "";
+  setText($("verdict-more"), [more, people].filter(Boolean).join(" · "));
+  setText($("big-state"), known.live ? clock(known.live.utc) : "");
+  const gone = ["lost", "stalled", "connecting", "ended"].includes(condition(known));
+  $("big-cover").hidden = !gone;
+  if (gone) {
+    const error = health?.cameras?.[known.name]?.error;
+    const text = word + (more ? "\n" + more : "") + (error ?? "");
+    if ($("big-cover").dataset.text !== text) {
+      $("big-cover").dataset.text = text;
+      $("big-cover").replaceChildren(element("span", word), ...(more ? [element("small", more)] : []),
+        ...(error ? [element("small", error)] : []));
+    }
+  }
+  const shown = known.live && !away(known) ? [...known.live.people] : [];
+  shown.sort((a, b) => (b[1] ?? -1e9) - (a[1] ?? -1e9));
+  const list = $("people");
+  while (list.children.length > Math.min(8, shown.length)) list.lastChild.remove();
+  shown.slice(0, 8).forEach(([id, score, p], index) => {
+    let item = list.children[index];
+    if (!item) {
+      item = element("li");
+      item.append(element("i"), element("b"), element("span"), element("span", "", "muted"));
+      list.append(item);
+    }
+    item.className = "is-" + level(known, score);
+    setText(item.children[1], "#" + id);
+    setText(item.children[2], score === null ? "not scored yet" : score.toFixed(2));
+    setText(item.children[3], rarity(p));
+    item.children[3].hidden = !rarity(p);
+  });
+  const score = known.live?.score ?? null, threshold = known.live?.threshold ?? null;
+  setText($("chart-now"), (score === null ? "" : "now " + score.toFixed(2) + ", ")
+    + (threshold === null ? "" : "alarm above " + threshold.toFixed(2)) + " (bits per dimension)");
+  $("chart").setAttribute("aria-label", "Score over the last five minutes. " + $("chart-now").textContent);
+  $("big-canvas").setAttribute("aria-label", `${known.name}: ${word}. ${people}`);
+}
+
+function showThumb(known) {
+  const [kind, word] = verdict(known);
+  known.button.classList.toggle("alarm", kind === "alarm");
+  known.button.classList.toggle("lost", kind === "lost");
+  const count = known.live?.people.length ?? 0;
+  setText(known.word, kind === "alarm" ? "Alarm" : kind === "lost" ? word.replace("Camera lost", "Lost").replace("The picture is ", "")
+    : kind === "none" ? word : count === 1 ? "1 person" : count + " people");
+}
+
+function showHeadline() {
+  const all = [...views.values()];
+  const alarming = all.filter((each) => each.live?.alarm && condition(each) !== "lost").map((each) => each.name);
+  const lost = all.filter((each) => ["lost", "stalled", "frozen", "black"].includes(condition(each))).map((each) => each.name);
+  let text = "All quiet";
+  if (!health && !heard) text = "Connecting";
+  else if (cutSince) text = "No connection";
+  else if (alarming.length === 1) text = "Alarm at " + alarming[0];
+  else if (alarming.length) text = `${alarming.length} alarms: ${alarming.slice(0, 4).join(", ")}`;
+  else if (lost.length) text = lost.length === 1 ? `${lost[0]} needs a look` : `${lost.length} cameras need a look`;
+  document.body.classList.toggle("alarming", alarming.length > 0 && !cutSince);
+  setText($("headline"), text);
+  const title = (alarming.length && !cutSince ? "\u26a0 " : "") + text + " · daflow-edge";
+  if (document.title !== title) document.title = title;
+  const people = all.filter((each) => !away(each)).reduce((sum, each) => sum + (each.live?.people.length ?? 0), 0);
+  setText($("subline"), all.length ? `${all.length} camera${all.length > 1 ? "s" : ""} · ${people === 1 ? "1 person" : people + " people"}` : "");
+}
+
+function frame() {
+  requestAnimationFrame(frame);
+  if (!dirty || document.hidden) return;
+  dirty = false;
+  showHeadline();
+  for (const known of views.values()) {
+    showThumb(known);
+    if (views.size > 1) drawPeople(known, known.canvas, false);
+  }
+  const known = views.get(chosen);
+  if (!known) return;
+  drawPeople(known, $("big-canvas"), true);
+  showBig(known);
+  drawChart(known);
+}
+
+// Pictures, only where the service shows any
+
+async function picture(known, key) {
+  try {
+    const answer = await fetch(`/picture/${encodeURIComponent(known.name)}.jpg`, { cache: "no-store" });
+    if (!answer.ok) { known[key] = null; return; }
+    const image = await createImageBitmap(await answer.blob());
+    known[key]?.image.close();
+    known[key] = { image, number: Number(answer.headers.get("x-number")) };
+    dirty = true;
+  } catch { known[key] = null; }
+}
+
+async function followPictures() {
+  for (let turn = 0; pictures; turn++) {
+    const known = views.get(chosen), others = [...views.values()];
+    if (!document.hidden && !cutSince) {
+      if (known?.live) await picture(known, "picture");
+      if (others.length > 1 && turn % 2 === 0) await picture(others[(turn / 2) % others.length], "thumbnail");
+    }
+    await new Promise((done) => setTimeout(done, 150));
+  }
+}
+
+// Alarms
+
+async function refreshAlarms() {
+  const camera = $("filter").value;
+  try {
+    const { alarms: newest } = await get(`/api/alarms?limit=${PAGE}&camera=${encodeURIComponent(camera)}`);
+    if (camera !== $("filter").value) return;
+    const known = new Set(newest.map((alarm) => alarm.id));
+    if (newest.length < PAGE) exhausted = true;
+    alarms = newest.concat(newest.length < PAGE ? [] : alarms.filter((alarm) => !known.has(alarm.id)));
+    showAlarms();
+  } catch { /* the stream says when the service is gone */ }
+}
+
+async function earlierAlarms() {
+  const camera = $("filter").value, last = alarms.at(-1)?.id ?? "";
+  $("more").disabled = true;
+  try {
+    const { alarms: older } = await get(`/api/alarms?limit=${PAGE}&camera=${encodeURIComponent(camera)}&before=${last}`);
+    exhausted = older.length < PAGE;
+    alarms = alarms.concat(older);
+    showAlarms();
+  } catch { /* the button stays */ } finally { $("more").disabled = false; }
+}
+
+function showAlarms() {
+  const focused = document.activeElement?.dataset?.id;
+  $("alarm-list").replaceChildren(...alarms.map((alarm) => {
+    const item = element("li", undefined, alarm.ended_utc ? "" : "now"), button = element("button");
+    button.dataset.id = alarm.id;
+    const lasted = alarm.ended_utc ? lasting(alarm.seconds ?? 0) : "now";
+    button.append(element("b", alarm.camera), element("span", lasted, "right"),
+      element("small", moment(seconds(alarm.began_utc))),
+      element("small", rarity(alarm.p_value) || (alarm.score === null ? "" : "score " + Number(alarm.score).toFixed(2)), "right"));
+    if (alarm.interrupted) button.append(element("small", "the service stopped during it"));
+    button.addEventListener("click", () => openReplay(alarm.id));
+    item.append(button);
+    return item;
+  }));
+  if (focused) document.querySelector(`#alarm-list [data-id="${CSS.escape(focused)}"]`)?.focus();
+  $("no-alarms").hidden = alarms.length > 0;
+  $("more").hidden = exhausted || !alarms.length;
+}
+
+// Replay of the skeletons at the peak
+
+const replay = { poses: [], size: [1, 1], at: 0, playing: false, last: 0, box: null, level: "alarm" };
+
+async function openReplay(id) {
+  let alarm;
+  try { alarm = await get("/api/alarms/" + encodeURIComponent(id)); } catch { return; }
+  const peak = alarm.peak ?? {};
+  replay.poses = peak.skeletons ?? [];
+  replay.size = peak.frame_size ?? [1, 1];
+  replay.at = 0;
+  const all = replay.poses.flat();
+  const xs = all.map((each) => each[0]), ys = all.map((each) => each[1]);
+  replay.box = all.length ? [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)] : null;
+  setText($("replay-title"), `${alarm.camera}, ${moment(seconds(alarm.began_utc))}`);
+  $("scrub").max = Math.max(0, replay.poses.length - 1);
+  const facts = [
+    ["Lasted", lasting(alarm.seconds ?? 0) + (alarm.event === "end" ? "" : " so far")],
+    ["Peak", `score ${Number(peak.score).toFixed(2)}, alarm above ${Number(alarm.threshold).toFixed(2)}`],
+    ["How rare", rarity(peak.p_value) || "not calibrated"],
+    ["Person", "#" + peak.person],
+    ["Peak at", peak.utc ? moment(seconds(peak.utc)) : ""],
+    ["Model", String(alarm.model?.bundle ?? "").slice(0, 12)],
+    ["Event", String(alarm.id).slice(0, 12)],
+  ];
+  $("replay-facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
+  if (!$("replay").open) $("replay").showModal();
+  play(replay.poses.length > 1 && !matchMedia("(prefers-reduced-motion: reduce)").matches);
+  drawReplay();
+}
+
+function play(on) {
+  replay.playing = on;
+  replay.last = performance.now();
+  setText($("play"), on ? "Pause" : "Play");
+  if (on) requestAnimationFrame(advance);
+}
+
+function advance(time) {
+  if (!replay.playing || !$("replay").open) return;
+  if (time - replay.last > 80) {
+    replay.last = time;
+    replay.at = (replay.at + 1) % replay.poses.length;
+    drawReplay();
+  }
+  requestAnimationFrame(advance);
+}
+
+function drawReplay() {
+  const canvas = $("replay-canvas"), context = prepared(canvas), width = canvas.clientWidth, height = canvas.clientHeight;
+  $("scrub").value = replay.at;
+  $("scrub").setAttribute("aria-valuetext", `pose ${replay.at + 1} of ${replay.poses.length}`);
+  setText($("pose"), replay.poses.length ? `${replay.at + 1} / ${replay.poses.length}` : "");
+  if (!replay.box) return;
+  const [x0, y0, x1, y1] = replay.box, pad = 46;
+  const scale = Math.min((width - 2 * pad) / Math.max(1, x1 - x0), (height - 2 * pad) / Math.max(1, y1 - y0));
+  const left = width / 2 - (x0 + x1) / 2 * scale, top = height / 2 - (y0 + y1) / 2 * scale;
+  const at = (pose) => (index) => [left + pose[index][0] * scale, top + pose[index][1] * scale];
+  const thick = Math.max(3, Math.min(6, (y1 - y0) * scale / 55));
+  for (let back = 12; back >= 3; back -= 3) {
+    if (replay.at < back) continue;
+    context.globalAlpha = 0.26 - back * 0.016;
+    skeleton(context, at(replay.poses[replay.at - back]), colours.muted, thick * 0.7, false);
+  }
+  context.globalAlpha = 1;
+  skeleton(context, at(replay.poses[replay.at]), colours.alarm, thick, false);
+  // Where in the camera's view it happened.
+  const [w, h] = replay.size, small = 96 / Math.max(w, h);
+  const cornerX = width - w * small - 12, cornerY = 12;
+  context.strokeStyle = colours.muted;
+  context.lineWidth = 1;
+  context.strokeRect(cornerX + .5, cornerY + .5, w * small, h * small);
+  context.fillStyle = colours.alarm;
+  context.fillRect(cornerX + x0 * small, cornerY + y0 * small, Math.max(2, (x1 - x0) * small), Math.max(2, (y1 - y0) * small));
+}
+
+// Health
+
+async function refreshHealth() {
+  try {
+    const said = await get("/api/health");
+    health = said.cameras ? said : health && { ...health, ready: false, problems: said.problems };
+    if (!health) return;
+    if (Object.keys(health.cameras).some((name) => !views.has(name))) Object.keys(health.cameras).forEach(view);
+    else if (!picked && chosen !== Object.keys(health.cameras)[0]) arrange();
+    showHealth();
+  } catch { /* the stream says when the service is gone */ }
+}
+
+function showHealth() {
+  setText($("ready"), health.ready ? "ready" : "not ready");
+  $("ready").className = "chip " + (health.ready ? "good" : "bad");
+  $("problems").replaceChildren(...(health.problems ?? []).map((text) => element("li", text)));
+  $("cameras").tBodies[0].replaceChildren(...Object.entries(health.cameras).map(([name, camera]) => {
+    const row = element("tr"), [good, word] = STATES[camera.state] ?? ["", camera.state];
+    const state = element("td", undefined, "state " + good);
+    state.append(element("i"), word, element("span", "since " + moment(seconds(camera.since_utc)), "note beside"));
+    const label = element("td", name);
+    if (camera.source) label.append(element("span", camera.source, "note beside"));
+    if (camera.error) label.append(element("span", camera.error, "note"));
+    const drift = element("td", camera.drift ?? "not known", "drift");
+    drift.dataset.label = "Normal today";
+    const numbers = [["Frames/s", Number(camera.fps).toFixed(1)], ["Dropped", camera.dropped],
+      ["Reconnects", camera.reconnects + (camera.restarts ? ` (+${camera.restarts} restarts)` : "")], ["Alarms", camera.alarms]];
+    row.append(label, state, ...numbers.map(([title, value]) => {
+      const cell = element("td", String(value));
+      cell.dataset.label = title;
+      return cell;
+    }), drift);
+    return row;
+  }));
+  const stages = Object.entries(health.stages ?? {}).filter(([, figures]) => figures.p50_ms !== null);
+  const longest = Math.max(1e-9, ...stages.map(([, figures]) => figures.p99_ms ?? 0));
+  $("stages").tBodies[0].replaceChildren(...stages.map(([name, figures]) => {
+    const row = element("tr"), bar = element("td", undefined, "bar");
+    for (const key of ["p50_ms", "p99_ms"]) {
+      const part = element("i");
+      part.style.width = `calc(${(94 * figures[key] / longest).toFixed(1)}% - 6px)`;
+      bar.append(part);
+    }
+    row.append(element("td", name), ...["p50_ms", "p90_ms", "p99_ms"].map((key) => element("td", figures[key].toFixed(1))), bar);
+    return row;
+  }));
+  const events = health.events ?? {};
+  const deliveries = Object.entries(events.deliveries ?? {}).map(([name, delivery]) => {
+    const item = element("li");
+    const bad = delivery.state === "waiting";
+    item.append(element("b", name), " ", element("span", `${delivery.delivered} delivered, ${delivery.pending} to go`
+      + (delivery.failures ? `, ${delivery.failures} failures` : "")));
+    if (bad || delivery.last_error) item.append(element("span", [bad ? "trying again" : "", delivery.last_error ?? ""].filter(Boolean).join(": "), "note"));
+    return item;
+  });
+  $("deliveries").replaceChildren(...(deliveries.length ? deliveries : [element("li", "Events are stored only.", "muted")]));
+  const facts = [
+    ["Queue", health.queue ? `${health.queue.length} of ${health.queue.capacity}` : ""],
+    ["Events stored", events.stored + (events.waiting ? `, ${events.waiting} not on the disk yet` : "") + (events.lost ? `, ${events.lost} lost` : "")],
+    ["Temperature", typeof health.temperature_c === "number" ? health.temperature_c.toFixed(0) + " °C" : "not known"],
+    ["Memory", typeof health.memory_mb === "number" ? health.memory_mb.toFixed(0) + " MB" : "not known"],
+    ["Runs for", lasting(health.uptime_s)], ["Scorer", health.scorer], ["Version", health.version],
+    ["Bundle", String(health.bundle?.hash ?? "").slice(0, 12)],
+    ["Privacy", pictures ? "pictures are shown" : "skeletons only"],
+  ];
+  $("facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", name), element("dd", String(value))]));
+  dirty = true;
+}
+
+// Connection
+
+let stream = null;
+
+function connect() {
+  stream?.close();
+  stream = new EventSource("/api/live");
+  stream.addEventListener("hello", (event) => {
+    const hello = JSON.parse(event.data);
+    $("logout").hidden = !hello.login;
+    if (hello.privacy === "pictures" && !pictures) { pictures = true; followPictures(); }
+    pictures = hello.privacy === "pictures";
+    refreshAlarms();
+    refreshHealth();
+  });
+  stream.addEventListener("live", (event) => takeLive(JSON.parse(event.data)));
+}
+
+function connected() {
+  if (!cutSince) return;
+  cutSince = null;
+  $("gone").hidden = true;
+  document.body.classList.remove("cut");
+  for (const name of views.keys()) { views.get(name).scores = []; loadHistory(name); }
+}
+
+function watch() {
+  // A heartbeat comes every two seconds; silence means that the service or the network is gone.
+  dirty = true;
+  if (performance.now() - Math.max(heard, 0) < 7000 && stream.readyState === EventSource.OPEN) return;
+  const waited = performance.now() - heard;
+  if (!cutSince && waited > 4000) {
+    cutSince = heard ? new Date(Date.now() - waited) : new Date(started);
+    document.body.classList.add("cut");
+  }
+  if (cutSince) {
+    setText($("gone"), `No connection to the service since ${clock(cutSince / 1000)}. Trying again.`);
+    $("gone").hidden = false;
+  }
+  if (stream.readyState === EventSource.CLOSED || waited > 15000) connect();
+}
+
+$("filter").addEventListener("change", () => { alarms = []; exhausted = false; refreshAlarms(); });
+$("more").addEventListener("click", earlierAlarms);
+$("play").addEventListener("click", () => play(!replay.playing && replay.poses.length > 1));
+$("scrub").addEventListener("input", () => { play(false); replay.at = Number($("scrub").value); drawReplay(); });
+$("replay-close").addEventListener("click", () => $("replay").close());
+$("replay").addEventListener("close", () => play(false));
+window.addEventListener("resize", () => { dirty = true; if ($("replay").open) drawReplay(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", readColours);
+new IntersectionObserver(([entry]) => { if (entry.isIntersecting && !$("more").hidden) earlierAlarms(); },
+  { root: $("alarms"), rootMargin: "80px" }).observe($("more"));
+
+readColours();
+connect();
+refreshHealth();
+setInterval(refreshHealth, 2000);
+setInterval(refreshAlarms, 15000);
+setInterval(watch, 1000);
+setInterval(() => views.forEach(summarise), 5000);
+requestAnimationFrame(frame);

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from daflow.errors import InputError
+from runtime.sources.realtime import RealtimeSource
+from runtime.sources.uri import open_source
+
+av = pytest.importorskip("av")
+
+
+def write_image(path: Path, value: int, size: tuple[int, int] = (64, 48)) -> None:
+    codec = "mjpeg" if path.suffix == ".jpg" else "png"
+    format_ = "yuvj420p" if codec == "mjpeg" else "rgb24"
+    encoder = av.CodecContext.create(codec, "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.framerate = *size, format_, 25
+    encoder.time_base = Fraction(1, 25)
+    picture = av.VideoFrame.from_ndarray(
+        np.full((size[1], size[0], 3), value, dtype=np.uint8), format="rgb24"
+    )
+    path.write_bytes(b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode()]))
+
+
+def test_images_come_in_natural_order_each_with_its_own_size(tmp_path: Path) -> None:
+    for number in (1, 2, 10):
+        write_image(tmp_path / f"frame{number}.png", 20 * number, (64 + 2 * number, 48))
+    (tmp_path / "notes.txt").write_text("no picture")
+    with open_source(str(tmp_path)) as source:
+        assert source.frames == 3
+        frames = list(source)
+    assert [(frame.index, frame.size) for frame in frames] == [(0, (66, 48)), (1, (68, 48)), (2, (84, 48))]
+    assert [int(frame.image[0, 0, 0]) for frame in frames if frame.image is not None] == [20, 40, 200]
+    assert [frame.time for frame in frames] == pytest.approx([0, 0.04, 0.08])
+    assert source.status.state == "ended"
+
+
+def test_a_broken_image_is_counted_logged_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(tmp_path / "1.jpg", 90)
+    (tmp_path / "2.jpg").write_bytes(b"\xff\xd8 no picture")
+    (tmp_path / "3.jpg").write_bytes(b"")
+    write_image(tmp_path / "4.jpg", 90)
+    with caplog.at_level(logging.WARNING), open_source(str(tmp_path)) as source:
+        assert [frame.index for frame in source] == [0, 3]
+    assert source.status.dropped == 2
+    assert ["2.jpg is left out" in r.message or "3.jpg is left out" in r.message for r in caplog.records] == [
+        True
+    ] * 2
+
+
+def test_a_folder_without_a_usable_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no image"):
+        open_source(str(tmp_path))
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    with open_source(str(tmp_path)) as source, pytest.raises(InputError, match="None of the 1 images"):
+        list(source)
+
+
+def test_a_recording_in_real_time_takes_its_time() -> None:
+    began = time.monotonic()
+    with open_source("synthetic:frames=11,fps=20", realtime=True) as source:
+        frames = list(source)
+    assert 0.5 <= time.monotonic() - began < 2
+    assert [frame.utc - frames[0].utc for frame in frames] == pytest.approx(
+        [frame.time for frame in frames], abs=0.2
+    )
+
+
+@pytest.mark.parametrize(("policy", "all_there"), [("latest", False), ("all", True), ("auto", True)])
+def test_a_slow_edge_leaves_out_frames_only_if_told(policy: str, all_there: bool) -> None:
+    with open_source("synthetic:frames=40,fps=100", policy, realtime=True) as source:  # type: ignore[arg-type]
+        frames = []
+        for frame in source:
+            frames.append(frame.index)
+            time.sleep(0.05)
+    assert (frames == list(range(40))) == all_there
+    assert source.status.dropped == 40 - len(frames)
+    assert all(one < other for one, other in itertools.pairwise(frames))
+
+
+def test_closing_ends_a_recording_that_waits() -> None:
+    source = open_source("synthetic:frames=0,fps=0.01", realtime=True)
+    assert isinstance(source, RealtimeSource)
+    seen: list[int] = []
+    reader = threading.Thread(target=lambda: seen.extend(frame.index for frame in source))
+    with source:
+        reader.start()
+    reader.join(5)
+    assert not reader.is_alive()
+    assert seen in ([], [0])
+
+
+def test_a_long_synthetic_stream_has_new_people_in_each_piece_and_no_end() -> None:
+    people: dict[int, set[int]] = {}
+    with open_source("synthetic:seed=2,people=3,frames=0,event=none") as source:
+        assert source.frames is None
+        for frame in itertools.islice(source, 6500):
+            people.setdefault(frame.index // 500, set()).update(frame.people or {})
+    assert frame.index == 6499
+    assert all(people.values())
+    assert all(not one & other for one, other in itertools.combinations(people.values(), 2))
+
+
+def test_a_long_synthetic_stream_has_the_length_that_was_asked_for() -> None:
+    with open_source("synthetic:frames=2600,people=1") as source:
+        assert source.frames == 2600
+        assert sum(1 for _ in source) == 2600
+    assert source.status.state == "ended"
+
+
+def test_times_grow_in_a_video_whose_stamps_begin_anew(tmp_path: Path) -> None:
+    parts = []
+    for part in range(2):
+        path = tmp_path / f"{part}.ts"
+        with av.open(str(path), "w", format="mpegts") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            pictures = np.random.default_rng(part).integers(0, 255, (30, 48, 64, 3), dtype=np.uint8)
+            packets = [
+                p for i in pictures for p in stream.encode(av.VideoFrame.from_ndarray(i, format="rgb24"))
+            ]
+            for packet in [*packets, *stream.encode()]:
+                container.mux(packet)
+        parts.append(path.read_bytes())
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(parts))
+    with open_source(str(joined)) as source:
+        times = [frame.time for frame in source]
+    assert len(times) > 40
+    assert all(one < other for one, other in itertools.pairwise(times))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daflow.errors import InputError
+from runtime.frames import Source
+from runtime.sources import gstreamer
+from runtime.sources.uri import is_live, open_source
+
+
+@pytest.mark.parametrize(
+    ("uri", "complaint"),
+    [
+        ("", "The source is empty"),
+        ("  ", "The source is empty"),
+        ("ftp://host/file", "There are no sources of the kind ftp://"),
+        ("rtsp://", "is not one; write rtsp://user:password@host:port/path"),
+        ("rtsp:camera", "is not one; write rtsp://"),
+        ("rtsp://camera:port/live", "is not one"),
+        ("rtsp://cam era/live", "is not one"),
+        ("rtsp://camera/live#transport=pigeon", "transport of an rtsp address is tcp or udp"),
+        ("rtsp://camera/live#latency=long", "latency of a source must be a number"),
+        ("rtsp://camera/live#timeout=-1", "timeout of a source must be a number"),
+        ("http://camera/live#transport=udp", "takes timeout, and it has 1 other words"),
+        ("csi://left", "names its sensor by a number"),
+        ("csi://0?hue=3", "takes width, height, fps, not 'hue'"),
+        ("csi://0?width=wide", "width='wide' of a csi source must be from 1 to 16384"),
+        ("v4l2://", "needs a camera, as in v4l2:///dev/video0"),
+        ("v4l2:///etc/passwd", "names its device, as in v4l2:///dev/video0"),
+        ("gst:", "is a pipeline that ends in raw video"),
+        ("gst:videotestsrc !", "no ! at its end"),
+        ("gst:videotestsrc name='a", "quotes must be closed"),
+        ("file://elsewhere/shop.mp4", "names a file of this machine"),
+        ("rtsp://a:${NOT_SET_HERE}@camera/", "environment variable 'NOT_SET_HERE'"),
+    ],
+)
+def test_wrong_names_are_explained(uri: str, complaint: str) -> None:
+    with pytest.raises(InputError) as error:
+        open_source(uri)
+    assert complaint in error.value.message
+
+
+def test_a_password_with_a_hash_is_not_repeated() -> None:
+    with pytest.raises(InputError) as error:
+        open_source("rtsp://admin:Gr3en#D00r@camera/live")
+    assert "Gr3en" not in error.value.message
+    assert "D00r" not in error.value.message
+
+
+def test_a_missing_gstreamer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gstreamer.shutil, "which", lambda _: None)
+    with pytest.raises(InputError, match=r"need gst-launch-1\.0: apt-get install gstreamer1\.0-tools"):
+        open_source("gst:videotestsrc")
+
+
+def test_files_may_have_odd_names(tmp_path: Path) -> None:
+    path = tmp_path / "a b:c%20.mp4"
+    for uri in (str(path), f"file://{str(path).replace('%', '%25')}"):
+        with pytest.raises(InputError, match=r"There is no video .*a b:c%20\.mp4"):
+            open_source(uri)
+    path.write_text("no video")
+    with pytest.raises(InputError, match="is not a video that can be read"):
+        open_source(f"file://{str(path).replace('%', '%25')}")
+
+
+PARTS = st.sampled_from(
+    ["rtsp", "rtsps", "http", "v4l2", "csi", "gst", "tracks", "synthetic", "file", ":", "://", "/", "#", "?", "@", "&",
+     "=", ",", "!", "0", "99999999999999999999", "-1", "${", "}", "HOME", "'", '"', "\0", "\n", " ", "[", "]", "%", "é",
+     "frames", "seed", "people", "fps", "nan", "1e999", "٣", "²", "width", "transport=udp", "..", "/dev/video0"]
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.one_of(st.text(max_size=60), st.lists(PARTS, max_size=12).map("".join)))
+def test_no_name_raises_anything_else(uri: str) -> None:
+    # Cameras are not entered, so nothing is connected to.
+    with contextlib.suppress(InputError):
+        source: Source = open_source(uri)
+        if not is_live(uri):
+            with source:
+                pass

@@ -1,0 +1,227 @@
+"""Generated people, real alarms in a real store, the real server, and a real browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from daflow.skeleton import to_openpose
+from daflow.synthetic import Event, Scene, generate_clip
+from runtime.config import ServeOptions
+from runtime.events.message import EventMessage, Kind
+from runtime.events.store import EventStore
+from runtime.frames import Frame
+from runtime.results import Person, Result
+from runtime.web.live import LiveState
+from runtime.web.server import Served, serve
+
+THRESHOLD = 5.0
+SIZE = (1280, 720)
+
+
+def iso(utc: float) -> str:
+    return datetime.fromtimestamp(utc, timezone.utc).isoformat(timespec="milliseconds")
+
+
+@dataclass
+class World:
+    """A service that is made up: generated people go through the sink, and its health is what the test says."""
+
+    live: LiveState
+    store: EventStore
+    cameras: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ready: bool = True
+    problems: list[str] = field(default_factory=list)
+    hang: Callable[[], None] = lambda: None
+    _clips: dict[str, Any] = field(default_factory=dict)
+    _alarms: int = 0
+
+    def add(self, camera: str, seed: int, people: int = 2, event: Event | None = None) -> None:
+        """Add a camera that sees generated people."""
+        clip, _ = generate_clip(camera, seed, Scene(frames=1200, people=people, event=event, frame_size=SIZE))
+        poses: dict[int, dict[int, Any]] = {}
+        for track in clip.tracks:
+            for frame, keypoints in zip(track.frames, to_openpose(track.keypoints), strict=True):
+                poses.setdefault(int(frame), {})[track.person] = keypoints
+        self._clips[camera] = poses
+        self.cameras[camera] = {
+            "state": "streaming", "since_utc": iso(time.time() - 5000), "source": f"rtsp://10.0.0.2/{camera}",
+            "error": None, "fps": 24.9, "frames": 120_000, "dropped": 3, "reconnects": 1, "restarts": 0,
+            "people": people, "score": 2.0, "p_value": 0.2, "alarm": False, "alarms": 2, "unusable": 0,
+            "threshold": THRESHOLD, "drift": "fits",
+        }  # fmt: skip
+
+    def show(
+        self,
+        camera: str,
+        frame: int,
+        score: float | None = 2.0,
+        p_value: float | None = 0.2,
+        utc: float | None = None,
+        image: npt.NDArray[np.uint8] | None = None,
+        people: bool = True,
+    ) -> Result:
+        """Let a camera see its frame; the first person there has the score, the others a low one."""
+        found = self._clips[camera].get(frame, {}) if people else {}
+        persons = tuple(
+            Person(person, keypoints, score, score if index == 0 else 1.5, p_value if index == 0 else 0.6)
+            for index, (person, keypoints) in enumerate(found.items())
+        )
+        worst = persons[0] if persons and score is not None else None
+        alarm = worst is not None and score is not None and score > THRESHOLD
+        now = time.time() if utc is None else utc
+        shown = Frame(frame, frame / 25, SIZE, image, utc=now)
+        result = Result(shown, persons, worst, alarm, None, camera, THRESHOLD)
+        self.live(result)
+        return result
+
+    def alarm(
+        self,
+        camera: str,
+        frame: int = 400,
+        ago: float = 0.0,
+        seconds: float = 4.2,
+        kinds: tuple[Kind, ...] = ("begin", "end"),
+        id_: str | None = None,
+    ) -> str:
+        """Store an alarm, its peak the poses that end at a frame; return its id."""
+        self._alarms += 1
+        id_ = id_ or f"{self._alarms:032x}"
+        poses = self._clips[camera]
+        frame = min((f for f in poses if f >= 60), key=lambda each: abs(each - frame))
+        person = next(iter(poses[frame]))
+        window = [poses[f][person][:, :2] for f in range(frame - 60, frame + 1) if person in poses.get(f, {})]
+        for kind in kinds:
+            sequence = 0 if kind == "begin" else 1
+            began = time.time() - ago
+            utc = began + (seconds if sequence else 0)
+            content = {
+                "schema": 1, "id": id_, "sequence": sequence, "event": kind, "camera": camera, "utc": iso(utc),
+                "began_utc": iso(began), "time": 20.0, "began": 16.0, "frame": frame, "seconds": seconds * sequence,
+                "person": person, "score": 6.1, "p_value": 0.0005, "threshold": THRESHOLD, "people": [],
+                "peak": {
+                    "utc": iso(utc), "time": 16.2, "person": person, "score": 7.25, "p_value": 0.0004973,
+                    "frame_size": list(SIZE), "skeletons": np.round(window[-24:], 1).tolist(),
+                },
+                "model": {"bundle": "8f14e45fceea167a", "scorer": "onnxruntime fp32", "daflow": "0.5.0"},
+            }  # fmt: skip
+            self.store.append(EventMessage(id_, sequence, kind, camera, utc, json.loads(json.dumps(content))))
+        return id_
+
+    def health(self) -> dict[str, Any]:
+        """The snapshot."""
+        self.hang()
+        figures = {"capture": 3.1, "pose": 16.4, "track": 0.4, "window": 0.2, "score": 0.9, "alarm": 0.1, "delay": 24.0}
+        mqtt = {"state": "waiting", "pending": 14, "delivered": 90, "failures": 3, "last_error": "connection refused"}
+        return {
+            "ready": self.ready, "problems": self.problems, "started_utc": iso(time.time() - 93_600),
+            "uptime_s": 93_600.0, "version": "0.5.0", "scorer": "onnxruntime fp32",
+            "bundle": {"path": "bundle", "hash": "8f14e45fceea167a5a36dedd4bea2543"},
+            "temperature_c": 51.5, "memory_mb": 412.0, "cameras": self.cameras,
+            "stages": {
+                name: {"p50_ms": ms, "p90_ms": ms * 1.3, "p99_ms": ms * 2.1, "count": 1000} for name, ms in figures.items()
+            },
+            "queue": {"length": 1, "capacity": 64},
+            "events": {
+                "stored": 104, "waiting": 0, "lost": 0,
+                "deliveries": {
+                    "mqtt": mqtt,
+                    "events.jsonl": {"state": "idle", "pending": 0, "delivered": 104, "failures": 0, "last_error": None},
+                },
+            },
+        }  # fmt: skip
+
+    def serve(self, privacy: Any = "skeletons", **options: Any) -> Any:
+        """Serve it on a free port of this machine."""
+        return serve(
+            ServeOptions(**{"address": "127.0.0.1:0", **options}), self.live, self.store, self.health, privacy
+        )
+
+
+@pytest.fixture(scope="module")
+def new_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], World]]:
+    """Return a function that makes a world without cameras."""
+    with ExitStack() as stack:
+
+        def make() -> World:
+            folder = tmp_path_factory.mktemp("world")
+            return World(LiveState(), stack.enter_context(EventStore(folder / "events.sqlite")))
+
+        yield make
+
+
+@pytest.fixture
+def world(new_world: Callable[[], World]) -> World:
+    """A world with one camera."""
+    made = new_world()
+    made.add("entrance", seed=1)
+    return made
+
+
+@pytest.fixture
+def served(world: World) -> Iterator[Served]:
+    """The server of that world."""
+    with world.serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def new_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """Return a function that opens a headless Chromium of a given width and height."""
+    programs = shutil.which("chromium"), shutil.which("chromedriver")
+    if not all(programs):
+        pytest.skip("chromium and chromedriver are not here")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    opened = []
+
+    def open_browser(width: int = 1440, height: int = 1000) -> Any:
+        options = Options()
+        options.binary_location = str(programs[0])
+        folder = tmp_path_factory.mktemp("browser")
+        for flag in (
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+            f"--user-data-dir={folder}", f"--window-size={width},{height}",
+        ):  # fmt: skip
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        opened.append(webdriver.Chrome(options, Service(str(programs[1]))))
+        return opened[-1]
+
+    yield open_browser
+    for browser in opened:
+        browser.quit()
+
+
+def fetch(url: str, path: str = "", **headers: str) -> tuple[int, bytes, dict[str, str]]:
+    """Get an address; return the status, the body and the headers in lower case. Redirects are not followed."""
+    from urllib3 import PoolManager
+
+    with PoolManager() as pool:
+        answer = pool.request("GET", url.rstrip("/") + "/" + path.lstrip("/"), headers=headers, redirect=False, timeout=10)
+        return answer.status, answer.data, {k.lower(): v for k, v in answer.headers.items()}
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Wait until something is true, and return it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"did not come true within {seconds} s")
