@@ -25,8 +25,8 @@ def objection(choice: Choice, hours: float, per_day: float) -> str | None:
         )
     if choice.method != "pot" and hours < apart * SEEN:
         return (
-            f"{short}: no tail could be fitted to these {_hours(hours)}, and without one {SEEN:g} alarms must have room "
-            f"in them; at least {_hours(apart * SEEN)} are needed"
+            f"{short}: no tail could be fitted to these {_hours(hours)}, and without one {SEEN:g} alarms must "
+            f"have room in them; at least {_hours(apart * SEEN)} are needed"
         )
     if choice.blocks < FEWEST_BLOCKS:
         return (

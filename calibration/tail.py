@@ -84,6 +84,16 @@ def fit(excesses: Values) -> Pareto | None:
     return Pareto(shape, scale)
 
 
+def fit_open(excesses: Values) -> Pareto | None:
+    """Fit as `fit`, but make a tail that ends an exponential one of the same mean.
+
+    Shapes below 0 are mostly an accident of the sample, and promise that nothing is ever higher than a little above the
+    highest that was seen. To continue a tail beyond that, this is the careful choice.
+    """
+    found = fit(excesses)
+    return Pareto(0.0, float(excesses.mean())) if found and found.shape < 0 else found
+
+
 def anderson_darling(excesses: Values, pareto: Pareto) -> float:
     """Return A squared: how far the sample is from the distribution, with weight on both ends."""
     size = len(excesses)

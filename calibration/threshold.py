@@ -16,7 +16,7 @@ import numpy as np
 
 from calibration import poisson
 from calibration.recordings import Signal, episodes
-from calibration.tail import Pareto, Values, fit, goodness
+from calibration.tail import Pareto, Values, fit, fit_open, goodness
 from daflow.alarms import AlarmRule
 from daflow.errors import InputError
 
@@ -25,7 +25,7 @@ REFUSED = 0.1
 """Goodness of fit at or below which a level is refused."""
 
 FEWEST_EPISODES = 30
-MOST_EPISODES = 2000
+MOST_EPISODES = 100
 FEWEST_BLOCKS = 10
 _LEVELS = 1 - np.geomspace(0.25, 1e-4, 20)
 _ROUNDS = 400
@@ -74,7 +74,8 @@ def choose_threshold(signals: Sequence[Signal], rule: AlarmRule, per_day: float)
     """Choose the threshold at which normal behaviour is expected to raise so many alarms a day.
 
     The level above which the tail is fitted is the lowest of 20 (from the 75 % to the 99.99 % quantile of the levels)
-    with 30 to 2000 episodes that the goodness of fit does not refuse. The expected rate at a threshold is the mean over fits to
+    with 30 to 100 episodes that the goodness of fit does not refuse; more would be of the bulk and not of the tail. A
+    tail that ends is continued as an exponential one. The expected rate at a threshold is the mean over fits to
     resampled blocks of time, so that a short recording gives a higher threshold. When every level is refused, the
     threshold is an order statistic of the highest levels of blocks of time.
 
@@ -104,7 +105,8 @@ def choose_threshold(signals: Sequence[Signal], rule: AlarmRule, per_day: float)
         fits = goodness(found.peaks - level, tail, rng)
         if fits <= REFUSED:
             continue
-        choice = _extrapolate(signals, rule, target, found, tail, np.concatenate(lengths), rng)
+        believed = fit_open(found.peaks - level) or tail
+        choice = _extrapolate(signals, rule, target, found, believed, np.concatenate(lengths), rng)
         if choice:
             return replace(choice, goodness=fits)
     return _of_block_maxima(signals, target)
@@ -200,7 +202,7 @@ def _resample(
         drawn = np.bincount(rng.integers(len(lengths), size=len(lengths)), minlength=len(lengths))
         excesses = np.repeat(found.peaks, drawn[found.blocks]) - found.level
         rates.append(len(excesses) / float(drawn @ lengths))
-        tails.append(fit(excesses) or tail)
+        tails.append(fit_open(excesses) or tail)
     return np.array(rates), tails
 
 

@@ -163,10 +163,12 @@ class Alarm:
     def _end(self, time: float, last: float, score: float | None) -> Change | None:
         lost = time - last > LONGEST_GAP
         quiet = score is None or not score >= self.rule.release
-        if self._quiet_since is None and (lost or quiet):
+        if not (lost or quiet):
+            self._quiet_since = None
+            return None
+        if self._quiet_since is None:
             self._quiet_since = last if lost else time
-        since = self._quiet_since
-        if since is not None and time - since >= self.rule.end_seconds - _ROUNDING:
+        if time - self._quiet_since >= self.rule.end_seconds - _ROUNDING:
             self.active = False
             self._ended = time
             return "end"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import numpy.typing as npt
 from daflow.errors import InputError
 from daflow.masks import Labels, read_masks
 from daflow.tracks import Clip, FrameSize, read_clips
-from daflow.windows import Poses, Windows, make_windows
+from daflow.windows import MAX_MISSING, Poses, Windows, make_windows
+
+logger = logging.getLogger(__name__)
 
 
 def abnormal_windows(
@@ -61,3 +64,30 @@ def in_abnormal_frames(
         rows = np.flatnonzero((windows.clip == index) & (middle < len(mask)))
         found[rows] = mask[middle[rows]] == 1
     return found
+
+
+def normal_throughout(
+    windows: Windows, clips: Sequence[str], masks: dict[str, Labels]
+) -> npt.NDArray[np.bool_]:
+    """Say which windows hold only frames that are labelled normal, `(N,)`.
+
+    A window may have missed frames, so the two frames behind its last pose must be normal or absent as well.
+
+    Args:
+        windows: made from `clips`.
+        clips: the names of the clips; those without labels are left out.
+        masks: the labels of each frame by clip name.
+    """
+    reach = windows.poses.shape[2] + MAX_MISSING
+    kept = np.zeros(len(windows), dtype=np.bool_)
+    for index, name in enumerate(clips):
+        if name not in masks:
+            logger.warning("clip %s has no labels and is left out", name)
+            continue
+        rows = np.flatnonzero(windows.clip == index)
+        other = np.concatenate([[0], np.cumsum(masks[name] != 0)])
+        first = windows.start[rows]
+        last = np.minimum(first + reach, len(masks[name]))
+        inside = first + reach - MAX_MISSING <= len(masks[name])
+        kept[rows[inside]] = (other[last] - other[np.minimum(first, last)])[inside] == 0
+    return kept

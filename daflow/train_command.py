@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from daflow.command import FILE, FOLDER, Command, FiniteRange, frame_size_option, require_folder_for
 from daflow.errors import InputError
+from daflow.labels import CLIPS_HELP, read_labels
 from daflow.tracks import FrameSize
 from daflow.window_cache import TrainingSet, read_training_set
-from daflow.windows import LENGTH
+from daflow.windows import LENGTH, Windows
 
 _TOLERANCE = 0.1  # bits/dim, well below what separates abnormal from normal
 _FEWEST_PEOPLE = 10
@@ -24,6 +25,14 @@ _LOOKED_AT = 8192  # windows
 @click.command(cls=Command)
 @click.option("--poses", type=FOLDER, required=True, help="Folder of pose tracks of normal behaviour.")
 @click.option("-o", "--output", type=FILE, required=True, help="The checkpoint to write.")
+@click.option("--clips", multiple=True, metavar="GLOB", help=CLIPS_HELP)
+@click.option(
+    "--normal-only",
+    type=FOLDER,
+    metavar="LABELS",
+    help="Train on the normal parts of labelled recordings: windows with a frame that is not labelled normal are left "
+    "out. A folder of frame masks or a CSV file, as 'daflow evaluate --labels' reads them.",
+)
 @click.option("--epochs", default=48, type=click.IntRange(1), help="Passes over the windows.")
 @click.option("--batch-size", default=128, type=click.IntRange(2), help="Windows in a step.")
 @click.option(
@@ -83,9 +92,10 @@ _LOOKED_AT = 8192  # windows
 )
 @frame_size_option
 def train(
-    poses: Path, output: Path, epochs: int, batch_size: int, lr: float, seed: int, stride: int, augment: bool,
-    window: int, block: str, share: float, abnormal_poses: Path | None, abnormal_masks: Path | None,
-    prior_mean: float, resume: bool, cache: Path | None, device: str, threads: int, frame_size: FrameSize | None,
+    poses: Path, output: Path, clips: tuple[str, ...], normal_only: Path | None, epochs: int, batch_size: int,
+    lr: float, seed: int, stride: int, augment: bool, window: int, block: str, share: float,
+    abnormal_poses: Path | None, abnormal_masks: Path | None, prior_mean: float, resume: bool, cache: Path | None,
+    device: str, threads: int, frame_size: FrameSize | None,
 ) -> None:  # fmt: skip
     """Train a model on pose tracks of normal behaviour; no anomaly is needed.
 
@@ -93,13 +103,13 @@ def train(
     """
     if abnormal_masks and not abnormal_poses:
         raise InputError("--abnormal-masks needs --abnormal-poses.")
-    data = read_training_set(poses, window, stride, frame_size, cache)
-    normal = data.windows
-    if len(normal) < 2:
-        raise InputError(
-            f"{poses} gives {len(normal)} windows of {window} poses: {normal.left_out() or 'too few poses'}."
-        )
+    data = read_training_set(poses, window, stride, frame_size, cache, clips)
     click.echo(_summary(data))
+    normal = _normal_part(data, normal_only)
+    marked = len(data.windows) - len(normal)
+    if len(normal) < 2:
+        reasons = data.windows.left_out() or ("none is normal throughout" if marked else "too few poses")
+        raise InputError(f"{poses} gives {len(normal)} windows of {window} poses: {reasons}.")
     everything, labels = normal.poses, None
     if abnormal_poses:
         from daflow.supervision import abnormal_windows
@@ -143,7 +153,8 @@ def train(
         "stride": stride, "epochs": epochs, "best_epoch": trained.best + 1, "batch_size": batch_size, "lr": lr,
         "seed": seed, "augment": augment, "nll_first": first.training, "nll_last": best.training,
         "nll_held_out": best.held_out, "seconds": round(seconds, 1),
-        "left_out": {"short_tracks": normal.short_tracks, "gaps": normal.gaps, "broken": normal.broken},
+        "left_out": {"short_tracks": normal.short_tracks, "gaps": normal.gaps, "broken": normal.broken,
+                     "not_normal": marked},
     }  # fmt: skip
     save_checkpoint(output, Checkpoint(trained.model, summary))
     state.unlink(missing_ok=True)
@@ -156,6 +167,10 @@ def train(
     )
     rows = np.arange(0, len(normal), max(1, len(normal) // _LOOKED_AT))
     nll = score(trained.model, normal.poses[rows]).numpy()
+    high, highest = np.quantile(nll.astype(np.float64), (0.99, 1))
+    click.echo(
+        f"99 % of the normal windows score below {high:.3f} bits/dim, all below {highest + 0.0005:.3f}"
+    )
     click.echo(enough_data(nll, normal.clip[rows], normal.person[rows]))
 
 
@@ -189,6 +204,17 @@ def enough_data(
         f"WARNING: {people} tracks of people are little normal data: {known}. About {enough} tracks would make that "
         f"+-{_TOLERANCE}; record more people, at other hours too."
     )
+
+
+def _normal_part(data: TrainingSet, labels: Path | None) -> Windows:
+    """Return the windows without a frame that is not labelled normal; all without labels."""
+    if labels is None:
+        return data.windows
+    from daflow.supervision import normal_throughout
+
+    kept = normal_throughout(data.windows, data.clips, read_labels(labels))
+    click.echo(f"{kept.sum()} windows are normal throughout; {(~kept).sum()} others are left out")
+    return data.windows.select(kept)
 
 
 def _summary(data: TrainingSet) -> str:

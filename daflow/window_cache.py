@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from daflow.errors import InputError
 from daflow.files import sha256
+from daflow.labels import choose_clips
 from daflow.progress import track
 from daflow.tracks import FrameSize, TrackFile, find_tracks, read_each
 from daflow.windows import Windows, make_windows
@@ -58,6 +59,7 @@ def read_training_set(
     stride: int,
     frame_size: FrameSize | None = None,
     cache: Path | None = None,
+    clips: Sequence[str] = (),
 ) -> TrainingSet:
     """Cut the tracks of a folder into windows, or find the windows of an earlier run.
 
@@ -67,12 +69,15 @@ def read_training_set(
         stride: poses between the starts of windows.
         frame_size: of all clips; None as `daflow.tracks.find_tracks`.
         cache: the folder that keeps the windows; None takes `default_cache()`.
+        clips: patterns of the names of the clips to read; none reads all.
 
     Raises:
         InputError: the folder is missing or none of its files can be read.
         OSError: the cache cannot be written or is full.
     """
-    files = find_tracks(poses, frame_size)
+    files = list(
+        choose_clips({file.clip: file for file in find_tracks(poses, frame_size)}, clips, "track").values()
+    )
     cache = cache or default_cache()
     entry = cache / _key(files, length, stride)
     if not entry.is_dir():

@@ -6,7 +6,7 @@ Training, evaluation, export and the edge all call `normalise` of this module, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -49,6 +49,16 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.poses)
+
+    def select(self, chosen: npt.NDArray[np.bool_]) -> Windows:
+        """Return the chosen windows, `(N,)` bool; the counts of what was left out stay."""
+        return replace(
+            self,
+            poses=self.poses[chosen],
+            clip=self.clip[chosen],
+            person=self.person[chosen],
+            start=self.start[chosen],
+        )
 
     def left_out(self) -> str:
         """Say what gave no window, or nothing when all did."""

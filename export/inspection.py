@@ -107,6 +107,16 @@ def _screen(facts: dict[str, Any]) -> list[str]:
     return [f"{name:<12}{value}" for name, value in rows]
 
 
+def _alarm(alarm: dict[str, Any]) -> str:
+    threshold = f"{alarm['threshold']:.4f} bits/dim"
+    if alarm["quantile"] is not None:
+        return f"{threshold}, the {alarm['quantile']:g} quantile of {alarm['windows']} windows"
+    rate = (
+        f"{alarm['target_per_day'] or 0:g} false alarms a day {'' if alarm['promised'] else 'not '}promised"
+    )
+    return f"{threshold}, {alarm['method']} of {alarm['hours']:.3g} hours, {rate}"
+
+
 def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     model, alarm, int8 = facts["model"], facts["alarm"], facts["int8"]
     trained = ", ".join(
@@ -125,11 +135,8 @@ def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             ("in INT8", f"{len(int8['quantised'])} operations, {int8['method']} ranges; in FP32: {kept}")
         )
-    threshold = (
-        "not calibrated" if alarm is None else
-        f"{alarm['threshold']:.4f} bits/dim, the {alarm['quantile']:g} quantile of {alarm['windows']} windows"
-    )  # fmt: skip
-    rows.append(("alarm", threshold))
+    rows.append(("alarm", "not calibrated" if alarm is None else _alarm(alarm)))
+    rows += [(f"  {camera}", _alarm(own)) for camera, own in facts["cameras"].items()]
     for engine in facts["engines"]:
         if "unusable" in engine:
             rows.append(("engine", f"{engine['file']}: {engine['unusable']}"))

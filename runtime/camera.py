@@ -80,6 +80,8 @@ class CameraWorker:
         self.live = is_live(options.source)
         self.room = _ROOM_LIVE if self.live else _ROOM_RECORDED
         self.frames = 0
+        self.abandoned = False
+        """Whether another took its place: what still comes from it is to be left out."""
         self.error: str | None = None
         """Why the thread ended before its source did."""
         self.clock = StageClock()
@@ -113,11 +115,6 @@ class CameraWorker:
         """Whether the thread is over, because of the end of its source, an error, or `stop`."""
         return self.started and not self._thread.is_alive()
 
-    @property
-    def stopping(self) -> bool:
-        """Whether it was told to stop: what still comes from it is to be left out."""
-        return self._stopping.is_set()
-
     def stalled(self, seconds: float) -> str | None:
         """Return the stage that has been standing still for so long; waiting for a picture or for room is none."""
         stage, since = self._stage, self._since
@@ -131,6 +128,11 @@ class CameraWorker:
             return 0.0
         return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-6)
 
+    def abandon(self) -> None:
+        """Stop without waiting, and let nothing come from it any more."""
+        self.abandoned = True
+        self.stop(timeout=0)
+
     def stop(self, timeout: float = 5.0) -> None:
         """Stop reading; a thread that stands still is left to itself."""
         self._stopping.set()
@@ -143,15 +145,13 @@ class CameraWorker:
 
     def _run(self) -> None:
         try:
-            with self._finder:
+            with self._finder, self.source:
                 self._watch()
         except InputError as error:
             self.error = error.message
         except Exception as error:  # noqa: BLE001  a camera, model or plug-in that fails must not stop the others
             logger.debug("camera %s", self.name, exc_info=True)
             self.error = f"{self._stage} failed: {type(error).__name__}: {error}"
-        finally:
-            self.source.__exit__(None, None, None)
 
     def _watch(self) -> None:
         self.clock.lap("start")
@@ -162,7 +162,9 @@ class CameraWorker:
             if not self._keep_pictures and frame.image is not None:
                 observation = replace(observation, frame=replace(frame, image=None))
             self._enter("queue")
-            if self.stopping or not self._inbox.put(self.name, Watched(self, observation), self.room):
+            if self._stopping.is_set() or not self._inbox.put(
+                self.name, Watched(self, observation), self.room
+            ):
                 return
             self.frames += 1
             self._recent.append(self._since)

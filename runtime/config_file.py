@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def _complaint(
 ) -> str:
     place = tuple(str(part) for part in fault["loc"] if part != "[key]")
     message = str(fault["msg"]).rstrip(".")
-    given = next((names[place[:n]] for n in range(len(place), 0, -1) if place[:n] in options), None)
+    given = next((names.get(place[:n]) for n in range(len(place), 0, -1) if place[:n] in options), None)
     if fault["type"] == "missing" and (given is None):
         option = names.get(place) or ("--source" if place == ("cameras",) else None)
         return f"{'.'.join(place)} is missing: give {option}, or set it in a file that --config names."
@@ -113,19 +114,22 @@ def _resolve_paths(tree: Tree, folder: Path) -> None:
 def to_toml(config: Config) -> str:
     """Return the whole configuration with the description of each field as a comment; passwords in sources are hidden.
 
-    Fields that are not set stand there as comments.
+    Fields that are not set stand there as comments, and so do those that a camera takes from the top of the file.
     """
-    return "\n".join(_lines(config, ())) + "\n"
+    return "\n".join(_lines(config, ())).lstrip() + "\n"
 
 
 def _lines(model: BaseModel, place: tuple[str, ...]) -> Iterator[str]:
     if place:
         yield f"\n[{'.'.join(place)}]"
+    inherits = place[:1] == ("cameras",)
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
-        if isinstance(value, (BaseModel, dict)):
+        if isinstance(value, (BaseModel, dict)) or (inherits and name not in model.model_fields_set):
             continue
-        yield f"# {field.description}"
+        yield from textwrap.wrap(
+            str(field.description), 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+        )
         if value is None:
             yield f"#{name} ="
         else:
@@ -136,5 +140,5 @@ def _lines(model: BaseModel, place: tuple[str, ...]) -> Iterator[str]:
         if isinstance(value, dict):
             for key, inner in value.items():
                 yield from _lines(inner, (*place, name, key))
-        elif isinstance(value, BaseModel):
+        elif isinstance(value, BaseModel) and not (inherits and name not in model.model_fields_set):
             yield from _lines(value, (*place, name))

@@ -13,20 +13,21 @@ from daflow.tracks import FrameSize
 from runtime.estimators import PoseEstimator
 from runtime.foreground import Boxes, Foreground
 from runtime.frames import Frame, Image, Keypoints
-from runtime.similarity import Box, box_of, covered, iou, keypoint_similarity
+from runtime.similarity import Box, are_doubles, box_of, covered, iou
 
 _CROP = 256  # pixels; MediaPipe's networks see 224 and 256
 _MARGIN = 0.25  # of the box's longer side, on each side
 _GREY = 128
-_SAME_PERSON = 0.5  # keypoint similarity of two skeletons
 _SAME_REGION = 0.3  # intersection over union
 _EXPLAINED = 0.6  # of a region, by one skeleton
+_BODY = 0.1  # of a skeleton's longer side, that a body reaches beyond it
 _BESIDE = 0.1  # of a box's height: people whose middles are nearer stand behind each other
 _SMALLEST = 0.05  # of the picture's height: what is smaller has no joints to tell apart
 _LEAST_INSIDE = 0.7  # of a skeleton's joints, in its crop
 _LEAST_SHARE = 0.5  # of the length of the box that it was looked for in
 _LOOKS = 10  # where somebody was, until the place is given up
 _ZOOM = (1.0, 2.0, 3.0)  # only a leg may have moved: each look in vain at a region is followed by a wider one
+_FIRST_SURVEYS = 10  # frames
 _REST = 10  # frames that a region rests after the widest
 
 
@@ -52,7 +53,7 @@ class PersonCrops:
 
     Somebody who stands still becomes background after a while; the crop around the last skeleton finds them all the
     same. People who were just found come first, so that their windows have no gaps, then what moves and was not looked
-    at yet. In a crop, who was found already is painted over, so that of two who walk side by side both are found.
+    at yet, and once a second the whole picture, for those who were there and still from the beginning. In a crop, who was found already is painted over, so that of two who walk side by side both are found.
 
     Args:
         estimator: finds skeletons in a crop of 256 by 256 pixels.
@@ -72,6 +73,7 @@ class PersonCrops:
         self._estimator = estimator
         self._foreground = Foreground(fps)
         self._max_crops = max_crops
+        self._survey_every = max(2, round(fps))
         self._size: FrameSize | None = None
         self._places: list[_Place] = []
         self._empty: list[_Empty] = []
@@ -101,6 +103,8 @@ class PersonCrops:
         for place in doubtful:
             if self.crops < last and covered(place.box, map(box_of, found)) < _EXPLAINED:
                 self._look_again(frame, place, found)
+        if self.crops < last and self._is_time_for_a_survey():
+            self._add(self._search(frame, None, 1.0, found), found)
         return np.stack(found) if found else np.zeros((0, 17, 3), dtype=np.float32)
 
     def close(self) -> None:
@@ -120,6 +124,10 @@ class PersonCrops:
         if not new:
             self._empty.append(_Empty(region, looks + 1, self._frame))
 
+    def _is_time_for_a_survey(self) -> bool:
+        """Whether to look at the whole picture, for people who do not move: often at first, then once a second."""
+        return self._frame <= _FIRST_SURVEYS or self._frame % self._survey_every == 0
+
     def _add(self, new: list[Keypoints], found: list[Keypoints]) -> None:
         found += new
         self._places += [_Place(box_of(skeleton)) for skeleton in new]
@@ -135,23 +143,22 @@ class PersonCrops:
             if looks[index] < len(_ZOOM):
                 yield regions[index], looks[index]
 
-    def _search(self, frame: Frame, box: Box, zoom: float, found: list[Keypoints]) -> list[Keypoints]:
-        """Return the skeletons around a box that are plausible and not found yet, in pixels of the frame."""
+    def _search(self, frame: Frame, box: Box | None, zoom: float, found: list[Keypoints]) -> list[Keypoints]:
+        """Return the skeletons around a box, or anywhere, that are plausible and not found yet, in pixels."""
         assert frame.image is not None
         self.crops += 1
-        square = _square(box, zoom)
+        square = _whole(frame.size) if box is None else _square(box, zoom)
         crop = self._cut(frame.image, square)
         scale = _CROP / (square[2] - square[0])
         for other in map(box_of, found):
-            left, top, right, bottom = ((_beside(other, box) - np.tile(square[:2], 2)) * scale).clip(0, _CROP)
+            hidden = _grown(other) if box is None else _beside(other, box)
+            left, top, right, bottom = ((hidden - np.tile(square[:2], 2)) * scale).clip(0, _CROP)
             crop[round(top) : round(bottom), round(left) : round(right)] = _GREY
         skeletons = self._estimator.estimate(replace(frame, size=(_CROP, _CROP), image=crop)).copy()
         skeletons[..., :2] = skeletons[..., :2] / scale + square[:2]
         new: list[Keypoints] = []
-        for skeleton in skeletons:
-            if _is_plausible(skeleton, box, square, frame.size) and all(
-                keypoint_similarity(skeleton, other) < _SAME_PERSON for other in [*found, *new]
-            ):
+        for skeleton in (s for s in skeletons if _is_plausible(s, box, square, frame.size)):
+            if not any(are_doubles(skeleton, other) for other in [*found, *new]):
                 new.append(skeleton)
         return new
 
@@ -182,6 +189,17 @@ def _square(box: Box, zoom: float) -> Box:
     return np.concatenate([centre - half, centre + half]).astype(np.float32)
 
 
+def _grown(box: Box) -> Box:
+    """Return the box of a body, which is larger than that of its joints."""
+    margin = _BODY * float((box[2:] - box[:2]).max())
+    return np.concatenate([box[:2] - margin, box[2:] + margin]).astype(np.float32)
+
+
+def _whole(size: FrameSize) -> Box:
+    centre, half = np.array(size) / 2, max(size) / 2
+    return np.concatenate([centre - half, centre + half]).astype(np.float32)
+
+
 def _uncovered(region: Box, found: list[Keypoints]) -> Box:
     """Return the widest strip of a region, from top to bottom, that no skeleton covers; all of it when none is wide."""
     taken = sorted((float(b[0]), float(b[2])) for b in map(box_of, found) if covered(region, [b]) > 0.1)
@@ -197,7 +215,7 @@ def _uncovered(region: Box, found: list[Keypoints]) -> Box:
 def _beside(other: Box, box: Box) -> Box:
     """Return the part of another person's box on the far side of the middle between the two, empty if behind."""
     x, other_x = float(box[0] + box[2]) / 2, float(other[0] + other[2]) / 2
-    hidden = other.copy()
+    hidden: Box = other.copy()
     if abs(other_x - x) < _BESIDE * (box[3] - box[1]):
         hidden[2:] = hidden[:2]
     elif other_x < x:
@@ -207,10 +225,11 @@ def _beside(other: Box, box: Box) -> Box:
     return hidden
 
 
-def _is_plausible(skeleton: Keypoints, box: Box, square: Box, size: FrameSize) -> bool:
+def _is_plausible(skeleton: Keypoints, box: Box | None, square: Box, size: FrameSize) -> bool:
     """Whether a skeleton `(J, 3)` is as large as what moved, mostly in its crop, and its middle in the picture."""
     points = skeleton[:, :2]
-    smallest = max(_SMALLEST * size[1], _LEAST_SHARE * float((box[2:] - box[:2]).max()))
+    share = 0.0 if box is None else _LEAST_SHARE * float((box[2:] - box[:2]).max())
+    smallest = max(_SMALLEST * size[1], share)
     inside = ((points >= square[:2]) & (points <= square[2:])).all(axis=1).mean()
     middle = points.mean(axis=0)
     return bool(

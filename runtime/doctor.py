@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from daflow.errors import SYSTEM_LIBRARIES, InputError
 from runtime.board import Machine, temperature
-from runtime.sources.redaction import redacted
+from runtime.sources.redaction import redacted, with_environment
 
 State = Literal["ok", "warning", "problem", "absent"]
 
@@ -320,6 +320,10 @@ def bundle_files(folder: Path) -> Finding:
 def source(machine: Machine, uri: str) -> Finding:
     """Whether the camera or file of a source can be reached."""
     name = f"source {redacted(uri)}"
+    try:
+        uri = with_environment(uri)
+    except InputError as error:
+        return Finding(name, "problem", error.message, "Set it where daflow-edge is started")
     scheme, _, rest = uri.partition(":")
     if scheme.lower() in _PORTS:
         return _network(name, uri)
@@ -345,6 +349,8 @@ def source(machine: Machine, uri: str) -> Finding:
 
 
 def _file(name: str, path: Path, perhaps_a_scheme: bool) -> Finding:
+    if path.is_dir():
+        return Finding(name, "ok", "a folder")
     if path.is_file():
         return Finding(name, "ok", f"{path.stat().st_size / 1e6:.1f} MB")
     if perhaps_a_scheme:

@@ -1,7 +1,7 @@
 """What finds skeletons in pictures: MediaPipe, or a plug-in that another package brings.
 
-A plug-in is an entry point of the group `daflow.pose_estimators`: a callable that takes the camera's options and returns
-a `PoseEstimator`.
+A plug-in is an entry point of the group `daflow.pose_estimators`: a callable that takes the camera's options and
+returns a `PoseEstimator`. docs/pose-estimators.md shows one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from runtime.frames import Frame, Keypoints
 GROUP = "daflow.pose_estimators"
 BUILT_IN = "mediapipe"
 _LAYOUTS = (17, 18, 33)
+_FARTHEST = 1e9  # pixels; also false for NaN
 
 
 class PoseEstimator(Protocol):
@@ -138,6 +139,6 @@ def _wrong(found: Any) -> str:
         return f"an array of shape {found.shape} and not (N, 17, 3), (N, 18, 3) or (N, 33, 3)"
     if not np.issubdtype(found.dtype, np.floating):
         return f"numbers of the type {found.dtype} and not floating point"
-    if not np.isfinite(found.astype(np.float32)).all():
+    if not (np.abs(found) < _FARTHEST).all():
         return "NaN or infinite keypoints"
     return ""

@@ -108,6 +108,7 @@ class Fleet:
         """Stop a camera."""
         berth = self._berths.pop(name)
         if berth.worker is not None:
+            berth.worker.abandon()
             berth.worker.stop()
             berth.frames_before += berth.worker.frames
 
@@ -172,7 +173,7 @@ class Fleet:
 
     def _set_aside(self, berth: _Berth, failure: str) -> None:
         assert berth.worker is not None
-        berth.worker.stop(timeout=0)
+        berth.worker.abandon()
         berth.frames_before += berth.worker.frames
         berth.worker, berth.failure, berth.since = None, failure, time.time()
         berth.restarts += 1

@@ -99,7 +99,13 @@ def _join(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
             for j in range(i + 1, len(parts)):
                 if _is_one_body(a, parts[j]):
                     b = parts.pop(j)
-                    parts[i] = (min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3]), a[4] + b[4])
+                    parts[i] = (
+                        min(a[0], b[0]),
+                        min(a[1], b[1]),
+                        max(a[2], b[2]),
+                        max(a[3], b[3]),
+                        a[4] + b[4],
+                    )
                     joined = True
                     break
             if joined:

@@ -90,4 +90,5 @@ class MediaPipePoses:
 def _is_visible(poses: Keypoints) -> npt.NDArray[np.bool_]:
     """Whether each of `(N, 17, 3)` is a person rather than something else that moved."""
     visible = poses[..., 2]
-    return (visible[:, _TORSO].min(axis=1) >= _LEAST_VISIBLE_TORSO) & (visible.mean(axis=1) >= _LEAST_VISIBLE)
+    torso, body = visible[:, _TORSO].min(axis=1), visible.mean(axis=1)
+    return np.asarray((torso >= _LEAST_VISIBLE_TORSO) & (body >= _LEAST_VISIBLE), dtype=np.bool_)

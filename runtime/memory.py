@@ -16,7 +16,15 @@ class PoseMemory:
     """A ring buffer of poses for each person, with the same rule for windows as training has.
 
     A window is the last `window` poses of a person if they span at most `window + max_missing` frames; one missed
-    pose costs nothing. People who were not seen for `forget_after` frames are freed.
+    pose costs nothing, and no pose is made up for it. People who were not seen for `forget_after` frames are freed, and
+    so are those who were not seen for longest when there are more than `most_people`. Another frame size begins anew:
+    pixels of two sizes make no window.
+
+    Args:
+        window: poses in a window.
+        max_missing: frames that may be missing inside.
+        forget_after: frames after which a person who is not seen is freed.
+        most_people: people remembered at most.
 
     >>> memory = PoseMemory(window=2, max_missing=0)
     >>> for frame in range(2):
@@ -26,30 +34,38 @@ class PoseMemory:
     ([7], (1, 2, 2, 18), [0.0, 1.0])
     """
 
-    def __init__(self, window: int, max_missing: int, forget_after: int = 50) -> None:
+    def __init__(self, window: int, max_missing: int, forget_after: int = 50, most_people: int = 256) -> None:
         self._window = window
         self._max_missing = max_missing
         self._forget_after = max(forget_after, max_missing + 1)
+        self._most_people = most_people
+        self._size: FrameSize | None = None
         self._histories: dict[int, _History] = {}
         self._seen: list[int] = []
-        self._size: FrameSize | None = None
 
     def __len__(self) -> int:
         return len(self._histories)
 
     def add(self, frame: int, people: Mapping[int, Points], size: FrameSize | None = None) -> None:
-        """Add the poses `(18, 2)` of one frame; frame numbers grow. Another frame size begins anew."""
+        """Add the poses of one frame.
+
+        Args:
+            frame: its number, larger than the last one.
+            people: `(18, 2)` in pixels by person.
+            size: width and height of the frame; None when it never changes.
+        """
         if size != self._size:
-            self._histories.clear()
             self._size = size
+            self._histories.clear()
         for person, points in people.items():
-            history = self._histories.get(person)
+            history = self._histories.pop(person, None)
             # No window may bridge a longer gap, so nothing from before it is of use.
             if history is None or frame - history.last > self._max_missing + 1:
-                history = self._histories[person] = _History(self._window)
+                history = _History(self._window)
             history.add(frame, points)
-        self._seen = list(people)
+            self._histories[person] = history  # the last in order is who was seen last
         self._forget(frame)
+        self._seen = [person for person in people if person in self._histories]
 
     def windows(self) -> tuple[list[int], Points]:
         """Return the people of the last frame who have a window, and their windows `(N, 2, T, 18)` in pixels."""
@@ -59,6 +75,7 @@ class PoseMemory:
 
     def _forget(self, frame: int) -> None:
         gone = [p for p, h in self._histories.items() if frame - h.last > self._forget_after]
+        gone += list(self._histories)[len(gone) : max(len(gone), len(self) - self._most_people)]
         for person in gone:
             del self._histories[person]
 

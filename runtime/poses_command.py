@@ -113,7 +113,7 @@ def poses(
     options = people_options(values)
     if options.pose_model:
         options = options.model_copy(update={"pose_model": options.pose_model.resolve()})
-    named = [pair for uri in uris for pair in _sources(uri)]
+    named = [pair for uri in uris for pair in named_videos(uri)]
     failed: dict[str, str] = {}
     tasks = [
         PoseTask(
@@ -178,7 +178,7 @@ def find_poses(task: PoseTask) -> Found:
     return Found(frames, clip.poses, len(clip.tracks), size)
 
 
-def _sources(uri: str) -> Iterator[tuple[str, str]]:
+def named_videos(uri: str) -> Iterator[tuple[str, str]]:
     """Yield the videos of a source with the names of their clips."""
     folder = Path(uri)
     if not folder.is_dir():

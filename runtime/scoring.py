@@ -85,7 +85,7 @@ class Scoring:
         taken = [
             (self._judges[camera], watched)
             for camera, watched in waiting
-            if camera in self._judges and not watched.worker.stopping
+            if camera in self._judges and not watched.worker.abandoned
         ]
         if not taken:
             return

@@ -71,9 +71,12 @@ class Service:
         self._latest: dict[str, Result] = {}
         self._judges: dict[str, Judge] = {}
         self._couriers: list[Courier] = []
+        self._undelivered: list[str] = []
         self._inbox: Inbox[Watched] = Inbox()
         self._clock = StageClock()
         self.live = LiveState()
+        self.url: str | None = None
+        """Of the live page, while there is one."""
 
     # The parts, in the order in which they are opened
 
@@ -113,7 +116,8 @@ class Service:
         self._sinks: list[Sink] = [self._desk, self._remember_latest, self.live, self._outputs]
         self._scoring = Scoring(self._scorer, self._inbox, self._judges, self._sinks, self._clock)
         if config.serve.address:
-            stack.enter_context(serve(config.serve, self.live, self.store, self.health, config.privacy))
+            served = stack.enter_context(serve(config.serve, self.live, self.store, self.health, config.privacy))
+            self.url = served.url
         stack.callback(self._finish)
 
     def _watch(self, name: str) -> None:
@@ -133,6 +137,15 @@ class Service:
         for courier in self._couriers:
             courier.drain(max(0.1, deadline - time.monotonic()))
         for courier in self._couriers:
+            facts = courier.statistics()
+            if facts["pending"]:
+                kept = (
+                    "they wait in the store"
+                    if self.config.store.path
+                    else "they are lost without --store FILE"
+                )
+                text = f"{courier.name}: {facts['pending']} events were not delivered, {kept}: {facts['last_error']}"
+                (logger.warning if self.config.store.path else self._undelivered.append)(text)
             courier.close()
 
     def _finish(self) -> None:
@@ -169,18 +182,27 @@ class Service:
         Raises:
             CheckFailed: the scorer fails again and again.
         """
-        self._scoring.start()
-        self._fleet.start()
+        self.start()
         notify.notify("READY=1", f"STATUS=watching {', '.join(self.config.cameras)}")
         while not (self._stop or self._fleet.ended):
-            self._wake.wait(_TURN_SECONDS)
-            self._wake.clear()
-            if self._reload:
-                self._reload = False
-                self._reload_config()
-            self._tend()
+            self.tend(_TURN_SECONDS)
 
-    def _tend(self) -> None:
+    def start(self) -> None:
+        """Begin to read and to score."""
+        self._scoring.start()
+        self._fleet.start()
+
+    def tend(self, seconds: float) -> None:
+        """Wait for so long, or until something is asked, and see that everything goes on.
+
+        Raises:
+            CheckFailed: the scorer fails again and again.
+        """
+        self._wake.wait(seconds)
+        self._wake.clear()
+        if self._reload:
+            self._reload = False
+            self._reload_config()
         self._fleet.tend(self._latest)
         if self._scoring.error or self._scoring.stalled(self.config.stall_seconds):
             self._restart_scoring()
@@ -325,12 +347,10 @@ class Service:
         return lines
 
     def complaints(self) -> list[str]:
-        """Say what went wrong for good: recordings that broke off, files that were not written."""
-        cameras = [f"{name}: {error}" for name, error in self._fleet.failures().items()]
-        return [
-            *(cameras if len(self._judges) > 1 else self._fleet.failures().values()),
-            *self._outputs.errors,
-        ]
+        """Say what went wrong for good, once it is closed: recordings, files and events."""
+        broken = self._fleet.failures()
+        cameras = [f"{name}: {error}" if len(self._judges) > 1 else error for name, error in broken.items()]
+        return [*cameras, *self._outputs.errors, *self._undelivered]
 
 
 def _model(bundle: Bundle, scorer: Scorer) -> dict[str, str]:

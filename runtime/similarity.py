@@ -16,6 +16,8 @@ Box = npt.NDArray[np.float32]
 _TORSO_AND_LIMBS = (5, 6, 7, 8, 11, 12, 13, 14, 15, 16)
 _FALL_OFF = np.array([0.158, 0.158, 0.144, 0.144, 0.214, 0.214, 0.174, 0.174, 0.178, 0.178])
 """Twice COCO's sigma of those joints: how far annotators are apart, as a share of a person's size."""
+_DOUBLE_KEYPOINTS = 0.3
+_DOUBLE_BOXES = 0.5
 
 
 def box_of(skeleton: Keypoints) -> Box:
@@ -48,13 +50,18 @@ def keypoint_similarity(a: Keypoints, b: Keypoints) -> float:
     """Return COCO's object keypoint similarity of two skeletons `(J, 3)`, 0 to 1, over torso and limbs.
 
     >>> pose = np.random.default_rng(0).uniform(0, 100, (17, 3))
-    >>> keypoint_similarity(pose, pose), keypoint_similarity(pose, pose + 500)
+    >>> keypoint_similarity(pose, pose), keypoint_similarity(pose, pose + 5000)
     (1.0, 0.0)
     """
     first, second = _limbs(a), _limbs(b)
     size = max(_area(box_of(a)), _area(box_of(b)), 1.0)
     squared = ((first - second) ** 2).sum(axis=1)
     return float(np.exp(-squared / (2 * size * _FALL_OFF**2)).mean())
+
+
+def are_doubles(a: Keypoints, b: Keypoints) -> bool:
+    """Whether two skeletons `(J, 3)` are of one person, who was found twice."""
+    return keypoint_similarity(a, b) >= _DOUBLE_KEYPOINTS or iou(box_of(a), box_of(b)) >= _DOUBLE_BOXES
 
 
 def _limbs(skeleton: Keypoints) -> npt.NDArray[np.float64]:

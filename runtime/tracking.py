@@ -11,6 +11,7 @@ from daflow.errors import unusable_package
 from runtime.frames import Keypoints
 
 _REMEMBERED_SECONDS = 1.0
+_SURE_AFTER = 3  # frames in a row; a skeleton that was seen once may be a tree
 _MARGIN = 0.1  # of the skeleton's size: a body is larger than its joints, and falls overlap better
 
 
@@ -38,7 +39,7 @@ class SkeletonTracker:
             frame_rate=fps,
             track_activation_threshold=0.0,
             high_conf_det_threshold=0.0,
-            minimum_consecutive_frames=1,
+            minimum_consecutive_frames=_SURE_AFTER,
             minimum_iou_threshold=0.05,
         )
 

@@ -38,7 +38,9 @@ class AnnotatedVideo:
         InputError: the packages are missing or the file cannot be opened for video.
     """
 
-    def __init__(self, path: Path, fps: float, privacy: Literal["skeletons", "pictures"] = "skeletons") -> None:
+    def __init__(
+        self, path: Path, fps: float, privacy: Literal["skeletons", "pictures"] = "skeletons"
+    ) -> None:
         try:
             import av
             import cv2

@@ -83,6 +83,7 @@ class Courier:
 
     def close(self, timeout: float = 5.0) -> None:
         """End the thread and close the delivery; what was not delivered is, by the next process."""
+        self._store.forget(self._wake.set)
         self._stopping.set()
         self._wake.set()
         self._thread.join(min(1.0, timeout))

@@ -65,6 +65,7 @@ class Database:
         self._busy_seconds = busy_seconds
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._closed = False
 
     def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool = False) -> T:
@@ -97,6 +98,9 @@ class Database:
             self._disconnect()
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T], write: bool) -> T:
+        if self._connection is not None and self._identity() != self._file:
+            logger.error("The event store %s was removed or replaced; it is opened anew", self.path)
+            self._disconnect()
         connection = self._connection or self._open()
         try:
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -125,8 +129,16 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
+        self._connection, self._file = connection, self._identity()
         return connection
+
+    def _identity(self) -> tuple[int, int] | None:
+        """What tells the file from another at the same path; None when there is none."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _check_schema(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -172,9 +184,6 @@ class Database:
         )
 
     def _failure(self, error: sqlite3.Error) -> StoreError:
-        # After an I/O error a new connection reads what is really on the disk.
-        if "locked" not in str(error) and "full" not in str(error):
-            self._disconnect()
         return StoreError(f"the event store {self.path} cannot be used: {error}")
 
     def _disconnect(self) -> None:
@@ -186,7 +195,7 @@ class Database:
 
 def take(path: Path) -> FileLock:
     """Keep other processes away from the store; `release` the result at the end."""
-    lock = FileLock(f"{path}.lock", timeout=0)
+    lock = FileLock(f"{path}.lock", timeout=0, thread_local=False)  # any thread may close the store
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()

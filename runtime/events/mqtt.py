@@ -9,7 +9,6 @@ import socket
 import ssl
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Sequence
 from functools import partial
@@ -41,7 +40,7 @@ class Mqtt:
     Args:
         options: the section `mqtt` of the configuration, with a host.
         cameras: the names of the cameras.
-        timeout: seconds that a delivery waits for the broker.
+        timeout: seconds that a delivery waits for the broker to connect, and to acknowledge each message.
 
     Raises:
         InputError: the password, the certificate or the topic cannot be used, or paho-mqtt is missing.
@@ -61,36 +60,31 @@ class Mqtt:
         self._closed = False
         self._problem = "it has not answered yet"
         self._acknowledged: set[int] = set()
-        self._sent: dict[str, set[int]] = {}
+        self._sent: tuple[str, set[int]] | None = None
         self._states = dict.fromkeys(cameras, ("OFF", ""))
         self._client = self._make_client()
         self._client.connect_async(options.host or "", options.port, keepalive=_KEEPALIVE)
         self._client.loop_start()
 
     def deliver(self, messages: Sequence[EventMessage]) -> None:
-        """Publish the messages and wait for the acknowledgement of each.
+        """Publish one message after the other, each when the one before is acknowledged: their order never changes.
 
-        What is on its way already, because an earlier try did not wait long enough, is not published twice.
+        What is on its way already, because an earlier try did not wait long enough, is not published again.
         """
-        deadline = time.monotonic() + self._timeout
         with self._changed:
             self._changed.wait_for(lambda: self._connected or self._closed, self._timeout)
             if not self._connected:
                 raise DeliveryFailed(f"{self._broker} is not connected: {self._problem}")
-        for message in messages:
-            if message.key not in self._sent:
-                self._sent[message.key] = self._publish_message(message)
         for done, message in enumerate(messages):
-            ids = self._sent[message.key]
+            if self._sent is None or self._sent[0] != message.key:
+                self._sent = message.key, self._publish_message(message)
+            ids = self._sent[1]
             with self._changed:
-                left = max(deadline - time.monotonic(), 0.0)
-                self._changed.wait_for(partial(self._settled, ids), left)
+                self._changed.wait_for(partial(self._settled, ids), self._timeout)
                 if not ids <= self._acknowledged:
                     raise DeliveryFailed(f"{self._broker} does not acknowledge", delivered=done)
-                self._acknowledged -= ids
-            del self._sent[message.key]
-        with self._changed:
-            self._acknowledged.clear()
+                self._acknowledged.clear()
+            self._sent = None
 
     def close(self) -> None:
         """Say goodbye, as far as the broker listens, and disconnect."""

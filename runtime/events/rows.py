@@ -8,6 +8,12 @@ from typing import Any
 
 from runtime.events.message import EventMessage
 
+LOST = "store.lost"
+"""The small value that counts messages which went before they were delivered."""
+
+_STEP = 500  # messages that are removed at a time
+_PAGES = 1000  # pages that are given back to the file system at a time
+
 
 def insert_message(connection: sqlite3.Connection, message: EventMessage, line: str) -> None:
     """Store a message and what is known of its alarm; nothing happens when it is there already."""
@@ -53,3 +59,37 @@ def get_value(connection: sqlite3.Connection, key: str) -> Any:
 def set_value(connection: sqlite3.Connection, key: str, value: Any) -> None:
     """Keep a small value."""
     connection.execute("REPLACE INTO state VALUES (?, ?)", (key, json.dumps(value, allow_nan=False)))
+
+
+def remove_oldest(
+    connection: sqlite3.Connection, keep_messages: int, oldest: float, delivered: int
+) -> tuple[int, int]:
+    """Remove some messages from the front, and the alarms that have no others.
+
+    Args:
+        connection: in a transaction.
+        keep_messages: beyond that number they go, delivered or not.
+        oldest: the time (seconds since 1970) before which delivered ones go.
+        delivered: up to this number they are delivered.
+
+    Returns:
+        How many were removed, and how many of them were not delivered.
+    """
+    rows = connection.execute("SELECT number, utc FROM messages ORDER BY number LIMIT ?", (_STEP,)).fetchall()
+    surplus = highest_number(connection) - keep_messages
+    gone = 0
+    for number, utc in rows:
+        if number > surplus and (number > delivered or utc >= oldest):
+            break
+        gone += 1
+    if gone == 0:
+        return 0, 0
+    last = rows[gone - 1][0]
+    lost = sum(number > delivered for number, _ in rows[:gone])
+    connection.execute("DELETE FROM messages WHERE number <= ?", (last,))
+    connection.execute("DELETE FROM alarms WHERE last <= ?", (last,))
+    if lost:
+        set_value(connection, LOST, int(get_value(connection, LOST) or 0) + lost)
+    # Each row of this pragma's result is a page that was given back.
+    connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+    return gone, lost

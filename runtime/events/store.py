@@ -15,16 +15,20 @@ from typing import Any
 from daflow.errors import InputError
 from runtime.events.database import Database, StoreError, may_pass, take
 from runtime.events.message import EventMessage
-from runtime.events.rows import get_value, highest_number, insert_message, set_value
+from runtime.events.rows import (
+    LOST,
+    get_value,
+    highest_number,
+    insert_message,
+    remove_oldest,
+    set_value,
+)
 
 __all__ = ["EventStore", "StoreError"]
 
 logger = logging.getLogger(__name__)
 
 _DAY = 86400.0
-_LOST = "store.lost"
-_STEP = 500  # messages that one call of `tidy` removes at most
-_PAGES = 1000  # pages that it gives back to the file system at most
 
 
 class EventStore:
@@ -95,12 +99,16 @@ class EventStore:
             return highest_number(connection)
 
         self._highest = self._database.run(write, write=True)
-        for listener in self._listeners:
+        for listener in list(self._listeners):
             listener()
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Have a function called after each `append`, in its thread."""
         self._listeners.append(listener)
+
+    def forget(self, listener: Callable[[], None]) -> None:
+        """Call a function no more."""
+        self._listeners.remove(listener)
 
     def messages_after(self, number: int, limit: int = 100) -> list[tuple[int, EventMessage]]:
         """Return the next messages after a number, each with its own, in the order in which they were stored."""
@@ -220,7 +228,7 @@ class EventStore:
     @property
     def lost(self) -> int:
         """How many messages went before every delivery had delivered them, since the file was begun."""
-        return int(self.get(_LOST) or 0)
+        return int(self.get(LOST) or 0)
 
     def count(self) -> int:
         """Return how many messages are stored."""
@@ -240,32 +248,9 @@ class EventStore:
         oldest = self._now() - self._keep_days * _DAY
         delivered = min(self._cursors.values(), default=self._highest)
 
-        def write(connection: sqlite3.Connection) -> tuple[int, int]:
-            rows = connection.execute(
-                "SELECT number, utc FROM messages ORDER BY number LIMIT ?", (_STEP,)
-            ).fetchall()
-            if not rows:
-                return 0, 0
-            surplus = highest_number(connection) - self._keep_messages
-            gone = 0
-            while gone < len(rows):
-                number, utc = rows[gone]
-                if number > surplus and (number > delivered or utc >= oldest):
-                    break
-                gone += 1
-            if gone == 0:
-                return 0, 0
-            last = rows[gone - 1][0]
-            lost = sum(number > delivered for number, _ in rows[:gone])
-            connection.execute("DELETE FROM messages WHERE number <= ?", (last,))
-            connection.execute("DELETE FROM alarms WHERE last <= ?", (last,))
-            if lost:
-                set_value(connection, _LOST, int(get_value(connection, _LOST) or 0) + lost)
-            # Each row of this pragma's result is a page that was given back.
-            connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
-            return gone, lost
-
-        gone, lost = self._database.run(write, write=True)
+        gone, lost = self._database.run(
+            lambda connection: remove_oldest(connection, self._keep_messages, oldest, delivered), write=True
+        )
         if lost:
             logger.error(
                 "%d events were removed before they were delivered: the store holds %d at most (store.keep_messages)",

@@ -24,8 +24,9 @@ _TO_PIPE = shlex.split(
 )
 _INSTALL = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 _START_S = 10.0  # what plug-ins and cameras need to begin
-_NOISE = re.compile(
-    r"^(Additional debug info:|ERROR: pipeline doesn't want to preroll\.|\S+\.c\(\d+\): .*)?$"
+_NOISE = re.compile(r"Additional debug info:|ERROR: pipeline doesn't want to preroll|\S+\.c\(\d+\): ")
+_ORIGIN = re.compile(
+    r"^(WARNING: erroneous pipeline: |ERROR: from element /GstPipeline:pipeline\d+/|ERROR: )"
 )
 
 
@@ -125,7 +126,8 @@ class PipelineStream:
         self._child.close()
 
     def _reason(self) -> str:
-        lines = [line for line in self._child.said() if not _NOISE.match(line)]
-        # The first error is the cause of the others.
-        errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
-        return self._redactor(errors[0]) if errors else "the pipeline ended"
+        lines = [line for line in self._child.said() if line and not _NOISE.match(line)]
+        errors = [number for number, line in enumerate(lines) if "ERROR" in line or "erroneous" in line]
+        # The first error is the cause of the others; the line after it says more.
+        chosen = lines[errors[0] : errors[0] + 2] if errors else lines[-1:]
+        return self._redactor(_ORIGIN.sub("", " ".join(chosen))) if chosen else "the pipeline ended"

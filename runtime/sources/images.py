@@ -89,7 +89,7 @@ class ImagesSource:
         self._stopped.set()
 
     def _read(self, path: Path) -> Image:
-        with self._av.open(str(path)) as container:
+        with self._av.open(str(path), metadata_errors="replace") as container:
             for picture in container.decode(video=0):
                 return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
         raise ValueError("it holds no picture")

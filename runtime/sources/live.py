@@ -100,6 +100,7 @@ class LiveSource:
         self._time = StreamTime()
         self._pace = Pace()
         self._was_there = False
+        self._since: float | None = None  # when the first picture of this connection came
         self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
 
     @property
@@ -135,12 +136,11 @@ class LiveSource:
     def _run(self) -> None:
         wait = self._first_wait
         while not self._stopped.is_set():
-            began = time.monotonic()
             reason = self._read()
             if self._stopped.is_set():
                 return
-            if time.monotonic() - began > wait:  # it held for longer than the last wait
-                wait = self._first_wait
+            if self._since is not None and time.monotonic() - self._since > wait:
+                wait = self._first_wait  # there were pictures for longer than the last wait
             if self._status.to("lost", reason):
                 logger.warning("%s: lost: %s; it is tried again until it comes back", self._name, reason)
             else:
@@ -151,6 +151,7 @@ class LiveSource:
     def _read(self) -> str:
         """Read one connection to its end, and return why it ended."""
         connection: Connection | None = None
+        self._since = None
         try:
             connection = self._connect()
             with self._changed:
@@ -177,6 +178,7 @@ class LiveSource:
 
     def _arrived(self, picture: Picture, connection: Connection) -> None:
         now, utc = time.monotonic(), time.time()
+        self._since = now if self._since is None else self._since
         if self.status.state in ("connecting", "lost"):
             if self._was_there:
                 self._status.reconnect()
@@ -207,6 +209,6 @@ class LiveSource:
     def _image(self, picture: Any) -> Image | None:
         try:
             return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
-        except (ValueError, OSError, MemoryError) as error:
+        except Exception as error:  # noqa: BLE001 - a damaged picture must not end the service
             logger.debug("%s: a picture cannot be used: %r", self._name, error)
             return None

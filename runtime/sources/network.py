@@ -35,6 +35,9 @@ def stream_options(scheme: str, options: Mapping[str, str], seconds: float) -> d
         "rtsp_transport": options.get("transport", "tcp"),
         "timeout": str(int(seconds * 1e6)),
         "allowed_media_types": "video",
+        # The camera says what it sends; a longer look at it would be paid with as much delay.
+        "fpsprobesize": "0",
+        "analyzeduration": "1",
     }
     if "latency" in options:
         chosen["max_delay"] = str(int(float(options["latency"]) * 1000))

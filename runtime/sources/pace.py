@@ -7,21 +7,26 @@ from there. So the time never stands still, never goes back, and a gap without a
 
 Number. A device that is slower than its camera sees every third frame, say, and these are as regular as a slower
 camera's would be: its windows are made of them, so they must be consecutive. A frame that comes much later than the
-recent ones did means that frames are missing between them. The rule: `interval` is the exponential mean (over 16) of
-the steps between delivered frames, where a step counts at most three times the mean. A step shorter than 2.5
-intervals is one frame; a longer one is as many frames as intervals fit into it. After a lasting change of the rate,
-say from 30 to 10 a second, three frames are numbered with gaps and then the mean has followed.
+recent ones did means that frames are missing between them. The rule: `interval` is the median of the first 16 steps
+between delivered frames, and from then on the exponential mean over 16 steps, in which a step counts at most three
+times the mean. A step shorter than 2.5 intervals is one frame; a longer one is as many frames as intervals fit into
+it. During the first 16 steps, when cameras often send in bursts, only a step of more than a second can be a gap.
+After a lasting change of the rate, say from 30 to 10 a second, a few frames are numbered with gaps and then the mean
+has followed.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 
 _AHEAD_S = 10.0
 _LEAST_STEP_S = 0.001
 _MEMORY = 16
 _LONGEST = 3.0  # intervals that a step counts at most in the mean
 _GAP = 2.5  # intervals from which on frames are missing
+_USUAL_STEP_S = 0.04
+_CERTAIN_GAP_S = 1.0
 _MOST_MISSING = 10**6
 
 
@@ -73,15 +78,15 @@ class Pace:
     """Numbers delivered frames, as this module describes.
 
     >>> pace = Pace()
-    >>> [pace.number(time) for time in (0.0, 0.1, 0.2, 0.3, 1.3, 1.4)]
-    [0, 1, 2, 3, 13, 14]
+    >>> [pace.number(time) for time in (0.0, 0.1, 0.2, 0.3, 2.3, 2.4)]
+    [0, 1, 2, 3, 23, 24]
     """
 
     def __init__(self) -> None:
         self._index = -1
         self._time = 0.0
         self._interval = 0.0
-        self._steps = 0
+        self._first: list[float] = []
 
     def number(self, time: float) -> int:
         """Return the number of the frame at this time, in seconds; times grow."""
@@ -95,12 +100,19 @@ class Pace:
         return self._index
 
     def _frames(self, step: float) -> int:
-        if self._steps == 0 or step < _GAP * self._interval:
+        interval = self._interval
+        if len(self._first) < _MEMORY:
+            interval = max(interval, _USUAL_STEP_S)
+            if not self._first or step <= _CERTAIN_GAP_S:
+                return 1
+        if step < _GAP * interval:
             return 1
-        return max(1, int(min(step / self._interval + 0.5, _MOST_MISSING)))
+        return int(min(step / interval + 0.5, _MOST_MISSING))
 
     def _learn(self, step: float) -> None:
-        self._steps = min(self._steps + 1, _MEMORY)
-        if self._steps > 1:
+        if len(self._first) < _MEMORY:
+            self._first.append(step)
+            self._interval = max(statistics.median_high(self._first), _LEAST_STEP_S)
+        else:
             step = min(step, _LONGEST * self._interval)
-        self._interval = max(self._interval + (step - self._interval) / self._steps, _LEAST_STEP_S)
+            self._interval = max(self._interval + (step - self._interval) / _MEMORY, _LEAST_STEP_S)

@@ -19,13 +19,16 @@ _SAME_MOST = 8
 
 def luma(picture: Any) -> Luma:
     """Return the brightness of every eighth pixel of a decoded picture (`av.VideoFrame`), a small copy."""
-    plane = picture.planes[0]
-    name = picture.format.name
-    if name.startswith(("yuv4", "yuvj4", "nv12", "nv21", "gray")) and picture.format.components[0].bits == 8:
-        whole: Luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        return np.array(whole[: picture.height : _STEP, : picture.width : _STEP])
+    plane, form = picture.planes[0], picture.format
+    bits = form.components[0].bits
+    if form.name.startswith(("yuv4", "yuvj4", "nv12", "nv21", "gray")) and not form.is_big_endian:
+        whole = np.frombuffer(plane, np.uint8 if bits == 8 else np.dtype("<u2"))
+        rows = whole.reshape(-1, plane.line_size // whole.itemsize)
+        some = rows[: picture.height : _STEP, : picture.width : _STEP]
+        return np.array(some >> (bits - 8), dtype=np.uint8)
     small = (max(1, picture.width // _STEP), max(1, picture.height // _STEP))
-    return np.asarray(picture.reformat(*small, format="gray").to_ndarray(), dtype=np.uint8)
+    grey = picture.reformat(*small, format="gray", interpolation="POINT")
+    return np.asarray(grey.to_ndarray(), dtype=np.uint8)
 
 
 class PictureCheck:

@@ -32,7 +32,9 @@ def main() -> None:
     try:
         with open(int(sys.argv[1]), "wb") as output:  # noqa: PTH123 - a descriptor
             timeout = (request["open_seconds"], request["read_seconds"])
-            with av.open(request["address"], options=request["options"], timeout=timeout) as container:
+            with av.open(
+                request["address"], options=request["options"], timeout=timeout, metadata_errors="replace"
+            ) as container:
                 _copy(container, output)
     except BrokenPipeError:
         return

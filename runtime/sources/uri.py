@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -52,6 +53,8 @@ def is_live(uri: str) -> bool:
     >>> is_live("rtsp://camera/live"), is_live("0"), is_live("shop.mp4"), is_live("synthetic:")
     (True, True, False, False)
     """
+    with contextlib.suppress(InputError):
+        uri = _whole(uri)
     return _is_number(uri) or uri.partition(":")[0].lower() in _LIVE
 
 
@@ -71,6 +74,7 @@ def open_source(uri: str, policy: Policy = "auto", realtime: bool = False) -> So
     """
     if not uri.strip():
         raise InputError(f"The source is empty; name {_KINDS}")
+    _whole(uri)
     if is_live(uri):
         connect = connector(uri)
         return LiveSource(connect, redacted(uri), "all" if policy == "all" else "latest")
@@ -92,16 +96,15 @@ def _recording(uri: str) -> Source:
         if host not in ("", "localhost") or not slash:
             raise InputError("A file:// source names a file of this machine, as in file:///data/shop.mp4.")
         uri = f"/{unquote(name)}"
-    elif rest.startswith("//") and scheme.isalnum() and not Path(uri).exists():
-        raise InputError(f"There are no sources of the kind {scheme}://; name {_KINDS}")
-    return _files(Path(uri))
-
-
-def _files(path: Path) -> Source:
+    path = Path(uri)
     try:
-        folder = path.is_dir()
-    except (OSError, ValueError):  # a name that is too long, say
-        folder = False
+        folder, there = path.is_dir(), path.exists()
+    except OSError:  # a name that is too long, say
+        folder = there = False
+    if not there and rest.startswith("//") and scheme.isalnum() and scheme != "file":
+        raise InputError(f"There are no sources of the kind {scheme}://; name {_KINDS}")
+    if not there and "@" in uri and "//" in uri:  # an address with a slip in it, and perhaps a password
+        raise InputError(f"The source is neither a file nor an address; name {_KINDS}")
     return ImagesSource(path) if folder else VideoSource(path)
 
 
@@ -111,8 +114,9 @@ def connector(uri: str) -> Callable[[], Connection]:
     Raises:
         InputError: the name is wrong, or a package or program is missing.
     """
-    scheme = "v4l2" if _is_number(uri) else uri.partition(":")[0].lower()
     redactor = Redactor(uri)
+    uri = _whole(uri)
+    scheme = "v4l2" if _is_number(uri) else uri.partition(":")[0].lower()
     if scheme in _NETWORK:
         return _network(scheme, with_environment(uri), redactor)
     device: Path | None = None
@@ -190,6 +194,11 @@ def _camera(uri: str) -> tuple[str, Mapping[str, int]]:
             f"A {scheme} source needs a camera, as in {'csi://0' if scheme == 'csi' else 'v4l2:///dev/video0'}."
         )
     return name, options
+
+
+def _whole(uri: str) -> str:
+    """Return a source whose kind is known only from the environment, as in ${CAMERA}, with that; others as they are."""
+    return with_environment(uri) if uri.startswith("${") else uri
 
 
 def _is_number(text: str) -> bool:

@@ -51,7 +51,7 @@ class VideoSource:
         self._path = path
         self._av: Any = av
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(str(path), metadata_errors="replace")
         except av.error.FFmpegError as error:
             raise InputError(
                 f"{path} is not a video that can be read, or it is cut off: {error.strerror}."

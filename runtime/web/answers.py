@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -47,8 +48,8 @@ class LiveAnswer:
             group.start_soon(until_gone)
             await self._stream.serve(self._hello, chunk)
             group.cancel_scope.cancel()
-        with suppress(OSError):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        with suppress(OSError, asyncio.TimeoutError):
+            await asyncio.wait_for(send({"type": "http.response.body", "body": b"", "more_body": False}), 1)
 
 
 class Guard:

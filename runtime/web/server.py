@@ -23,6 +23,7 @@ from runtime.web.snapshot import Snapshot
 logger = logging.getLogger(__name__)
 
 _GRACE = 1  # seconds that answers may take when the server stops
+_SILENCE = 60  # seconds after which a visitor who acknowledges nothing is gone
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def serve(
             loop="asyncio",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -135,6 +137,10 @@ def _listen(host: str, port: int, address: str) -> socket.socket:
     try:
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Visitors who vanish or read nothing free their connection; accepted sockets inherit this.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE * 1000)
         listening.bind(place)
         listening.listen(64)
     except OSError as error:

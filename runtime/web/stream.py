@@ -77,8 +77,8 @@ class Stream:
                 await _sent(
                     send, f'event: live\ndata: {{"now":{time.time():.3f},"cameras":{{{cameras}}}}}\n\n'
                 )
-        except asyncio.TimeoutError:
-            pass  # too slow
+        except (asyncio.TimeoutError, OSError):
+            pass  # too slow, or gone
         finally:
             self._visitors.discard(visitor)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,31 @@ import pytest
 from click.testing import CliRunner, Result
 
 from calibration.cli import main
-from daflow.bundle import Alarm, read_bundle
+from daflow.bundle import Alarm, read_bundle, write_manifest
+from daflow.normality import p_value
 from daflow.onnx_scorer import OnnxScorer
-from daflow.tracks import read_clips
+from daflow.synthetic import Scene, generate_clip
+from daflow.tracks import Clip, Track, read_clips, write_clips
 from daflow.windows import make_windows
 
 
-def calibrate(bundle: Path, poses: Path, *options: object) -> Result:
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six minutes of walkers, enough for a rate that is high enough."""
+    folder = tmp_path_factory.mktemp("recordings")
+    scene = Scene(frames=3000, people=2)
+    write_clips(folder, [generate_clip(f"clip_{index}", 50 + index, scene)[0] for index in range(3)])
+    return folder
+
+
+def run(command: str, bundle: Path, poses: Path, *options: object) -> Result:
     return CliRunner().invoke(
-        main, ["alarm", "--bundle", str(bundle), "--poses", str(poses), *map(str, options)]
+        main, [command, "--bundle", str(bundle), "--poses", str(poses), *map(str, options)]
     )
+
+
+def calibrate(bundle: Path, poses: Path, *options: object) -> Result:
+    return run("alarm", bundle, poses, *options)
 
 
 def alarm_of(bundle: Path) -> Alarm:
@@ -27,19 +43,93 @@ def alarm_of(bundle: Path) -> Alarm:
 
 
 def test_the_threshold_is_the_quantile_of_what_normal_windows_score(bundle: Path, dataset: Path) -> None:
-    assert calibrate(bundle, dataset / "train", "--quantile", "0.9").exit_code == 0
+    assert calibrate(bundle, dataset / "train", "--quantile", "0.9", "--smoothing-seconds", 0).exit_code == 0
     poses = make_windows(read_clips(dataset / "train")).poses
     with OnnxScorer(bundle / "scorer.fp32.onnx") as scorer:
         expected = np.quantile(scorer.score(poses), 0.9)
     alarm = alarm_of(bundle)
     assert alarm.threshold == pytest.approx(float(expected), rel=1e-6)
-    assert (alarm.quantile, alarm.windows) == (0.9, len(poses))
+    assert (alarm.method, alarm.quantile, alarm.windows) == ("quantile", 0.9, len(poses))
+    assert (alarm.promised, alarm.target_per_day) == (False, None)
 
 
 def test_the_json_is_what_the_manifest_holds(bundle: Path, dataset: Path, tmp_path: Path) -> None:
     target = tmp_path / "alarm.json"
-    assert calibrate(bundle, dataset / "train", "--json", target).exit_code == 0
-    assert json.loads(target.read_text()) == alarm_of(bundle).model_dump()
+    assert calibrate(bundle, dataset / "train", "--quantile", "0.9", "--json", target).exit_code == 0
+    written = json.loads(target.read_text())
+    assert alarm_of(bundle).model_dump(mode="json").items() <= written.items()
+    assert written["choice"]["threshold"] == written["threshold"]
+
+
+def test_a_short_recording_gives_a_threshold_and_promises_nothing(
+    bundle: Path, dataset: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = calibrate(bundle, dataset / "train")
+    assert result.exit_code == 0
+    assert "too short to promise 1 false alarms a day" in caplog.text
+    assert "at least 6 hours are needed" in caplog.text
+    assert "not promised" in result.output
+    alarm = alarm_of(bundle)
+    assert (alarm.target_per_day, alarm.promised) == (1, False)
+    before = (bundle / "manifest.json").read_bytes()
+    result = calibrate(bundle, dataset / "train", "--require-promise")
+    assert result.exit_code == 1
+    assert "is left as it was" in result.output
+    assert (bundle / "manifest.json").read_bytes() == before
+
+
+def test_a_rate_is_promised_and_checked(bundle: Path, recordings: Path, tmp_path: Path) -> None:
+    options = ("--false-alarms-per-day", 4000, "--cool-down-seconds", 0, "--end-seconds", 0.1)
+    result = calibrate(bundle, recordings, *options, "--smoothing-seconds", 0)
+    assert result.exit_code == 0, result.output
+    alarm = alarm_of(bundle)
+    assert (alarm.method, alarm.target_per_day) == ("pot", 4000)
+    assert alarm.expected_per_day == pytest.approx(4000, rel=0.01)
+    assert "by a generalised Pareto tail" in result.output
+    checked = run("check", bundle, recordings, "--json", tmp_path / "check.json")
+    content = json.loads((tmp_path / "check.json").read_text())
+    assert (checked.exit_code, content["refuted"]) == (0, False)
+    assert content["alarms"] == sum(clip["alarms"] for clip in content["clips"])
+    assert content["hours"] == pytest.approx(0.1, rel=0.02)
+    assert [clip["clip"] for clip in content["clips"]] == ["clip_0", "clip_1", "clip_2"]
+
+
+def test_a_check_fails_when_the_rate_is_refuted(bundle: Path, recordings: Path) -> None:
+    calibrate(bundle, recordings, "--false-alarms-per-day", 10)
+    manifest = read_bundle(bundle).manifest
+    alarm = alarm_of(bundle)
+    assert alarm.normal is not None
+    low = alarm.model_copy(update={"threshold": float(np.median(alarm.normal.scores))})
+    write_manifest(bundle, manifest.model_copy(update={"alarm": low}))
+    result = run("check", bundle, recordings)
+    assert result.exit_code == 1
+    assert "which is refuted" in result.output
+    assert "Calibrate again" in result.output
+
+
+def test_p_values_come_from_the_calibration(bundle: Path, recordings: Path) -> None:
+    calibrate(bundle, recordings, "--quantile", "0.9")
+    alarm = alarm_of(bundle)
+    p = p_value(alarm, alarm.threshold)
+    assert p == pytest.approx(0.1, abs=0.05)
+    assert alarm.normal is not None
+    assert 200 < alarm.normal.size <= 2 * 3 * 61
+
+
+def test_a_camera_is_calibrated_apart(bundle: Path, dataset: Path, recordings: Path) -> None:
+    calibrate(bundle, dataset / "train", "--quantile", "0.5")
+    everywhere = alarm_of(bundle)
+    result = calibrate(bundle, recordings, "--quantile", "0.9", "--camera", "door", "--fps", 12.5)
+    assert "threshold of camera door" in result.output
+    opened = read_bundle(bundle)
+    assert opened.manifest.alarm == everywhere == opened.alarm_for("yard")
+    door = opened.alarm_for("door")
+    assert door == opened.manifest.cameras["door"]
+    assert (door.quantile, door.fps, door.hours) == (0.9, 12.5, pytest.approx(0.2, rel=0.02))
+    assert run("check", bundle, recordings, "--camera", "door").exit_code == 0
+    result = run("check", bundle, recordings, "--camera", "yard")
+    assert result.exit_code == 2
+    assert "no calibration of a camera yard; it has: door" in result.output
 
 
 def test_calibrating_again_replaces_the_threshold(bundle: Path, dataset: Path) -> None:
@@ -56,15 +146,67 @@ def test_too_few_windows_for_a_quantile_are_said(
     assert "about 100000 are wanted" in caplog.text
 
 
-@pytest.mark.parametrize("quantile", ["0", "1", "1.5", "nan", "inf", "much"])
-def test_a_quantile_outside_of_0_to_1_is_refused(bundle: Path, dataset: Path, quantile: str) -> None:
-    result = calibrate(bundle, dataset / "train", "--quantile", quantile)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[("--quantile", value) for value in ("0", "1", "1.5", "nan", "inf", "much")],
+        *[("--false-alarms-per-day", value) for value in ("0", "-1", "nan", "inf")],
+        ("--fps", "0"),
+        ("--camera", "../door"),
+        ("--smoothing-seconds", "-1"),
+    ],
+)
+def test_values_out_of_range_are_refused(bundle: Path, dataset: Path, option: str, value: str) -> None:
+    result = calibrate(bundle, dataset / "train", option, value)
     assert result.exit_code == 2
-    assert "--quantile" in result.output
+    assert option in result.output
+
+
+@pytest.mark.parametrize("option", [("--false-alarms-per-day", "2"), ("--require-promise",)])
+def test_a_quantile_is_no_rate(bundle: Path, dataset: Path, option: tuple[str, ...]) -> None:
+    result = calibrate(bundle, dataset / "train", "--quantile", "0.9", *option)
+    assert result.exit_code == 2
+    assert option[0] in result.output
 
 
 def test_wrong_paths_are_named(bundle: Path, dataset: Path, tmp_path: Path) -> None:
-    for arguments in ((tmp_path, dataset / "train"), (bundle, tmp_path)):
-        result = calibrate(*arguments)
+    for command in ("alarm", "check"):
+        for arguments in ((tmp_path, dataset / "train"), (bundle, tmp_path)):
+            if command == "check":
+                calibrate(bundle, dataset / "train", "--quantile", "0.9")
+            result = run(command, *arguments)
+            assert result.exit_code == 2
+            assert str(tmp_path) in result.output
+
+
+def test_a_check_wants_a_calibration(bundle: Path, dataset: Path) -> None:
+    result = run("check", bundle, dataset / "train")
+    assert result.exit_code == 2
+    assert "is not calibrated: run 'daflow-calibrate alarm" in result.output
+
+
+def test_recordings_without_a_score_say_why(bundle: Path, tmp_path: Path) -> None:
+    clip, _ = generate_clip("short", 1, Scene(frames=20))
+    write_clips(tmp_path / "short", [clip])
+    broken = np.full((40, 17, 3), np.nan, dtype=np.float32)
+    track = Track(1, np.arange(40), broken, np.zeros(40, dtype=np.float32))
+    write_clips(tmp_path / "nan", [Clip("nan", (track,), (640, 480))])
+    (tmp_path / "nobody").mkdir()
+    (tmp_path / "nobody" / "a_alphapose_tracked_person.json").write_text("{}")
+    for name, reason in (("short", "too short"), ("nan", "NaN"), ("nobody", "too few poses")):
+        result = calibrate(bundle, tmp_path / name)
         assert result.exit_code == 2
-        assert str(tmp_path) in result.output
+        assert "no window that can be scored" in result.output
+        assert reason in result.output
+
+
+def test_a_made_up_frame_number_takes_no_memory(bundle: Path, recordings: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(recordings, tmp_path / "far"))
+    file = folder / "clip_0_alphapose_tracked_person.json"
+    content = json.loads(file.read_text())
+    person = next(iter(content.values()))
+    person["999999999999"] = next(iter(person.values()))
+    file.write_text(json.dumps(content))
+    result = calibrate(bundle, folder)
+    assert result.exit_code == 2
+    assert "Clip clip_0 has frame 999999999999" in result.output

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from daflow.bundle import Alarm, Bundle, Int8, Manifest, read_bundle, write_manifest
+from daflow.alarms import AlarmRule
+from daflow.bundle import Alarm, Bundle, Int8, Manifest, NormalScores, read_bundle, write_manifest
 from daflow.comparison import LIMITS, Comparison, Verdict, judge
 from daflow.errors import InputError
 from daflow.files import sha256
@@ -58,7 +60,16 @@ def make_manifest(folder: Path) -> Manifest:
         verification={"fp32": verdict(1.0), "fp16": verdict(0.5)},
         int8=Int8(ranges="int8.ranges.json", method="minmax", windows=9, quantised=("a",), kept=("b",)),
         alarm=Alarm(threshold=1.75, quantile=0.999, windows=1000, precision="fp32"),
+        cameras={"door": door_alarm()},
     )
+
+
+def door_alarm() -> Alarm:
+    return Alarm(
+        threshold=2.5, method="pot", begin_seconds=0.2, end_seconds=1, cool_down_seconds=30, smoothing_seconds=2,
+        target_per_day=1, expected_per_day=1, interval_per_day=(0.5, 1.75), promised=True, hours=30, fps=12.5,
+        windows=1000, precision="fp16", normal=NormalScores(size=9, scores=(0.5, 1, 2), at_least=(9, 4, 1)),
+    )  # fmt: skip
 
 
 def verdict(spearman: float) -> Verdict:
@@ -96,6 +107,35 @@ def test_what_was_written_is_read_again(tiny: Path) -> None:
     assert bundle.graph("fp16").read_bytes() == GRAPHS["scorer.fp16.onnx"]
     assert bundle.manifest.alarm is not None
     assert bundle.manifest.alarm.threshold == 1.75
+
+
+def test_a_camera_has_its_own_alarm_or_that_of_all(tiny: Path) -> None:
+    bundle = read_bundle(tiny)
+    assert bundle.alarm_for("door") == door_alarm()
+    assert bundle.alarm_for("yard") == bundle.manifest.alarm
+    without = bundle.manifest.model_copy(update={"alarm": None})
+    assert Bundle(tiny, without).alarm_for("yard") is None
+
+
+def test_the_rule_of_an_alarm_is_what_it_was_calibrated_with() -> None:
+    assert door_alarm().rule() == AlarmRule(2.5, 2.5, 0.2, 1, 30, 2)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"at_least": (9, 4)},
+        {"at_least": (8, 4, 1)},
+        {"at_least": (9, 9, 1)},
+        {"at_least": (9, 4, 0)},
+        {"scores": (0.5, 0.5, 2)},
+        {"scores": (0.5, float("inf"), 2)},
+        {"scores": (), "at_least": ()},
+    ],
+)
+def test_normal_scores_that_are_no_sample_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        NormalScores.model_validate({"size": 9, "scores": (0.5, 1, 2), "at_least": (9, 4, 1), **fields})
 
 
 def test_a_bundle_may_be_moved(tiny: Path, tmp_path: Path) -> None:
@@ -137,10 +177,10 @@ def test_a_manifest_without_a_checksum_is_refused(tiny: Path) -> None:
     assert_refused(tiny, "manifest.json", "changed")
 
 
-@pytest.mark.parametrize("schema", [0, 1, 3, "2", None])
+@pytest.mark.parametrize("schema", [0, 1, 2, 4, "3", None])
 def test_another_schema_says_what_to_do(tiny: Path, schema: object) -> None:
     sign(tiny, {**content_of(tiny), "schema": schema})
-    assert_refused(tiny, f"schema {schema!r}", "reads 2", "version of daflow")
+    assert_refused(tiny, f"schema {schema!r}", "reads 3", "version of daflow")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", "null", '{"format": "zip"}', "[" * 100_000])
@@ -152,7 +192,7 @@ def test_something_else_is_no_manifest(tiny: Path, content: str) -> None:
 def test_json_that_is_nested_almost_too_deeply_is_refused(tiny: Path) -> None:
     for depth in range(900, 1000):
         nested = "[" * depth + "]" * depth
-        (tiny / "manifest.json").write_text(f'{{"format": "daflow-bundle", "schema": 2, "model": {nested}}}')
+        (tiny / "manifest.json").write_text(f'{{"format": "daflow-bundle", "schema": 3, "model": {nested}}}')
         assert_refused(tiny, "manifest.json")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -233,3 +235,102 @@ def rtsp_server() -> Iterator[RtspServer]:
     server = RtspServer()
     yield server
     server.kill()
+
+
+class Broker:
+    """A real mosquitto on a free port of the loopback; it may be stopped and started again, and keeps its port."""
+
+    def __init__(self, folder: Path, password: str | None = None, tls: bool = False) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.ca = folder / "ca.pem"
+        self._config = folder / "mosquitto.conf"
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            f"allow_anonymous {'false' if password else 'true'}",
+            "user root",
+        ]
+        if password:
+            words = ["mosquitto_passwd", "-b", "-c", str(folder / "passwords"), "daflow", password]
+            subprocess.run(words, check=True, capture_output=True)
+            lines.append(f"password_file {folder / 'passwords'}")
+        if tls:
+            self._make_certificate(folder)
+            lines += [f"certfile {folder / 'server.pem'}", f"keyfile {folder / 'server.key'}"]
+        self._config.write_text("\n".join(lines) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self._process = subprocess.Popen(
+            [shutil.which("mosquitto") or "", "-c", str(self._config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 10
+        while True:
+            assert self._process.poll() is None, "mosquitto did not start"
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                assert time.monotonic() < deadline, "mosquitto does not listen"
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop it as a power cut does: it keeps nothing."""
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self, signals: signal.Signals = signal.SIGSTOP) -> None:
+        """Stop it from answering while its connections stay; SIGCONT ends that."""
+        assert self._process is not None
+        self._process.send_signal(signals)
+
+    @staticmethod
+    def _make_certificate(folder: Path) -> None:
+        def openssl(*words: object) -> None:
+            command = ["openssl", *map(str, words)]
+            subprocess.run(command, check=True, capture_output=True, cwd=folder)
+
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        openssl(
+            "req",
+            "-x509",
+            *key,
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+            "-subj",
+            "/CN=test authority",
+            "-days",
+            2,
+        )
+        openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=127.0.0.1")
+        (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+        openssl(
+            *("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
+            *("-out", "server.pem", "-days", 2, "-extfile", "names"),
+        )
+
+
+@pytest.fixture
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Broker]]:
+    """Return a function that starts a real MQTT broker, with `password` (of the user daflow) and `tls` as asked."""
+    if not shutil.which("mosquitto") or not shutil.which("mosquitto_passwd"):
+        pytest.skip("mosquitto is not installed")
+    brokers: list[Broker] = []
+
+    def start(password: str | None = None, tls: bool = False) -> Broker:
+        brokers.append(Broker(tmp_path_factory.mktemp("mosquitto"), password, tls))
+        return brokers[-1]
+
+    yield start
+    for broker in brokers:
+        broker.stop()

@@ -17,7 +17,7 @@ def main() -> None:
     port, pipeline, *account = sys.argv[1:]
     server = GstRtspServer.RTSPServer(address="127.0.0.1", service=port)
     factory = GstRtspServer.RTSPMediaFactory()
-    encoder = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15"
+    encoder = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 sliced-threads=false"
     factory.set_launch(
         f"( {pipeline} ! videoconvert ! {encoder} ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
     )

@@ -73,7 +73,7 @@ def test_a_whole_run_writes_events_scores_and_video(
 
 
 def test_the_options_decide_when_an_alarm_begins_and_ends(bundle: Bundle, tmp_path: Path) -> None:
-    options = ("--source", "synthetic:frames=80", "--threshold", -100, "--begin-frames", 10)
+    options = ("--source", "synthetic:frames=80", "--threshold", -100, "--begin-seconds", 0.36)
     assert edge(bundle, *options, "--events", tmp_path / "e").exit_code == 0
     begin, end = events_in(tmp_path / "e")
     assert (begin["threshold"], begin["frame"], end["frame"]) == (-100, 23 + 9, 79)
@@ -152,9 +152,9 @@ def test_a_threshold_must_be_a_number_that_can_be_drawn(
         (["--scorer", "abacus"], "'abacus' is not one of 'onnxruntime', 'tensorrt'"),
         (["--precision", "int4"], "'int4' is not one of 'auto', 'fp32', 'fp16', 'int8'"),
         (["--precision", "int8"], "has no int8 graph; it has fp32"),
-        (["--begin-frames", "0"], "0 is not in the range x>=1"),
-        (["--max-frames", "many"], "'many' is not a valid integer range"),
-        (["--max-people", "21"], "21 is not in the range 1<=x<=20"),
+        (["--begin-seconds", "-1"], "--begin-seconds: Input should be greater than or equal to 0"),
+        (["--max-frames", "many"], "--max-frames: Input should be a valid integer"),
+        (["--max-people", "21"], "--max-people: Input should be less than or equal to 20"),
         (["--colour", "red"], "No such option"),
     ],
 )
@@ -177,14 +177,16 @@ def test_a_video_without_a_pose_model_says_how_to_get_one(
 def test_an_output_that_cannot_be_written_is_named(bundle: Bundle, tmp_path: Path, option: str) -> None:
     (tmp_path / "file").touch()
     ran = edge(bundle, *SYNTHETIC, option, tmp_path / "file" / "folder" / "output")
-    assert_fails(ran, f"Cannot read or write {tmp_path / 'file'}")
+    assert_fails(ran, str(tmp_path / "file"))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize("option", ["--events", "--scores"])
-def test_a_full_disk_is_one_line(bundle: Bundle, option: str) -> None:
+def test_a_full_disk_is_said_at_the_end(bundle: Bundle, option: str) -> None:
     ran = edge(bundle, "--source", "synthetic:frames=60", "--threshold", -100, option, "/dev/full")
-    assert_fails(ran, "No space left on device")
+    assert ran.exit_code == 2
+    assert "No space left on device" in ran.output.splitlines()[-1]
+    assert "60 frames" in ran.output  # it stopped nothing
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
@@ -231,8 +233,8 @@ def heavy_imports(code: str, *arguments: object) -> str:
 def test_no_module_of_the_runtime_imports_torch_onnx_or_matplotlib() -> None:
     code = """
 import importlib, pkgutil, runtime
-for module in pkgutil.iter_modules(runtime.__path__):
-    importlib.import_module('runtime.' + module.name)
+for module in pkgutil.walk_packages(runtime.__path__, 'runtime.'):
+    importlib.import_module(module.name)
 """
     assert heavy_imports(code) == "imported: []"
 
@@ -271,7 +273,8 @@ def test_a_signal_ends_the_run_with_everything_written(
     frames = len(scores.read_text().splitlines()) - 1
     assert 24 < frames < 20000
     assert f": {frames} frames in " in said
-    assert [event["event"] for event in events_in(events)] == ["begin", "end"]
+    kinds = [event["event"] for event in events_in(events)]
+    assert kinds == ["begin", *["update"] * (len(kinds) - 2), "end"]
     assert len(read_video(video)) == frames
 
 
@@ -287,7 +290,7 @@ def test_a_recorded_fall_becomes_events_and_a_video(
 ) -> None:
     ran = run_on_video(bundle, shared / "data" / "urfd" / "fall-01.mp4", pose_model, tmp_path)
     assert ran.exit_code == 0, ran.output
-    kinds = [event["event"] for event in events_in(tmp_path / "fall-01.jsonl")]
+    kinds = [event["event"] for event in events_in(tmp_path / "fall-01.jsonl") if event["event"] != "update"]
     assert kinds
     assert kinds == ["begin", "end"] * (len(kinds) // 2)
     pictures = read_video(tmp_path / "fall-01.mp4")

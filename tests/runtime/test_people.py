@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from daflow.errors import InputError
 from daflow.skeleton import COCO_JOINTS
 from runtime.clock import StageClock
+from runtime.config import CameraOptions
 from runtime.frames import Frame
-from runtime.people import MediaPipePoses, PeopleFinder
+from runtime.people import MediaPipePoses, PeopleFinder, open_people
 from runtime.sources.uri import open_source
 
 pytest.importorskip("mediapipe")
@@ -77,3 +80,46 @@ def test_pictures_without_a_model_are_an_error() -> None:
     black = np.zeros((120, 160, 3), dtype=np.uint8)
     with PeopleFinder(None, 25) as finder, pytest.raises(InputError, match="no pose model was given"):
         finder.find(Frame(0, 0.0, (160, 120), black), StageClock())
+
+
+@pytest.mark.parametrize("people", ["one", "few", "many"])
+def test_a_camera_that_comes_back_with_another_size_goes_on(
+    pose_model: Path, squats: Path, people: Literal["one", "few", "many"]
+) -> None:
+    cv2 = pytest.importorskip("cv2")
+    options = CameraOptions(people=people, max_people=2, pose_model=pose_model)
+    heights = []
+    with open_source(str(squats)) as source, open_people(options, source.fps, needs_poses=True) as finder:
+        (first,) = islice(source, 1)
+        small = cv2.resize(first.image, (360, 640))
+        for index in range(20):
+            picture = {} if index < 10 else {"size": (360, 640), "image": small}
+            frame = replace(first, index=index, time=index / 25, **picture)
+            found = finder.find(frame, StageClock())
+            heights += [float(np.ptp(k[:, 1]) / frame.size[1]) for k in found.values()]
+    if people != "many":  # nobody moves
+        assert len(heights) >= 16
+        assert heights[-1] == pytest.approx(heights[0], rel=0.05)
+
+
+@pytest.mark.parametrize(("people", "expected"), [("one", 1), ("few", 2)])
+def test_few_finds_two_where_one_finds_one(
+    pose_model: Path, squats: Path, people: Literal["one", "few"], expected: int
+) -> None:
+    options = CameraOptions(people=people, max_people=2, pose_model=pose_model)
+    with open_source(str(squats)) as source, open_people(options, source.fps, needs_poses=True) as finder:
+        for frame in islice(source, 8):
+            assert frame.image is not None
+            two = np.concatenate([frame.image, frame.image[:, ::-1]], axis=1)
+            found = finder.find(replace(frame, size=(1440, 1280), image=two), StageClock())
+    assert len(found) == expected
+    assert len({bool(k[:, 0].mean() > 720) for k in found.values()}) == expected
+
+
+@pytest.mark.parametrize("people", ["one", "few", "many"])
+def test_a_model_that_is_missing_is_named_in_every_mode(
+    tmp_path: Path, people: Literal["one", "few", "many"]
+) -> None:
+    options = CameraOptions(people=people, pose_model=tmp_path / "missing.task")
+    with pytest.raises(InputError, match=r"There is no pose model .*missing\.task"):
+        open_people(options, 25, needs_poses=True)

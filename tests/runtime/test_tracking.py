@@ -81,3 +81,34 @@ def test_two_detections_never_share_an_id() -> None:
         ids = tracker.update(same)
         known = ids[ids >= 0]
         assert len(known) == len(set(known.tolist()))
+
+
+def test_what_was_seen_twice_only_has_no_id() -> None:
+    tracker, walk = SkeletonTracker(25), walker(100, 100, 3)
+    ids = [tracker.update(walk(frame)[None] if frame in {3, 4} else NOBODY).tolist() for frame in range(10)]
+    assert ids[3:5] == [[-1], [-1]]
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(0.9, True), (2.5, False)])
+def test_frames_that_were_left_out_count_by_their_time(seconds: float, kept: bool) -> None:
+    """A live camera drops frames: what is forgotten is a matter of seconds, not of frames."""
+    tracker, still = SkeletonTracker(25), walker(100, 100, 0)
+    before = [tracker.update(still(0)[None], frame / 25).tolist() for frame in range(10)][-1]
+    tracker.update(NOBODY, 0.4)
+    later = 0.4 + seconds
+    after = [tracker.update(still(0)[None], later + frame / 25).tolist() for frame in range(5)][-1]
+    assert min(before + after) >= 0
+    assert (before == after) == kept
+
+
+def test_somebody_who_walks_on_while_frames_are_left_out_keeps_the_id() -> None:
+    tracker, walk = SkeletonTracker(25), walker(100, 100, 6)
+    frames = [*range(10), *range(10, 100, 8)]
+    ids = [tracker.update(walk(frame)[None], frame / 25).tolist() for frame in frames]
+    assert {person for (person,) in ids[2:]} == {0}
+
+
+def test_times_that_stand_still_or_go_back_are_no_error() -> None:
+    tracker, still = SkeletonTracker(25), walker(100, 100, 0)
+    ids = [tracker.update(still(0)[None], time).tolist() for time in (5.0, 5.0, 5.0, 4.0, 5.2, 0.0)]
+    assert ids[2:] == [[0]] * 4

@@ -93,7 +93,7 @@ function arrange() {
   // In the order of the configuration, as far as it is known.
   const order = [...new Set([...Object.keys(health?.cameras ?? {}), ...views.keys()])].filter((name) => views.has(name));
   $("strip").replaceChildren(...order.map((name) => views.get(name).button));
-  $("strip").hidden = views.size < 2;
+  document.body.classList.toggle("several", views.size > 1);
   $("filter").replaceChildren(option("", "All cameras"), ...order.map((name) => option(name, name)));
   if (!picked) choose(order[0]);
 }
@@ -360,7 +360,7 @@ function verdict(known) {
   if (state === "connecting") return ["none", "Connecting", from.trim()];
   if (state === "ended") return ["none", "The source has ended", from.trim()];
   if (state === "stalled") return ["lost", "Stalled", from.trim() + ", it is started again"];
-  if (known.live.alarm) return ["alarm", "Alarm", "for " + lasting(now() - (known.live.since ?? now()))];
+  if (known.live.alarm) return ["alarm", "Alarm", "for " + lasting(Math.floor(now() - (known.live.since ?? now())))];
   if (state === "frozen") return ["lost", "The picture is frozen", from.trim()];
   if (state === "black") return ["lost", "The picture is black", from.trim()];
   if (performance.now() - known.got > STALE * 1000) return ["none", "No news", "for " + lasting(now() - known.live.utc)];
@@ -377,6 +377,7 @@ function setText(target, text) {
 }
 
 function showBig(known) {
+  if (known.live) $("big-canvas").style.aspectRatio = known.live.size.join(" / ");
   const [kind, word, more] = verdict(known);
   $("big").classList.toggle("alarm", kind === "alarm");
   $("verdict").className = "word " + kind;
@@ -413,7 +414,7 @@ function showBig(known) {
     setText(item.children[3], rarity(p));
     item.children[3].hidden = !rarity(p);
   });
-  const score = known.live?.score ?? null, threshold = known.live?.threshold ?? null;
+  const score = away(known) ? null : known.live?.score ?? null, threshold = known.live?.threshold ?? null;
   setText($("chart-now"), (score === null ? "" : "now " + score.toFixed(2) + ", ")
     + (threshold === null ? "" : "alarm above " + threshold.toFixed(2)) + " (bits per dimension)");
   $("chart").setAttribute("aria-label", "Score over the last five minutes. " + $("chart-now").textContent);
@@ -458,8 +459,8 @@ function frame() {
   }
   const known = views.get(chosen);
   if (!known) return;
-  drawPeople(known, $("big-canvas"), true);
   showBig(known);
+  drawPeople(known, $("big-canvas"), true);
   drawChart(known);
 }
 

@@ -18,8 +18,6 @@ WRITER = """
 import os, sys, time, uuid
 from pathlib import Path
 from runtime.events.message import EventMessage
-import numpy as np
-
 from runtime.events.store import EventStore
 
 store = EventStore(Path(sys.argv[1]), keep_messages=int(sys.argv[2]))

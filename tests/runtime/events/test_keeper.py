@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import shutil
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,62 @@ def test_a_full_disk_loses_nothing_and_is_used_again_when_there_is_room(tmp_path
     assert flushed
     assert after == list(range(300))
     assert done.stderr.count("\n") == 2, done.stderr  # it fails, it goes on
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[str], None]]]:
+    """A file system of 400 KiB, and a function that gives it another size."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if mount is None or umount is None:
+        pytest.skip("mount is not installed")
+
+    def resize(size: str) -> None:
+        subprocess.run([mount, "-o", f"remount,size={size}", disk], check=True)
+
+    words = [mount, "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield disk, resize
+    subprocess.run([umount, disk], check=True)
+
+
+def test_a_file_system_without_room_loses_nothing(
+    small_disk: tuple[Path, Callable[[str], None]],
+    make_message: MakeMessage,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk, resize = small_disk
+    caplog.set_level(logging.INFO, logger="runtime")
+    with EventStore(disk / "events.sqlite") as store, EventKeeper(store, 10_000, 0.02, 0.05) as keeper:
+        keeper.submit(*(make_message(f"{number:032x}", kind="end") for number in range(30)))
+        assert keeper.flush(5)
+        keeper.submit(*(make_message(f"{number:032x}", kind="end") for number in range(30, 200)))
+        assert not keeper.flush(0.5)
+        assert len(store.recent(1000)) == keeper.statistics()["stored"] >= 30
+        resize("40m")
+        assert keeper.flush(10)
+        assert [int(each.id, 16) for _, each in store.messages_after(0, 1000)] == list(range(200))
+        eventually(lambda: len(caplog.messages) >= 2)
+    assert "disk is full" in caplog.messages[0]
+    assert caplog.messages[1:] == ["Events are stored again"]
+
+
+def test_a_disk_that_is_full_from_the_start_stops_nobody(
+    small_disk: tuple[Path, Callable[[str], None]], make_message: MakeMessage
+) -> None:
+    disk, resize = small_disk
+    (disk / "events.sqlite.lock").touch()
+    with (disk / "other").open("wb", buffering=0) as other, contextlib.suppress(OSError):
+        while True:
+            other.write(b"x" * 4096)
+    with EventStore(disk / "events.sqlite") as store:
+        store.register(["mqtt"])
+        with EventKeeper(store, 10_000, 0.02, 0.05) as keeper:
+            keeper.submit(make_message())
+            assert not keeper.flush(0.2)
+            resize("4m")
+            assert keeper.flush(5)
+        assert store.pending("mqtt") == 1

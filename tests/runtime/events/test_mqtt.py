@@ -177,17 +177,13 @@ def outage(
         eventually(lambda: listener.subscriptions > subscriptions or courier.drain(0))
         eventually(lambda: courier.statistics()["pending"] == 0, 60)
         assert courier.statistics()["failures"] > 0
-        eventually(lambda: sent[-1].key in listener.keys())
+        eventually(lambda: listener.keys()[-1] == sent[-1].key)
     keys = listener.keys()
     unique = list(dict.fromkeys(keys))
     assert set(unique) <= {message.key for message in sent}
     assert unique == sorted(unique)
-    return_to = sent[100:]
-    assert [key for key in unique if key in {message.key for message in return_to}] == [
-        message.key for message in return_to
-    ]
-    # What was on its way when the broker stopped may come twice: a batch at most.
-    assert len(keys) - len(unique) <= 20
+    assert unique[-100:] == [message.key for message in sent[100:]]
+    assert len(keys) - len(unique) <= 1  # the one that was on its way when the broker stopped
     assert courier.statistics()["delivered"] == 200
     assert listener.last()["daflow/available"] == "offline"
 
@@ -262,7 +258,7 @@ def test_with_a_password_and_with_tls(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    broker = mosquitto(password="hunter2", tls=tls)
+    broker = mosquitto("hunter2", tls=tls)
     (tmp_path / "right").write_text("hunter2\n")
     (tmp_path / "wrong").write_text("hunter3\n")
     safe = {"tls": True, "ca_file": broker.ca} if tls else {}
@@ -280,12 +276,15 @@ def test_with_a_password_and_with_tls(
     assert "hunter" not in caplog.text
 
 
+# paho does not close the socket of a failed handshake; it goes with its last reference.
+@pytest.mark.filterwarnings("ignore:.*unclosed <ssl.SSLSocket")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_certificate_of_somebody_else_is_refused(
     mosquitto: Callable[..., Any], make_message: MakeMessage
 ) -> None:
     broker, other = mosquitto(tls=True), mosquitto(tls=True)
     mqtt = connect(broker, 2.0, tls=True, ca_file=other.ca)
-    with pytest.raises(DeliveryFailed, match="is not connected: .*certificate"):
+    with pytest.raises(DeliveryFailed, match=r"is not connected: .*certificate"):
         mqtt.deliver([make_message()])
     mqtt.close()
 

@@ -395,9 +395,15 @@ def test_many_threads_read_while_one_writes(store: EventStore, make_message: Mak
 
 def test_listeners_are_called_after_each_append(store: EventStore, make_message: MakeMessage) -> None:
     counts: list[int] = []
-    store.listen(lambda: counts.append(store.count()))
+
+    def listener() -> None:
+        counts.append(store.count())
+
+    store.listen(listener)
     store.append(make_message())
-    store.append(make_message(sequence=1, kind="end"))
+    store.append(make_message(sequence=1, kind="update"))
+    store.forget(listener)
+    store.append(make_message(sequence=2, kind="end"))
     assert counts == [1, 2]
 
 
@@ -405,3 +411,25 @@ def test_nothing_is_logged_when_all_is_well(tmp_path: Path, caplog: pytest.LogCa
     with caplog.at_level(logging.DEBUG, logger="runtime"), EventStore(tmp_path / "events.sqlite") as store:
         store.tidy()
     assert caplog.records == []
+
+
+def test_a_file_that_is_removed_while_it_is_used_is_made_anew(
+    store: EventStore, make_message: MakeMessage, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.register(["mqtt"])
+    store.append(*(make_message(name, kind="end") for name in ids(5)))
+    store.advance("mqtt", 5)
+    store.path.unlink()
+    store.append(make_message("b" * 32))
+    assert store.path.exists()
+    assert [number for number, _ in store.undelivered("mqtt")[0]] == [6]
+    assert "was removed or replaced" in caplog.text
+
+
+def test_a_store_that_another_thread_closed_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "events.sqlite"
+    store = EventStore(path)
+    thread = threading.Thread(target=store.close)
+    thread.start()
+    thread.join()
+    EventStore(path).close()

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -137,3 +139,25 @@ def test_times_grow_in_a_video_whose_stamps_begin_anew(tmp_path: Path) -> None:
         times = [frame.time for frame in source]
     assert len(times) > 40
     assert all(one < other for one, other in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_damaged_video_gives_frames_or_one_sentence(
+    tmp_path: Path, record_video: Callable[..., Path], seed: int
+) -> None:
+    video = record_video(tmp_path / "video.mp4", frames=12, options={"movflags": "frag_keyframe+empty_moov"})
+    content = np.frombuffer(video.read_bytes(), dtype=np.uint8).copy()
+    rng = np.random.default_rng(seed)
+    content[rng.integers(0, len(content), 2**seed)] = rng.integers(0, 255)
+    video.write_bytes(content.tobytes())
+    with contextlib.suppress(InputError), open_source(str(video)) as source:
+        times = [frame.time for frame in source]
+        assert all(one < other for one, other in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize(
+    "options", ["frames=1", "frames=3,fps=0.001", "frames=3,fps=10000,people=1", "frames=0,jitter=9"]
+)
+def test_odd_synthetic_options_work(options: str) -> None:
+    with open_source(f"synthetic:{options}") as source:
+        assert list(itertools.islice(source, 3))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daflow.errors import InputError
@@ -42,6 +42,7 @@ def test_a_missing_variable_is_named() -> None:
         with_environment("rtsp://a:${NOT_SET_HERE}@host/live")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=6, max_size=20))
 def test_no_password_of_letters_and_digits_is_shown(password: str) -> None:
     secret = f"Q{password}Z"

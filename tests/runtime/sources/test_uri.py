@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from daflow.errors import InputError
 from runtime.frames import Source
 from runtime.sources import gstreamer
+from runtime.sources.live import LiveSource
 from runtime.sources.uri import is_live, open_source
 
 
@@ -35,6 +36,7 @@ from runtime.sources.uri import is_live, open_source
         ("gst:", "is a pipeline that ends in raw video"),
         ("gst:videotestsrc !", "no ! at its end"),
         ("gst:videotestsrc name='a", "quotes must be closed"),
+        ("x" * 5000 + ".mp4", "There is no video xxx"),
         ("file://elsewhere/shop.mp4", "names a file of this machine"),
         ("rtsp://a:${NOT_SET_HERE}@camera/", "environment variable 'NOT_SET_HERE'"),
     ],
@@ -45,11 +47,27 @@ def test_wrong_names_are_explained(uri: str, complaint: str) -> None:
     assert complaint in error.value.message
 
 
-def test_a_password_with_a_hash_is_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "slip", ["rtsp://admin:Gr3en#D00r@camera/live", "rtsp//a:Gr3en@camera", "rstp://a:Gr3en@camera"]
+)
+def test_a_password_in_a_wrong_address_is_not_repeated(slip: str) -> None:
     with pytest.raises(InputError) as error:
-        open_source("rtsp://admin:Gr3en#D00r@camera/live")
+        open_source(slip)
     assert "Gr3en" not in error.value.message
     assert "D00r" not in error.value.message
+
+
+def test_a_whole_source_may_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOOR", "rtsp://a:Gr3en@camera/live")
+    monkeypatch.setenv("FILM", str(tmp_path / "film.mp4"))
+    assert is_live("${DOOR}")
+    assert isinstance(open_source("${DOOR}"), LiveSource)
+    with pytest.raises(InputError, match=r"There is no video .*film\.mp4"):
+        open_source("${FILM}")
+    with pytest.raises(InputError, match="environment variable 'NOT_SET_HERE'"):
+        open_source("${NOT_SET_HERE}")
 
 
 def test_a_missing_gstreamer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,17 @@ def iso(utc: float) -> str:
     return datetime.fromtimestamp(utc, timezone.utc).isoformat(timespec="milliseconds")
 
 
+@cache
+def generated_poses(seed: int, people: int, event: Event | None) -> dict[int, dict[int, Any]]:
+    """Poses `(18, 3)` by frame and person."""
+    clip, _ = generate_clip("clip", seed, Scene(frames=1200, people=people, event=event, frame_size=SIZE))
+    poses: dict[int, dict[int, Any]] = {}
+    for track in clip.tracks:
+        for frame, keypoints in zip(track.frames, to_openpose(track.keypoints), strict=True):
+            poses.setdefault(int(frame), {})[track.person] = keypoints
+    return poses
+
+
 @dataclass
 class World:
     """A service that is made up: generated people go through the sink, and its health is what the test says."""
@@ -49,12 +60,7 @@ class World:
 
     def add(self, camera: str, seed: int, people: int = 2, event: Event | None = None) -> None:
         """Add a camera that sees generated people."""
-        clip, _ = generate_clip(camera, seed, Scene(frames=1200, people=people, event=event, frame_size=SIZE))
-        poses: dict[int, dict[int, Any]] = {}
-        for track in clip.tracks:
-            for frame, keypoints in zip(track.frames, to_openpose(track.keypoints), strict=True):
-                poses.setdefault(int(frame), {})[track.person] = keypoints
-        self._clips[camera] = poses
+        self._clips[camera] = generated_poses(seed, people, event)
         self.cameras[camera] = {
             "state": "streaming", "since_utc": iso(time.time() - 5000), "source": f"rtsp://10.0.0.2/{camera}",
             "error": None, "fps": 24.9, "frames": 120_000, "dropped": 3, "reconnects": 1, "restarts": 0,
@@ -122,31 +128,45 @@ class World:
     def health(self) -> dict[str, Any]:
         """The snapshot."""
         self.hang()
-        figures = {"capture": 3.1, "pose": 16.4, "track": 0.4, "window": 0.2, "score": 0.9, "alarm": 0.1, "delay": 24.0}
-        mqtt = {"state": "waiting", "pending": 14, "delivered": 90, "failures": 3, "last_error": "connection refused"}
+        figures = {
+            "capture": 3.1,
+            "pose": 16.4,
+            "track": 0.4,
+            "window": 0.2,
+            "score": 0.9,
+            "alarm": 0.1,
+            "delay": 24.0,
+        }
+        mqtt = {
+            "state": "waiting",
+            "pending": 14,
+            "delivered": 90,
+            "failures": 3,
+            "last_error": "connection refused",
+        }
         return {
             "ready": self.ready, "problems": self.problems, "started_utc": iso(time.time() - 93_600),
             "uptime_s": 93_600.0, "version": "0.5.0", "scorer": "onnxruntime fp32",
             "bundle": {"path": "bundle", "hash": "8f14e45fceea167a5a36dedd4bea2543"},
             "temperature_c": 51.5, "memory_mb": 412.0, "cameras": self.cameras,
             "stages": {
-                name: {"p50_ms": ms, "p90_ms": ms * 1.3, "p99_ms": ms * 2.1, "count": 1000} for name, ms in figures.items()
+                name: {"p50_ms": ms, "p90_ms": ms * 1.3, "p99_ms": ms * 2.1, "count": 1000}
+                for name, ms in figures.items()
             },
             "queue": {"length": 1, "capacity": 64},
             "events": {
                 "stored": 104, "waiting": 0, "lost": 0,
                 "deliveries": {
                     "mqtt": mqtt,
-                    "events.jsonl": {"state": "idle", "pending": 0, "delivered": 104, "failures": 0, "last_error": None},
+                    "file": {"state": "idle", "pending": 0, "delivered": 104, "failures": 0, "last_error": None},
                 },
             },
         }  # fmt: skip
 
-    def serve(self, privacy: Any = "skeletons", **options: Any) -> Any:
+    def serve(self, privacy: Any = "skeletons", guarded_by: str | None = None, **options: Any) -> Any:
         """Serve it on a free port of this machine."""
-        return serve(
-            ServeOptions(**{"address": "127.0.0.1:0", **options}), self.live, self.store, self.health, privacy
-        )
+        options = {"address": "127.0.0.1:0", "token_env": guarded_by, **options}
+        return serve(ServeOptions(**options), self.live, self.store, self.health, privacy)
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +214,7 @@ def new_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
         folder = tmp_path_factory.mktemp("browser")
         for flag in (
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
             f"--user-data-dir={folder}", f"--window-size={width},{height}",
         ):  # fmt: skip
             options.add_argument(flag)
@@ -212,7 +232,14 @@ def fetch(url: str, path: str = "", **headers: str) -> tuple[int, bytes, dict[st
     from urllib3 import PoolManager
 
     with PoolManager() as pool:
-        answer = pool.request("GET", url.rstrip("/") + "/" + path.lstrip("/"), headers=headers, redirect=False, timeout=10)
+        answer = pool.request(
+            "GET",
+            url.rstrip("/") + "/" + path.lstrip("/"),
+            headers=headers,
+            redirect=False,
+            retries=False,
+            timeout=10,
+        )
         return answer.status, answer.data, {k.lower(): v for k, v in answer.headers.items()}
 
 

@@ -1,0 +1,59 @@
+"""What docs/events.md says is so."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from runtime.config import Config
+from runtime.events.life import AlarmLife
+from runtime.events.message import EventMessage
+from runtime.events.webhook import REFUSED, sign
+from runtime.frames import Frame
+from runtime.results import Result
+from runtime.secrets import Secret
+
+PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
+
+
+def block(language: str) -> str:
+    (text,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return str(text)
+
+
+def test_the_example_has_the_fields_of_a_message() -> None:
+    frame = Frame(0, 0.0, (64, 48))
+    (begin,) = AlarmLife("door", {})(Result(frame, (), None, alarm=True, change="begin"))
+    assert list(json.loads(block("json"))) == list(begin.content)
+
+
+def test_the_configuration_is_one() -> None:
+    config = Config.model_validate(tomli.loads(block("toml")))
+    assert (config.mqtt.host, config.webhook.secret_env) == ("broker", "DAFLOW_WEBHOOK_SECRET")
+
+
+def test_the_signature_is_verified_as_shown(make_message: Callable[..., EventMessage]) -> None:
+    names: dict[str, Any] = {}
+    exec(block("python"), names)  # noqa: S102 - our own page
+    body = make_message().json().encode()
+
+    def headers(timestamp: float) -> dict[str, str]:
+        text = str(int(timestamp))
+        return {"X-DAFlow-Timestamp": text, "X-DAFlow-Signature": sign(Secret("swordfish"), text, body)}
+
+    now = headers(time.time())
+    assert names["verify"](b"swordfish", now, body)
+    assert not names["verify"](b"hunter2", now, body)
+    assert not names["verify"](b"swordfish", now, body + b" ")
+    assert not names["verify"](b"swordfish", headers(time.time() - 3600), body)
+
+
+def test_the_refusals_are_named() -> None:
+    text = ", ".join(map(str, sorted(REFUSED)[:-1])) + f" and {max(REFUSED)}"
+    assert text in PAGE

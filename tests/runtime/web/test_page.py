@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from .conftest import World, iso, wait_for
+
+INK = """
+const [id, wanted] = arguments, canvas = document.getElementById(id);
+const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+const colour = getComputedStyle(document.documentElement).getPropertyValue("--" + wanted).trim();
+const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+let count = 0;
+for (let at = 0; at < data.length; at += 4)
+  if (data[at + 3] > 200 && [r, g, b].every((value, part) => Math.abs(data[at + part] - value) < 10)) count++;
+return count;
+"""
+
+
+class Feeder(threading.Thread):
+    """Plays the cameras of a world, 25 frames a second, with the scores that the test wants."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(daemon=True)
+        self.world = world
+        self.scores: dict[str, float] = {}
+        self.empty: set[str] = set()
+        self.silent: set[str] = set()
+        self.image: Any = None
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        index = 100
+        while not self._over.wait(0.04):
+            index += 1
+            for camera in set(self.world.cameras) - self.silent:
+                score = self.scores.get(camera, 2 + 0.3 * math.sin(index / 9))
+                p_value = 0.0005 if score > 5 else 0.2
+                people = camera not in self.empty
+                self.world.show(camera, 100 + index % 500, score, p_value, image=self.image, people=people)
+
+    def end(self) -> None:
+        self._over.set()
+        self.join()
+
+
+class Page:
+    """The page in a browser."""
+
+    def __init__(self, browser: Any) -> None:
+        self.browser = browser
+
+    def open(self, url: str) -> None:
+        self.browser.get(url)
+
+    def text(self, id_: str) -> str:
+        return str(self.browser.execute_script("return document.getElementById(arguments[0]).innerText", id_))
+
+    def ink(self, canvas: str, colour: str) -> int:
+        return int(self.browser.execute_script(INK, canvas, colour))
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def wide(self, width: int, height: int = 900) -> None:
+        self.browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+
+    def media(self, **features: str) -> None:
+        named = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": named})
+
+    def errors(self) -> list[str]:
+        said = self.browser.get_log("browser")
+        # The test itself reads the canvases back, and is told that this is slow.
+        return [entry["message"] for entry in said if "willReadFrequently" not in entry["message"]]
+
+
+@pytest.fixture(scope="module")
+def page(new_browser: Callable[..., Any]) -> Page:
+    return Page(new_browser())
+
+
+@pytest.fixture
+def fed(world: World) -> Iterator[Feeder]:
+    """The world with a second camera, played."""
+    world.add("yard", seed=3, people=2)
+    feeder = Feeder(world)
+    feeder.start()
+    yield feeder
+    feeder.end()
+
+
+@pytest.fixture(autouse=True)
+def _as_new(page: Page) -> Iterator[None]:
+    page.wide(1440)
+    page.media()
+    page.errors()
+    yield
+    page.open("about:blank")
+
+
+def test_people_are_shown_with_their_scores(fed: Feeder, page: Page) -> None:
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.ink("big-canvas", "calm") > 300)
+        assert wait_for(lambda: page.text("headline") == "All quiet")
+        people = wait_for(lambda: page.text("people"))
+        assert "usual" in people
+        assert "#1" in people
+        assert page.text("big-name") == "entrance"
+        wait_for(lambda: page.ink("chart", "calm") > 5)
+        assert page.ink("chart", "alarm") > 50, "the threshold"
+        wait_for(lambda: "pose" in page.text("stages") and "connection refused" in page.text("deliveries"))
+        assert "52 °C" in page.text("facts")
+        fed.empty.add("entrance")
+        wait_for(lambda: page.text("verdict") == "Nobody there")
+        wait_for(lambda: page.ink("big-canvas", "calm") == 0)
+        assert page.errors() == []
+
+
+def test_an_alarm_appears_live_and_its_skeletons_play(fed: Feeder, page: Page) -> None:
+    page.media(prefers_color_scheme="dark")
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.text("headline") == "All quiet")
+        assert "No alarm yet" in page.text("alarms")
+        fed.scores["yard"] = 6.5
+        wait_for(lambda: page.text("headline") == "Alarm at yard")
+        assert page.text("verdict") == "Alarm"
+        assert page.text("big-name") == "yard", "the page shows where the alarm is"
+        assert page.run("return document.getElementById('announce').textContent").startswith("Alarm at yard")
+        assert "as rare as 1 in 2\u202f000" in page.text("people")
+        wait_for(lambda: page.ink("big-canvas", "alarm") > 200)
+        fed.world.alarm("yard", kinds=("begin",), id_="a" * 32)
+        wait_for(lambda: "yard" in page.text("alarm-list") and "now" in page.text("alarm-list"))
+        page.run("document.querySelector('#alarm-list button').click()")
+        wait_for(lambda: page.run("return document.getElementById('replay').open"))
+        shown = {wait_for(lambda: page.text("pose")) for _ in range(20) if not time.sleep(0.1)}
+        assert len(shown) > 5, "it plays"
+        wait_for(lambda: page.ink("replay-canvas", "alarm") > 200)
+        page.run("document.getElementById('play').click()")
+        still = page.text("pose")
+        assert page.text("play") == "Play"
+        time.sleep(0.3)
+        assert page.text("pose") == still
+        page.run(
+            "const s = document.getElementById('scrub'); s.value = 7; s.dispatchEvent(new Event('input'))"
+        )
+        assert page.text("pose") == "8 / 24"
+        assert "7.25" in page.text("replay-facts")
+        page.run("document.getElementById('replay-close').click()")
+        fed.world.alarm("yard", kinds=("end",), id_="a" * 32)
+        del fed.scores["yard"]
+        wait_for(lambda: page.text("headline") == "All quiet")
+        wait_for(lambda: "4.2 s" in page.text("alarm-list"))
+        assert page.errors() == []
+
+
+def test_a_lost_camera_is_said(fed: Feeder, page: Page) -> None:
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.text("headline") == "All quiet")
+        fed.silent.add("entrance")
+        fed.world.cameras["entrance"].update(
+            state="lost", since_utc=iso(time.time() - 90), error="no answer within 10 s"
+        )
+        fed.world.ready, fed.world.problems = False, ["the camera entrance is lost"]
+        wait_for(lambda: page.text("verdict") == "Camera lost")
+        assert "since" in page.text("verdict-more")
+        assert "no answer within 10 s" in page.text("big-cover")
+        assert page.text("headline") == "entrance needs a look"
+        assert page.text("ready") == "not ready"
+        assert "the camera entrance is lost" in page.text("problems")
+        assert page.ink("big-canvas", "calm") == 0, "nobody is drawn where nobody can be seen"
+        assert page.errors() == []
+
+
+def test_a_server_that_is_gone_is_said_and_found_again(fed: Feeder, page: Page) -> None:
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.text("headline") == "All quiet")
+    wait_for(lambda: page.text("headline") == "No connection", 15)
+    assert "No connection to the service since" in page.text("gone")
+    with fed.world.serve(address=served.url.removeprefix("http://").rstrip("/")):
+        wait_for(lambda: page.text("headline") == "All quiet", 15)
+        assert page.text("gone") == "" or page.run("return document.getElementById('gone').hidden")
+
+
+@pytest.mark.parametrize("width", [360, 768, 1024])
+def test_nothing_is_wider_than_the_screen(fed: Feeder, page: Page, width: int) -> None:
+    name = "a-camera-with-quite-a-long-name-that-goes-on-and-on-to-64-letters"[:64]
+    fed.world.add(name, seed=5, people=4)
+    fed.world.cameras[name]["error"] = "x" * 200
+    fed.scores[name] = 7.0
+    for index in range(30):
+        fed.world.alarm(name, ago=10_000 - index)
+    page.wide(width)
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.text("verdict") == "Alarm" and "x" * 200 in page.text("cameras"))
+        wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 20)
+        assert page.run("return document.documentElement.scrollWidth") <= width
+        page.run("document.getElementById('more').scrollIntoView()")
+        wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 30)
+        page.run("document.querySelector('#alarm-list button').click()")
+        wait_for(lambda: page.ink("replay-canvas", "alarm") > 100)
+        assert page.run("return document.getElementById('replay').getBoundingClientRect().right") <= width
+        assert page.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_alarms_are_filtered_by_camera(fed: Feeder, page: Page) -> None:
+    for camera in ("entrance", "yard", "entrance"):
+        fed.world.alarm(camera)
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 3)
+        page.run(
+            "const f = document.getElementById('filter'); f.value = 'yard'; f.dispatchEvent(new Event('change'))"
+        )
+        wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 1)
+        assert "entrance" not in page.text("alarm-list")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_texts_are_readable_in_both_colour_schemes(fed: Feeder, page: Page, scheme: str) -> None:
+    contrast = """
+    const style = getComputedStyle(document.documentElement);
+    const light = (name) => {
+      const hex = style.getPropertyValue("--" + name).trim();
+      const [r, g, b] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255)
+        .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const [a, b] = [light(arguments[0]), light(arguments[1])].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+    """
+    page.media(prefers_color_scheme=scheme)
+    with fed.world.serve() as served:
+        page.open(served.url)
+        for ground in ("panel", "ground", "stage"):
+            for ink in ("ink", "muted", "calm", "near", "alarm"):
+                assert page.run(contrast, ink, ground) >= 4.5, (ink, ground)
+        assert page.run(contrast, "alarm", "alarm-soft") >= 4.5
+        background = page.run("return getComputedStyle(document.body).backgroundColor")
+        assert background == ("rgb(12, 17, 22)" if scheme == "dark" else "rgb(243, 244, 241)")
+
+
+def test_the_page_is_used_by_keyboard(fed: Feeder, page: Page) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    fed.world.alarm("yard")
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 1)
+        page.run("document.querySelector('#alarm-list button').focus()")
+        page.browser.switch_to.active_element.send_keys(Keys.ENTER)
+        wait_for(lambda: page.run("return document.getElementById('replay').open"))
+        page.run("document.getElementById('scrub').focus()")
+        page.browser.switch_to.active_element.send_keys(Keys.HOME, Keys.ARROW_RIGHT)
+        wait_for(lambda: page.text("pose") == "2 / 24")
+        page.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+        wait_for(lambda: not page.run("return document.getElementById('replay').open"))
+        second = page.browser.find_elements("css selector", ".thumb")[1]
+        second.send_keys(Keys.SPACE)
+        wait_for(lambda: page.text("big-name") == "yard")
+
+
+def test_reduced_motion_is_respected(fed: Feeder, page: Page) -> None:
+    fed.world.alarm("yard")
+    page.media(prefers_reduced_motion="reduce")
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 1)
+        page.run("document.querySelector('#alarm-list button').click()")
+        wait_for(lambda: page.text("pose") == "1 / 24")
+        assert page.text("play") == "Play"
+
+
+def test_texts_from_outside_are_text(fed: Feeder, page: Page) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    fed.world.cameras["entrance"].update(error=evil, source=evil, drift=evil)
+    fed.world.problems = [evil]
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: evil in page.text("problems") and evil in page.text("cameras"))
+        assert page.run("return document.querySelectorAll('main img').length") == 0
+        assert page.errors() == []
+
+
+def test_the_token_opens_the_page(fed: Feeder, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGE_TOKEN", "correct horse battery")
+    with fed.world.serve(guarded_by="PAGE_TOKEN") as served:
+        page.open(served.url)
+        assert page.browser.current_url == served.url + "login"
+        field = page.browser.find_element("id", "token")
+        field.send_keys("wrong horse\n")
+        wait_for(lambda: "not the token" in page.run("return document.body.innerText"))
+        page.browser.find_element("id", "token").send_keys("correct horse battery\n")
+        wait_for(lambda: page.browser.current_url == served.url and page.text("headline") == "All quiet")
+        assert "correct" not in page.run("return document.cookie + location.href")
+        page.browser.find_element("css selector", "#logout button").click()
+        wait_for(lambda: page.browser.current_url == served.url + "login")
+
+
+@pytest.mark.parametrize("privacy", ["skeletons", "pictures"])
+def test_the_picture_is_shown_only_when_privacy_allows(
+    fed: Feeder, page: Page, privacy: str, rng: np.random.Generator
+) -> None:
+    fed.image = np.zeros((720, 1280, 3), dtype=np.uint8)
+    fed.image[..., 0] = fed.image[..., 2] = rng.integers(200, 255, (720, 1280), dtype=np.uint8)
+    magenta = """
+    const canvas = document.getElementById("big-canvas");
+    const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    let count = 0;
+    for (let at = 0; at < data.length; at += 4) if (data[at] > 150 && data[at + 2] > 150 && data[at + 1] < 90) count++;
+    return count / (data.length / 4);
+    """
+    asked = "return performance.getEntriesByType('resource').filter((entry) => entry.name.includes('/picture/')).length"
+    with fed.world.serve(privacy) as served:
+        page.open(served.url)
+        wait_for(lambda: page.ink("big-canvas", "calm") > 300)
+        if privacy == "pictures":
+            wait_for(lambda: page.run(magenta) > 0.7)
+        else:
+            assert page.run(magenta) == 0
+            assert page.run(asked) == 0
+        assert page.errors() == []
