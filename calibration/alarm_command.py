@@ -63,9 +63,10 @@ _BEYOND = 10
 )
 @click.option(
     "--smoothing-seconds",
-    default=0.5,
+    default=0.0,
     type=SECONDS,
-    help="Time constant of the causal smoothing of scores; 0 is none.",
+    help="Time constant of the causal smoothing of scores. The 24 poses of a score already average a second; smoothing "
+    "delays alarms, and helps where poses are very noisy.",
 )
 @click.option(
     "--require-promise",

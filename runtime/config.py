@@ -47,12 +47,18 @@ class CameraOptions(_Section):
 
     people: Literal["one", "few", "many"] = Field(
         "one",
-        description="one: whole pictures, the fastest; one person, of several often only one. few: whole pictures, up "
-        "to --max-people, each missing one costs a detection; on surveillance views it still misses most. many: crops "
-        "around what moves before a still background; for fixed cameras only, about 36 ms a person on a CPU.",
+        description="one: whole pictures, the fastest; one person, and of several any one of them. few: whole "
+        "pictures, up to --max-people who are large in them; it costs half as much again while one is missing, and "
+        "people who are small, as on surveillance views, are mostly missed. many: a crop around each person and around "
+        "what moves; for cameras that do not move, about 25 ms of a CPU for each crop, of which nearly half find "
+        "nobody.",
     )
     max_people: int = Field(
-        4, ge=1, le=20, description="People looked for with --people few, crops with many."
+        4,
+        ge=1,
+        le=20,
+        description="People looked for with --people few; crops of a frame with --people many, which should be twice "
+        "the people that are expected.",
     )
     pose_model: Path | None = Field(
         None, description="MediaPipe pose model (.task); unset, what 'daflow models fetch' brought."

@@ -53,7 +53,8 @@ class PersonCrops:
 
     Somebody who stands still becomes background after a while; the crop around the last skeleton finds them all the
     same. People who were just found come first, so that their windows have no gaps, then what moves and was not looked
-    at yet, and once a second the whole picture, for those who were there and still from the beginning. In a crop, who was found already is painted over, so that of two who walk side by side both are found.
+    at yet, and once a second the whole picture, for those who were there and still from the beginning. In a crop, who
+    was found already is painted over, so that of two who walk side by side both are found.
 
     Args:
         estimator: finds skeletons in a crop of 256 by 256 pixels.

@@ -44,7 +44,7 @@ def open_estimator(options: CameraOptions) -> PoseEstimator:
     """Open the estimator that `options.estimator` names.
 
     With `options.people == "many"` it is given crops of 256 by 256 pixels around one person each, of many people in
-    turn; otherwise the whole pictures of one camera in order.
+    turn, and now and then the whole picture at that size; otherwise the whole pictures of one camera in order.
 
     Raises:
         InputError: there is no such estimator, it cannot be loaded, or it has no model.

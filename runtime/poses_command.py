@@ -23,7 +23,7 @@ from runtime.config import CameraOptions
 from runtime.frames import Keypoints
 from runtime.options import camera_options, people_options
 from runtime.people import open_people
-from runtime.sources.uri import is_live, open_source
+from runtime.sources.uri import is_live, open_source, redacted
 from runtime.sources.video import VideoSource
 
 logger = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ def poses(
     if failed and len(failed) == len(named) and not frames:
         raise InputError(next(iter(failed.values())))
     if left and not people and not failed:
-        raise InputError(f"Nobody was found in the {frames} frames of {left[0].uri}.")
+        raise InputError(f"Nobody was found in the {frames} frames of {redacted(left[0].uri)}.")
     if failed:
         click.echo(f"{output}: {len(names) - len(failed)} clips, {len(failed)} sources failed")
 
@@ -167,7 +167,7 @@ def find_poses(task: PoseTask) -> Found:
     part = task.begin > 0 or task.end is not None
     opened = VideoSource(Path(task.uri), task.begin, task.end) if part else open_source(task.uri)
     with opened as source, open_people(task.options, source.fps, needs_poses(task.uri)) as finder:
-        for frame in track(source, f"poses of {task.uri}", source.frames) if task.progress else source:
+        for frame in track(source, f"poses of {redacted(task.uri)}", source.frames) if task.progress else source:
             for person, keypoints in finder.find(frame, clock).items():
                 people[person].append((frame.index, keypoints))
             frames, size = frame.index + 1, frame.size
@@ -223,7 +223,7 @@ def _record(outcome: Outcome[PoseTask, Found], output: Path) -> None:
     assert found is not None
     add_frame_sizes(output, {outcome.task.clip: found.frame_size})
     click.echo(
-        f"{outcome.task.uri}: {found.frames} frames, {found.poses} poses of {found.people} people -> "
+        f"{redacted(outcome.task.uri)}: {found.frames} frames, {found.poses} poses of {found.people} people -> "
         f"{output / outcome.task.clip}"
     )
 

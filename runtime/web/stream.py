@@ -90,7 +90,10 @@ class Stream:
     def _spread(self) -> None:
         """Encode the cameras that have something new, once for all visitors."""
         new = {}
-        for name, seen in self._live.cameras().items():
+        cameras = self._live.cameras()
+        for name in self._numbers.keys() - cameras.keys():
+            del self._numbers[name], self._encoded[name]
+        for name, seen in cameras.items():
             if self._numbers.get(name) != seen.number:
                 self._numbers[name] = seen.number
                 content = json.dumps(camera_message(seen), separators=(",", ":"), allow_nan=False)

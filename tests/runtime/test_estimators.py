@@ -85,7 +85,6 @@ def test_the_package_of_the_documentation_works(tmp_path: Path, monkeypatch: pyt
     assert printed.getvalue() == "(17, 3)\n"
 
 
-@pytest.mark.slow
 def test_a_plugin_finds_people_in_crops(tmp_path: Path, install: Callable[..., None]) -> None:
     module, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     install("warm", module, warm="warm:ThermalPoses")

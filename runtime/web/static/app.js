@@ -98,6 +98,12 @@ function arrange() {
   if (!picked) choose(order[0]);
 }
 
+function forget(name) {
+  views.delete(name);
+  if (chosen === name) [chosen, picked] = [null, false];
+  if (views.size) arrange();
+}
+
 function option(value, text) {
   const made = element("option", text);
   made.value = value;
@@ -615,6 +621,9 @@ async function refreshHealth() {
     const said = await get("/api/health");
     health = said.cameras ? said : health && { ...health, ready: false, problems: said.problems };
     if (!health) return;
+    for (const known of views.values()) {
+      if (said.cameras && !(known.name in health.cameras) && performance.now() - known.got > 5000) forget(known.name);
+    }
     if (Object.keys(health.cameras).some((name) => !views.has(name))) Object.keys(health.cameras).forEach(view);
     else if (!picked && chosen !== Object.keys(health.cameras)[0]) arrange();
     showHealth();

@@ -274,6 +274,17 @@ def test_the_page_is_used_by_keyboard(fed: Feeder, page: Page) -> None:
         wait_for(lambda: page.text("big-name") == "yard")
 
 
+def test_a_camera_that_is_taken_out_goes_from_the_page(fed: Feeder, page: Page) -> None:
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.run("return document.querySelectorAll('.thumb').length") == 2)
+        fed.silent.add("entrance")
+        del fed.world.cameras["entrance"]
+        wait_for(lambda: page.run("return document.querySelectorAll('.thumb').length") == 1, 15)
+        wait_for(lambda: page.text("big-name") == "yard")
+        assert page.errors() == []
+
+
 def test_reduced_motion_is_respected(fed: Feeder, page: Page) -> None:
     fed.world.alarm("yard")
     page.media(prefers_reduced_motion="reduce")

@@ -92,3 +92,26 @@ def test_a_newcomer_takes_nothing_from_who_is_there(world: World) -> None:
 
     asyncio.run(asyncio.wait_for(run(), 10))
     assert told == {"first": [1], "second": [1]}
+
+
+def test_a_camera_that_is_forgotten_is_told_to_nobody(world: World) -> None:
+    world.add("yard", seed=3)
+    told: list[set[str]] = []
+
+    async def run() -> None:
+        stream = Stream(world.live)
+
+        async def take(body: bytes) -> None:
+            if b"event: live" in body:
+                told.append(set(cameras(body)))
+                stream.close()
+
+        for camera in ("entrance", "yard"):
+            world.show(camera, 100)
+        await asyncio.wait_for(stream.serve({}, take), 10)
+        stream.closed = False
+        world.live.forget("yard")
+        await asyncio.wait_for(stream.serve({}, take), 10)
+
+    asyncio.run(run())
+    assert told == [{"entrance", "yard"}, {"entrance"}]
