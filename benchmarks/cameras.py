@@ -51,7 +51,9 @@ def _frames(service: Service) -> dict[str, int]:
 @click.option("--cameras", default=16, type=click.IntRange(1, 256), help="Cameras side by side.")
 @click.option("--people", default=4, type=click.IntRange(1, 100), help="People before each camera.")
 @click.option("--seconds", default=20.0, type=FiniteRange(1), help="How long to measure.")
-@click.option("--json", "json_target", metavar="FILE", help="Also write the figures as JSON; - is standard output.")
+@click.option(
+    "--json", "json_target", metavar="FILE", help="Also write the figures as JSON; - is standard output."
+)
 def main(bundle: Path, cameras: int, people: int, seconds: float, json_target: str | None) -> None:
     """Measure the sustained rate of many cameras in one process against one alone."""
     alone = rate(bundle, 1, people, seconds / 2)["frames_per_second"]
@@ -59,7 +61,9 @@ def main(bundle: Path, cameras: int, people: int, seconds: float, json_target: s
     alone = (alone + rate(bundle, 1, people, seconds / 2)["frames_per_second"]) / 2
     ratio = many["frames_per_second"] / alone
     if json_target:
-        write_json(json_target, {"cameras": cameras, "people": people, "alone": alone, "ratio": ratio, **many})
+        write_json(
+            json_target, {"cameras": cameras, "people": people, "alone": alone, "ratio": ratio, **many}
+        )
     if json_target != "-":
         total = many["frames_per_second"]
         click.echo(

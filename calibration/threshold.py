@@ -163,7 +163,7 @@ def _extrapolate(
 
     def rates_at(threshold: float) -> Values:
         excess = threshold - found.level
-        return rates * per_peak * np.array([t.survival(excess) for t in tails])
+        return np.asarray(rates * per_peak * np.array([float(t.survival(excess)) for t in tails]))
 
     low, step = found.level, tail.scale
     for _ in range(60):

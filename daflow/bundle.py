@@ -97,10 +97,7 @@ class Alarm(_Part):
         method: `pot`, a generalised Pareto distribution of the highest levels; `block-maxima`, an empirical quantile
             of the highest level of each block of time; `quantile`, of all scores.
         quantile: the fraction of the normal scores below the threshold; None unless that was the method.
-        begin_seconds: `daflow.alarms.AlarmRule` that the threshold belongs to, as the next three.
-        end_seconds: see there.
-        cool_down_seconds: see there.
-        smoothing_seconds: see there.
+        begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds: of the `daflow.alarms.AlarmRule`.
         target_per_day: false alarms a day that were asked for; None by `quantile`.
         expected_per_day: false alarms that the recordings lead one to expect in a day like them; None is not known.
         interval_per_day: its 95 % interval.
@@ -131,14 +128,8 @@ class Alarm(_Part):
 
     def rule(self) -> AlarmRule:
         """Return the rule that the threshold was calibrated with; its release is the threshold."""
-        return AlarmRule(
-            self.threshold,
-            self.threshold,
-            self.begin_seconds,
-            self.end_seconds,
-            self.cool_down_seconds,
-            self.smoothing_seconds,
-        )
+        times = self.begin_seconds, self.end_seconds, self.cool_down_seconds, self.smoothing_seconds
+        return AlarmRule(self.threshold, self.threshold, *times)
 
 
 class Manifest(_Part):

@@ -149,7 +149,7 @@ class CameraWorker:
                 self._watch()
         except InputError as error:
             self.error = error.message
-        except Exception as error:  # noqa: BLE001  a camera, model or plug-in that fails must not stop the others
+        except Exception as error:
             logger.debug("camera %s", self.name, exc_info=True)
             self.error = f"{self._stage} failed: {type(error).__name__}: {error}"
 

@@ -12,6 +12,7 @@ from runtime.people import open_people
 from runtime.rules import alarm_rule
 from runtime.secrets import read_secret
 from runtime.sources.uri import open_source
+from runtime.web.server import check_serving
 
 
 def faults(config: Config) -> list[str]:
@@ -42,8 +43,9 @@ def faults(config: Config) -> list[str]:
     secrets = (
         ("mqtt", "the password of the MQTT broker", config.mqtt.password_file, config.mqtt.password_env),
         ("webhook", "the secret of the webhook", config.webhook.secret_file, config.webhook.secret_env),
-        ("serve", "the token of the live page", config.serve.token_file, config.serve.token_env),
     )
     for where, what, file, variable in secrets:
         attempt(where, lambda w=what, f=file, v=variable: read_secret(w, f, v))  # type: ignore[misc]
+    if config.serve.address:
+        attempt("serve", lambda: check_serving(config.serve))
     return found

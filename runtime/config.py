@@ -39,7 +39,9 @@ class AlarmOptions(_Section):
     smoothing_seconds: Seconds | None = Field(
         None, description="Time constant of the causal smoothing of scores; unset, as calibrated, else 0 s."
     )
-    update_seconds: Seconds = Field(5.0, description="How often an alarm that is on sends an update.")
+    update_seconds: Seconds = Field(
+        5.0, description="How often an alarm that is on sends an update; 0 is never."
+    )
 
 
 class CameraOptions(_Section):

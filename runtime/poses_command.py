@@ -167,7 +167,9 @@ def find_poses(task: PoseTask) -> Found:
     part = task.begin > 0 or task.end is not None
     opened = VideoSource(Path(task.uri), task.begin, task.end) if part else open_source(task.uri)
     with opened as source, open_people(task.options, source.fps, needs_poses(task.uri)) as finder:
-        for frame in track(source, f"poses of {redacted(task.uri)}", source.frames) if task.progress else source:
+        for frame in (
+            track(source, f"poses of {redacted(task.uri)}", source.frames) if task.progress else source
+        ):
             for person, keypoints in finder.find(frame, clock).items():
                 people[person].append((frame.index, keypoints))
             frames, size = frame.index + 1, frame.size

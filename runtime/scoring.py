@@ -77,7 +77,7 @@ class Scoring:
             while not (self._stopping or self._inbox.done):
                 self._beat = time.monotonic()
                 self._score(self._inbox.take(_TURN_SECONDS))
-        except Exception as error:  # noqa: BLE001  whatever the engine does, the supervisor opens it again
+        except Exception as error:
             logger.debug("scoring", exc_info=True)
             self.error = f"{type(error).__name__}: {error}"
 

@@ -24,7 +24,7 @@ from runtime.desk import AlarmDesk
 from runtime.events.build import build_deliveries
 from runtime.events.courier import Courier
 from runtime.events.keeper import EventKeeper
-from runtime.events.store import EventStore
+from runtime.events.store import EventStore, StoreError
 from runtime.fleet import Fleet
 from runtime.inbox import Inbox
 from runtime.logs import set_up_logs
@@ -116,7 +116,9 @@ class Service:
         self._sinks: list[Sink] = [self._desk, self._remember_latest, self.live, self._outputs]
         self._scoring = Scoring(self._scorer, self._inbox, self._judges, self._sinks, self._clock)
         if config.serve.address:
-            served = stack.enter_context(serve(config.serve, self.live, self.store, self.health, config.privacy))
+            served = stack.enter_context(
+                serve(config.serve, self.live, self.store, self.health, config.privacy)
+            )
             self.url = served.url
         stack.callback(self._finish)
 
@@ -310,10 +312,16 @@ class Service:
             "stages": health.stages([*self._fleet.clocks(), self._clock]),
             "queue": {"length": len(self._inbox), "capacity": self._fleet.capacity},
             "events": {
-                **self._keeper.statistics(),
+                **self._event_counts(),
                 "deliveries": {courier.name: courier.statistics() for courier in list(self._couriers)},
             },
         }
+
+    def _event_counts(self) -> dict[str, int]:
+        counts = self._keeper.statistics()
+        with contextlib.suppress(StoreError):
+            counts["lost"] += self.store.lost
+        return counts
 
     def _camera_health(self, name: str) -> dict[str, Any]:
         result, judge = self._latest.get(name), self._judges[name]

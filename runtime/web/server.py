@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from daflow.errors import InputError, unusable_package
 from runtime.config import ServeOptions
@@ -71,21 +72,10 @@ def serve(
         import uvicorn
     except ImportError as error:
         raise unusable_package(error, error.name or "uvicorn", "edge") from None
-    secret = read_secret("the token of the live page", options.token_file, options.token_env)
-    token = secret.reveal() if secret else None
-    if token is not None and len(token) < SHORTEST_TOKEN:
-        raise InputError(
-            f"The token of the live page is shorter than {SHORTEST_TOKEN} characters; take a longer one."
-        )
-    host, port = _split(options.address or "")
-    listening = _listen(host, port, options.address or "")
+    host, token = check_serving(options)
+    listening = _listen(options.address or "")
     try:
         loopback = ipaddress.ip_address(listening.getsockname()[0]).is_loopback
-        if not loopback and token is None:
-            raise InputError(
-                f"The live page at {options.address} can be reached from other machines and needs a token: name a file "
-                "with serve.token_file or an environment variable with serve.token_env, or serve at 127.0.0.1."
-            )
         access = Access(token, frozenset({host.lower()}) if loopback else None)
         site = Site(live, store, health, privacy, access)
         config = uvicorn.Config(
@@ -120,6 +110,28 @@ def serve(
         listening.close()
 
 
+def check_serving(options: ServeOptions) -> tuple[str, str | None]:
+    """Return the host of the address and the token.
+
+    Raises:
+        InputError: the address cannot be one, the token cannot be read or is too short, or one is needed and there is
+            none.
+    """
+    secret = read_secret("the token of the live page", options.token_file, options.token_env)
+    token = secret.reveal() if secret else None
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        raise InputError(
+            f"The token of the live page is shorter than {SHORTEST_TOKEN} characters; take a longer one."
+        )
+    address = options.address or ""
+    if token is None and not ipaddress.ip_address(_resolve(address)[4][0]).is_loopback:
+        raise InputError(
+            f"The live page at {address} can be reached from other machines and needs a token: name a file "
+            "with serve.token_file or an environment variable with serve.token_env, or serve at 127.0.0.1."
+        )
+    return _split(address)[0], token
+
+
 def _split(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     if int(port) > 65535:
@@ -127,12 +139,16 @@ def _split(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _listen(host: str, port: int, address: str) -> socket.socket:
+def _resolve(address: str) -> Any:
+    host, port = _split(address)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
         raise InputError(f"Cannot serve the live page at {address}: {error.strerror}.") from None
-    family, kind, protocol, _, place = found[0]
+
+
+def _listen(address: str) -> socket.socket:
+    family, kind, protocol, _, place = _resolve(address)
     listening = socket.socket(family, kind, protocol)
     try:
         if os.name == "posix":

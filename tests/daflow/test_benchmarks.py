@@ -135,7 +135,7 @@ def test_an_empty_root_is_told_where_to_get_it(tmp_path: Path, name: str) -> Non
 def test_half_of_the_options_is_not_enough(words: list[str]) -> None:
     result = run("evaluate", "--model", "untrained", *words)
     assert result.exit_code == 2
-    assert "Give --poses and --masks, or --benchmark and --root." in result.output
+    assert "Give --poses and --masks, or --videos and --labels, or --benchmark and --root." in result.output
 
 
 def test_the_published_ground_truth_is_read(shared: Path) -> None:

@@ -83,7 +83,9 @@ def test_every_wrong_field_has_a_line_that_says_where_it_is(tmp_path: Path) -> N
     lines = caught.value.message.splitlines()
     assert len(lines) == 4
     for line, words in zip(
-        sorted(lines), ["--release: ", "mqtt.port: ", "serve.address: ", "store.keep: There is no such setting"], strict=True
+        sorted(lines),
+        ["--release: ", "mqtt.port: ", "serve.address: ", "store.keep: There is no such setting"],
+        strict=True,
     ):
         assert words in line
         assert line.startswith(("--release", f"{path}: "))
@@ -99,7 +101,9 @@ def test_what_is_missing_is_named_with_its_option() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["bundle = ", "[[[", "a = 1\na = 2", "\0", "bundle = 'x'\n[cameras]\ndoor = 3"])
+@pytest.mark.parametrize(
+    "text", ["bundle = ", "[[[", "a = 1\na = 2", "\0", "bundle = 'x'\n[cameras]\ndoor = 3"]
+)
 def test_a_broken_file_is_one_error(tmp_path: Path, text: str) -> None:
     ran = run("--config", write(tmp_path, text), "--check-config")
     assert ran.exit_code == 2
@@ -116,13 +120,19 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from([name for place in OPTION_NAMES for name in place] + ["cameras", "x"]), inner),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from([name for place in OPTION_NAMES for name in place] + ["cameras", "x"]), inner
+            )
+        ),
         max_leaves=12,
     )
 )
 def test_whatever_is_configured_the_answer_is_a_configuration_or_a_sentence(tree: Any) -> None:
-    options = {(name,): value for name, value in tree.items()} if isinstance(tree, dict) else {("alarm",): tree}
+    options = (
+        {(name,): value for name, value in tree.items()} if isinstance(tree, dict) else {("alarm",): tree}
+    )
     try:
         read(None, options)
     except InputError as error:

@@ -33,7 +33,9 @@ class Edge:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.config = folder / "edge.toml"
-        self.config.write_text(f'{text}\n[serve]\naddress = "127.0.0.1:{port}"\n[store]\npath = "events.db"\n')
+        self.config.write_text(
+            f'{text}\n[serve]\naddress = "127.0.0.1:{port}"\n[store]\npath = "events.db"\n'
+        )
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "log.txt"
         self.process: subprocess.Popen[bytes] | None = None
@@ -161,13 +163,16 @@ def test_a_broker_that_is_away_gets_every_event_when_it_comes_back(
     client.on_connect = lambda client, *_: client.subscribe("daflow/+/events", qos=1) and None
     client.connect("127.0.0.1", broker.port)
     client.loop_start()
-    text = FALLS.format(bundle=bundle.folder, threshold=-100) + f"""
+    text = (
+        FALLS.format(bundle=bundle.folder, threshold=-100)
+        + f"""
 [mqtt]
 host = "127.0.0.1"
 port = {broker.port}
 username = "daflow"
 password_env = "CAMERA_PASSWORD"
 """
+    )
     with edge_with(tmp_path, text) as edge:
         edge.until(lambda: len(received) > 5)
         broker.stop()

@@ -114,8 +114,9 @@ def test_the_health_says_how_each_camera_and_stage_is_doing(bundle: Bundle) -> N
 
 def test_a_recording_that_is_missing_ends_the_start_with_a_sentence(bundle: Bundle, tmp_path: Path) -> None:
     threads = threading.active_count()
-    with pytest.raises(InputError, match="missing.mp4"), Service(
-        config_of(bundle, {"a": NORMAL, "b": str(tmp_path / "missing.mp4")})
+    with (
+        pytest.raises(InputError, match="missing.mp4"),
+        Service(config_of(bundle, {"a": NORMAL, "b": str(tmp_path / "missing.mp4")})),
     ):
         pass
     wait_for(lambda: threading.active_count() <= threads)
@@ -269,7 +270,9 @@ def test_a_scorer_that_fails_or_stands_still_is_opened_again(
         for trouble, words in ((fail, "the device is gone"), (hang, "it stands still")):
             wait_for(lambda: service._clock.seconds.get("score") is not None)
             service._scoring.scorer.score = trouble  # type: ignore[method-assign]
-            wait_for(lambda words=words: f"opened again: {words}" in caplog.text or f": {words}" in caplog.text)  # type: ignore[misc]
+            wait_for(
+                lambda words=words: f"opened again: {words}" in caplog.text or f": {words}" in caplog.text
+            )  # type: ignore[misc]
             frames = camera(service)["frames"]
             wait_for(lambda frames=frames: camera(service)["frames"] > frames + 50)  # type: ignore[misc]
         let_go.set()
