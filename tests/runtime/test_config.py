@@ -38,6 +38,15 @@ def read(path: Path | None, options: dict[tuple[str, ...], Any] | None = None) -
     return make_config(path, options or {}, OPTION_NAMES)
 
 
+def answered(path: Path | None, options: dict[tuple[str, ...], Any]) -> bool:
+    """Whether the answer is a configuration, or a sentence that names the file."""
+    try:
+        read(path, options)
+    except InputError as error:
+        return bool(error.message) and (path is None or str(path) in error.message)
+    return True
+
+
 WHOLE = """
 bundle = "shop"
 people = "few"
@@ -116,6 +125,9 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
     assert (ran.exit_code, "--print-config" in ran.output) == (2, True)
 
 
+FIELDS = [*{name for place in OPTION_NAMES for name in place}, "cameras", "x"]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.recursive(
@@ -133,10 +145,7 @@ def test_whatever_is_configured_the_answer_is_a_configuration_or_a_sentence(tree
     options = (
         {(name,): value for name, value in tree.items()} if isinstance(tree, dict) else {("alarm",): tree}
     )
-    try:
-        read(None, options)
-    except InputError as error:
-        assert error.message
+    assert answered(None, options)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -144,10 +153,7 @@ def test_whatever_is_configured_the_answer_is_a_configuration_or_a_sentence(tree
 def test_no_file_is_answered_by_a_traceback(tmp_path: Path, text: str) -> None:
     path = tmp_path / "edge.toml"
     path.write_text(WHOLE + text, encoding="utf-8", errors="surrogatepass")
-    try:
-        read(path)
-    except InputError as error:
-        assert str(path) in error.message
+    assert answered(path, {})
 
 
 def test_what_is_printed_reads_as_the_same_configuration(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_the_health_says_how_each_camera_and_stage_is_doing(bundle: Bundle) -> N
 def test_a_recording_that_is_missing_ends_the_start_with_a_sentence(bundle: Bundle, tmp_path: Path) -> None:
     threads = threading.active_count()
     with (
-        pytest.raises(InputError, match="missing.mp4"),
+        pytest.raises(InputError, match=r"missing\.mp4"),
         Service(config_of(bundle, {"a": NORMAL, "b": str(tmp_path / "missing.mp4")})),
     ):
         pass
@@ -283,9 +283,11 @@ def test_a_scorer_that_always_fails_ends_the_service(bundle: Bundle, monkeypatch
         raise RuntimeError("the device is gone")
 
     monkeypatch.setattr("daflow.onnx_scorer.OnnxScorer.score", fail)
-    with pytest.raises(CheckFailed, match="failed 3 times in a row: RuntimeError: the device is gone"):
-        with running(Service(config_of(bundle, {"door": NORMAL}))) as service:
-            wait_for(lambda: service._scoring_restarts > 3)
+    with (
+        pytest.raises(CheckFailed, match="failed 3 times in a row: RuntimeError: the device is gone"),
+        running(Service(config_of(bundle, {"door": NORMAL}))) as service,
+    ):
+        wait_for(lambda: service._scoring_restarts > 3)
 
 
 def test_systemd_is_told(bundle: Bundle, tmp_path: Path) -> None:
@@ -296,8 +298,10 @@ def test_systemd_is_told(bundle: Bundle, tmp_path: Path) -> None:
         config.write_text(f'bundle = "{bundle.folder}"\n[cameras.door]\nsource = "{NORMAL}"\n')
         process = subprocess.Popen(
             [sys.executable, "-m", "runtime.cli", "--config", str(config)],
-            env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
         def until(word: str) -> list[str]:
             said = []
