@@ -119,19 +119,25 @@ class CausalEvaluation:
     Attributes:
         micro: over all frames; those in which nobody has a score count as the most normal one.
         scored: over the frames with a score only.
+        by_position: what the mere number of a frame in its clip separates, over all frames; where every recording ends
+            with its anomaly that is much, and flatters every score.
+        scored_by_position: the same over the frames with a score.
         alarms: what the alarm did; None without a threshold.
         frame_scores: each clip's scores, `-inf` where nobody has one.
     """
 
     micro: Figures
     scored: Figures
+    by_position: Figures
+    scored_by_position: Figures
     alarms: AlarmEvaluation | None
     frame_scores: dict[str, Scores] = field(compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values for JSON."""
         alarms = self.alarms.as_dict() if self.alarms else None
-        return {"micro": asdict(self.micro), "scored": asdict(self.scored), "alarms": alarms}
+        names = ("micro", "scored", "by_position", "scored_by_position")
+        return {**{name: asdict(getattr(self, name)) for name in names}, "alarms": alarms}
 
 
 def evaluate_as_seen(
@@ -170,9 +176,12 @@ def evaluate_as_seen(
         alarms[name] = _judge(mask, on, begins, fps.get(name, 25.0))
     joined, labels = np.concatenate(list(scores.values())), np.concatenate(list(masks.values()))
     seen = np.isfinite(joined)
+    position = np.concatenate([np.arange(len(mask), dtype=np.float64) for mask in masks.values()])
     return CausalEvaluation(
         micro=figures(np.concatenate(fill_empty_frames(list(scores.values()))), labels),
         scored=figures(joined[seen], labels[seen]),
+        by_position=figures(position, labels),
+        scored_by_position=figures(position[seen], labels[seen]),
         alarms=AlarmEvaluation(rule, alarms) if rule else None,
         frame_scores=scores,
     )

@@ -149,6 +149,10 @@ def print_as_seen(seen: CausalEvaluation) -> None:
         f"as the edge sees it, each frame by what is known then: AUC {percent(micro.auc)}; "
         f"over the {scored.frames} of {micro.frames} frames in which somebody has a score: {percent(scored.auc)}"
     )
+    click.echo(
+        f"for comparison, the mere number of a frame in its clip: AUC {percent(seen.by_position.auc)}; over those with "
+        f"a score: {percent(seen.scored_by_position.auc)}"
+    )
     if seen.alarms is None:
         click.echo(
             "no alarm was judged: a checkpoint has no threshold (give --threshold, or a calibrated bundle)"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from daflow.bundle import Alarm
 from daflow.drift import DriftWatch
+from daflow.errors import InputError
 from runtime.events.keeper import EventKeeper
 from runtime.events.life import AlarmLife
 from runtime.events.store import EventStore, StoreError
@@ -39,7 +40,7 @@ class AlarmDesk:
         self.leave(camera)
         self._lives[camera] = AlarmLife(camera, self.model, update_seconds)
         if calibration is not None and calibration.normal is not None:
-            self._drifts[camera] = DriftWatch(calibration, self._remembered(camera))
+            self._drifts[camera] = self._drift_watch(camera, calibration)
 
     def leave(self, camera: str) -> None:
         """End with a camera: an alarm that is on ends, and its drift is remembered."""
@@ -90,6 +91,13 @@ class AlarmDesk:
         """End with every camera."""
         for camera in list(self._lives):
             self.leave(camera)
+
+    def _drift_watch(self, camera: str, calibration: Alarm) -> DriftWatch:
+        try:
+            return DriftWatch(calibration, self._remembered(camera))
+        except InputError as error:
+            logger.warning("camera %s: the drift watch begins anew: %s", camera, error.message)
+            return DriftWatch(calibration)
 
     def _remembered(self, camera: str) -> dict[str, object] | None:
         try:
