@@ -167,6 +167,11 @@ class Config(CameraOptions):
     events: Path | None = Field(None, description="Append alarm events to this JSON lines file.")
     print_events: bool = Field(False, description="Print alarm events as JSON lines on standard output.")
     scores: Path | None = Field(None, description="Append every frame's score to this CSV file.")
+    record: Path | None = Field(
+        None,
+        description="Record the skeletons as pose tracks in this folder, to train and to calibrate with: a file for each "
+        "five minutes of a camera in which somebody was seen.",
+    )
     video: Path | None = Field(
         None,
         description="Write an annotated video (MP4) to this file; with several cameras one for each, by name.",

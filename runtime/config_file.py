@@ -99,7 +99,7 @@ def _complaint(
     return f"{where}: {message}."
 
 
-_PATHS = {"bundle", "pose_model", "events", "scores", "video", "path", "ca_file"}
+_PATHS = {"bundle", "pose_model", "events", "scores", "video", "record", "path", "ca_file"}
 
 
 def _resolve_paths(tree: Tree, folder: Path) -> None:

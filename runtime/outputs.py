@@ -1,4 +1,4 @@
-"""The files that a run writes about every frame: the score log and the annotated videos."""
+"""The files that a run writes about every frame: score log, recorded tracks and annotated videos."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runtime.config import Config
 from runtime.pipeline import Sink
+from runtime.recording import TrackRecorder
 from runtime.results import Result
 from runtime.sinks import ScoreLog
 from runtime.video import AnnotatedVideo
@@ -38,16 +39,24 @@ class Outputs:
                 log = self._stack.enter_context(ScoreLog(config.scores))
                 for sinks in self._sinks.values():
                     sinks.append((config.scores, log))
+            if config.record:
+                recorder = self._stack.enter_context(TrackRecorder(config.record))
+                for sinks in self._sinks.values():
+                    sinks.append((config.record, recorder))
             if config.video:
                 for name, sinks in self._sinks.items():
                     path = video_of(config.video, name, len(fps))
                     video = AnnotatedVideo(path, fps[name], config.privacy)
                     sinks.append((path, self._stack.enter_context(video)))
+            # A camera that comes by reloading has no video, which would need its rate before the run.
+            self._common = [
+                pair for pair in next(iter(self._sinks.values())) if pair[0] in (config.scores, config.record)
+            ]
             self._stack = self._stack.pop_all()
 
     def __call__(self, result: Result) -> None:
         """Take the result of a frame."""
-        for path, sink in list(self._sinks.get(result.camera, ())):
+        for path, sink in list(self._sinks.get(result.camera, self._common)):
             try:
                 sink(result)
             except Exception as error:  # noqa: BLE001  FFmpeg's errors are of many classes

@@ -44,7 +44,7 @@ _REMEMBER_SECONDS = 300.0
 _DRAIN_SECONDS = 5.0
 _MOST_RESTARTS = 3
 """Times in a row that a scorer is opened again before the process gives up, for its manager to start it anew."""
-_UNCHANGEABLE = ("store", "serve", "privacy", "video", "scores", "max_frames", "stall_seconds")
+_UNCHANGEABLE = ("store", "serve", "privacy", "video", "scores", "record", "max_frames", "stall_seconds")
 
 
 class Service:
