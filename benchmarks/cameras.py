@@ -17,6 +17,8 @@ from daflow.command import FOLDER, Command, FiniteRange, write_json
 from runtime.config import Config
 from runtime.service import Service
 
+_WARM_UP = 3500  # frames of each camera: the generator makes its people in the first 3,000
+
 
 def rate(bundle: Path, cameras: int, people: int, seconds: float) -> dict[str, float]:
     """Return frames a second of all cameras together, of the slowest, and the p99 of a batch in milliseconds."""
@@ -27,7 +29,8 @@ def rate(bundle: Path, cameras: int, people: int, seconds: float) -> dict[str, f
     config = Config.model_validate({"bundle": bundle, "cameras": sources, "log": {"level": "warning"}})
     with Service(config) as service:
         service.start()
-        _pass(service, 3.0)  # the generator makes its people first
+        while min(_frames(service).values()) < _WARM_UP:
+            service.tend(0.2)
         before, began = _frames(service), time.monotonic()
         _pass(service, seconds)
         after, passed = _frames(service), time.monotonic() - began

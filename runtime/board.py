@@ -50,7 +50,7 @@ class Machine:
     """A machine whose files and commands can be looked at without an exception.
 
     Attributes:
-        root: the folder that has `proc`, `sys`, `etc` and `dev`.
+        root: the folder that has `proc`, `sys`, `etc`, `usr` and `dev`.
         run: runs a command and never raises.
     """
 
@@ -63,6 +63,10 @@ class Machine:
             return (self.root / path).read_text(encoding="utf-8", errors="replace").strip("\0\n ")
         except OSError:
             return ""
+
+    def exists(self, path: str) -> bool:
+        """Return whether a file of the system is there."""
+        return (self.root / path).exists()
 
     def python(self, program: str) -> Ran:
         """Run a program in a Python of its own, which imports from where this one does."""

@@ -54,9 +54,9 @@ def main(
     """
     options = chosen(values)
     for name, uri in named_sources(sources).items():
-        _refuse_password(uri, "--source", "rtsp://user:${CAMERA_PASSWORD}@host/path")
+        refuse_password(uri, "--source", "rtsp://user:${CAMERA_PASSWORD}@host/path")
         options["cameras", name, "source"] = uri
-    _refuse_password(str(options.get(("webhook", "url"), "")), "--webhook-url", "--webhook-secret-env")
+    refuse_password(str(options.get(("webhook", "url"), "")), "--webhook-url", "--webhook-secret-env")
 
     def read() -> Config:
         return make_config(path, options, OPTION_NAMES)
@@ -80,8 +80,12 @@ def main(
         raise InputError("\n".join(complaints))
 
 
-def _refuse_password(uri: str, option: str, better: str) -> None:
-    """A command line can be read by everybody on the machine, and stays in the shell's history."""
+def refuse_password(uri: str, option: str, better: str) -> None:
+    """Refuse a password on a command line, which everybody on the machine can read, and which stays in a history.
+
+    Raises:
+        InputError: there is one.
+    """
     if _PASSWORD.match(uri):
         raise InputError(
             f"{option} holds a password, which everybody on this machine could read: put it into an environment "

@@ -34,6 +34,12 @@ class StageClock:
 
     def add(self, stage: str, seconds: float) -> None:
         """Add a time that was measured otherwise."""
-        if stage not in self.seconds:
-            self.seconds[stage] = deque(maxlen=self._kept)
-        self.seconds[stage].append(seconds)
+        laps = self.seconds  # `take` may change it from another thread
+        if stage not in laps:
+            laps[stage] = deque(maxlen=self._kept)
+        laps[stage].append(seconds)
+
+    def take(self) -> dict[str, list[float]]:
+        """Return what was counted since the last call, and begin anew; may be called from another thread."""
+        taken, self.seconds = self.seconds, {}
+        return {stage: list(seconds) for stage, seconds in taken.items()}

@@ -90,6 +90,16 @@ class Gpu:
         """Copy the first `count` rows from the GPU, in the stream."""
         self._driver.memcpy_dtoh_async(buffer.host[:count], buffer.device, self._stream)
 
+    def mark(self) -> Any:
+        """Put an event into the stream, for `seconds_between`."""
+        event = self._driver.Event()
+        event.record(self._stream)
+        return event
+
+    def seconds_between(self, first: Any, second: Any) -> float:
+        """Return the time of the GPU between two events that have passed."""
+        return float(first.time_till(second)) / 1000
+
     def synchronize(self) -> None:
         """Wait for all that is in the stream."""
         self._stream.synchronize()

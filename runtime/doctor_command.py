@@ -9,37 +9,66 @@ from pathlib import Path
 
 import click
 
-from daflow.command import FOLDER, Command, write_json
+from daflow.command import FILE, FOLDER, Command, write_json
 from daflow.errors import CheckFailed
 from runtime.board import Machine
-from runtime.doctor import Finding, State, diagnose
+from runtime.doctor import diagnose
+from runtime.findings import Finding, State
+from runtime.options import OPTION_NAMES, named_sources
 
 _MARKS: dict[State, str] = {"ok": "ok", "warning": "warn", "problem": "FAIL", "absent": "-"}
+_WIDTH = 100
 
 
 @click.command(cls=Command)
+@click.option(
+    "--config",
+    "path",
+    type=FILE,
+    help="Check what this configuration of daflow-edge needs: its bundle, cameras, packages, disks, page, broker and "
+    "secrets. Run it as the user of the service, with the service's environment.",
+)
 @click.option("--bundle", type=FOLDER, help="Check this bundle too.")
 @click.option(
     "--source",
     "sources",
     multiple=True,
-    metavar="SRC",
-    help="Check that this camera or file can be reached, named as daflow-edge takes it; several times for several. "
+    metavar="[NAME=]SRC",
+    help="Take a picture from this camera or recording, named as daflow-edge takes it; several times for several. "
     "Passwords in it are not printed.",
 )
 @click.option(
-    "--store", type=FOLDER, default=Path(), show_default="this folder", help="Look for free disk here."
+    "--store",
+    type=FOLDER,
+    help="Look for free disk here. [default: what the configuration names, else this folder]",
 )
 @click.option(
     "--json", "json_target", metavar="FILE", help="Write the findings as JSON; - is standard output."
 )
-def doctor(bundle: Path | None, sources: tuple[str, ...], store: Path, json_target: str | None) -> None:
+def doctor(
+    path: Path | None,
+    bundle: Path | None,
+    sources: tuple[str, ...],
+    store: Path | None,
+    json_target: str | None,
+) -> None:
     """Check this machine for what daflow-edge needs, and say what helps.
 
-    Exit code 1 when there is a problem; warnings (such as clocks that vary) and what is not there but need not be
-    (such as a GPU) leave it 0.
+    Exit code 1 when there is a problem, 2 when the configuration is none; warnings (such as clocks that vary) and
+    what is not there but need not be (such as a GPU) leave it 0.
     """
-    findings = diagnose(Machine(), bundle, sources, store)
+    config = None
+    if path is not None:
+        from runtime.config_file import make_config
+
+        config = make_config(path, {}, OPTION_NAMES)
+    cameras = named_sources(sources)
+    if cameras:
+        from runtime.cli import refuse_password
+
+        for uri in cameras.values():
+            refuse_password(uri, "--source", "rtsp://user:${CAMERA_PASSWORD}@host/path")
+    findings = diagnose(Machine(), bundle, cameras, store, config)
     problems = [finding.name for finding in findings if finding.state == "problem"]
     if json_target:
         write_json(json_target, {"ok": not problems, "findings": [asdict(finding) for finding in findings]})
@@ -50,7 +79,7 @@ def doctor(bundle: Path | None, sources: tuple[str, ...], store: Path, json_targ
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """One line a finding, and its advice below it.
+    """One line a finding, and its advice below it; what is long goes on below itself.
 
     >>> print(table([Finding("GPU", "absent", "none"), Finding("clock", "warning", "slow", "Wind it up.")]))
     -     GPU    none
@@ -58,9 +87,17 @@ def table(findings: Sequence[Finding]) -> str:
                  Wind it up.
     """
     width = max((len(finding.name) for finding in findings), default=0)
+    indent = " " * (width + 8)
     lines = []
     for finding in findings:
-        lines.append(f"{_MARKS[finding.state]:<4}  {finding.name:<{width}}  {finding.found}")
-        if finding.advice:
-            lines.append(textwrap.indent(finding.advice, " " * (width + 8)))
+        head = f"{_MARKS[finding.state]:<4}  {finding.name:<{width}}  "
+        lines += _wrapped(finding.found, head, indent) or [head.rstrip()]
+        lines += _wrapped(finding.advice or "", indent, indent)
     return "\n".join(lines)
+
+
+def _wrapped(text: str, first: str, others: str) -> list[str]:
+    return textwrap.wrap(
+        text, max(_WIDTH, len(others) + 40), initial_indent=first, subsequent_indent=others,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

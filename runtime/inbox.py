@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -21,22 +21,26 @@ class Inbox(Generic[T]):
 
     def __init__(self) -> None:
         self._items: deque[tuple[str, T]] = deque()
-        self._waiting: dict[str, int] = {}
-        self._changed = threading.Condition()
+        self._waiting: Counter[str] = Counter()
         self._closed = False
+        self._lock = threading.Lock()
+        self._filled = threading.Condition(self._lock)
+        # A condition for each camera: with one for all, every frame would wake every thread.
+        self._emptied: dict[str, threading.Condition] = {}
 
     def __len__(self) -> int:
         return len(self._items)
 
     def put(self, camera: str, item: T, room: int) -> bool:
         """Wait until fewer than `room` items of the camera wait, and add one; False when the inbox was closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._waiting.get(camera, 0) < room)
+        with self._lock:
+            emptied = self._emptied.setdefault(camera, threading.Condition(self._lock))
+            emptied.wait_for(lambda: self._closed or self._waiting[camera] < room)
             if self._closed:
                 return False
             self._items.append((camera, item))
-            self._waiting[camera] = self._waiting.get(camera, 0) + 1
-            self._changed.notify_all()
+            self._waiting[camera] += 1
+            self._filled.notify()
             return True
 
     @property
@@ -46,16 +50,19 @@ class Inbox(Generic[T]):
 
     def take(self, timeout: float) -> list[tuple[str, T]]:
         """Return everything that waits, in order; nothing when nothing came for `timeout` seconds."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._items), timeout)
+        with self._lock:
+            self._filled.wait_for(lambda: self._closed or bool(self._items), timeout)
             items = list(self._items)
             self._items.clear()
+            for camera in self._waiting:
+                self._emptied[camera].notify_all()
             self._waiting.clear()
-            self._changed.notify_all()
             return items
 
     def close(self) -> None:
         """Let everybody go who waits; what waits can still be taken."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._filled.notify_all()
+            for emptied in self._emptied.values():
+                emptied.notify_all()

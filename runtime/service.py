@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -53,14 +53,21 @@ class Service:
     Args:
         config: what to run.
         reread: returns the configuration anew, for `reload`; None when there is no file.
+        listeners: also take every result, in the thread that scores.
 
     Raises:
         InputError: a part of it cannot be opened; what was opened is closed again.
     """
 
-    def __init__(self, config: Config, reread: Callable[[], Config] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        reread: Callable[[], Config] | None = None,
+        listeners: Sequence[Sink] = (),
+    ) -> None:
         self.config = config
         self._reread = reread
+        self._listeners = tuple(listeners)
         self._began = time.time()
         self._stack = contextlib.ExitStack()
         self._wake = threading.Event()
@@ -113,7 +120,13 @@ class Service:
         self._outputs = stack.enter_context(
             Outputs(config, {name: self._fleet.fps(name) for name in config.cameras})
         )
-        self._sinks: list[Sink] = [self._desk, self._remember_latest, self.live, self._outputs]
+        self._sinks: list[Sink] = [
+            self._desk,
+            self._remember_latest,
+            self.live,
+            self._outputs,
+            *self._listeners,
+        ]
         self._scoring = Scoring(self._scorer, self._inbox, self._judges, self._sinks, self._clock)
         if config.serve.address:
             served = stack.enter_context(
@@ -296,7 +309,7 @@ class Service:
 
     def health(self) -> dict[str, Any]:
         """Return the state of everything as plain values for JSON; may be called from any thread."""
-        cameras = {name: self._camera_health(name) for name in list(self._judges) if name in self._fleet}
+        cameras = {name: self.camera_health(name) for name in list(self._judges) if name in self._fleet}
         scoring = not (self._scoring.error or self._scoring.stalled(self.config.stall_seconds))
         found = health.problems(cameras, scoring)
         return {
@@ -309,7 +322,7 @@ class Service:
             "temperature_c": temperature(),
             "memory_mb": health.memory_mb(),
             "cameras": cameras,
-            "stages": health.stages([*self._fleet.clocks(), self._clock]),
+            "stages": health.stages(self.clocks()),
             "queue": {"length": len(self._inbox), "capacity": self._fleet.capacity},
             "events": {
                 **self._event_counts(),
@@ -317,13 +330,18 @@ class Service:
             },
         }
 
+    def clocks(self) -> list[StageClock]:
+        """The clocks of all cameras and of the scoring thread."""
+        return [*self._fleet.clocks(), self._clock]
+
     def _event_counts(self) -> dict[str, int]:
         counts = self._keeper.statistics()
         with contextlib.suppress(StoreError):
             counts["lost"] += self.store.lost
         return counts
 
-    def _camera_health(self, name: str) -> dict[str, Any]:
+    def camera_health(self, name: str) -> dict[str, Any]:
+        """Return the state of one camera; may be called from any thread."""
         result, judge = self._latest.get(name), self._judges[name]
         worst = result.worst if result else None
         return {

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +137,15 @@ def split_into_buckets(count: int, sizes: Sequence[int]) -> list[tuple[int, int]
     return calls + ([(rest, next(size for size in sizes if size >= rest))] if rest else [])
 
 
+@runtime_checkable
+class PhasedScorer(Protocol):
+    """A scorer that can tell what the parts of a call take."""
+
+    def phases(self, poses: Poses) -> dict[str, float]:
+        """Score one batch step by step; return the seconds of `to_device`, `compute` and `to_host`."""
+        ...
+
+
 class TensorRTScorer:
     """Runs an engine: all memory is allocated at the start, each batch bucket is one captured CUDA graph.
 
@@ -161,6 +170,7 @@ class TensorRTScorer:
         self.name = name
         self._sizes = tuple(size for size in buckets(batch[2]) if size >= batch[0]) or (batch[0],)
         self._executions: list[tensorrt.IExecutionContext] = []
+        self._steps: dict[int, tuple[Callable[[], object], ...]] = {}
         self._runtime: tensorrt.Runtime | None = None
         self._engine: tensorrt.ICudaEngine | None = None
         self._gpu = gpu or Gpu()
@@ -174,6 +184,23 @@ class TensorRTScorer:
         except BaseException:
             self._gpu.close()
             raise
+
+    def phases(self, poses: Poses) -> dict[str, float]:
+        """Score at most a whole bucket step by step; return the GPU's seconds of each step.
+
+        The steps are enqueued one by one with events between them, without the CUDA graph, which has no inside.
+        """
+        ((count, size),) = split_into_buckets(len(poses[: self._sizes[-1]]), self._sizes)
+        with self._gpu.current():
+            self._poses.host[:count] = poses[:count]
+            self._poses.host[count:size] = 0
+            marks = [self._gpu.mark()]
+            for step in self._steps[size]:
+                step()
+                marks.append(self._gpu.mark())
+            self._gpu.synchronize()
+            seconds = [self._gpu.seconds_between(*pair) for pair in zip(marks, marks[1:], strict=False)]
+        return dict(zip(("to_device", "compute", "to_host"), seconds, strict=True))
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the nll of windows `(B, 2, T, 18)` float32, `(B,)` float32."""
@@ -195,6 +222,7 @@ class TensorRTScorer:
 
     def _release(self) -> None:
         self._calls = {}
+        self._steps = {}
         self._executions.clear()
         self._engine = self._runtime = None  # in this order
 
@@ -220,6 +248,11 @@ class TensorRTScorer:
                 raise InputError(f"{self.name} could not run the engine; remove it and it is built again.")
             self._gpu.to_host(self._nll, size)
 
+        self._steps[size] = (
+            lambda: self._gpu.to_device(self._poses, size),
+            enqueue,
+            lambda: self._gpu.to_host(self._nll, size),
+        )
         call()  # TensorRT allocates in its first call, which cannot be captured
         self._gpu.synchronize()
         try:

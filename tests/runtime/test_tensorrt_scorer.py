@@ -27,6 +27,7 @@ from runtime import tensorrt_scorer
 from runtime.scorers import open_scorer
 from runtime.tensorrt_scorer import (
     BUCKETS,
+    PhasedScorer,
     TensorRTScorer,
     buckets,
     default_precision,
@@ -76,8 +77,15 @@ class FakeGpu:
     def to_host(self, buffer: Any, count: int) -> None:
         self.log.append(f"to host {count}")
 
+    def mark(self) -> int:
+        self.log.append("mark")
+        return len([entry for entry in self.log if entry == "mark"])
+
+    def seconds_between(self, first: int, second: int) -> float:
+        return first / 1000
+
     def synchronize(self) -> None:
-        pass
+        self.log.append("synchronize")
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         if self.refuses_graphs:
@@ -165,13 +173,23 @@ def test_every_number_of_windows_is_scored(count: int, old: bool) -> None:
         np.testing.assert_allclose(opened.score(poses), poses.mean(axis=(1, 2, 3)), rtol=1e-4, atol=1e-6)
 
 
+def test_the_phases_of_a_call_are_timed_one_by_one() -> None:
+    gpu = FakeGpu()
+    with scorer(gpu) as opened:
+        gpu.log.clear()
+        assert opened.phases(windows(5)) == {"to_device": 0.001, "compute": 0.002, "to_host": 0.003}
+        assert gpu.log == ["mark", "to device 8", "mark", "mark", "to host 8", "mark", "synchronize"]
+        assert set(opened.phases(windows(100))) == {"to_device", "compute", "to_host"}  # of one bucket
+        assert isinstance(opened, PhasedScorer)
+
+
 def test_padding_is_zero_and_copies_are_of_the_bucket() -> None:
     gpu = FakeGpu()
     with scorer(gpu) as opened:
         opened.score(windows(8))
         gpu.log.clear()
         opened.score(windows(5))
-        assert gpu.log == ["to device 8", "to host 8"]
+        assert gpu.log == ["to device 8", "to host 8", "synchronize"]
         assert not gpu.buffers[0].host[5:8].any()
 
 

@@ -1,0 +1,210 @@
+"""How the cost grows with people, cameras, the length of tracks and the size of data, as exponents of a power law."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import cameras
+from benchmarks.material import Material, random_windows
+from benchmarks.stgnf_algorithm import our_evaluation
+from benchmarks.timing import Effort, Fit, Spread, power_law, seconds_of, turns
+from daflow.alarms import AlarmRule
+from daflow.bundle import read_bundle
+from daflow.masks import read_masks
+from daflow.model import DAFlow, ModelConfig
+from daflow.onnx_scorer import OnnxScorer
+from daflow.scorer import Scorer
+from daflow.scoring import frame_scores
+from daflow.synthetic import Scene, generate_clip
+from daflow.tracks import find_tracks, read_clip, read_clips, write_clips
+from daflow.training import TrainOptions, train
+from daflow.windows import STGNF_FRAME_SIZE, make_windows
+from runtime.clock import StageClock
+from runtime.frames import Frame
+from runtime.people import PeopleFinder
+from runtime.pipeline import Edge
+from runtime.sources.clips import synthetic_source
+
+WORST = 1.1
+"""An exponent above this means that the cost grows faster than the work."""
+_WINDOW = 24
+_STEADY = 30  # frames until everybody has a window
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The cost of more and more of the same work.
+
+    Attributes:
+        name: what grows.
+        work: the unit of `sizes`.
+        cost: what `seconds` are of.
+        sizes: how much work.
+        seconds: what each took.
+        fit: the exponent over all sizes.
+        upper: the exponent over the larger half, where a fixed cost hides less.
+    """
+
+    name: str
+    work: str
+    cost: str
+    sizes: list[float]
+    seconds: list[Spread]
+    fit: Fit
+    upper: Fit
+
+    @property
+    def fast_growing(self) -> bool:
+        """Whether the cost grows faster than the work."""
+        return max(self.fit.exponent, self.upper.exponent) > WORST
+
+
+def measure(material: Material, effort: Effort) -> list[Curve]:
+    """Measure every curve."""
+    bundle = read_bundle(material.bundle)
+    with OnnxScorer(bundle.graph("fp32")) as scorer:
+        return [
+            _people(scorer, effort),
+            _cameras(material, effort),
+            _seen_for_long(scorer, effort),
+            _track_length(material, scorer, effort),
+            _training(material, effort),
+            _evaluation(material, effort),
+        ]
+
+
+def _curve(
+    name: str, work: str, cost: str, forms: dict[float, Callable[[], float]], rounds: int, sizes: Sequence[float] = ()
+) -> Curve:  # fmt: skip
+    timed = turns(forms, rounds, f"scaling, {name}")
+    sizes = list(sizes) or list(timed)
+    seconds = list(timed.values())
+    half = len(sizes) // 2
+    return Curve(
+        name, work, cost, sizes, [Spread.of(row) for row in seconds],
+        power_law(sizes, seconds), power_law(sizes[half:], seconds[half:]),
+    )  # fmt: skip
+
+
+def _powers(first: int, last: int) -> list[int]:
+    return [2**power for power in range(round(math.log2(first)), round(math.log2(last)) + 1)]
+
+
+def _people(scorer: Scorer, effort: Effort) -> Curve:
+    forms: dict[float, Callable[[], float]] = {}
+    sizes = []
+    for people in _powers(1, 64):
+        frames = _frames(people, 60 if effort.quick else 230)
+        forms[people] = functools.partial(_edge_seconds, scorer, frames, len(frames) - _STEADY)
+        sizes.append(float(np.mean([len(frame.people or ()) for frame in frames[_STEADY:]])))
+    return _curve("people before a camera", "people in a frame", "a frame", forms, effort.rounds, sizes)
+
+
+def _seen_for_long(scorer: Scorer, effort: Effort) -> Curve:
+    lengths = _powers(128, 512) if effort.quick else _powers(256, 8192)
+    once = _frames(1, 256)
+    forms: dict[float, Callable[[], float]] = {}
+    for length in lengths:
+        frames = [Frame(i, i / 25, once[0].size, people=once[i % 256].people) for i in range(length)]
+        forms[length] = functools.partial(_edge_seconds, scorer, frames, 1)
+    return _curve("frames that a person stays", "frames", "the whole stay", forms, effort.rounds)
+
+
+def _frames(people: int, count: int) -> list[Frame]:
+    with synthetic_source(f"frames={count},people={people},event=none,seed=1") as source:
+        return list(source)
+
+
+def _edge_seconds(scorer: Scorer, frames: Sequence[Frame], counted: int) -> float:
+    """Return the seconds a frame of the last `counted` frames, or of all of them together when it is 1."""
+    clock = StageClock()
+    edge = Edge(scorer, PeopleFinder(None, 25.0), AlarmRule(math.inf, math.inf), _WINDOW, 2, clock)
+    warm_up = len(frames) - counted if counted > 1 else 0
+    for frame in frames[:warm_up]:
+        edge.process(frame)
+    began = time.perf_counter()
+    for frame in frames[warm_up:]:
+        edge.process(frame)
+    return (time.perf_counter() - began) / counted
+
+
+def _cameras(material: Material, effort: Effort) -> Curve:
+    """A frame of every camera, with four people before each, through the whole service in one process."""
+
+    def seconds(count: int) -> float:
+        rate = cameras.rate(material.bundle, count, 4, 0.5 if effort.quick else 3.0)
+        return count / rate["frames_per_second"]
+
+    counts = _powers(1, 2 if effort.quick else 16)
+    forms: dict[float, Callable[[], float]] = {count: functools.partial(seconds, count) for count in counts}
+    return _curve(
+        "cameras", "cameras", "a frame of every camera", forms, 1 if effort.quick else min(effort.rounds, 3)
+    )
+
+
+def _track_length(material: Material, scorer: Scorer, effort: Effort) -> Curve:
+    lengths = _powers(128, 1024) if effort.quick else _powers(256, 16384)
+    scene = Scene(frames=max(lengths), people=1, missed_poses=0)
+    clip, _ = generate_clip("01_0001", 5, scene)
+    forms: dict[float, Callable[[], float]] = {}
+    for length in lengths:
+        folder = material.folder / f"track{length}"
+        (track,) = clip.tracks
+        short = type(track)(
+            track.person, track.frames[:length], track.keypoints[:length], track.scores[:length]
+        )
+        write_clips(folder, [type(clip)(clip.name, clip.frame_size, (short,))])
+        (file,) = find_tracks(folder)
+        forms[length] = functools.partial(
+            seconds_of, functools.partial(_score_file, file.path, file.frame_size, scorer, length)
+        )
+    return _curve("poses of a track", "poses", "from its file to its scores", forms, effort.rounds)
+
+
+def _score_file(path: Path, size: tuple[int, int], scorer: Scorer, frames: int) -> None:
+    windows = make_windows([read_clip(path, size)])
+    frame_scores(scorer.score(windows.poses), windows.start, frames + 1, _WINDOW)
+
+
+def _training(material: Material, effort: Effort) -> Curve:
+    poses = material.windows()
+    sizes = _powers(128, 512) if effort.quick else _powers(512, 16384)
+
+    def seconds(count: int) -> float:
+        some = np.resize(poses, (count, *poses.shape[1:]))
+        return seconds_of(lambda: train(some, ModelConfig(), TrainOptions(epochs=1)))
+
+    forms: dict[float, Callable[[], float]] = {size: functools.partial(seconds, size) for size in sizes}
+    return _curve("windows to train on", "windows", "an epoch", forms, min(effort.rounds, 3))
+
+
+def _evaluation(material: Material, effort: Effort) -> Curve:
+    """More and more clips; when there are no more, the same ones under other names."""
+    files, masks = find_tracks(material.test), read_masks(material.masks)
+    torch.manual_seed(0)
+    flow = DAFlow().eval()
+    flow.initialise(torch.from_numpy(random_windows(256)))
+    forms: dict[float, Callable[[], float]] = {}
+    sizes = []
+    for count in _powers(1, 4 if effort.quick else 32):
+        folder = material.folder / f"clips{count}"
+        folder.mkdir()
+        labels = {}
+        for number in range(count):
+            file = files[number % len(files)]
+            name = f"90_{number:04d}"
+            (folder / f"{name}_alphapose_tracked_person.json").symlink_to(file.path.resolve())
+            labels[name] = masks[file.clip]
+        sizes.append(float(len(make_windows(read_clips(folder, STGNF_FRAME_SIZE), rule="stgnf"))))
+        forms[count] = lambda folder=folder, labels=labels: our_evaluation(folder, labels, flow)[1]  # type: ignore[misc]
+    return _curve(
+        "windows to evaluate", "windows", "from the files to the AUC", forms, min(effort.rounds, 3), sizes
+    )

@@ -1,0 +1,281 @@
+"""The whole edge on a source: the same service as `daflow-edge` runs, and the pose estimator alone beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daflow.errors import InputError
+from runtime.camera import needs_poses
+from runtime.clock import STAGES
+from runtime.config import Camera, Config
+from runtime.crops import PersonCrops
+from runtime.estimators import PoseEstimator, open_estimator
+from runtime.profiling.events import EventPipe
+from runtime.profiling.figures import figure
+from runtime.profiling.yardstick import yardstick
+from runtime.results import Result
+from runtime.service import Service
+from runtime.sources.uri import is_live, open_source
+
+_CAMERA = "camera"
+_WARM_UP_FRAMES = 10
+_TURN_SECONDS = 0.05
+_YARDSTICK_SECONDS = 0.1
+_UPDATE_SECONDS = 0.1
+_NEVER, _ALWAYS = 1e8, -1e8  # bits/dim
+
+
+@dataclass
+class _Seen:
+    """What a listener writes down of each result."""
+
+    at: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    delay: list[float] = field(default_factory=list)
+    people: int = 0
+    windows: int = 0
+
+    def __call__(self, result: Result) -> None:
+        self.at.append(time.perf_counter())
+        self.cpu.append(time.process_time())
+        if result.frame.utc:
+            self.delay.append(max(0.0, time.time() - result.frame.utc))
+        self.people += len(result.people)
+        self.windows += sum(person.score is not None for person in result.people)
+
+
+@dataclass(frozen=True)
+class EdgeRun:
+    """What to run the edge on.
+
+    Attributes:
+        bundle: the folder of the bundle.
+        source: as in `daflow-edge`.
+        scorer: as there.
+        options: how people are found, as there.
+    """
+
+    bundle: Path
+    source: str
+    scorer: str
+    options: Mapping[str, Any]
+
+    def config(self, threshold: float, **fields: Any) -> Config:
+        """Return the configuration, with one camera."""
+        source = self.source
+        if source.startswith("synthetic:") and "frames=" not in source:
+            source += ",frames=0" if source != "synthetic:" else "frames=0"  # without end
+        camera = {"source": source, **self.options}
+        alarm = {"threshold": threshold, "begin_seconds": 0, "update_seconds": _UPDATE_SECONDS}
+        content = {"bundle": self.bundle, "scorer": self.scorer, "cameras": {_CAMERA: camera}, "alarm": alarm}
+        realtime = bool(fields.pop("realtime", False)) and not self.live
+        return Config.model_validate({**content, "realtime": realtime, **fields})
+
+    @property
+    def poses(self) -> bool:
+        """Whether poses must be estimated."""
+        return needs_poses(self.source)
+
+    @property
+    def live(self) -> bool:
+        """Whether the source sets the pace."""
+        return is_live(self.source)
+
+
+def measure_edge(
+    run: EdgeRun, seconds: float, rounds: int, progress: Callable[[Sequence[int]], Any] = iter
+) -> dict[str, Any]:
+    """Run the edge as fast as it goes, round after round, and the pose estimator alone in between.
+
+    Args:
+        run: what to run it on.
+        seconds: of all rounds of the edge together; the pose estimator alone takes as long again.
+        rounds: how often; a recording begins anew in each, and may be over sooner.
+        progress: wraps the rounds.
+
+    Returns:
+        `stages` (figures; `whole frame` is the work of one frame in all stages), `frame` (the figure of the time
+        from result to result), `share` of each stage, `frames_per_second`, `person_frames_per_second`, `people`,
+        `cpu_ms` (a figure: the processor time of a frame in all threads), `pose_only` and `overhead` (None where
+        there is nothing to estimate, or a live source sets the pace), and `yardstick`.
+
+    Raises:
+        InputError: the source, the model or the scorer cannot be opened, or the source is too short.
+    """
+    alone: list[list[float]] = []
+    alone_cpu: list[list[float]] = []
+    steps: list[list[float]] = []
+    cpu: list[list[float]] = []
+    stages: dict[str, list[list[float]]] = {}
+    whole: list[list[float]] = []
+    steady: list[list[float]] = []
+    rate: list[float] = []
+    people: list[float] = []
+    compared = run.poses and not run.live
+    dropped = 0
+    for _ in progress(range(rounds)):
+        steady.append(yardstick(_YARDSTICK_SECONDS))
+        if compared:
+            wall, used = _pose_only(run, seconds / rounds)
+            alone.append(wall)
+            alone_cpu.append(used)
+        frames = len(alone[-1]) + _WARM_UP_FRAMES if compared else None
+        seen, laps, health = _free_run(run, None if compared else seconds / rounds, frames)
+        dropped += health["dropped"]
+        steps.append(np.diff(seen.at).tolist())
+        cpu.append(np.diff(seen.cpu).tolist())
+        rate.append(len(steps[-1]) / max(sum(steps[-1]), 1e-9))
+        people.append(seen.people / len(seen.at))
+        for stage in STAGES:
+            if laps.get(stage):
+                stages.setdefault(stage, []).append(laps[stage])
+        whole.append(_whole_frames(laps))
+    totals = {
+        stage: sum(map(sum, of_rounds)) for stage, of_rounds in stages.items() if stage != "capture" or not run.live
+    }
+    return {
+        "source": run.source,
+        "stages": {**{stage: figure(laps) for stage, laps in stages.items()}, "whole frame": figure(whole)},
+        "share": {stage: total / max(sum(totals.values()), 1e-12) for stage, total in totals.items()},
+        "frame": {**figure(steps), "rounds_ms": [1000 / value for value in rate]},
+        "frames_per_second": float(np.median(rate)),
+        "person_frames_per_second": float(np.median(np.array(rate) * people)),
+        "people": float(np.mean(people)),
+        "dropped": dropped,
+        "cpu_ms": float(np.median([1000 * np.mean(values) for values in cpu])),
+        "pose_only": figure(alone) if compared else None,
+        "overhead": _overhead(alone, alone_cpu, steps, cpu) if compared else None,
+        "yardstick": figure(steady),
+    }  # fmt: skip
+
+
+def measure_pace(run: EdgeRun, seconds: float) -> dict[str, Any]:
+    """Run the edge at the source's own pace, with an alarm that is always on, so that events flow.
+
+    Returns:
+        `delay`: the figure of the time from the arrival of a frame to its result; `to_event`: the same to the delivered
+        event, through store and delivery, None when nobody was scored; `frames_per_second`, `dropped`, `windows`,
+        `frames`, `seconds`.
+
+    Raises:
+        InputError: as `measure_edge`.
+    """
+    with EventPipe() as pipe:
+        seen = _Seen()
+        config = run.config(_ALWAYS, events=pipe.path, realtime=True)
+        began = time.perf_counter()
+        with Service(config, listeners=[seen]) as service:
+            service.start()
+            while time.perf_counter() < began + seconds and not _is_over(service):
+                service.tend(_TURN_SECONDS)
+            dropped = _health(service)["dropped"]
+        delays = pipe.delays
+    if len(seen.at) < 2:
+        raise _too_short(run.source)
+    return {
+        "delay": figure([seen.delay[_WARM_UP_FRAMES:] or seen.delay]),
+        "to_event": figure([delays]) if delays else None,
+        "frames_per_second": (len(seen.at) - 1) / (seen.at[-1] - seen.at[0]),
+        "dropped": dropped,
+        "frames": len(seen.at),
+        "windows": seen.windows,
+        "seconds": seen.at[-1] - seen.at[0],
+    }
+
+
+def _free_run(
+    run: EdgeRun, seconds: float | None, frames: int | None
+) -> tuple[_Seen, dict[str, list[float]], Mapping[str, Any]]:
+    """Run the edge to the end of the source, for so many seconds or frames; leave out the first frames."""
+    seen = _Seen()
+    with Service(run.config(_NEVER, max_frames=frames), listeners=[seen]) as service:
+        service.start()
+        while len(seen.at) < _WARM_UP_FRAMES and not _is_over(service):
+            service.tend(0.002)
+        for clock in service.clocks():
+            clock.take()
+        first, end = len(seen.at), time.perf_counter() + (seconds or 3600.0)
+        while time.perf_counter() < end and not _is_over(service):
+            service.tend(_TURN_SECONDS)
+        health = _health(service)
+        clocks = service.clocks()
+        if seconds is not None:
+            last = len(seen.at)
+            laps = {stage: of for clock in clocks for stage, of in clock.take().items()}
+    if seconds is None:  # the end of the source: what waited has been scored
+        last = len(seen.at)
+        laps = {stage: of for clock in clocks for stage, of in clock.take().items()}
+    if last - first < 2:
+        raise _too_short(run.source)
+    seen.at, seen.cpu = seen.at[first:last], seen.cpu[first:last]
+    seen.people = round(seen.people * len(seen.at) / max(1, last))
+    return seen, laps, health
+
+
+def _is_over(service: Service) -> bool:
+    camera = _health(service)
+    return bool(camera["state"] == "ended")
+
+
+def _health(service: Service) -> Mapping[str, Any]:
+    facts: Mapping[str, Any] = service.camera_health(_CAMERA)
+    if facts["error"]:
+        raise InputError(f"{facts['source']}: {facts['error']}")
+    return facts
+
+
+def _whole_frames(laps: Mapping[str, Sequence[float]]) -> list[float]:
+    """Add up the stages of each frame; a batch of the scorer is shared by its frames."""
+    by_frame = [laps[stage] for stage in STAGES if stage != "score" and laps.get(stage)]
+    frames = min(map(len, by_frame))
+    score = sum(laps.get("score", ())) / max(1, len(laps.get("alarm", ())))
+    rows = np.array([list(seconds)[-frames:] for seconds in by_frame])
+    return (rows.sum(axis=0) + score).tolist()  # type: ignore[no-any-return]
+
+
+def _pose_only(run: EdgeRun, seconds: float) -> tuple[list[float], list[float]]:
+    """Read pictures and estimate poses, and nothing else; return the seconds of each frame by clock and processor."""
+    options = Camera.model_validate({"source": run.source, **run.options})
+    wall, used = [], []
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(open_source(run.source))
+        estimator: PoseEstimator = stack.enter_context(contextlib.closing(open_estimator(options)))
+        if options.people == "many":
+            estimator = PersonCrops(estimator, source.fps, options.max_people)
+        end = float("inf")
+        for index, frame in enumerate(source):
+            estimator.estimate(frame)
+            wall.append(time.perf_counter())
+            used.append(time.process_time())
+            if index == _WARM_UP_FRAMES:
+                end = wall[-1] + seconds
+            if wall[-1] > end:
+                break
+    if len(wall) < _WARM_UP_FRAMES + 3:
+        raise _too_short(run.source)
+    return np.diff(wall[_WARM_UP_FRAMES:]).tolist(), np.diff(used[_WARM_UP_FRAMES:]).tolist()
+
+
+def _overhead(
+    alone: Sequence[Sequence[float]], alone_cpu: Sequence[Sequence[float]], steps: Sequence[Sequence[float]],
+    cpu: Sequence[Sequence[float]],
+) -> dict[str, float]:  # fmt: skip
+    """By how much a frame of the edge takes longer than its pose estimation alone, by clock and by processor time."""
+
+    def ratio(edge: Sequence[Sequence[float]], pose: Sequence[Sequence[float]]) -> list[float]:
+        return [float(np.mean(e) / np.mean(p)) - 1 for e, p in zip(edge, pose, strict=True)]
+
+    wall, used = ratio(steps, alone), ratio(cpu, alone_cpu)
+    return {"by_clock": float(np.median(wall)), "by_processor": float(np.median(used)),
+            "rounds_by_clock": wall, "rounds_by_processor": used}  # type: ignore[dict-item]  # fmt: skip
+
+
+def _too_short(source: str) -> InputError:
+    return InputError(f"{source} is too short to measure: it needs {_WARM_UP_FRAMES + 3} frames at least.")
