@@ -98,12 +98,18 @@ class CameraWorker:
         self._progress = progress and not self.live
         self._stopping = threading.Event()
         self._recent: deque[float] = deque(maxlen=_RATE_FRAMES)
-        self._stage, self._since = "capture", time.monotonic()
+        self._opened = time.monotonic()
+        self._stage, self._since = "capture", self._opened
         self._thread = threading.Thread(target=self._run, name=f"camera-{name}", daemon=True)
 
     def start(self) -> None:
         """Begin to read."""
         self._thread.start()
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was opened."""
+        return time.monotonic() - self._opened
 
     @property
     def started(self) -> bool:

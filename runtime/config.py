@@ -169,8 +169,8 @@ class Config(CameraOptions):
     scores: Path | None = Field(None, description="Append every frame's score to this CSV file.")
     record: Path | None = Field(
         None,
-        description="Record the skeletons as pose tracks in this folder, to train and to calibrate with: a file for each "
-        "five minutes of a camera in which somebody was seen.",
+        description="Record the skeletons as pose tracks in this folder, to train and to calibrate with: a file for "
+        "each five minutes of a camera in which somebody was seen.",
     )
     video: Path | None = Field(
         None,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from daflow.bundle import Manifest
-from daflow.errors import InputError
+from daflow.errors import CheckFailed, InputError
 from runtime.camera import CameraWorker, Watched
 from runtime.clock import StageClock
 from runtime.config import Camera
@@ -25,6 +25,8 @@ from runtime.sources.redaction import redacted
 logger = logging.getLogger(__name__)
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds until a camera that failed is started again
+_MOST_STUCK = 5
+"""Threads that stand still at the same time, each with its pose model, before the process has to begin anew."""
 _ABSENT = ("connecting", "lost")
 
 
@@ -67,6 +69,7 @@ class Fleet:
         self._keep_pictures = keep_pictures
         self._max_frames = max_frames
         self._berths: dict[str, _Berth] = {}
+        self._stuck: list[CameraWorker] = []
 
     def add(self, name: str, options: Camera, progress: bool = False) -> None:
         """Open a camera; it reads from `start` on.
@@ -148,7 +151,14 @@ class Fleet:
                 yield berth.worker.clock
 
     def tend(self, latest: Mapping[str, Result]) -> None:
-        """Start again what failed or stands still, and end the alarms of cameras that are lost."""
+        """Start again what failed or stands still, and end the alarms of cameras that are lost.
+
+        Raises:
+            CheckFailed: so many threads stand still that the process has to begin anew.
+        """
+        self._stuck = [worker for worker in self._stuck if not worker.ended]
+        if len(self._stuck) >= _MOST_STUCK:
+            raise CheckFailed(f"{len(self._stuck)} threads of cameras stand still; start daflow-edge again.")
         for name, berth in list(self._berths.items()):
             worker = berth.worker
             if worker is None:
@@ -160,7 +170,7 @@ class Fleet:
                 logger.error("camera %s stands still at %s; it is started again", name, stage)
                 self._set_aside(berth, f"{stage} stood still")
                 self._try_again(name, berth)
-            elif worker.frames > 0:
+            elif worker.age > _LONGEST_WAIT:
                 berth.wait, berth.failure = _FIRST_WAIT, None
             result = latest.get(name)
             if (
@@ -174,6 +184,7 @@ class Fleet:
     def _set_aside(self, berth: _Berth, failure: str) -> None:
         assert berth.worker is not None
         berth.worker.abandon()
+        self._stuck.append(berth.worker)
         berth.frames_before += berth.worker.frames
         berth.worker, berth.failure, berth.since = None, failure, time.time()
         berth.restarts += 1

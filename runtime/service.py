@@ -44,6 +44,7 @@ _REMEMBER_SECONDS = 300.0
 _DRAIN_SECONDS = 5.0
 _MOST_RESTARTS = 3
 """Times in a row that a scorer is opened again before the process gives up, for its manager to start it anew."""
+_DELIVERIES = ("events", "print_events", "mqtt", "webhook")
 _UNCHANGEABLE = ("store", "serve", "privacy", "video", "scores", "record", "max_frames", "stall_seconds")
 
 
@@ -276,6 +277,8 @@ class Service:
             old, new, "scorer", "precision"
         )
         scorer = open_scorer(bundle, new.scorer, new.precision) if other_model else self._scorer
+        if set(old.cameras) != set(new.cameras) or _differ(old, new, *_DELIVERIES):
+            self._change_couriers(old, new)
         set_up_logs(new.log)
         self.config, self.bundle, self._fleet.manifest = new, bundle, bundle.manifest
         self._desk.model = _model(bundle, scorer)
@@ -291,12 +294,16 @@ class Service:
                 self._watch(name)
             if before is None or _without_alarm(before) != _without_alarm(options) or other_model:
                 self._fleet.change(name, options)
-        if _differ(old, new, "events", "print_events", "mqtt", "webhook") or set(old.cameras) != set(
-            new.cameras
-        ):
-            self._close_couriers()
-            self._open_couriers(new)
         logger.info("the configuration was read again: %d cameras", len(new.cameras))
+
+    def _change_couriers(self, old: Config, new: Config) -> None:
+        """Close the old ones first: the last word of an MQTT client is that the device is gone."""
+        self._close_couriers()
+        try:
+            self._open_couriers(new)
+        except InputError:
+            self._open_couriers(old)
+            raise
 
     def _leave(self, name: str) -> None:
         self._fleet.remove(name)
@@ -329,6 +336,11 @@ class Service:
                 "deliveries": {courier.name: courier.statistics() for courier in list(self._couriers)},
             },
         }
+
+    @property
+    def scorer_name(self) -> str:
+        """The engine and the precision that score."""
+        return self._scoring.scorer.name
 
     def clocks(self) -> list[StageClock]:
         """The clocks of all cameras and of the scoring thread."""

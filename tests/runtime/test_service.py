@@ -148,6 +148,20 @@ def test_a_camera_that_is_not_there_is_waited_for_and_does_not_stop_the_others(
 # Reloading
 
 
+def test_deliveries_that_cannot_be_opened_change_nothing(
+    bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    first = config_of(bundle, {"door": NORMAL}, events=tmp_path / "events.jsonl", alarm={"threshold": 99})
+    second = config_of(bundle, {"door": NORMAL}, events=tmp_path / "file" / "x", alarm={"threshold": 77})
+    with running(Service(first, lambda: second)) as service:
+        wait_for(lambda: camera(service)["frames"] > 30)
+        service.reload()
+        wait_for(lambda: "the configuration stays as it was" in caplog.text)
+        assert camera(service)["threshold"] == 99
+        assert list(service.health()["events"]["deliveries"]) == ["lines"]
+
+
 def test_reloading_changes_only_what_differs(bundle: Bundle) -> None:
     first = {"stays": f"{NORMAL},seed=1", "goes": f"{NORMAL},seed=2", "changes": f"{NORMAL},seed=3"}
     second = {"stays": first["stays"], "changes": f"{NORMAL},seed=4", "comes": f"{NORMAL},seed=5"}
@@ -290,6 +304,33 @@ def test_a_scorer_that_always_fails_ends_the_service(bundle: Bundle, monkeypatch
         wait_for(lambda: service._scoring_restarts > 3)
 
 
+def test_too_many_threads_that_stand_still_end_the_service(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sticks(Nobody):
+        def estimate(self, frame: Frame) -> Keypoints:
+            let_go.wait(60)
+            return super().estimate(frame)
+
+    def let_go_after_five(service: Service) -> None:
+        wait_for(lambda: len(service._fleet._stuck) >= 5)
+        time.sleep(0.5)
+        let_go.set()
+
+    if shutil.which("gst-launch-1.0") is None:
+        pytest.skip("GStreamer is not here")
+    let_go = threading.Event()
+    monkeypatch.setattr("runtime.people.open_estimator", lambda options: Sticks())
+    monkeypatch.setattr("runtime.fleet._LONGEST_WAIT", 0.1)
+    pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
+    cameras = {"a": pipeline, "b": pipeline}
+    with (
+        pytest.raises(CheckFailed, match="threads of cameras stand still"),
+        running(Service(config_of(bundle, cameras, stall_seconds=0.5))) as service,
+    ):
+        let_go_after_five(service)
+
+
 def test_systemd_is_told(bundle: Bundle, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
@@ -332,7 +373,7 @@ def test_an_alarm_of_a_camera_that_is_lost_ends(bundle: Bundle) -> None:
 
     class Lost:
         source = type("Source", (), {"status": SourceStatus("lost")})
-        ended, frames, live, error, abandoned = False, 5, True, None, False
+        ended, age, live, error, abandoned = False, 5, True, None, False
 
         def stalled(self, seconds: float) -> None:
             return None
