@@ -21,8 +21,7 @@ from runtime.camera import Watched
 from runtime.clock import StageClock
 from runtime.config import Camera, Config
 from runtime.desk import AlarmDesk
-from runtime.events.build import build_deliveries
-from runtime.events.courier import Courier
+from runtime.events.couriers import Couriers
 from runtime.events.keeper import EventKeeper
 from runtime.events.store import EventStore, StoreError
 from runtime.fleet import Fleet
@@ -41,10 +40,8 @@ logger = logging.getLogger(__name__)
 
 _TURN_SECONDS = 0.2
 _REMEMBER_SECONDS = 300.0
-_DRAIN_SECONDS = 5.0
 _MOST_RESTARTS = 3
 """Times in a row that a scorer is opened again before the process gives up, for its manager to start it anew."""
-_DELIVERIES = ("events", "print_events", "mqtt", "webhook")
 _UNCHANGEABLE = ("store", "serve", "privacy", "video", "scores", "record", "max_frames", "stall_seconds")
 
 
@@ -78,8 +75,6 @@ class Service:
         self._remembered = time.monotonic()
         self._latest: dict[str, Result] = {}
         self._judges: dict[str, Judge] = {}
-        self._couriers: list[Courier] = []
-        self._undelivered: list[str] = []
         self._inbox: Inbox[Watched] = Inbox()
         self._clock = StageClock()
         self.live = LiveState()
@@ -111,8 +106,7 @@ class Service:
         stack.callback(lambda: self._scorer.__exit__(None, None, None))
         store = config.store
         self.store = stack.enter_context(EventStore(store.path, store.keep_days, store.keep_messages))
-        self._open_couriers(config)
-        stack.callback(self._close_couriers)
+        self._couriers = stack.enter_context(Couriers(self.store, config))
         self._keeper = stack.enter_context(EventKeeper(self.store))
         self._desk = AlarmDesk(self.store, self._keeper, _model(self.bundle, self._scorer))
         stack.callback(self._desk.close)
@@ -142,27 +136,6 @@ class Service:
         calibration = self.bundle.alarm_for(name)
         self._desk.watch(name, calibration, options.update_seconds)
         self._judges[name] = Judge(name, alarm_rule(self.bundle, name, options), calibration)
-
-    def _open_couriers(self, config: Config) -> None:
-        deliveries = build_deliveries(config)
-        self.store.register(delivery.name for delivery in deliveries)
-        self._couriers = [Courier(self.store, delivery) for delivery in deliveries]
-
-    def _close_couriers(self) -> None:
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        for courier in self._couriers:
-            courier.drain(max(0.1, deadline - time.monotonic()))
-        for courier in self._couriers:
-            facts = courier.statistics()
-            if facts["pending"]:
-                kept = (
-                    "they wait in the store"
-                    if self.config.store.path
-                    else "they are lost without --store FILE"
-                )
-                text = f"{courier.name}: {facts['pending']} events were not delivered, {kept}: {facts['last_error']}"
-                (logger.warning if self.config.store.path else self._undelivered.append)(text)
-            courier.close()
 
     def _finish(self) -> None:
         """Let nothing that was seen get lost: what the cameras handed over is scored before the rest is closed."""
@@ -277,8 +250,7 @@ class Service:
             old, new, "scorer", "precision"
         )
         scorer = open_scorer(bundle, new.scorer, new.precision) if other_model else self._scorer
-        if set(old.cameras) != set(new.cameras) or _differ(old, new, *_DELIVERIES):
-            self._change_couriers(old, new)
+        self._couriers.change(new)
         set_up_logs(new.log)
         self.config, self.bundle, self._fleet.manifest = new, bundle, bundle.manifest
         self._desk.model = _model(bundle, scorer)
@@ -295,15 +267,6 @@ class Service:
             if before is None or _without_alarm(before) != _without_alarm(options) or other_model:
                 self._fleet.change(name, options)
         logger.info("the configuration was read again: %d cameras", len(new.cameras))
-
-    def _change_couriers(self, old: Config, new: Config) -> None:
-        """Close the old ones first: the last word of an MQTT client is that the device is gone."""
-        self._close_couriers()
-        try:
-            self._open_couriers(new)
-        except InputError:
-            self._open_couriers(old)
-            raise
 
     def _leave(self, name: str) -> None:
         self._fleet.remove(name)
@@ -333,7 +296,7 @@ class Service:
             "queue": {"length": len(self._inbox), "capacity": self._fleet.capacity},
             "events": {
                 **self._event_counts(),
-                "deliveries": {courier.name: courier.statistics() for courier in list(self._couriers)},
+                "deliveries": self._couriers.statistics(),
             },
         }
 
@@ -388,7 +351,7 @@ class Service:
         """Say what went wrong for good, once it is closed: recordings, files and events."""
         broken = self._fleet.failures()
         cameras = [f"{name}: {error}" if len(self._judges) > 1 else error for name, error in broken.items()]
-        return [*cameras, *self._outputs.errors, *self._undelivered]
+        return [*cameras, *self._outputs.errors, *self._couriers.undelivered]
 
 
 def _model(bundle: Bundle, scorer: Scorer) -> dict[str, str]:
