@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from dataclasses import dataclass
 
@@ -96,7 +95,7 @@ def measure(material: Material, effort: Effort) -> EdgeCost | Skipped:
         stages.append(of_stages)
         return done.wall_ms
 
-    rounds = 1 if effort.quick else effort.rounds + 3
+    rounds = 1 if effort.quick else 2 * effort.rounds
     walls = turns({"pose only": pose_only, "whole edge": whole_edge}, rounds, "edge and pose-only loop")
     cpu = {name: [done.cpu_ms for done in of_form] for name, of_form in passes.items()}
     medians = {name: float(np.median([s.get(name, 0.0) for s in stages])) for name in _STAGES}

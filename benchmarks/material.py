@@ -78,15 +78,26 @@ def prepare(
         scene = Scene(frames=200 if effort.quick else 600, people=3)
         generate_dataset(folder / "data", seed=1, train_clips=clips, test_clips=clips, scene=scene)
         tracks = folder / "data/train", folder / "data/test", folder / "data/masks"
-    bundle = bundle or _make_bundle(folder, tracks[0], 1 if effort.quick else _EPOCHS)
+    bundle = bundle or _make_bundle(folder, tracks[0], effort.quick)
     looped = _loop(video, folder / "loops.mp4", 1 if effort.quick else _LOOPS) if video else None
     return Material(folder, bundle, *tracks, generated, looped, pose_model)
 
 
-def _make_bundle(folder: Path, train: Path, epochs: int) -> Path:
+def _make_bundle(folder: Path, train: Path, quick: bool) -> Path:
     model, bundle = folder / "model.pt", folder / "bundle"
-    run("daflow.cli", "train", "--poses", train, "-o", model, "--epochs", epochs, cache=folder)
-    run("export.cli", model, "-o", bundle, "--int8", "--calibrate-on", train, "--no-engine", "--keep-failing")
+    run(
+        "daflow.cli",
+        "train",
+        "--poses",
+        train,
+        "-o",
+        model,
+        "--epochs",
+        1 if quick else _EPOCHS,
+        cache=folder,
+    )
+    int8 = [] if quick else ["--int8", "--calibrate-on", train]
+    run("export.cli", model, "-o", bundle, *int8, "--no-engine", "--keep-failing")
     run("calibration.cli", "alarm", "--bundle", bundle, "--poses", train, "--quantile", "0.999")
     return bundle
 

@@ -6,8 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,9 +23,9 @@ from daflow.onnx_scorer import OnnxScorer
 from daflow.scorer import Scorer
 from daflow.scoring import frame_scores
 from daflow.synthetic import Scene, generate_clip
-from daflow.tracks import find_tracks, read_clip, read_clips, write_clips
+from daflow.tracks import Track, TrackFile, find_tracks, read_clip, read_clips, write_clips
 from daflow.training import TrainOptions, train
-from daflow.windows import STGNF_FRAME_SIZE, make_windows
+from daflow.windows import LENGTH, MAX_MISSING, STGNF_FRAME_SIZE, make_windows
 from runtime.clock import StageClock
 from runtime.frames import Frame
 from runtime.people import PeopleFinder
@@ -35,7 +34,6 @@ from runtime.sources.clips import synthetic_source
 
 WORST = 1.1
 """An exponent above this means that the cost grows faster than the work."""
-_WINDOW = 24
 _STEADY = 30  # frames until everybody has a window
 
 
@@ -87,7 +85,7 @@ def _curve(
     timed = turns(forms, rounds, f"scaling, {name}")
     sizes = list(sizes) or list(timed)
     seconds = list(timed.values())
-    half = len(sizes) // 2
+    half = min(len(sizes) // 2, len(sizes) - 2)
     return Curve(
         name, work, cost, sizes, [Spread.of(row) for row in seconds],
         power_law(sizes, seconds), power_law(sizes[half:], seconds[half:]),
@@ -99,22 +97,23 @@ def _powers(first: int, last: int) -> list[int]:
 
 
 def _people(scorer: Scorer, effort: Effort) -> Curve:
+    counted = 30 if effort.quick else 200
     forms: dict[float, Callable[[], float]] = {}
     sizes = []
     for people in _powers(1, 64):
-        frames = _frames(people, 60 if effort.quick else 230)
-        forms[people] = functools.partial(_edge_seconds, scorer, frames, len(frames) - _STEADY)
+        frames = _frames(people, _STEADY + counted)
+        forms[people] = functools.partial(_edge_seconds, scorer, frames, _STEADY, counted)
         sizes.append(float(np.mean([len(frame.people or ()) for frame in frames[_STEADY:]])))
     return _curve("people before a camera", "people in a frame", "a frame", forms, effort.rounds, sizes)
 
 
 def _seen_for_long(scorer: Scorer, effort: Effort) -> Curve:
     lengths = _powers(128, 512) if effort.quick else _powers(256, 8192)
-    once = _frames(1, 256)
+    some = _frames(1, 256)
     forms: dict[float, Callable[[], float]] = {}
     for length in lengths:
-        frames = [Frame(i, i / 25, once[0].size, people=once[i % 256].people) for i in range(length)]
-        forms[length] = functools.partial(_edge_seconds, scorer, frames, 1)
+        frames = [Frame(i, i / 25, some[0].size, people=some[i % len(some)].people) for i in range(length)]
+        forms[length] = functools.partial(_edge_seconds, scorer, frames, 0, 1)
     return _curve("frames that a person stays", "frames", "the whole stay", forms, effort.rounds)
 
 
@@ -123,17 +122,17 @@ def _frames(people: int, count: int) -> list[Frame]:
         return list(source)
 
 
-def _edge_seconds(scorer: Scorer, frames: Sequence[Frame], counted: int) -> float:
-    """Return the seconds a frame of the last `counted` frames, or of all of them together when it is 1."""
-    clock = StageClock()
-    edge = Edge(scorer, PeopleFinder(None, 25.0), AlarmRule(math.inf, math.inf), _WINDOW, 2, clock)
-    warm_up = len(frames) - counted if counted > 1 else 0
+def _edge_seconds(scorer: Scorer, frames: Sequence[Frame], warm_up: int, divisor: int) -> float:
+    """Return the seconds of the frames after the warm-up, divided by `divisor`."""
+    edge = Edge(
+        scorer, PeopleFinder(None, 25.0), AlarmRule(math.inf, math.inf), LENGTH, MAX_MISSING, StageClock()
+    )
     for frame in frames[:warm_up]:
         edge.process(frame)
     began = time.perf_counter()
     for frame in frames[warm_up:]:
         edge.process(frame)
-    return (time.perf_counter() - began) / counted
+    return (time.perf_counter() - began) / divisor
 
 
 def _cameras(material: Material, effort: Effort) -> Curve:
@@ -152,26 +151,24 @@ def _cameras(material: Material, effort: Effort) -> Curve:
 
 def _track_length(material: Material, scorer: Scorer, effort: Effort) -> Curve:
     lengths = _powers(128, 1024) if effort.quick else _powers(256, 16384)
-    scene = Scene(frames=max(lengths), people=1, missed_poses=0)
-    clip, _ = generate_clip("01_0001", 5, scene)
+    clip, _ = generate_clip(
+        "01_0001", 5, Scene(frames=lengths[-1] + lengths[-1] // 8, people=1, missed_poses=0)
+    )
+    (track,) = clip.tracks
     forms: dict[float, Callable[[], float]] = {}
     for length in lengths:
         folder = material.folder / f"track{length}"
-        (track,) = clip.tracks
-        short = type(track)(
-            track.person, track.frames[:length], track.keypoints[:length], track.scores[:length]
-        )
-        write_clips(folder, [type(clip)(clip.name, clip.frame_size, (short,))])
+        short = Track(track.person, track.frames[:length], track.keypoints[:length], track.scores[:length])
+        write_clips(folder, [replace(clip, tracks=(short,))])
         (file,) = find_tracks(folder)
-        forms[length] = functools.partial(
-            seconds_of, functools.partial(_score_file, file.path, file.frame_size, scorer, length)
-        )
+        work = functools.partial(_score_file, file, scorer, int(short.frames[-1]) + 1)
+        forms[len(short.frames)] = functools.partial(seconds_of, work)
     return _curve("poses of a track", "poses", "from its file to its scores", forms, effort.rounds)
 
 
-def _score_file(path: Path, size: tuple[int, int], scorer: Scorer, frames: int) -> None:
-    windows = make_windows([read_clip(path, size)])
-    frame_scores(scorer.score(windows.poses), windows.start, frames + 1, _WINDOW)
+def _score_file(file: TrackFile, scorer: Scorer, frames: int) -> None:
+    windows = make_windows([read_clip(file.path, file.frame_size)])
+    frame_scores(scorer.score(windows.poses), windows.start, frames, LENGTH)
 
 
 def _training(material: Material, effort: Effort) -> Curve:

@@ -1,4 +1,4 @@
-"""How fast a window is scored: the folded graphs against PyTorch, against a plain export, and against STG-NF's block."""
+"""How fast a window is scored: folded graphs against PyTorch, a plain export, and STG-NF's block."""
 
 from __future__ import annotations
 
@@ -58,6 +58,18 @@ class Scorers:
 
     figures: list[ScorerFigure]
     parameters: dict[str, int]
+
+    def forms(self) -> list[tuple[str, str]]:
+        """The models and their forms, a model at a time."""
+        return [
+            (model, form)
+            for model in self.parameters
+            for form in dict.fromkeys(row.form for row in self.figures if row.model == model)
+        ]
+
+    def of(self, model: str, form: str) -> list[ScorerFigure]:
+        """The figures of a form, by windows in a call."""
+        return [row for row in self.figures if (row.model, row.form) == (model, form)]
 
 
 def measure(material: Material, effort: Effort) -> Scorers:

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from daflow.skeleton import OPENPOSE_BONES
 
 
-def page(title: str, body: str) -> str:
-    """Return a whole document; `title` is plain text, `body` is HTML."""
+def page(title: str, body: str, style: str = "") -> str:
+    """Return a whole document; `title` is plain text, `body` is HTML, `style` is CSS beside that of all pages."""
     title = html.escape(title)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>\n"
+        f"<style>{_STYLE}{style}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>\n"
     )
 
 

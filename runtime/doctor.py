@@ -42,7 +42,7 @@ def diagnose(
     checks = _of_the_machine(machine, config, cameras)
     folders = [] if store is None else [store]
     folders += doctor_service.written_files(config) if config else [] if store else [Path()]
-    checks += [(f"disk {folder}", partial(doctor_machine.disk, folder)) for folder in folders]
+    checks += [("disk", partial(doctor_machine.disk, folder)) for folder in folders]
     if bundle is None and config is not None:
         bundle = config.bundle
     if bundle is not None:

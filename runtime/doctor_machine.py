@@ -102,17 +102,15 @@ def memory(machine: Machine) -> Finding:
 def disk(file: Path) -> Finding:
     """Whether something can be written beside a file, or into a folder, and how much."""
     folder = next(path for path in (file.absolute(), *file.absolute().parents) if path.is_dir())
-    name = f"disk {folder}"
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"x")
     except OSError as error:
-        return Finding(
-            name, "problem", f"cannot be written: {error.strerror}", "Make room, or give the user the folder"
-        )
+        advice = "Make room, or give the folder to the user of the service"
+        return Finding("disk", "problem", f"{folder} cannot be written: {error.strerror}", advice)
     free = shutil.disk_usage(folder).free / 1e9
     state: State = "ok" if free >= 1 else "warning" if free >= 0.1 else "problem"
-    return Finding(name, state, f"{free:.2f} GB free", None if state == "ok" else "Make room")
+    return Finding("disk", state, f"{free:.2f} GB free at {folder}", None if state == "ok" else "Make room")
 
 
 def clock(machine: Machine) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -199,7 +200,7 @@ class TensorRTScorer:
                 step()
                 marks.append(self._gpu.mark())
             self._gpu.synchronize()
-            seconds = [self._gpu.seconds_between(*pair) for pair in zip(marks, marks[1:], strict=False)]
+            seconds = [self._gpu.seconds_between(*pair) for pair in itertools.pairwise(marks)]
         return dict(zip(("to_device", "compute", "to_host"), seconds, strict=True))
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:

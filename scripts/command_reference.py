@@ -20,14 +20,16 @@ from typing import Any
 
 import click
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
-COMMANDS = {
-    "daflow": "daflow.cli",
-    "daflow-export": "export.cli",
-    "daflow-calibrate": "calibration.cli",
-    "daflow-edge": "runtime.cli",
-    "daflow-profile": "runtime.profiling",
-}
+PROJECT = PAGE.parents[1] / "pyproject.toml"
+BESIDE = {"daflow-export": {"inspect": "export.inspection:inspect"}}
+"""Commands beside another one that is no group."""
+
 _HEAD = """# Commands
 
 <!-- Written by scripts/command_reference.py. Change the commands and run it again. -->
@@ -39,38 +41,56 @@ which was checked does not hold, 2 that the input was wrong. `FILE` is a file, `
 
 def page() -> str:
     """Return the whole page."""
-    found = [(name, command) for name, module in COMMANDS.items() for name, command in _all(name, module)]
+    found = [(name, command) for top in commands() for name, command in _below(top, load(top))]
     index = "\n".join(
         f"- [`{name}`](#{_anchor(name)}): {_first_sentence(command)}"
         for name, command in found
-        if not isinstance(command, click.Group)
+        if _runs(command)
     )
     return "\n".join([_HEAD, index, *(line for name, command in found for line in _section(name, command))])
 
 
-def _all(name: str, module: str) -> Iterator[tuple[str, click.Command]]:
-    """Yield a command and all that are below it, in the order of their help."""
-    command: click.Command = importlib.import_module(module).main
-    yield from _below(name, command)
-    if name == "daflow-export":  # it is a command with another one beside it, and no group
-        yield "daflow-export inspect", importlib.import_module("export.inspection").inspect
+def commands() -> dict[str, str]:
+    """Return the names of the commands, and where each is, `module:attribute`."""
+    scripts: dict[str, str] = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["scripts"]
+    return scripts
+
+
+def load(name: str) -> click.Command:
+    """Import a command."""
+    return _import(commands()[name])
+
+
+def inner_commands(name: str, command: click.Command) -> dict[str, click.Command]:
+    """Return the commands right below one, in the order of its help."""
+    if isinstance(command, click.Group):
+        context = click.Context(command, info_name=name)
+        found = {inner: command.get_command(context, inner) for inner in command.list_commands(context)}
+        return {inner: below for inner, below in found.items() if below is not None}
+    return {inner: _import(place) for inner, place in BESIDE.get(name, {}).items()}
+
+
+def _import(place: str) -> click.Command:
+    module, _, attribute = place.partition(":")
+    command: click.Command = getattr(importlib.import_module(module), attribute)
+    return command
 
 
 def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     yield name, command
-    if isinstance(command, click.Group):
-        context = click.Context(command, info_name=name)
-        for inner in command.list_commands(context):
-            found = command.get_command(context, inner)
-            assert found is not None
-            yield from _below(f"{name} {inner}", found)
+    for inner, below in inner_commands(name, command).items():
+        yield from _below(f"{name} {inner}", below)
+
+
+def _runs(command: click.Command) -> bool:
+    """Whether it does something by itself, which a mere group does not."""
+    return not isinstance(command, click.Group) or command.invoke_without_command
 
 
 def _section(name: str, command: click.Command) -> Iterator[str]:
-    group = isinstance(command, click.Group)
     yield f"\n{'#' * min(4, 2 + name.count(' '))} {name}\n"
     yield _paragraphs(command.help or "")
-    if group:
+    if not _runs(command):
         return
     shown = [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
     arguments = [argument for argument in command.params if isinstance(argument, click.Argument)]

@@ -29,7 +29,7 @@ _WARM_UP_FRAMES = 10
 _TURN_SECONDS = 0.05
 _YARDSTICK_SECONDS = 0.1
 _UPDATE_SECONDS = 0.1
-_NEVER, _ALWAYS = 1e8, -1e8  # bits/dim
+NEVER, _ALWAYS = 1e8, -1e8  # bits/dim
 
 
 @dataclass
@@ -101,10 +101,11 @@ def measure_edge(
         progress: wraps the rounds.
 
     Returns:
-        `stages` (figures; `whole frame` is the work of one frame in all stages), `frame` (the figure of the time
-        from result to result), `share` of each stage, `frames_per_second`, `person_frames_per_second`, `people`,
-        `cpu_ms` (a figure: the processor time of a frame in all threads), `pose_only` and `overhead` (None where
-        there is nothing to estimate, or a live source sets the pace), and `yardstick`.
+        `scorer` (its name), `stages` (figures; `whole frame` is the work of one frame in all stages), `frame` (the
+        figure of the time from result to result), `share` of each stage, `frames_per_second`,
+        `person_frames_per_second`, `people` and `dropped`, `cpu_ms` (the processor time of a frame in all threads),
+        `pose_only` and `overhead` (None where there is nothing to estimate, or a live source sets the pace), and
+        `yardstick`.
 
     Raises:
         InputError: the source, the model or the scorer cannot be opened, or the source is too short.
@@ -119,7 +120,7 @@ def measure_edge(
     rate: list[float] = []
     people: list[float] = []
     compared = run.poses and not run.live
-    dropped = 0
+    dropped, scorer = 0, run.scorer
     for _ in progress(range(rounds)):
         steady.append(yardstick(_YARDSTICK_SECONDS))
         if compared:
@@ -127,7 +128,7 @@ def measure_edge(
             alone.append(wall)
             alone_cpu.append(used)
         frames = len(alone[-1]) + _WARM_UP_FRAMES if compared else None
-        seen, laps, health = _free_run(run, None if compared else seconds / rounds, frames)
+        seen, laps, health, scorer = _free_run(run, None if compared else seconds / rounds, frames)
         dropped += health["dropped"]
         steps.append(np.diff(seen.at).tolist())
         cpu.append(np.diff(seen.cpu).tolist())
@@ -138,10 +139,12 @@ def measure_edge(
                 stages.setdefault(stage, []).append(laps[stage])
         whole.append(_whole_frames(laps))
     totals = {
-        stage: sum(map(sum, of_rounds)) for stage, of_rounds in stages.items() if stage != "capture" or not run.live
+        stage: sum(map(sum, of_rounds))
+        for stage, of_rounds in stages.items()
+        if stage != "capture" or not run.live
     }
     return {
-        "source": run.source,
+        "scorer": scorer,
         "stages": {**{stage: figure(laps) for stage, laps in stages.items()}, "whole frame": figure(whole)},
         "share": {stage: total / max(sum(totals.values()), 1e-12) for stage, total in totals.items()},
         "frame": {**figure(steps), "rounds_ms": [1000 / value for value in rate]},
@@ -151,7 +154,7 @@ def measure_edge(
         "dropped": dropped,
         "cpu_ms": float(np.median([1000 * np.mean(values) for values in cpu])),
         "pose_only": figure(alone) if compared else None,
-        "overhead": _overhead(alone, alone_cpu, steps, cpu) if compared else None,
+        "overhead": _overhead(alone, alone_cpu, steps, cpu, totals) if compared else None,
         "yardstick": figure(steady),
     }  # fmt: skip
 
@@ -192,10 +195,10 @@ def measure_pace(run: EdgeRun, seconds: float) -> dict[str, Any]:
 
 def _free_run(
     run: EdgeRun, seconds: float | None, frames: int | None
-) -> tuple[_Seen, dict[str, list[float]], Mapping[str, Any]]:
+) -> tuple[_Seen, dict[str, list[float]], Mapping[str, Any], str]:
     """Run the edge to the end of the source, for so many seconds or frames; leave out the first frames."""
     seen = _Seen()
-    with Service(run.config(_NEVER, max_frames=frames), listeners=[seen]) as service:
+    with Service(run.config(NEVER, max_frames=frames), listeners=[seen]) as service:
         service.start()
         while len(seen.at) < _WARM_UP_FRAMES and not _is_over(service):
             service.tend(0.002)
@@ -205,6 +208,7 @@ def _free_run(
         while time.perf_counter() < end and not _is_over(service):
             service.tend(_TURN_SECONDS)
         health = _health(service)
+        scorer = service.scorer_name
         clocks = service.clocks()
         if seconds is not None:
             last = len(seen.at)
@@ -216,7 +220,7 @@ def _free_run(
         raise _too_short(run.source)
     seen.at, seen.cpu = seen.at[first:last], seen.cpu[first:last]
     seen.people = round(seen.people * len(seen.at) / max(1, last))
-    return seen, laps, health
+    return seen, laps, health, scorer
 
 
 def _is_over(service: Service) -> bool:
@@ -265,16 +269,20 @@ def _pose_only(run: EdgeRun, seconds: float) -> tuple[list[float], list[float]]:
 
 def _overhead(
     alone: Sequence[Sequence[float]], alone_cpu: Sequence[Sequence[float]], steps: Sequence[Sequence[float]],
-    cpu: Sequence[Sequence[float]],
-) -> dict[str, float]:  # fmt: skip
-    """By how much a frame of the edge takes longer than its pose estimation alone, by clock and by processor time."""
+    cpu: Sequence[Sequence[float]], totals: Mapping[str, float],
+) -> dict[str, Any]:  # fmt: skip
+    """By how much a frame of the edge takes longer than reading and pose estimation alone.
 
-    def ratio(edge: Sequence[Sequence[float]], pose: Sequence[Sequence[float]]) -> list[float]:
-        return [float(np.mean(e) / np.mean(p)) - 1 for e, p in zip(edge, pose, strict=True)]
-
-    wall, used = ratio(steps, alone), ratio(cpu, alone_cpu)
-    return {"by_clock": float(np.median(wall)), "by_processor": float(np.median(used)),
-            "rounds_by_clock": wall, "rounds_by_processor": used}  # type: ignore[dict-item]  # fmt: skip
+    Returns:
+        `by_stages`: the other stages over capture and pose, within the same frames, which noise hits least; `by_clock`
+        and `by_processor`: against a loop of reading and pose estimation in turn with the edge, medians of the rounds,
+        by wall clock (scoring runs beside the next frame's poses) and by the processor time of all threads.
+    """
+    wall = [float(np.median(e) / np.median(p)) - 1 for e, p in zip(steps, alone, strict=True)]
+    used = [float(np.mean(e) / np.mean(p)) - 1 for e, p in zip(cpu, alone_cpu, strict=True)]
+    poses = totals.get("capture", 0.0) + totals["pose"]
+    return {"by_stages": sum(totals.values()) / poses - 1, "by_clock": float(np.median(wall)),
+            "by_processor": float(np.median(used)), "rounds_by_clock": wall, "rounds_by_processor": used}  # fmt: skip
 
 
 def _too_short(source: str) -> InputError:

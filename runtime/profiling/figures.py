@@ -74,3 +74,12 @@ def spread(values: Sequence[float]) -> float:
         return 0.0
     low, middle, high = quartiles(values)
     return (high - low) / middle if middle else 0.0
+
+
+def windows(count: str | int) -> str:
+    """Say how many windows.
+
+    >>> windows(1), windows("8")
+    ('1 window', '8 windows')
+    """
+    return f"{count} window{'' if str(count) == '1' else 's'}"

@@ -16,7 +16,7 @@ from daflow.nvidia import find_gpu
 from daflow.scorer import Scorer
 from daflow.synthetic import Scene, generate_clip
 from daflow.windows import Poses, make_windows
-from runtime.profiling.figures import figure
+from runtime.profiling.figures import figure, windows
 from runtime.profiling.yardstick import yardstick
 from runtime.scorers import open_scorer
 from runtime.tensorrt_scorer import PhasedScorer
@@ -99,7 +99,7 @@ def measure(
         the phases `to_device`, `compute` and `to_host` where the scorer can tell them, else None, and
         `windows_per_second`; and `yardstick`, the figure of a fixed piece of work in the same rounds.
     """
-    inputs = {size: _windows(window, size) for size in sizes}
+    inputs = {size: windows_of(window, size) for size in sizes}
     turns = [(candidate, size) for size in sizes for candidate in candidates]
     for candidate, size in turns:
         for _ in range(_WARM_UP):
@@ -156,7 +156,7 @@ def _row(size: int, calls: list[list[float]], phases: list[Mapping[str, float]])
     }
 
 
-def _windows(window: int, size: int) -> Poses:
+def windows_of(window: int, size: int) -> Poses:
     """Real windows, of walkers: a model may be slower on numbers that never occur."""
     clip, _ = generate_clip("walkers", 0, Scene(frames=100, people=8, event=None))
     poses = make_windows([clip], window).poses
@@ -178,7 +178,9 @@ def bottleneck(batches: Mapping[str, Mapping[str, Any]]) -> str:
         name = max(parts, key=lambda key: parts[key])
         words = {"to_device": "copying to the GPU", "compute": "computing", "to_host": "copying back",
                  "host": "Python and launching"}  # fmt: skip
-        return f"{words[name]} takes {parts[name]:.3f} of the {whole:.3f} ms of a call with {sizes[0]} windows"
+        return (
+            f"{words[name]} takes {parts[name]:.3f} of the {whole:.3f} ms of a call with {windows(sizes[0])}"
+        )
     if len(sizes) < 2:
         return "not told by one number of windows: measure several with --batch 1,8"
     counts = np.array([int(size) for size in sizes], dtype=np.float64)
@@ -188,8 +190,8 @@ def bottleneck(batches: Mapping[str, Mapping[str, Any]]) -> str:
     share = min(1.0, max(0.0, fixed / times[0]))
     if share >= 0.5:
         return (
-            f"the fixed cost of a call: {100 * share:.0f} % of a call with {sizes[0]} windows is there whatever their "
-            f"number, and each further window adds {1000 * max(0.0, per_window):.0f} us. More windows in a call are "
-            "cheap"
+            f"the fixed cost of a call: {100 * share:.0f} % of a call with {windows(sizes[0])} is there whatever "
+            f"their number, and each further window adds {1000 * max(0.0, per_window):.0f} us. More windows in "
+            "a call are cheap"
         )
     return f"the windows: each takes {1000 * per_window:.0f} us, and a call costs {1000 * max(0.0, fixed):.0f} us more"

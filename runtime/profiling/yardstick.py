@@ -1,4 +1,4 @@
-"""A piece of work that never changes, measured beside everything else: it tells a slower program from a slower machine."""
+"""A piece of work that never changes, measured beside everything else: is the program slower, or the machine?"""
 
 from __future__ import annotations
 

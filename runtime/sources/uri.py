@@ -103,8 +103,8 @@ def _recording(uri: str) -> Source:
         folder = there = False
     if not there and rest.startswith("//") and scheme.isalnum() and scheme != "file":
         raise InputError(f"There are no sources of the kind {scheme}://; name {_KINDS}")
-    slip = "//" in uri or ":" in uri.partition("@")[0]
-    if not there and "@" in uri and slip:  # an address that is not quite one, and perhaps a password
+    # An address with a slip in it, and perhaps a password.
+    if not there and "@" in uri and (":" in uri or "//" in uri):
         raise InputError(f"The source is neither a file nor an address; name {_KINDS}")
     return ImagesSource(path) if folder else VideoSource(path)
 
