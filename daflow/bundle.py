@@ -54,6 +54,7 @@ class Int8(_Part):
         windows: windows that they were chosen on.
         quantised: operations in INT8.
         kept: operations in FP32.
+        margin: how small a part of what the limits allow was aimed at when these were chosen.
     """
 
     ranges: str
@@ -61,6 +62,7 @@ class Int8(_Part):
     windows: int
     quantised: tuple[str, ...]
     kept: tuple[str, ...]
+    margin: int = 40
 
 
 class NormalScores(_Part):

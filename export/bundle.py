@@ -30,7 +30,7 @@ from export.folded import FoldedFlow
 from export.graph import export_onnx
 from export.int8 import operations, quantise
 from export.report import Judged, report_page
-from export.sensitivity import choose_int8
+from export.sensitivity import MARGINS, Sensitivity
 from export.verification import VerificationSet
 
 Report = Callable[[str], None]
@@ -98,8 +98,11 @@ def export_bundle(
         int8 = None
         if options.int8:
             graphs["int8"] = "scorer.int8.onnx"
-            int8, nodes["int8"] = _export_int8(work, graphs, normal, data.origin, options, report)
-            gate.judge_graph("int8", work / graphs["int8"], nodes["int8"])
+            for int8, nodes["int8"] in _int8_graphs(work, graphs, normal, data.origin, options, report):
+                if gate.judge_graph(
+                    "int8", work / graphs["int8"], nodes["int8"], last=int8.margin == MARGINS[-1]
+                ):
+                    break
         write_text(work / REPORT, report_page(gate.judged, gate.reference, data, folder.name))
         files = [*graphs.values(), REPORT, *([RANGES] if int8 else [])]
         manifest = Manifest(
@@ -132,21 +135,30 @@ class _Gate:
         self.judged: list[Judged] = []
         self._data, self._options, self._folder, self._report = data, options, folder, report
 
-    def judge_graph(self, precision: Precision, path: Path, nodes: int) -> None:
-        """Judge an ONNX file."""
+    def judge_graph(self, precision: Precision, path: Path, nodes: int, last: bool = True) -> bool:
+        """Judge an ONNX file; return whether it is the one to keep. See `judge`."""
         with OnnxScorer(path, precision, threads=0) as scorer:
-            self.judge(precision, scorer.score, f"{nodes} nodes, ")
+            return self.judge(precision, scorer.score, f"{nodes} nodes, ", last)
 
-    def judge(self, form: Form, candidate: Score, what: str = "") -> None:
-        """Judge a form of the model; `what` is said about it in front of the verdict.
+    def judge(self, form: Form, candidate: Score, what: str = "", last: bool = True) -> bool:
+        """Judge a form of the model; return whether it is the one to keep.
+
+        Args:
+            form: what it is.
+            candidate: scores windows.
+            what: is said about it in front of the verdict.
+            last: whether there is no other try; a miss is said and forgotten otherwise.
 
         Raises:
-            CheckFailed: it misses a limit, and failures are not to be kept.
+            CheckFailed: the last try misses a limit, and failures are not to be kept.
         """
         compared, scores = self._data.compare(self.reference, candidate)
         verdict = judge(compared, self._options.limits["fp32" if form == "folded" else form])
-        self.judged.append(Judged(form, verdict, scores))
         missed = "; ".join(verdict.missed)
+        if missed and not last:
+            self._report(f"{form}: {what}misses its limits: {missed}; more of it is kept in FP32")
+            return False
+        self.judged.append(Judged(form, verdict, scores))
         if missed and not self._options.keep_failing:
             raise CheckFailed(
                 f"The {form} form does not score as the model does, so {self._folder} is not written: {missed}. "
@@ -154,12 +166,13 @@ class _Gate:
             )
         verdict_words = f"MISSES ITS LIMITS: {missed}" if missed else "verified"
         self._report(f"{form}: {what}{verdict_words}, {_summary(compared)}")
+        return True
 
 
-def _export_int8(
+def _int8_graphs(
     work: Path, graphs: dict[Precision, str], normal: Poses, origin: str, options: ExportOptions, report: Report
-) -> tuple[Int8, int]:  # fmt: skip
-    """Calibrate, find what must stay in FP32, and write the INT8 graph beside the FP32 one."""
+) -> Iterator[tuple[Int8, int]]:  # fmt: skip
+    """Calibrate, find what must stay in FP32, and write the INT8 graph; then again with more in FP32."""
     graph = work / graphs["fp32"]
     candidates = operations(graph)
     poses = calibration_windows(normal)
@@ -172,19 +185,22 @@ def _export_int8(
         ranges = calibrate(graph, tensors, poses, options.method, f"{origin}, perturbed and generated ones")
     half = len(poses) // 2
     sets = WindowSets(poses[:half], poses[half:], extreme_windows(poses))
-    chosen = choose_int8(graph, ranges, sets, options.limits["int8"])
-    model = quantise(graph, ranges, chosen)
-    onnx.save(model, work / graphs["int8"])
     write_ranges(work / RANGES, ranges)
-    kept = tuple(name for name in candidates if name not in chosen)
-    report(
-        f"int8: {len(chosen)} of {len(candidates)} operations in INT8 ({ranges.method} ranges of {ranges.windows} "
-        f"windows), {len(kept)} stay in FP32"
-    )
-    int8 = Int8(
-        ranges=RANGES, method=ranges.method, windows=ranges.windows, quantised=tuple(chosen), kept=kept
-    )
-    return int8, len(model.graph.node)
+    sensitivity = Sensitivity(graph, ranges, sets)
+    for margin in MARGINS:
+        chosen = sensitivity.choose(options.limits["int8"], margin)
+        model = quantise(graph, ranges, chosen)
+        onnx.save(model, work / graphs["int8"])
+        kept = tuple(name for name in candidates if name not in chosen)
+        report(
+            f"int8: {len(chosen)} of {len(candidates)} operations in INT8 ({ranges.method} ranges of {ranges.windows} "
+            f"windows), {len(kept)} stay in FP32"
+        )
+        int8 = Int8(
+            ranges=RANGES, method=ranges.method, windows=ranges.windows, quantised=tuple(chosen), kept=kept,
+            margin=margin,
+        )  # fmt: skip
+        yield int8, len(model.graph.node)
 
 
 def _summary(compared: Comparison) -> str:

@@ -16,51 +16,63 @@ from daflow.onnx_scorer import OnnxScorer
 from daflow.progress import track
 from export.int8 import operations, quantise
 
-_MARGIN = 40
-"""The pass aims at a fortieth of what the limits allow to be lost; ranks that agree to 0.999 can move an AUC by 1."""
+MARGINS = (40, 160, 640)
+"""The pass aims at so small a part of what the limits allow to be lost: ranks that agree to 0.999 can move an AUC by 1.
+The first is enough for most models; where the finished graph misses a limit all the same, the next is tried."""
 
 
-def choose_int8(graph: Path, ranges: Ranges, sets: WindowSets, limits: Limits) -> list[str]:
-    """Choose the operations to compute in INT8.
-
-    Each operation is quantised alone and ranked by the error that it brings; then the fewest, worst first, are left
-    in FP32 with which the ranking keeps to a fortieth of what the limits allow.
+class Sensitivity:
+    """Which operations bring the largest errors in INT8, found by quantising each alone.
 
     Args:
         graph: the FP32 ONNX file.
         ranges: of the activations that go into its operations.
         sets: windows to measure on.
-        limits: of INT8.
-
-    Returns:
-        Names of operations, in the order of the graph.
-
-    Raises:
-        CheckFailed: not one operation can be quantised.
     """
-    names = list(operations(graph))
-    with OnnxScorer(graph, threads=0) as scorer:
-        reference = sets.score(scorer.score)
 
-    def measure(chosen: Sequence[str]) -> tuple[Comparison, float]:
-        scores = _score(quantise(graph, ranges, chosen), sets)
-        expected, found = (np.concatenate(nll[:2]) for nll in (reference, scores))
+    def __init__(self, graph: Path, ranges: Ranges, sets: WindowSets) -> None:
+        self._graph, self._ranges, self._sets = graph, ranges, sets
+        self._names = list(operations(graph))
+        with OnnxScorer(graph, threads=0) as scorer:
+            self._reference = sets.score(scorer.score)
+        tried = track(self._names, "INT8 sensitivity", len(self._names))
+        errors = {name: self._measure([name])[1] for name in tried}
+        self._worst_first = sorted(self._names, key=lambda name: -errors[name])
+
+    def choose(self, limits: Limits, margin: int = MARGINS[0]) -> list[str]:
+        """Choose the operations to compute in INT8.
+
+        The fewest, worst first, are left in FP32 with which the ranking keeps to a part of what the limits allow.
+
+        Args:
+            limits: of INT8.
+            margin: how small a part.
+
+        Returns:
+            Names of operations, in the order of the graph.
+
+        Raises:
+            CheckFailed: not one operation can be quantised.
+        """
+        aim = _tightened(limits, margin)
+        for kept in range(len(self._names)):
+            chosen = [name for name in self._names if name not in self._worst_first[:kept]]
+            if not judge(self._measure(chosen)[0], aim).missed:
+                return chosen
+        raise CheckFailed(
+            "No operation of this model can be computed in INT8 without disturbing the ranking."
+        )
+
+    def _measure(self, chosen: Sequence[str]) -> tuple[Comparison, float]:
+        scores = _score(quantise(self._graph, self._ranges, chosen), self._sets)
+        expected, found = (np.concatenate(nll[:2]) for nll in (self._reference, scores))
         error = np.abs(found - expected) / np.maximum(1, np.abs(expected))
-        return compare_scores(reference, scores), float(np.mean(np.nan_to_num(error, nan=np.inf)))
-
-    aim = _tightened(limits)
-    errors = {name: measure([name])[1] for name in track(names, "INT8 sensitivity", len(names))}
-    worst_first = sorted(names, key=lambda name: -errors[name])
-    for kept in range(len(names)):
-        chosen = [name for name in names if name not in worst_first[:kept]]
-        if not judge(measure(chosen)[0], aim).missed:
-            return chosen
-    raise CheckFailed("No operation of this model can be computed in INT8 without disturbing the ranking.")
+        return compare_scores(self._reference, scores), float(np.mean(np.nan_to_num(error, nan=np.inf)))
 
 
-def _tightened(limits: Limits) -> Limits:
+def _tightened(limits: Limits, margin: int) -> Limits:
     floors = {
-        name: 1 - (1 - value) / _MARGIN
+        name: 1 - (1 - value) / margin
         for name in ("spearman", "tail_spearman", "alarm_agreement")
         if (value := getattr(limits, name)) is not None
     }

@@ -13,7 +13,7 @@ from daflow.errors import CheckFailed
 from daflow.tracks import read_clips
 from daflow.windows import make_windows
 from export.int8 import operations
-from export.sensitivity import choose_int8
+from export.sensitivity import MARGINS, Sensitivity
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def ranges(graphs: dict[str, Path], sets: WindowSets) -> Ranges:
 def test_everything_is_int8_when_anything_goes(
     graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
 ) -> None:
-    assert choose_int8(graphs["fp32"], ranges, sets, Limits()) == list(operations(graphs["fp32"]))
+    assert Sensitivity(graphs["fp32"], ranges, sets).choose(Limits()) == list(operations(graphs["fp32"]))
 
 
 def test_a_spoilt_tensor_is_kept_in_fp32(graphs: dict[str, Path], ranges: Ranges, sets: WindowSets) -> None:
@@ -39,7 +39,7 @@ def test_a_spoilt_tensor_is_kept_in_fp32(graphs: dict[str, Path], ranges: Ranges
     tensors = {**ranges.tensors, spoilt: ranges.tensors[spoilt] * 1e-3}
     poisoned = ranges.model_copy(update={"tensors": tensors})
     limits = Limits(spearman=0.99)
-    chosen = choose_int8(graphs["fp32"], poisoned, sets, limits)
+    chosen = Sensitivity(graphs["fp32"], poisoned, sets).choose(limits)
     everything = list(operations(graphs["fp32"]))
     kept = set(everything) - set(chosen)
     assert kept & {"steps.5.block.values.Gemm", "steps.5.block.frame_gates.Gemm"}
@@ -51,10 +51,18 @@ def test_a_limit_that_nobody_keeps_is_an_error(
     graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
 ) -> None:
     with pytest.raises(CheckFailed, match="No operation"):
-        choose_int8(graphs["fp32"], ranges, sets, Limits(spearman=1.5))
+        Sensitivity(graphs["fp32"], ranges, sets).choose(Limits(spearman=1.5))
 
 
 def test_the_default_limits_leave_most_in_int8(
     graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
 ) -> None:
-    assert len(choose_int8(graphs["fp32"], ranges, sets, LIMITS["int8"])) > 8
+    assert len(Sensitivity(graphs["fp32"], ranges, sets).choose(LIMITS["int8"])) > 8
+
+
+def test_a_smaller_margin_keeps_more_in_fp32(
+    graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
+) -> None:
+    sensitivity = Sensitivity(graphs["fp32"], ranges, sets)
+    counts = [len(sensitivity.choose(LIMITS["int8"], margin)) for margin in MARGINS]
+    assert counts == sorted(counts, reverse=True)

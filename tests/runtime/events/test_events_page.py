@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import tomli
 
 from runtime.config import Config
 from runtime.events.life import AlarmLife
@@ -18,6 +17,11 @@ from runtime.events.webhook import REFUSED, sign
 from runtime.frames import Frame
 from runtime.results import Result
 from runtime.secrets import Secret
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
 
@@ -34,7 +38,7 @@ def test_the_example_has_the_fields_of_a_message() -> None:
 
 
 def test_the_configuration_is_one() -> None:
-    config = Config.model_validate(tomli.loads(block("toml")))
+    config = Config.model_validate(tomllib.loads(block("toml")))
     assert (config.mqtt.host, config.webhook.secret_env) == ("broker", "DAFLOW_WEBHOOK_SECRET")
 
 
