@@ -79,7 +79,7 @@ def prepare(
         generate_dataset(folder / "data", seed=1, train_clips=clips, test_clips=clips, scene=scene)
         tracks = folder / "data/train", folder / "data/test", folder / "data/masks"
     bundle = bundle or _make_bundle(folder, tracks[0], effort.quick)
-    looped = _loop(video, folder / "loops.mp4", 1 if effort.quick else _LOOPS) if video else None
+    looped = loop_video(video, folder / "loops.mp4", 1 if effort.quick else _LOOPS) if video else None
     return Material(folder, bundle, *tracks, generated, looped, pose_model)
 
 
@@ -123,7 +123,7 @@ def command(module: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", module, *(str(argument) for argument in arguments)]
 
 
-def _loop(video: Path, target: Path, loops: int) -> Path:
+def loop_video(video: Path, target: Path, loops: int) -> Path:
     """Write a video several times over into one file, without coding it again."""
     import av
 

@@ -68,6 +68,7 @@ class Smoother:
             return dict(scores)
         for person, score in scores.items():
             before, then = self._last.get(person, (score, time))
+            before = before if then <= time else score
             weight = -math.expm1(-max(0.0, time - then) / self._seconds)
             self._last[person] = before + weight * (score - before), time
         smoothed = {person: self._last[person][0] for person in scores}
@@ -100,7 +101,7 @@ class Sustained:
 
     def update(self, time: float, score: float | None) -> float | None:
         """Take a frame's score; return the level, None while there were not scores for long enough."""
-        if score is None or math.isnan(score) or time - self._last > LONGEST_GAP:
+        if score is None or math.isnan(score) or not 0 <= time - self._last <= LONGEST_GAP:
             self._scores.clear()
             self._since = math.inf
         self._last = time
@@ -153,7 +154,7 @@ class Alarm:
         last, self._last = self._last, time
         if self.active:
             return self._end(time, last, score)
-        rested = time - self._ended >= self.rule.cool_down_seconds - _ROUNDING
+        rested = not 0 <= time - self._ended < self.rule.cool_down_seconds - _ROUNDING
         if rested and level is not None and level > self.rule.threshold:
             self.active = True
             self._quiet_since = None
@@ -166,7 +167,7 @@ class Alarm:
         if not (lost or quiet):
             self._quiet_since = None
             return None
-        if self._quiet_since is None:
+        if self._quiet_since is None or self._quiet_since > time:  # or the stream began anew
             self._quiet_since = last if lost else time
         if time - self._quiet_since >= self.rule.end_seconds - _ROUNDING:
             self.active = False

@@ -93,7 +93,10 @@ def demo(video: Path | None, output: Path, epochs: int) -> None:
         "daflow-edge", "--bundle", bundle, "--source", source, "--events", events, "--scores", scores,
         "--video", annotated,
     )  # fmt: skip
-    _run("daflow-profile", "--bundle", bundle, "--json", output / "profile.json", quiet=True)
+    _run(
+        "daflow-profile", "--bundle", bundle, "--seconds", 2, "--json", output / "profile.json",
+        "--report", output / "profile.html", quiet=True,
+    )  # fmt: skip
     watched = _Watched.read(scores, events, None if video else _event_seconds())
     picture = output / "demo.png"
     _draw(picture, watched, annotated, source)

@@ -52,6 +52,9 @@ class OnnxScorer:
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the nll of windows `(B, 2, T, 18)` float32, `(B,)` float32."""
+        if 0 < len(poses) <= _LARGEST_BATCH:
+            nll: npt.NDArray[np.float32] = self._session.run(["nll"], {"poses": poses})[0]
+            return nll
         parts = [
             self._session.run(["nll"], {"poses": poses[first : first + _LARGEST_BATCH]})[0]
             for first in range(0, len(poses), _LARGEST_BATCH)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from daflow.errors import InputError
 from daflow.progress import track
+from daflow.tracks import FrameSize
 from runtime.clock import StageClock
 from runtime.config import Camera
 from runtime.frames import Frame
@@ -22,10 +23,12 @@ from runtime.sources.uri import is_live, open_source
 logger = logging.getLogger(__name__)
 
 _RECORDED_PEOPLE = ("tracks:", "synthetic:")
+_WITH_PICTURES = ("streaming", "frozen", "black")
 _ROOM_LIVE, _ROOM_RECORDED = (
     2,
     8,
 )  # observations that may wait: a live picture gets old, a recorded one does not
+_GAP = 1000  # frame numbers left out where a camera is read anew: more than any window bridges
 _RATE_FRAMES = 50
 _RATE_SECONDS = 10.0
 
@@ -41,10 +44,31 @@ def needs_poses(uri: str) -> bool:
 
 @dataclass(frozen=True)
 class Watched:
-    """An observation on its way to be scored, and the thread that it comes from."""
+    """An observation on its way to be scored, and the thread that it comes from; None when nobody reads the camera."""
 
-    worker: CameraWorker
+    worker: CameraWorker | None
     observation: Observation
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a camera's stream was when a frame was handed over, so that another thread can go on from there.
+
+    Attributes:
+        frame: its number.
+        time: its stream time, seconds.
+        size: of its picture, pixels.
+        clock: the monotonic clock then, seconds.
+    """
+
+    frame: int
+    time: float
+    size: FrameSize
+    clock: float
+
+    def now(self) -> float:
+        """Return what the stream time is by now."""
+        return self.time + time.monotonic() - self.clock
 
 
 class CameraWorker:
@@ -59,6 +83,7 @@ class CameraWorker:
         keep_pictures: whether anything needs the pictures after the poses are found.
         max_frames: stop after so many.
         progress: whether to show how far a recording is.
+        after: where another thread left off; time and numbers go on from there.
 
     Raises:
         InputError: a recording, pose model or package is missing. A camera that is not there is waited for instead.
@@ -74,7 +99,11 @@ class CameraWorker:
         keep_pictures: bool,
         max_frames: int | None = None,
         progress: bool = False,
+        after: Moment | None = None,
     ) -> None:
+        self.last = after
+        """The last frame that was handed over."""
+        self._time_before, self._frames_before = (after.now(), after.frame + _GAP) if after else (0.0, 0)
         self.name = name
         self.options = options
         self.live = is_live(options.source)
@@ -85,7 +114,7 @@ class CameraWorker:
         self.error: str | None = None
         """Why the thread ended before its source did."""
         self.clock = StageClock()
-        self.source = open_source(options.source, options.policy, options.realtime)
+        self.source = open_source(options.source, options.policy, options.realtime, f"camera {name}")
         try:
             self._finder = open_people(options, self.source.fps, needs_poses(options.source))
         except BaseException:
@@ -122,10 +151,16 @@ class CameraWorker:
         return self.started and not self._thread.is_alive()
 
     def stalled(self, seconds: float) -> str | None:
-        """Return the stage that has been standing still for so long; waiting for a picture or for room is none."""
+        """Return the stage that has been standing still for so long.
+
+        Waiting for room is none, nor is waiting for a picture, unless the source says that it has them.
+        """
         stage, since = self._stage, self._since
-        working = stage not in ("capture", "queue") and not self.ended
-        return stage if working and time.monotonic() - since > seconds else None
+        if self.ended or not self.started or stage == "queue" or time.monotonic() - since <= seconds:
+            return None
+        if stage == "capture" and not (self.live and self.source.status.state in _WITH_PICTURES):
+            return None
+        return stage
 
     def rate(self) -> float:
         """Frames a second of the last seconds."""
@@ -164,7 +199,7 @@ class CameraWorker:
         for frame in self._frames():
             self.clock.lap("capture")
             self._enter("pose")
-            observation = self._observer.observe(frame)
+            observation = self._observer.observe(self._going_on(frame))
             if not self._keep_pictures and frame.image is not None:
                 observation = replace(observation, frame=replace(frame, image=None))
             self._enter("queue")
@@ -173,11 +208,19 @@ class CameraWorker:
             ):
                 return
             self.frames += 1
+            seen = observation.frame
+            self.last = Moment(seen.index, seen.time, seen.size, self._since)
             self._recent.append(self._since)
             if self.frames == self._max_frames:
                 return
             self._enter("capture")
             self.clock.lap("queue")
+
+    def _going_on(self, frame: Frame) -> Frame:
+        """Give a frame the time and the number that it has since the camera was first read."""
+        if not self._frames_before:
+            return frame
+        return replace(frame, time=frame.time + self._time_before, index=frame.index + self._frames_before)
 
     def _frames(self) -> Iterator[Frame]:
         if not self._progress:

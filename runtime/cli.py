@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +19,7 @@ from runtime.config_file import make_config, to_toml
 from runtime.logs import set_up_logs
 from runtime.options import OPTION_NAMES, chosen, config_options, named_sources
 from runtime.service import Service
-
-_PASSWORD = re.compile(r"\w+://[^/?#@]*:(?!\$\{)[^/?#@]+@")
+from runtime.sources.redaction import holds_secret
 
 
 @click.command(cls=Command)
@@ -81,12 +79,12 @@ def main(
 
 
 def refuse_password(uri: str, option: str, better: str) -> None:
-    """Refuse a password on a command line, which everybody on the machine can read, and which stays in a history.
+    """A command line can be read by everybody on the machine, and stays in the shell's history.
 
     Raises:
-        InputError: there is one.
+        InputError: the source holds a password.
     """
-    if _PASSWORD.match(uri):
+    if holds_secret(uri):
         raise InputError(
             f"{option} holds a password, which everybody on this machine could read: put it into an environment "
             f"variable, as in {better}, or into the file of --config."

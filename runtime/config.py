@@ -82,7 +82,8 @@ class Camera(CameraOptions):
     source: str = Field(
         min_length=1,
         description="A video file, a folder of images, rtsp://..., v4l2:///dev/video0, csi://0, gst:PIPELINE, "
-        "tracks:FILE or synthetic:OPTIONS. ${NAME} is replaced by the environment variable, for passwords.",
+        "tracks:FILE or synthetic:OPTIONS. ${NAME} is replaced by the environment variable, for passwords; in gst: "
+        "other users of the machine can see them in the list of processes, in rtsp:// they cannot.",
     )
     alarm: AlarmOptions = AlarmOptions.model_validate({})
 
@@ -169,8 +170,8 @@ class Config(CameraOptions):
     scores: Path | None = Field(None, description="Append every frame's score to this CSV file.")
     record: Path | None = Field(
         None,
-        description="Record the skeletons as pose tracks in this folder, to train and to calibrate with: a file for "
-        "each five minutes of a camera in which somebody was seen.",
+        description="Record the skeletons as pose tracks in this folder, to train and to calibrate with: a folder for "
+        "each month, in it a file for each five minutes of a camera in which somebody was seen.",
     )
     video: Path | None = Field(
         None,

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from daflow.errors import InputError
 from runtime.config import Config
-from runtime.sources.redaction import redacted
+from runtime.options import places
+from runtime.sources.redaction import holds_secret, redacted
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -71,6 +72,16 @@ def make_config(
         raise InputError("\n".join([*lines, *([f"... and {more} more"] if more else [])])) from None
 
 
+_MESSAGES = {
+    "extra_forbidden": "There is no such setting",
+    "path_type": "The name of a file or folder is wanted",
+    "dict_type": "A table is wanted",
+    "model_type": "A table is wanted",
+    "string_pattern_mismatch": "Letters, digits, - and _ are wanted, 64 at most",
+}
+_DESCRIPTIONS = {place[-1:]: str(field.description) for place, field in places()}
+
+
 def _put(tree: Tree, place: tuple[str, ...], value: Any) -> None:
     *sections, field = place
     for section in sections:
@@ -93,8 +104,10 @@ def _complaint(
     if fault["type"] == "missing" and (given is None):
         option = names.get(place) or ("--source" if place == ("cameras",) else None)
         return f"{'.'.join(place)} is missing: give {option}, or set it in a file that --config names."
-    if fault["type"] == "extra_forbidden":
-        message = "There is no such setting"
+    message = _MESSAGES.get(fault["type"], message)
+    described = _DESCRIPTIONS.get(tuple(part for part in place if part != "cameras")[-1:] or place)
+    if fault["type"] == "string_pattern_mismatch" and described:
+        message = f"This is not one: {described.rstrip('.')}"
     where = given or (f"{path}: {'.'.join(place)}" if path else ".".join(place))
     return f"{where}: {message}."
 
@@ -133,7 +146,7 @@ def _lines(model: BaseModel, place: tuple[str, ...]) -> Iterator[str]:
         if value is None:
             yield f"#{name} ="
         else:
-            text = redacted(value) if name == "source" else value
+            text = redacted(value) if name == "source" and holds_secret(value) else value
             yield f"{name} = {json.dumps(text, default=str, ensure_ascii=False)}"
     for name in type(model).model_fields:
         value = getattr(model, name)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Mapping
 
 from daflow.bundle import Alarm
-from daflow.drift import DriftWatch
+from daflow.drift import DriftVerdict, DriftWatch
 from daflow.errors import InputError
 from runtime.events.keeper import EventKeeper
 from runtime.events.life import AlarmLife
@@ -23,13 +23,15 @@ class AlarmDesk:
     Args:
         store: keeps the state of the drift watches over restarts.
         keeper: stores the messages.
-        model: what each message says of the model, see `EventMessage`.
     """
 
-    def __init__(self, store: EventStore, keeper: EventKeeper, model: Mapping[str, str]) -> None:
+    def __init__(self, store: EventStore, keeper: EventKeeper) -> None:
         self._store = store
         self._keeper = keeper
-        self.model = dict(model)
+        self.model: dict[str, str] = {}
+        """What each message from now on says of the model, see `EventMessage`."""
+        # A camera may get another calibration, or leave, while its results come in.
+        self._lock = threading.RLock()
         self._lives: dict[str, AlarmLife] = {}
         self._drifts: dict[str, DriftWatch] = {}
         self._told: dict[str, str] = {}
@@ -37,55 +39,62 @@ class AlarmDesk:
 
     def watch(self, camera: str, calibration: Alarm | None, update_seconds: float) -> None:
         """Begin with a camera, or go on with another calibration; an alarm that is on is ended."""
-        self.leave(camera)
-        self._lives[camera] = AlarmLife(camera, self.model, update_seconds)
-        if calibration is not None and calibration.normal is not None:
-            self._drifts[camera] = self._drift_watch(camera, calibration)
+        with self._lock:
+            self.leave(camera)
+            self._lives[camera] = AlarmLife(camera, self.model, update_seconds)
+            if calibration is not None and calibration.normal is not None:
+                self._drifts[camera] = self._drift_watch(camera, calibration)
 
     def leave(self, camera: str) -> None:
         """End with a camera: an alarm that is on ends, and its drift is remembered."""
-        life = self._lives.pop(camera, None)
-        if life is not None:
-            self._keeper.submit(*life.close())
-            self._alarms[camera] = self._alarms.get(camera, 0) + life.alarms
-        if camera in self._drifts:
-            self._remember(camera)
-            del self._drifts[camera]
+        with self._lock:
+            life = self._lives.pop(camera, None)
+            if life is not None:
+                self._keeper.submit(*life.close())
+                self._alarms[camera] = self._alarms.get(camera, 0) + life.alarms
+            if camera in self._drifts:
+                self._remember(camera)
+                del self._drifts[camera]
+                self._told.pop(camera, None)
 
     def __call__(self, result: Result) -> None:
         """Take the result of a frame."""
-        life = self._lives.get(result.camera)
-        if life is None:
-            return
-        messages = life(result)
-        if messages:
-            self._keeper.submit(*messages)
-        drift = self._drifts.get(result.camera)
-        if drift is not None:
-            smoothed = {p.person: p.smoothed for p in result.people if p.smoothed is not None}
-            drift.update(result.frame.utc or time.time(), smoothed)
+        with self._lock:
+            life = self._lives.get(result.camera)
+            if life is None:
+                return
+            messages = life(result)
+            if messages:
+                self._keeper.submit(*messages)
+            drift = self._drifts.get(result.camera)
+            if drift is not None:
+                smoothed = {p.person: p.smoothed for p in result.people if p.smoothed is not None}
+                drift.update(result.frame.utc or time.time(), smoothed)
 
     def alarms(self, camera: str) -> int:
         """How many alarms of a camera began in this run."""
         life = self._lives.get(camera)
         return self._alarms.get(camera, 0) + (life.alarms if life else 0)
 
-    def drift(self, camera: str) -> str | None:
+    def drift(self, camera: str) -> DriftVerdict | None:
         """What the drift watch of a camera says, None without a calibration on recordings."""
         watch = self._drifts.get(camera)
-        if watch is None:
-            return None
-        verdict = watch.verdict
-        if verdict.state != self._told.get(camera, "learning"):
-            level = logging.WARNING if verdict.state == "drifting" else logging.INFO
-            logger.log(level, "camera %s: %s", camera, verdict.message)
-        self._told[camera] = verdict.state
-        return verdict.message
+        return watch.verdict if watch else None
+
+    def tell_drift(self) -> None:
+        """Log each camera whose drift watch has changed its mind."""
+        for camera in list(self._drifts):
+            verdict = self.drift(camera)
+            if verdict is not None and verdict.state != self._told.get(camera, "learning"):
+                level = logging.WARNING if verdict.state == "drifting" else logging.INFO
+                logger.log(level, "camera %s: %s", camera, verdict.message)
+                self._told[camera] = verdict.state
 
     def remember(self) -> None:
         """Keep the state of the drift watches."""
-        for camera in list(self._drifts):
-            self._remember(camera)
+        with self._lock:
+            for camera in list(self._drifts):
+                self._remember(camera)
 
     def close(self) -> None:
         """End with every camera."""

@@ -72,7 +72,13 @@ def named_pose_model(path: Path) -> Finding:
 
 def written_files(config: Config) -> list[Path]:
     """Return a file, or a folder, on each place that a run writes to."""
-    files = [config.store.path or Path(tempfile.gettempdir()), config.events, config.scores, config.video]
+    files = [
+        config.store.path or Path(tempfile.gettempdir()),
+        config.events,
+        config.scores,
+        config.video,
+        config.record,
+    ]
     folders: dict[Path, Path] = {}
     for file in files:
         if file is not None:
@@ -135,7 +141,11 @@ def broker(config: Config) -> Finding:
     except InputError as error:
         return Finding("MQTT broker", "problem", error.message)
     closed = unreachable("MQTT broker", host, options.port)
-    return _kept(closed) if closed else Finding("MQTT broker", "ok", f"{host}, port {options.port} answers")
+    return (
+        _kept(host, closed)
+        if closed
+        else Finding("MQTT broker", "ok", f"{host}, port {options.port} answers")
+    )
 
 
 def webhook(config: Config) -> Finding:
@@ -150,11 +160,10 @@ def webhook(config: Config) -> Finding:
     except (ValueError, KeyError):
         return Finding("webhook", "problem", "its address is not one", "Write it as https://host/path")
     closed = unreachable("webhook", host, port)
-    return _kept(closed) if closed else Finding("webhook", "ok", f"{host}, port {port} answers")
+    return _kept(host, closed) if closed else Finding("webhook", "ok", f"{host}, port {port} answers")
 
 
-def _kept(closed: Finding) -> Finding:
+def _kept(host: str, closed: Finding) -> Finding:
     """Events wait in the store meanwhile, so that this stops nothing."""
-    return Finding(
-        closed.name, "warning", closed.found, f"{closed.advice}; events wait in the store meanwhile"
-    )
+    advice = f"{closed.advice}; events wait in the store meanwhile"
+    return Finding(closed.name, "warning", f"{host}, {closed.found}", advice)

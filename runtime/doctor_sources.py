@@ -67,7 +67,8 @@ def source(machine: Machine, name: str, uri: str, look: Look = first_picture) ->
             return Finding(name, "ok", f"{shown}, {width}x{height}")
         return replace(finding, found=f"{shown}: {redactor(finding.found)}")
     except InputError as error:  # its message holds no secret, and examples of addresses
-        return Finding(name, "problem", f"{shown}: {error.message}")
+        message = error.message if shown and shown in error.message else f"{shown}: {error.message}"
+        return Finding(name, "problem", message)
     except (SourceLostError, OSError) as error:
         found = redactor(str(error))
         usual = "See that the camera is on, and that its address is right"

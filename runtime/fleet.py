@@ -12,7 +12,7 @@ import numpy as np
 
 from daflow.bundle import Manifest
 from daflow.errors import CheckFailed, InputError
-from runtime.camera import CameraWorker, Watched
+from runtime.camera import CameraWorker, Moment, Watched
 from runtime.clock import StageClock
 from runtime.config import Camera
 from runtime.frames import Frame
@@ -42,6 +42,16 @@ class _Berth:
     frames_before: int = 0
     failure: str | None = None
     since: float = field(default_factory=time.time)
+    last: Moment | None = None
+
+    def release(self) -> CameraWorker | None:
+        """Let the worker go; remember where its stream was."""
+        worker, self.worker = self.worker, None
+        if worker is not None:
+            worker.abandon()
+            self.frames_before += worker.frames
+            self.last = worker.last
+        return worker
 
 
 class Fleet:
@@ -81,11 +91,9 @@ class Fleet:
 
     def change(self, name: str, options: Camera) -> None:
         """Read a camera with other options, or a new one, at once; what cannot be opened is tried again later."""
-        before = self._berths.get(name)
-        if before is not None:
-            self.remove(name)
-        berth = self._berths[name] = _Berth(options)
-        berth.frames_before = before.frames_before if before else 0
+        berth = self._berths.setdefault(name, _Berth(options))
+        self._let_go(berth)
+        berth.options, berth.wait, berth.next_start = options, _FIRST_WAIT, 0.0
         self._try_again(name, berth)
 
     def start(self) -> None:
@@ -107,13 +115,16 @@ class Fleet:
         """How many frames can wait to be scored."""
         return sum(berth.worker.room for berth in list(self._berths.values()) if berth.worker is not None)
 
-    def remove(self, name: str) -> None:
-        """Stop a camera."""
-        berth = self._berths.pop(name)
-        if berth.worker is not None:
-            berth.worker.abandon()
-            berth.worker.stop()
-            berth.frames_before += berth.worker.frames
+    def remove(self, *names: str) -> None:
+        """Stop cameras."""
+        for name in names:
+            self._let_go(self._berths.pop(name))
+
+    def _let_go(self, berth: _Berth) -> None:
+        worker = berth.release()
+        if worker is not None:
+            worker.stop(timeout=1)
+            self._stuck.append(worker)
 
     def stop(self) -> None:
         """Stop all cameras, side by side."""
@@ -126,16 +137,12 @@ class Fleet:
     @property
     def ended(self) -> bool:
         """Whether every camera has come to its end; a live one never does."""
-        return all(
-            berth.worker is not None and self._is_over(berth.worker) for berth in self._berths.values()
-        )
+        return all(berth.worker is not None and _is_over(berth.worker) for berth in self._berths.values())
 
     def failures(self) -> dict[str, str]:
         """Why recordings broke off, by camera."""
         found = {
-            name: b.worker.error or ""
-            for name, b in self._berths.items()
-            if b.worker and self._is_over(b.worker)
+            name: b.worker.error or "" for name, b in self._berths.items() if b.worker and _is_over(b.worker)
         }
         return {name: error for name, error in found.items() if error}
 
@@ -169,24 +176,17 @@ class Fleet:
             elif stage := worker.stalled(self.stall_seconds):
                 logger.error("camera %s stands still at %s; it is started again", name, stage)
                 self._set_aside(berth, f"{stage} stood still")
-                self._try_again(name, berth)
             elif worker.age > _LONGEST_WAIT:
                 berth.wait, berth.failure = _FIRST_WAIT, None
             result = latest.get(name)
-            if (
-                result is not None
-                and result.alarm
-                and worker is not None
-                and worker.source.status.state in _ABSENT
-            ):
-                self._see_nobody(name, worker, result)
+            if result is not None and result.alarm and _is_absent(berth.worker):
+                self._see_nobody(name, berth)
 
     def _set_aside(self, berth: _Berth, failure: str) -> None:
-        assert berth.worker is not None
-        berth.worker.abandon()
-        self._stuck.append(berth.worker)
-        berth.frames_before += berth.worker.frames
-        berth.worker, berth.failure, berth.since = None, failure, time.time()
+        worker = berth.release()
+        if worker is not None:
+            self._stuck.append(worker)
+        berth.failure, berth.since = failure, time.time()
         berth.restarts += 1
         berth.next_start = time.monotonic() + berth.wait
         berth.wait = min(2 * berth.wait, _LONGEST_WAIT)
@@ -195,7 +195,7 @@ class Fleet:
         if time.monotonic() < berth.next_start:
             return
         try:
-            berth.worker = self._open(name, berth.options)
+            berth.worker = self._open(name, berth.options, after=berth.last)
         except InputError as error:
             berth.next_start = time.monotonic() + berth.wait
             berth.wait = min(2 * berth.wait, _LONGEST_WAIT)
@@ -205,24 +205,23 @@ class Fleet:
             return
         berth.worker.start()
 
-    def _open(self, name: str, options: Camera, progress: bool = False) -> CameraWorker:
+    def _open(
+        self, name: str, options: Camera, progress: bool = False, after: Moment | None = None
+    ) -> CameraWorker:
         manifest = self.manifest
         return CameraWorker(
             name, options, manifest.window, manifest.max_missing, self._inbox, self._keep_pictures,
-            self._max_frames, progress,
+            self._max_frames, progress, after,
         )  # fmt: skip
 
-    def _see_nobody(self, name: str, worker: CameraWorker, last: Result) -> None:
-        """An alarm ends although no frame comes: a lost camera sees nobody."""
-        now = time.time()
-        passed = max(0.0, now - last.frame.utc) if last.frame.utc else 1.0
-        frame = Frame(last.frame.index, last.frame.time + passed, last.frame.size, None, {}, now)
+    def _see_nobody(self, name: str, berth: _Berth) -> None:
+        """An alarm ends although no frame comes: a camera that is lost sees nobody."""
+        last = berth.worker.last if berth.worker else berth.last
+        if last is None:
+            return
+        frame = Frame(last.frame, last.now(), last.size, None, {}, time.time())
         poses = np.zeros((0, 2, self.manifest.window, 18), dtype=np.float32)
-        self._inbox.put(name, Watched(worker, Observation(frame, {}, {}, poses, 0)), room=8)
-
-    @staticmethod
-    def _is_over(worker: CameraWorker) -> bool:
-        return (worker.ended and not worker.live) or (worker.ended and worker.error is None)
+        self._inbox.offer(name, Watched(None, Observation(frame, {}, {}, poses, 0)), room=1)
 
     def snapshot(self, name: str) -> dict[str, Any]:
         """Return how a camera is doing, for `runtime.health`."""
@@ -232,7 +231,7 @@ class Fleet:
             "source": redacted(berth.options.source), "restarts": berth.restarts, "frames": self.frames(name),
         }  # fmt: skip
         if worker is None:
-            return {**facts, "state": "stalled", "since_utc": iso(berth.since), "error": berth.failure, "fps": 0.0,
+            return {**facts, "state": "failed", "since_utc": iso(berth.since), "error": berth.failure, "fps": 0.0,
                     "dropped": 0, "reconnects": 0}  # fmt: skip
         status = worker.source.status
         state = "stalled" if worker.stalled(self.stall_seconds) else status.state
@@ -243,3 +242,13 @@ class Fleet:
             "error": worker.error or status.error or berth.failure, "fps": round(worker.rate(), 1),
             "dropped": status.dropped, "reconnects": status.reconnects,
         }  # fmt: skip
+
+
+def _is_over(worker: CameraWorker) -> bool:
+    """Whether a worker came to the end of its source, or failed and is not tried again."""
+    return worker.ended and (not worker.live or worker.error is None)
+
+
+def _is_absent(worker: CameraWorker | None) -> bool:
+    """Whether no frame can come from a camera at the moment."""
+    return worker is None or worker.ended or worker.source.status.state in _ABSENT

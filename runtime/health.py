@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from runtime.clock import StageClock
 
+_FEW = 3  # events on their way to the disk are no problem
 _STREAMING = ("streaming", "frozen", "black", "ended")
 
 
@@ -67,15 +67,23 @@ def memory_mb() -> float | None:
         return None
 
 
-def problems(cameras: Mapping[str, Mapping[str, Any]], scoring: bool) -> list[str]:
-    """Say in words what keeps the service from being ready: each camera that gives no pictures, and the scorer."""
+def problems(cameras: Mapping[str, Mapping[str, Any]], scoring: bool, waiting: int) -> list[str]:
+    """Say in words what keeps the service from being ready.
+
+    Args:
+        cameras: the state of each; one that gives no pictures is a problem.
+        scoring: whether the scorer runs.
+        waiting: events that wait in memory, because the disk is full or slow.
+    """
     found = [] if scoring else ["the scorer does not run"]
+    if waiting > _FEW:
+        found.append(f"{waiting} events cannot be stored and wait in memory")
     for name, camera in cameras.items():
         if camera["state"] not in _STREAMING:
             found.append(f"camera {name} is {camera['state']} since {camera['since_utc']}")
     return found
 
 
-def uptime(since: float) -> dict[str, Any]:
+def uptime(since: float, seconds: float) -> dict[str, Any]:
     """Return when the service began and for how many seconds it runs."""
-    return {"started_utc": iso(since), "uptime_s": round(time.time() - since, 1)}
+    return {"started_utc": iso(since), "uptime_s": round(seconds, 1)}

@@ -38,9 +38,15 @@ class Inbox(Generic[T]):
             emptied.wait_for(lambda: self._closed or self._waiting[camera] < room)
             if self._closed:
                 return False
-            self._items.append((camera, item))
-            self._waiting[camera] += 1
-            self._filled.notify()
+            self._add(camera, item)
+            return True
+
+    def offer(self, camera: str, item: T, room: int) -> bool:
+        """Add an item if there is room at once; return whether there was."""
+        with self._lock:
+            if self._closed or self._waiting[camera] >= room:
+                return False
+            self._add(camera, item)
             return True
 
     @property
@@ -55,9 +61,15 @@ class Inbox(Generic[T]):
             items = list(self._items)
             self._items.clear()
             for camera in self._waiting:
-                self._emptied[camera].notify_all()
+                if camera in self._emptied:
+                    self._emptied[camera].notify_all()
             self._waiting.clear()
             return items
+
+    def _add(self, camera: str, item: T) -> None:
+        self._items.append((camera, item))
+        self._waiting[camera] += 1
+        self._filled.notify()
 
     def close(self) -> None:
         """Let everybody go who waits; what waits can still be taken."""

@@ -32,6 +32,7 @@ class Outputs:
     def __init__(self, config: Config, fps: Mapping[str, float]) -> None:
         self.errors: list[str] = []
         """What could not be written, and why."""
+        self._written: dict[str, int] = {}
         self._stack = contextlib.ExitStack()
         self._sinks: dict[str, list[tuple[Path, Sink]]] = {name: [] for name in fps}
         with self._stack:
@@ -55,7 +56,10 @@ class Outputs:
             self._stack = self._stack.pop_all()
 
     def __call__(self, result: Result) -> None:
-        """Take the result of a frame."""
+        """Take the result of a frame; what is made up for a camera that is lost is no frame."""
+        if self._written.get(result.camera) == result.frame.index:
+            return
+        self._written[result.camera] = result.frame.index
         for path, sink in list(self._sinks.get(result.camera, self._common)):
             try:
                 sink(result)
@@ -67,8 +71,9 @@ class Outputs:
         message = f"Cannot write {path}: {reason}. Check that it may be written and has room."
         logger.error("%s It is left out from now on.", message)
         self.errors.append(message)
+        self._common = [pair for pair in self._common if pair[0] != path]
         for camera, sinks in self._sinks.items():
-            self._sinks[camera] = [(other, sink) for other, sink in sinks if other != path]
+            self._sinks[camera] = [pair for pair in sinks if pair[0] != path]
 
     def __enter__(self) -> Outputs:
         return self

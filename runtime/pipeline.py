@@ -115,6 +115,10 @@ class Judge:
         self._smoother = Smoother(rule.smoothing_seconds)
         self._alarm = Alarm(rule)
 
+    def forget_people(self) -> None:
+        """Smooth nobody's scores with those of somebody else who has the same number now."""
+        self._smoother = Smoother(self.rule.smoothing_seconds)
+
     def judge(self, observation: Observation, scores: dict[int, float]) -> Result:
         """Take the scores of the next frame."""
         frame, windows = observation.frame, observation.windows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from daflow.errors import InputError
 from daflow.tracks import Clip, FrameSize, Track, write_clips
 from runtime.frames import Keypoints
 from runtime.results import Result
@@ -17,6 +19,7 @@ from runtime.results import Result
 logger = logging.getLogger(__name__)
 
 _SECONDS = 300.0
+_PATIENCE_SECONDS = 10.0  # at the end, with a disk that does not answer
 _WAITING = 64  # clips that wait for a slow disk
 
 
@@ -50,7 +53,8 @@ class _Piece:
 class TrackRecorder:
     """A sink that writes each camera's skeletons to a pose track file every five minutes, in a thread of its own.
 
-    The files are named `<camera>_<UTC time of the first frame>`; minutes in which nobody was seen give none.
+    The files are named `<camera>_<UTC time of the first frame>`, in a folder for each month such as 202611; minutes in
+    which nobody was seen give none.
 
     Args:
         folder: of the files.
@@ -83,9 +87,11 @@ class TrackRecorder:
     def _write(self) -> None:
         while (clip := self._clips.get()) is not None:
             try:
-                write_clips(self._folder, [clip])
+                write_clips(self._folder / clip.name.rpartition("_")[2][:6], [clip])
             except OSError as error:
                 logger.error("%s is not recorded: %s", clip.name, error.strerror or error)
+            except InputError as error:
+                logger.error("%s is not recorded: %s", clip.name, error.message)
 
     def __enter__(self) -> TrackRecorder:
         return self
@@ -93,8 +99,9 @@ class TrackRecorder:
     def __exit__(self, *_: object) -> None:
         for camera, piece in self._pieces.items():
             self._hand_over(camera, piece)
-        self._clips.put(None)
-        self._thread.join()
+        with contextlib.suppress(queue.Full):
+            self._clips.put(None, timeout=_PATIENCE_SECONDS)
+        self._thread.join(_PATIENCE_SECONDS)
 
 
 def _track(person: int, poses: list[tuple[int, Keypoints]]) -> Track:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import click
+
+from daflow.errors import CheckFailed
 from daflow.scorer import Scorer
-from runtime.camera import Watched
+from runtime.camera import CameraWorker, Watched
 from runtime.clock import StageClock
 from runtime.inbox import Inbox
 from runtime.pipeline import Judge, Sink, score_together
-from runtime.results import Result
 
 logger = logging.getLogger(__name__)
 
@@ -20,10 +22,10 @@ _TURN_SECONDS = 0.25
 
 
 class Scoring:
-    """Scores what the cameras hand over until it is stopped.
+    """Scores what the cameras hand over until it is stopped; the thread opens, uses and closes the scorer.
 
     Args:
-        scorer: scores windows.
+        open_scorer: opens what scores windows.
         inbox: where the cameras put them.
         judges: the one of each camera; a camera without one is left out. May be changed while it runs.
         sinks: called with every result, in this thread.
@@ -32,25 +34,47 @@ class Scoring:
 
     def __init__(
         self,
-        scorer: Scorer,
+        open_scorer: Callable[[], Scorer],
         inbox: Inbox[Watched],
         judges: Mapping[str, Judge],
         sinks: Sequence[Sink],
         clock: StageClock,
     ) -> None:
-        self.scorer = scorer
+        self.name = ""
+        """Of the scorer, once it is open."""
         self.error: str | None = None
+        self._failure: click.ClickException | None = None
+        self._open_scorer = open_scorer
         self._inbox = inbox
         self._judges = judges
         self._sinks = sinks
         self._clock = clock
+        self._readers: dict[str, CameraWorker] = {}
         self._stopping = False
         self._beat = time.monotonic()
+        self._opened, self._started = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="scoring", daemon=True)
+
+    def open(self, waiting: Callable[[], None] = lambda: None) -> None:
+        """Open the scorer; building an engine takes minutes.
+
+        Args:
+            waiting: called now and then until it is.
+
+        Raises:
+            InputError: it cannot be opened.
+            CheckFailed: an engine was built that does not score as its graph does.
+        """
+        self._thread.start()
+        while not self._opened.wait(_TURN_SECONDS):
+            waiting()
+        if self._failure is not None:
+            raise self._failure
 
     def start(self) -> None:
         """Begin to score."""
-        self._thread.start()
+        self._beat = time.monotonic()
+        self._started.set()
 
     @property
     def ended(self) -> bool:
@@ -59,11 +83,12 @@ class Scoring:
 
     def stalled(self, seconds: float) -> bool:
         """Whether it has been standing still for so long."""
-        return not self.ended and time.monotonic() - self._beat > seconds
+        return self._started.is_set() and not self.ended and time.monotonic() - self._beat > seconds
 
     def finish(self, timeout: float) -> bool:
         """Score what the cameras handed over, and no more; return whether that was done in time."""
         self._inbox.close()
+        self._started.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive()
@@ -71,37 +96,53 @@ class Scoring:
     def abandon(self) -> None:
         """Let nothing come from it any more, even if it goes on."""
         self._stopping = True
+        self._started.set()
 
     def _run(self) -> None:
         try:
-            while not (self._stopping or self._inbox.done):
-                self._beat = time.monotonic()
-                self._score(self._inbox.take(_TURN_SECONDS))
+            with self._open_scorer() as scorer:
+                self.name = scorer.name
+                self._opened.set()
+                self._started.wait()
+                while not (self._stopping or self._inbox.done):
+                    self._beat = time.monotonic()
+                    self._score(scorer, self._inbox.take(_TURN_SECONDS))
+        except click.ClickException as error:
+            self._failure, self.error = error, error.message
         except Exception as error:
             logger.debug("scoring", exc_info=True)
             self.error = f"{type(error).__name__}: {error}"
+            self._failure = CheckFailed(f"The scorer cannot be opened: {self.error}.")
+        finally:
+            self._opened.set()
 
-    def _score(self, waiting: Sequence[tuple[str, Watched]]) -> None:
+    def _score(self, scorer: Scorer, waiting: Sequence[tuple[str, Watched]]) -> None:
         taken = [
             (self._judges[camera], watched)
             for camera, watched in waiting
-            if camera in self._judges and not watched.worker.abandoned
+            if camera in self._judges and not (watched.worker and watched.worker.abandoned)
         ]
         if not taken:
             return
         self._clock.lap("wait")
-        scores = score_together(self.scorer, [watched.observation for _, watched in taken])
+        scores = score_together(scorer, [watched.observation for _, watched in taken])
         self._clock.lap("score")
-        if self._stopping:  # it stood still so long that another thread took over
-            return
         for (judge, watched), of_frame in zip(taken, scores, strict=True):
+            # Another thread took over while this one stood still, or the camera has another judge since then.
+            if self._stopping or self._judges.get(judge.camera) is not judge:
+                continue
+            self._greet(judge, watched.worker)
             result = judge.judge(watched.observation, of_frame)
             self._clock.lap("alarm")
-            self._hand_over(result)
+            for sink in self._sinks:
+                sink(result)
             self._clock.lap("sinks")
             if result.frame.utc:
                 self._clock.add("delay", max(0.0, time.time() - result.frame.utc))
 
-    def _hand_over(self, result: Result) -> None:
-        for sink in self._sinks:
-            sink(result)
+    def _greet(self, judge: Judge, worker: CameraWorker | None) -> None:
+        """Another thread reads the camera: its people have the numbers of others."""
+        if worker is not None and self._readers.get(judge.camera) is not worker:
+            if judge.camera in self._readers:
+                judge.forget_people()
+            self._readers[judge.camera] = worker

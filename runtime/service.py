@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -14,7 +13,6 @@ from daflow import __version__
 from daflow.bundle import MANIFEST, Bundle, read_bundle
 from daflow.errors import CheckFailed, InputError
 from daflow.files import sha256
-from daflow.scorer import Scorer
 from runtime import health, notify
 from runtime.board import temperature
 from runtime.camera import Watched
@@ -34,7 +32,7 @@ from runtime.rules import alarm_rule
 from runtime.scorers import open_scorer
 from runtime.scoring import Scoring
 from runtime.web.live import LiveState
-from runtime.web.server import serve
+from runtime.web.server import Served, serve
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +64,8 @@ class Service:
         self.config = config
         self._reread = reread
         self._listeners = tuple(listeners)
-        self._began = time.time()
+        self._began, self._began_clock = time.time(), time.monotonic()
         self._stack = contextlib.ExitStack()
-        self._wake = threading.Event()
         self._stop = False
         self._reload = False
         self._scoring_restarts = 0
@@ -78,6 +75,8 @@ class Service:
         self._inbox: Inbox[Watched] = Inbox()
         self._clock = StageClock()
         self.live = LiveState()
+        self._served: Served | None = None
+        self._page_lost = False
         self.url: str | None = None
         """Of the live page, while there is one."""
 
@@ -100,15 +99,15 @@ class Service:
             config.max_frames,
         )
         stack.callback(self._fleet.stop)
+        # A service, and machines that read its log, have no use for how far a recording is.
+        progress = len(config.cameras) == 1 and self._reread is None and config.log.format == "text"
         for name in config.cameras:
-            self._fleet.add(name, config.camera(name), progress=len(config.cameras) == 1)
-        self._scorer = open_scorer(self.bundle, config.scorer, config.precision)
-        stack.callback(lambda: self._scorer.__exit__(None, None, None))
+            self._fleet.add(name, config.camera(name), progress)
         store = config.store
         self.store = stack.enter_context(EventStore(store.path, store.keep_days, store.keep_messages))
         self._couriers = stack.enter_context(Couriers(self.store, config))
         self._keeper = stack.enter_context(EventKeeper(self.store))
-        self._desk = AlarmDesk(self.store, self._keeper, _model(self.bundle, self._scorer))
+        self._desk = AlarmDesk(self.store, self._keeper)
         stack.callback(self._desk.close)
         for name in config.cameras:
             self._watch(name)
@@ -122,20 +121,42 @@ class Service:
             self._outputs,
             *self._listeners,
         ]
-        self._scoring = Scoring(self._scorer, self._inbox, self._judges, self._sinks, self._clock)
+        stack.callback(self._finish)
+        self._scoring = self._open_scoring(config, self.bundle)
+        self._scoring.start()
+        self._desk.model.update(self._model())
         if config.serve.address:
-            served = stack.enter_context(
+            self._served = stack.enter_context(
                 serve(config.serve, self.live, self.store, self.health, config.privacy)
             )
-            self.url = served.url
-        stack.callback(self._finish)
+            self.url = self._served.url
+
+    def _open_scoring(self, config: Config, bundle: Bundle) -> Scoring:
+        """Open a scorer in a thread of its own; systemd is told that this takes its time."""
+        scoring = Scoring(
+            lambda: open_scorer(bundle, config.scorer, config.precision), self._inbox, self._judges, self._sinks,
+            self._clock,
+        )  # fmt: skip
+        scoring.open(lambda: notify.notify("WATCHDOG=1", "EXTEND_TIMEOUT_USEC=60000000"))
+        return scoring
+
+    def _model(self) -> dict[str, str]:
+        manifest = sha256(self.bundle.folder / MANIFEST)
+        return {"bundle": manifest, "scorer": self._scoring.name, "daflow": __version__}
 
     def _watch(self, name: str) -> None:
         """Begin, or begin anew, to judge a camera."""
         options = self.config.camera(name).alarm
         calibration = self.bundle.alarm_for(name)
+        rule = alarm_rule(self.bundle, name, options)
+        if calibration is not None and calibration.smoothing_seconds != rule.smoothing_seconds:
+            logger.warning(
+                "camera %s smooths scores otherwise than its calibration did: no p-values and no drift watch",
+                name,
+            )
+            calibration = None
+        self._judges[name] = Judge(name, rule, calibration)
         self._desk.watch(name, calibration, options.update_seconds)
-        self._judges[name] = Judge(name, alarm_rule(self.bundle, name, options), calibration)
 
     def _finish(self) -> None:
         """Let nothing that was seen get lost: what the cameras handed over is scored before the rest is closed."""
@@ -158,12 +179,10 @@ class Service:
     def stop(self) -> None:
         """Ask for the end; may be called by a signal handler."""
         self._stop = True
-        self._wake.set()
 
     def reload(self) -> None:
         """Ask for the configuration to be read again; may be called by a signal handler."""
         self._reload = True
-        self._wake.set()
 
     def run(self) -> None:
         """Run until every recording has ended, or until `stop`.
@@ -177,18 +196,18 @@ class Service:
             self.tend(_TURN_SECONDS)
 
     def start(self) -> None:
-        """Begin to read and to score."""
-        self._scoring.start()
+        """Begin to read."""
         self._fleet.start()
 
     def tend(self, seconds: float) -> None:
-        """Wait for so long, or until something is asked, and see that everything goes on.
+        """Wait for so long, and see that everything goes on.
+
+        A signal handler only sets a flag: it may interrupt whatever lock this thread holds.
 
         Raises:
             CheckFailed: the scorer fails again and again.
         """
-        self._wake.wait(seconds)
-        self._wake.clear()
+        time.sleep(seconds)
         if self._reload:
             self._reload = False
             self._reload_config()
@@ -197,9 +216,13 @@ class Service:
             self._restart_scoring()
         elif self._clock.seconds.get("score"):
             self._scoring_restarts = 0
+        if self._served is not None and not self._served.alive and not self._page_lost:
+            self._page_lost = True
+            logger.error("the live page has stopped; it comes back when daflow-edge is started again")
         notify.notify("WATCHDOG=1")
         if time.monotonic() - self._remembered > _REMEMBER_SECONDS:
             self._remembered = time.monotonic()
+            self._desk.tell_drift()
             self._desk.remember()
 
     def _restart_scoring(self) -> None:
@@ -210,13 +233,11 @@ class Service:
         logger.error("the scorer failed and is opened again: %s", reason)
         self._scoring.abandon()
         self._clock.seconds.pop("score", None)
-        self._use(open_scorer(self.bundle, self.config.scorer, self.config.precision))
-
-    def _use(self, scorer: Scorer) -> None:
-        """Score with another scorer from now on."""
-        self._scorer = scorer
-        self._scoring = Scoring(scorer, self._inbox, self._judges, self._sinks, self._clock)
-        self._scoring.start()
+        try:
+            self._scoring = self._open_scoring(self.config, self.bundle)
+            self._scoring.start()
+        except (InputError, CheckFailed) as error:
+            logger.error("the scorer cannot be opened: %s", error.message)
 
     def _remember_latest(self, result: Result) -> None:
         self._latest[result.camera] = result
@@ -230,8 +251,10 @@ class Service:
         notify.notify_reloading()
         try:
             self._apply(self._reread())
-        except InputError as error:
+        except (InputError, CheckFailed) as error:
             logger.error("the configuration stays as it was: %s", error.message)
+        except OSError as error:
+            logger.error("the configuration stays as it was: %s", error.strerror or error)
         notify.notify("READY=1", f"STATUS=watching {', '.join(self.config.cameras)}")
 
     def _apply(self, new: Config) -> None:
@@ -249,14 +272,20 @@ class Service:
         other_model = bundle.manifest.files != old_bundle.manifest.files or _differ(
             old, new, "scorer", "precision"
         )
-        scorer = open_scorer(bundle, new.scorer, new.precision) if other_model else self._scorer
-        self._couriers.change(new)
+        scoring = self._open_scoring(new, bundle) if other_model else self._scoring
+        try:
+            self._couriers.change(new)
+        except InputError:
+            if other_model:
+                scoring.abandon()
+            raise
         set_up_logs(new.log)
         self.config, self.bundle, self._fleet.manifest = new, bundle, bundle.manifest
-        self._desk.model = _model(bundle, scorer)
         if other_model:
             self._scoring.abandon()
-            self._use(scorer)
+            self._scoring = scoring
+            scoring.start()
+        self._desk.model.update(self._model())
         for name in set(old.cameras) - set(new.cameras):
             self._leave(name)
         for name in new.cameras:
@@ -281,13 +310,16 @@ class Service:
         """Return the state of everything as plain values for JSON; may be called from any thread."""
         cameras = {name: self.camera_health(name) for name in list(self._judges) if name in self._fleet}
         scoring = not (self._scoring.error or self._scoring.stalled(self.config.stall_seconds))
-        found = health.problems(cameras, scoring)
+        waiting = self._keeper.statistics()["waiting"]
+        found = health.problems(cameras, scoring, waiting)
+        if self._page_lost:
+            found.append("the live page has stopped")
         return {
             "ready": not found,
             "problems": found,
-            **health.uptime(self._began),
+            **health.uptime(self._began, time.monotonic() - self._began_clock),
             "version": __version__,
-            "scorer": self._scoring.scorer.name,
+            "scorer": self._scoring.name,
             "bundle": {"path": str(self.bundle.folder), "hash": self._desk.model["bundle"]},
             "temperature_c": temperature(),
             "memory_mb": health.memory_mb(),
@@ -303,7 +335,7 @@ class Service:
     @property
     def scorer_name(self) -> str:
         """The engine and the precision that score."""
-        return self._scoring.scorer.name
+        return self._scoring.name
 
     def clocks(self) -> list[StageClock]:
         """The clocks of all cameras and of the scoring thread."""
@@ -319,6 +351,7 @@ class Service:
         """Return the state of one camera; may be called from any thread."""
         result, judge = self._latest.get(name), self._judges[name]
         worst = result.worst if result else None
+        drift = self._desk.drift(name)
         return {
             **self._fleet.snapshot(name),
             "people": len(result.people) if result else 0,
@@ -328,12 +361,13 @@ class Service:
             "alarms": self._desk.alarms(name),
             "unusable": judge.unusable,
             "threshold": judge.rule.threshold,
-            "drift": self._desk.drift(name),
+            "drift": drift.message if drift else None,
+            "drifting": drift.state == "drifting" if drift else None,
         }
 
     def summary(self) -> list[str]:
         """Say in a line for each camera what came of it."""
-        seconds = max(time.time() - self._began, 1e-9)
+        seconds = max(time.monotonic() - self._began_clock, 1e-9)
         lines = []
         for name, judge in self._judges.items():
             frames = self._fleet.frames(name)
@@ -343,7 +377,7 @@ class Service:
             lines.append(
                 f"{self._fleet.snapshot(name)['source']}: {frames} frames in {seconds:.1f} s "
                 f"({frames / seconds:.0f} a second), {self._desk.alarms(name)} alarms at threshold "
-                f"{judge.rule.threshold:.3f}, {self._scoring.scorer.name}{unusable}"
+                f"{judge.rule.threshold:.3f}, {self._scoring.name}{unusable}"
             )
         return lines
 
@@ -352,10 +386,6 @@ class Service:
         broken = self._fleet.failures()
         cameras = [f"{name}: {error}" if len(self._judges) > 1 else error for name, error in broken.items()]
         return [*cameras, *self._outputs.errors, *self._couriers.undelivered]
-
-
-def _model(bundle: Bundle, scorer: Scorer) -> dict[str, str]:
-    return {"bundle": sha256(bundle.folder / MANIFEST), "scorer": scorer.name, "daflow": __version__}
 
 
 def check_rules(config: Config, bundle: Bundle) -> None:

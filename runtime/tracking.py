@@ -33,6 +33,7 @@ class SkeletonTracker:
             raise unusable_package(error, "trackers", "edge") from None
         self._step = 1 / fps
         self._time = -np.inf
+        overlap: Any = _Overlap()
         self._tracker: Any = ByteTrackTracker(
             lost_track_buffer=max(1, round(_REMEMBERED_SECONDS * 30)),
             frame_rate=fps,
@@ -40,7 +41,7 @@ class SkeletonTracker:
             high_conf_det_threshold=0.0,
             minimum_consecutive_frames=_SURE_AFTER,
             minimum_iou_threshold=0.05,
-            iou=_Overlap(),
+            iou=overlap,
         )
 
     def update(self, found: Keypoints, time: float | None = None) -> npt.NDArray[np.int64]:

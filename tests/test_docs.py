@@ -21,7 +21,6 @@ else:
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
-WRITTEN_BY_A_PROGRAM = {"commands.md", "benchmarks.md"}
 
 
 def load_reference() -> ModuleType:
@@ -136,13 +135,8 @@ def test_code_blocks_parse() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_are_wrapped_and_every_block_says_its_language(page: Path) -> None:
+def test_every_block_ends_and_is_of_a_language_that_is_checked(page: Path) -> None:
     text = page.read_text()
     fences = re.findall(r"^```(\w*)$", text, re.MULTILINE)
     assert len(fences) % 2 == 0
     assert set(fences[::2]) <= {"bash", "python", "toml", "json", ""}
-    if page.name not in WRITTEN_BY_A_PROGRAM and page.parent.name == "docs":
-        prose = [
-            line for line in text.splitlines() if not re.match(r"\||```|daflow|sudo|!\[|- \[|<!--", line)
-        ]
-        assert max(map(len, prose)) <= 220

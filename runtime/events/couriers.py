@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from daflow.errors import InputError
 from runtime.config import Config
-from runtime.events.build import build_deliveries
+from runtime.events.build import build_deliveries, wanted_deliveries
 from runtime.events.courier import Courier
 from runtime.events.store import EventStore
 
 logger = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 5.0
-_FIELDS = ("events", "print_events", "mqtt", "webhook")
 
 
 class Couriers:
@@ -37,20 +37,23 @@ class Couriers:
         self._couriers = self._open(config)
 
     def change(self, config: Config) -> None:
-        """Deliver as another configuration says.
+        """Deliver as another configuration says; a delivery that stays the same is left alone.
 
         Raises:
             InputError: a delivery cannot be used; nothing was changed.
         """
-        old = self._config
-        same = all(getattr(old, name) == getattr(config, name) for name in _FIELDS)
-        if same and set(old.cameras) == set(config.cameras):
+        old, before = self._config, {courier.name: courier for courier in self._couriers}
+        kept = [c for name, c in before.items() if _settings(old, name) == _settings(config, name)]
+        names = [courier.name for courier in kept]
+        if names == list(before) == wanted_deliveries(config):
+            self._config = config
             return
-        self._close()  # first: the last word of an MQTT client is that the device is gone
+        # First: the last word of an MQTT client is that the device is gone.
+        self._close([courier for courier in self._couriers if courier not in kept])
         try:
-            self._couriers = self._open(config)
+            self._couriers = [*kept, *self._open(config, names)]
         except InputError:
-            self._couriers = self._open(old)
+            self._couriers = [*kept, *self._open(old, names)]
             raise
         self._config = config
 
@@ -62,27 +65,38 @@ class Couriers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        for text, error in self._close(self._couriers):
+            if self._config.store.path:
+                logger.warning("%sthey wait in the store: %s", text, error)
+            else:
+                self.undelivered.append(f"{text}they are lost without --store FILE: {error}")
+        self._couriers = []
 
-    def _open(self, config: Config) -> list[Courier]:
-        deliveries = build_deliveries(config)
-        self._store.register(delivery.name for delivery in deliveries)
+    def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Courier]:
+        deliveries = build_deliveries(config, kept)
+        self._store.register([*kept, *(delivery.name for delivery in deliveries)])
         return [Courier(self._store, delivery) for delivery in deliveries]
 
-    def _close(self) -> None:
-        """Deliver what waits, as far as a few seconds allow."""
+    @staticmethod
+    def _close(couriers: Sequence[Courier]) -> list[tuple[str, str]]:
+        """Deliver what waits, as far as a few seconds allow; say what was not delivered, and why."""
         deadline = time.monotonic() + _DRAIN_SECONDS
-        for courier in self._couriers:
+        for courier in couriers:
             courier.drain(max(0.1, deadline - time.monotonic()))
-        for courier in self._couriers:
+        left = []
+        for courier in couriers:
             facts = courier.statistics()
             if facts["pending"]:
-                text = f"{courier.name}: {facts['pending']} events were not delivered, "
-                if self._config.store.path:
-                    logger.warning("%sthey wait in the store: %s", text, facts["last_error"])
-                else:
-                    self.undelivered.append(
-                        f"{text}they are lost without --store FILE: {facts['last_error']}"
-                    )
+                reason = facts["last_error"] or "the receiver has not answered yet"
+                left.append((f"{courier.name}: {facts['pending']} events were not delivered, ", reason))
             courier.close()
-        self._couriers = []
+        return left
+
+
+def _settings(config: Config, name: str) -> object:
+    """What a delivery depends on."""
+    fields: dict[str, object] = {
+        "lines": config.events, "stdout": config.print_events, "webhook": config.webhook,
+        "mqtt": (config.mqtt, tuple(config.cameras)),
+    }  # fmt: skip
+    return fields[name]

@@ -81,7 +81,7 @@ class AlarmLife:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._camera = camera
-        self._model = dict(model)
+        self._model = model
         self._update_seconds = update_seconds
         self._now = now
         self._alarm: _Alarm | None = None
@@ -136,7 +136,7 @@ class AlarmLife:
             "threshold": finite(result.threshold, 4),
             "people": _people(result.people),
             "peak": alarm.peak,
-            "model": self._model,
+            "model": dict(self._model),
         }
         message = EventMessage(alarm.id, alarm.sequence, kind, self._camera, alarm.last_utc, content)
         alarm.sequence += 1

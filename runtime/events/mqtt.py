@@ -77,6 +77,8 @@ class Mqtt:
                 raise DeliveryFailed(f"{self._broker} is not connected: {self._problem}")
         for done, message in enumerate(messages):
             if self._sent is None or self._sent[0] != message.key:
+                with self._changed:
+                    self._acknowledged.clear()  # of announcements; the broker's numbers come again
                 self._sent = message.key, self._publish_message(message)
             ids = self._sent[1]
             with self._changed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,17 +14,16 @@ from daflow.errors import InputError
 from runtime.camera import needs_poses
 from runtime.clock import STAGES
 from runtime.config import Camera, Config
-from runtime.crops import PersonCrops
-from runtime.estimators import PoseEstimator, open_estimator
 from runtime.profiling.events import EventPipe
 from runtime.profiling.figures import figure
+from runtime.profiling.overhead import WARM_UP_FRAMES, overhead, pose_only, too_short
 from runtime.profiling.yardstick import yardstick
 from runtime.results import Result
 from runtime.service import Service
 from runtime.sources.uri import is_live, open_source
 
 _CAMERA = "camera"
-_WARM_UP_FRAMES = 10
+_HAND_OVER = "queue"
 _TURN_SECONDS = 0.05
 _YARDSTICK_SECONDS = 0.1
 _UPDATE_SECONDS = 0.1
@@ -78,6 +76,15 @@ class EdgeRun:
         realtime = bool(fields.pop("realtime", False)) and not self.live
         return Config.model_validate({**content, "realtime": realtime, **fields})
 
+    def check(self) -> None:
+        """Open the source and close it again, before long work is done for nothing.
+
+        Raises:
+            InputError: it cannot be opened.
+        """
+        with open_source(self.source):
+            pass
+
     @property
     def poses(self) -> bool:
         """Whether poses must be estimated."""
@@ -103,9 +110,9 @@ def measure_edge(
     Returns:
         `scorer` (its name), `stages` (figures; `whole frame` is the work of one frame in all stages), `frame` (the
         figure of the time from result to result), `share` of each stage, `frames_per_second`,
-        `person_frames_per_second`, `people` and `dropped`, `cpu_ms` (the processor time of a frame in all threads),
-        `pose_only` and `overhead` (None where there is nothing to estimate, or a live source sets the pace), and
-        `yardstick`.
+        `person_frames_per_second`, `people` and `dropped`, `processor` (the figure of the processor time of a frame in
+        all threads), `pose_only` and `overhead` (None where there is nothing to estimate, or a live source sets the
+        pace), and `yardstick`.
 
     Raises:
         InputError: the source, the model or the scorer cannot be opened, or the source is too short.
@@ -120,24 +127,26 @@ def measure_edge(
     rate: list[float] = []
     people: list[float] = []
     compared = run.poses and not run.live
+    camera = Camera.model_validate({"source": run.source, **run.options})
     dropped, scorer = 0, run.scorer
     for _ in progress(range(rounds)):
         steady.append(yardstick(_YARDSTICK_SECONDS))
         if compared:
-            wall, used = _pose_only(run, seconds / rounds)
+            wall, used = pose_only(run.source, camera, seconds / rounds)
             alone.append(wall)
             alone_cpu.append(used)
-        frames = len(alone[-1]) + _WARM_UP_FRAMES if compared else None
+        frames = len(alone[-1]) + WARM_UP_FRAMES if compared else None
         seen, laps, health, scorer = _free_run(run, None if compared else seconds / rounds, frames)
         dropped += health["dropped"]
         steps.append(np.diff(seen.at).tolist())
         cpu.append(np.diff(seen.cpu).tolist())
         rate.append(len(steps[-1]) / max(sum(steps[-1]), 1e-9))
         people.append(seen.people / len(seen.at))
-        for stage in STAGES:
+        for stage in (*STAGES, _HAND_OVER):
             if laps.get(stage):
                 stages.setdefault(stage, []).append(laps[stage])
         whole.append(_whole_frames(laps))
+    handed = sum(map(sum, stages.pop(_HAND_OVER, [])))
     totals = {
         stage: sum(map(sum, of_rounds))
         for stage, of_rounds in stages.items()
@@ -152,9 +161,9 @@ def measure_edge(
         "person_frames_per_second": float(np.median(np.array(rate) * people)),
         "people": float(np.mean(people)),
         "dropped": dropped,
-        "cpu_ms": float(np.median([1000 * np.mean(values) for values in cpu])),
+        "processor": figure([[float(np.mean(values))] for values in cpu]),
         "pose_only": figure(alone) if compared else None,
-        "overhead": _overhead(alone, alone_cpu, steps, cpu, totals) if compared else None,
+        "overhead": overhead(alone, alone_cpu, steps, cpu, totals, handed) if compared else None,
         "yardstick": figure(steady),
     }  # fmt: skip
 
@@ -181,9 +190,9 @@ def measure_pace(run: EdgeRun, seconds: float) -> dict[str, Any]:
             dropped = _health(service)["dropped"]
         delays = pipe.delays
     if len(seen.at) < 2:
-        raise _too_short(run.source)
+        raise too_short(run.source)
     return {
-        "delay": figure([seen.delay[_WARM_UP_FRAMES:] or seen.delay]),
+        "delay": figure([seen.delay[WARM_UP_FRAMES:] or seen.delay]),
         "to_event": figure([delays]) if delays else None,
         "frames_per_second": (len(seen.at) - 1) / (seen.at[-1] - seen.at[0]),
         "dropped": dropped,
@@ -200,7 +209,7 @@ def _free_run(
     seen = _Seen()
     with Service(run.config(NEVER, max_frames=frames), listeners=[seen]) as service:
         service.start()
-        while len(seen.at) < _WARM_UP_FRAMES and not _is_over(service):
+        while len(seen.at) < WARM_UP_FRAMES and not _is_over(service):
             service.tend(0.002)
         for clock in service.clocks():
             clock.take()
@@ -217,7 +226,7 @@ def _free_run(
         last = len(seen.at)
         laps = {stage: of for clock in clocks for stage, of in clock.take().items()}
     if last - first < 2:
-        raise _too_short(run.source)
+        raise too_short(run.source)
     seen.at, seen.cpu = seen.at[first:last], seen.cpu[first:last]
     seen.people = round(seen.people * len(seen.at) / max(1, last))
     return seen, laps, health, scorer
@@ -239,51 +248,7 @@ def _whole_frames(laps: Mapping[str, Sequence[float]]) -> list[float]:
     """Add up the stages of each frame; a batch of the scorer is shared by its frames."""
     by_frame = [laps[stage] for stage in STAGES if stage != "score" and laps.get(stage)]
     frames = min(map(len, by_frame))
-    score = sum(laps.get("score", ())) / max(1, len(laps.get("alarm", ())))
+    batches = laps.get("score", [0.0])
+    score = float(np.median(batches)) * len(batches) / max(1, len(laps.get("alarm", ())))
     rows = np.array([list(seconds)[-frames:] for seconds in by_frame])
     return (rows.sum(axis=0) + score).tolist()  # type: ignore[no-any-return]
-
-
-def _pose_only(run: EdgeRun, seconds: float) -> tuple[list[float], list[float]]:
-    """Read pictures and estimate poses, and nothing else; return the seconds of each frame by clock and processor."""
-    options = Camera.model_validate({"source": run.source, **run.options})
-    wall, used = [], []
-    with contextlib.ExitStack() as stack:
-        source = stack.enter_context(open_source(run.source))
-        estimator: PoseEstimator = stack.enter_context(contextlib.closing(open_estimator(options)))
-        if options.people == "many":
-            estimator = PersonCrops(estimator, source.fps, options.max_people)
-        end = float("inf")
-        for index, frame in enumerate(source):
-            estimator.estimate(frame)
-            wall.append(time.perf_counter())
-            used.append(time.process_time())
-            if index == _WARM_UP_FRAMES:
-                end = wall[-1] + seconds
-            if wall[-1] > end:
-                break
-    if len(wall) < _WARM_UP_FRAMES + 3:
-        raise _too_short(run.source)
-    return np.diff(wall[_WARM_UP_FRAMES:]).tolist(), np.diff(used[_WARM_UP_FRAMES:]).tolist()
-
-
-def _overhead(
-    alone: Sequence[Sequence[float]], alone_cpu: Sequence[Sequence[float]], steps: Sequence[Sequence[float]],
-    cpu: Sequence[Sequence[float]], totals: Mapping[str, float],
-) -> dict[str, Any]:  # fmt: skip
-    """By how much a frame of the edge takes longer than reading and pose estimation alone.
-
-    Returns:
-        `by_stages`: the other stages over capture and pose, within the same frames, which noise hits least; `by_clock`
-        and `by_processor`: against a loop of reading and pose estimation in turn with the edge, medians of the rounds,
-        by wall clock (scoring runs beside the next frame's poses) and by the processor time of all threads.
-    """
-    wall = [float(np.median(e) / np.median(p)) - 1 for e, p in zip(steps, alone, strict=True)]
-    used = [float(np.mean(e) / np.mean(p)) - 1 for e, p in zip(cpu, alone_cpu, strict=True)]
-    poses = totals.get("capture", 0.0) + totals["pose"]
-    return {"by_stages": sum(totals.values()) / poses - 1, "by_clock": float(np.median(wall)),
-            "by_processor": float(np.median(used)), "rounds_by_clock": wall, "rounds_by_processor": used}  # fmt: skip
-
-
-def _too_short(source: str) -> InputError:
-    return InputError(f"{source} is too short to measure: it needs {_WARM_UP_FRAMES + 3} frames at least.")

@@ -6,14 +6,14 @@ import time
 
 import numpy as np
 
-_POSES, _WEIGHTS = np.ones((48, 432), dtype=np.float32), np.ones((432, 64), dtype=np.float32)
+_POSES = np.linspace(-3, 3, 48 * 432, dtype=np.float32).reshape(48, 432)
 _STEPS = 600
 
 
 def yardstick(seconds: float) -> list[float]:
     """Do the work again and again for so long, at least three times; return the seconds of each time.
 
-    It is what the edge does: small arrays in numpy, and Python in between. About a third of a millisecond.
+    It is what the edge does: small arrays in numpy, and Python in between, in one thread. About 0.05 ms.
     """
     taken: list[float] = []
     end = time.perf_counter() + seconds
@@ -28,5 +28,4 @@ def _work() -> float:
     total = 0.0
     for step in range(_STEPS):
         total += step * 0.5
-    hidden = np.tanh(_POSES @ _WEIGHTS)
-    return total + float(hidden.sum())
+    return total + float(np.tanh(_POSES * 0.5).sum())  # no matrix product, which would run in many threads

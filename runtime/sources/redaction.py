@@ -37,6 +37,29 @@ def redacted(uri: str) -> str:
     return f"{scheme}:..." if scheme.isalnum() else "..."
 
 
+def holds_secret(uri: str) -> bool:
+    """Whether a source holds a password, or what may be one, as it stands there and not as `${NAME}`.
+
+    >>> holds_secret("rtsp://admin:geheim@10.0.0.5/live"), holds_secret("gst:rtspsrc user-pw=geheim location=rtsp://h")
+    (True, True)
+    >>> holds_secret("rtsp://admin:${PASSWORD}@10.0.0.5/live#timeout=5"), holds_secret("v4l2:///dev/video0?fps=30")
+    (False, False)
+    """
+    bare = _PLACEHOLDER.sub("", uri)
+    if any(_password_in(match[0]) for match in _ADDRESS.finditer(bare)):
+        return True
+    options = [pair for part in re.split(r"[?#]", bare)[1:] for pair in part.split("&")]
+    words = _words(bare) if bare.startswith("gst:") else []
+    return any((match := _SECRET_OPTION.fullmatch(word)) and match[2] for word in [*options, *words])
+
+
+def _password_in(address: str) -> bool:
+    """Whether a password stands before the @ of an address; one may hold a slash that is not quoted."""
+    scheme, _, rest = address.partition("://")
+    user, at, _ = rest.rpartition("@")
+    return scheme.lower() not in _HARMLESS and bool(at) and bool(user.partition(":")[2])
+
+
 def with_environment(text: str) -> str:
     """Replace each `${NAME}` by that variable of the environment.
 

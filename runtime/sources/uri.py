@@ -58,7 +58,7 @@ def is_live(uri: str) -> bool:
     return _is_number(uri) or uri.partition(":")[0].lower() in _LIVE
 
 
-def open_source(uri: str, policy: Policy = "auto", realtime: bool = False) -> Source:
+def open_source(uri: str, policy: Policy = "auto", realtime: bool = False, name: str | None = None) -> Source:
     """Open a source by its name.
 
     Args:
@@ -67,6 +67,7 @@ def open_source(uri: str, policy: Policy = "auto", realtime: bool = False) -> So
             `all` keeps every frame; `auto` is `latest` for cameras and `all` for recordings. A recording that is not
             played in real time has no old frames.
         realtime: play recordings at their own speed.
+        name: what the log calls a camera; None is its address without secrets.
 
     Raises:
         InputError: the name is wrong, a recording is not there or cannot be read, or a package is missing. A camera
@@ -77,7 +78,7 @@ def open_source(uri: str, policy: Policy = "auto", realtime: bool = False) -> So
     _whole(uri)
     if is_live(uri):
         connect = connector(uri)
-        return LiveSource(connect, redacted(uri), "all" if policy == "all" else "latest")
+        return LiveSource(connect, name or redacted(uri), "all" if policy == "all" else "latest")
     source = _recording(with_environment(uri))
     return RealtimeSource(source, policy == "latest") if realtime else source
 

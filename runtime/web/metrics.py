@@ -21,6 +21,10 @@ _CAMERA_COUNTERS = {
 _CAMERA_GAUGES = {
     "fps": ("daflow_frames_per_second", "Frames a second, now."),
     "people": ("daflow_people", "People in the last frame."),
+    "drifting": (
+        "daflow_camera_drifting",
+        "1 when today's normal does not fit the calibration; absent without one.",
+    ),
     "score": ("daflow_score", "Smoothed score of the worst person, bits per dimension; absent with nobody."),
     "p_value": (
         "daflow_p_value",
@@ -31,6 +35,7 @@ _CAMERA_GAUGES = {
 }
 _DELIVERY_COUNTERS = {
     "delivered": ("daflow_events_delivered", "Messages that were delivered."),
+    "refused": ("daflow_events_refused", "Messages that a receiver will never take, and that are left out."),
     "failures": ("daflow_events_failures", "Attempts to deliver that failed."),
 }
 _QUANTILES = {"p50_ms": "0.5", "p90_ms": "0.9", "p99_ms": "0.99"}
@@ -88,7 +93,7 @@ def _metrics(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
     singles = [
         (GaugeMetricFamily, "daflow_queue_length", "Frames that wait to be scored.", queue.get("length")),
         (GaugeMetricFamily, "daflow_queue_capacity", "Frames that may wait.", queue.get("capacity")),
-        (GaugeMetricFamily, "daflow_events_stored", "Messages in the event store.", events.get("stored")),
+        (GaugeMetricFamily, "daflow_events_stored", "Messages stored since the start.", events.get("stored")),
         (GaugeMetricFamily, "daflow_events_waiting", "Messages not on the disk yet.", events.get("waiting")),
         (
             CounterMetricFamily,

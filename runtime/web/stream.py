@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -50,8 +51,13 @@ class Stream:
         return self.closed or len(self._visitors) >= self._longest
 
     def close(self) -> None:
-        """Send everybody home."""
+        """Send everybody home; may be called from any thread."""
         self.closed = True
+        if self._ticking:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                self._ticking.get_loop().call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
         for visitor in self._visitors:
             visitor.wake.set()
         if self._ticking:

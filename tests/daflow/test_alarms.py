@@ -178,3 +178,17 @@ def test_no_smoothing_keeps_the_scores() -> None:
     assert smoother.update(0, {1: 3.0}) == {1: 3.0}
     assert smoother.update(0, {1: 4.0}) == {1: 4.0}
     assert len(smoother) == 0
+
+
+def test_a_stream_that_begins_anew_raises_alarms_again() -> None:
+    rule = AlarmRule(5, 5, begin_seconds=0.1, end_seconds=0.5, cool_down_seconds=10, smoothing_seconds=0.5)
+    alarm, smoother = Alarm(rule), Smoother(rule.smoothing_seconds)
+
+    def changes(seconds: float) -> list[str | None]:
+        times = [frame / 25 for frame in range(round(25 * seconds))]
+        return [alarm.update(time, smoother.update(time, {1: 9.0 if time > 1 else 1.0})[1]) for time in times]
+
+    assert changes(1000).count("begin") == 1
+    assert alarm.active
+    assert "end" in changes(30)
+    assert "begin" in changes(30)

@@ -157,12 +157,12 @@ def test_no_file_is_answered_by_a_traceback(tmp_path: Path, text: str) -> None:
 
 
 def test_what_is_printed_reads_as_the_same_configuration(tmp_path: Path) -> None:
-    config = read(write(tmp_path, WHOLE.replace("user:${DOOR}@", "")))
+    config = read(write(tmp_path, WHOLE))
     again = read(write(tmp_path, to_toml(config)))
     assert again.model_dump(exclude={"cameras"}) == config.model_dump(exclude={"cameras"})
-    assert [again.camera(name).model_dump(exclude={"source"}) for name in again.cameras] == [
-        config.camera(name).model_dump(exclude={"source"}) for name in config.cameras
-    ]
+    assert {name: again.camera(name) for name in again.cameras} == {
+        name: config.camera(name) for name in config.cameras
+    }
 
 
 def test_a_printed_configuration_hides_passwords_and_explains_each_field(tmp_path: Path) -> None:
@@ -187,7 +187,15 @@ def test_every_field_is_an_option_with_a_description() -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["rtsp://admin:sesame@10.0.0.5/live", "door=rtsp://admin:sesame@10.0.0.5/live", "http://a:b@[::1]/x"],
+    [
+        "rtsp://admin:sesame@10.0.0.5/live",
+        "door=rtsp://admin:sesame@10.0.0.5/live",
+        "http://a:b@[::1]/x",
+        "rtsp://admin:se/same@10.0.0.5/live",
+        "rtsp://10.0.0.5/live?password=sesame",
+        "gst:rtspsrc location=rtsp://10.0.0.5/live user-pw=sesame ! decodebin",
+        "gst:rtspsrc location=rtsp://u:sesame@10.0.0.5/live ! decodebin",
+    ],
 )
 def test_a_password_on_the_command_line_is_refused_and_not_repeated(bundle: Bundle, uri: str) -> None:
     ran = run("--bundle", bundle.folder, "--source", uri)

@@ -72,6 +72,12 @@ class Recorder:
     def memcpy_dtoh_async(self, host: np.ndarray, device: Any, stream: Any) -> None:
         self._on_gpu(f"to host {len(host)}")
 
+    def Event(self) -> SimpleNamespace:  # noqa: N802
+        def record(stream: Any) -> None:
+            self._on_gpu(f"event in stream {stream.handle}")
+
+        return SimpleNamespace(record=record, time_till=lambda later: 2.5)
+
     # libcuda
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("cu"):
@@ -219,3 +225,13 @@ def test_a_missing_pycuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(builtins, "__import__", no_pycuda)
     with pytest.raises(InputError, match=r"pip install 'daflow\[jetson\]'"):
         Gpu()
+
+
+def test_time_on_the_gpu_is_between_events_of_the_stream() -> None:
+    recorder = Recorder()
+    gpu = Gpu(recorder, recorder)
+    with gpu.current():
+        first, second = gpu.mark(), gpu.mark()
+        assert gpu.seconds_between(first, second) == 0.0025
+    gpu.close()
+    assert recorder.calls.count("event in stream 77") == 2

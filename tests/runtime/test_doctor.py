@@ -512,6 +512,7 @@ def test_brokers_and_web_servers_that_are_away_only_make_events_wait(
     broker.stop()
     away = doctor_service.broker(config_of(tmp_path, mqtt=mqtt))
     assert away.state == "warning"
+    assert away.found == f"127.0.0.1, port {broker.port}: Connection refused"
     assert "wait in the store" in str(away.advice)
     secret = {"password_env": "NOT_SET_ANYWHERE"}
     assert doctor_service.broker(config_of(tmp_path, mqtt={**mqtt, **secret})).state == "problem"

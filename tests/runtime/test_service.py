@@ -20,9 +20,13 @@ import pytest
 
 from daflow.bundle import Bundle, read_bundle, write_manifest
 from daflow.errors import CheckFailed, InputError
+from daflow.normality import normal_scores
+from daflow.onnx_scorer import OnnxScorer
+from daflow.windows import Poses
 from runtime.config import Config
 from runtime.events.store import EventStore
 from runtime.frames import Frame, Keypoints
+from runtime.results import Result
 from runtime.service import Service
 
 Complete = Callable[[], bool]
@@ -71,12 +75,19 @@ def camera(service: Service, name: str = "door") -> dict[str, Any]:
     return dict(service.health()["cameras"][name])
 
 
-def test_cameras_share_one_scorer_and_are_scored_in_one_batch(bundle: Bundle) -> None:
+def test_cameras_share_one_scorer_and_are_scored_in_one_batch(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cameras = {f"c{number}": f"synthetic:frames=120,people=2,event=none,seed={number}" for number in range(4)}
     batches: list[int] = []
+    score = OnnxScorer.score
+
+    def counted(self: OnnxScorer, poses: Poses) -> Any:
+        batches.append(len(poses))
+        return score(self, poses)
+
+    monkeypatch.setattr(OnnxScorer, "score", counted)
     with Service(config_of(bundle, cameras)) as service:
-        score = service._scoring.scorer.score
-        service._scoring.scorer.score = lambda poses: (batches.append(len(poses)), score(poses))[1]  # type: ignore[method-assign, func-returns-value]
         service.run()
     health = service.health()
     assert [facts["frames"] for facts in health["cameras"].values()] == [120] * 4
@@ -269,27 +280,38 @@ def test_a_camera_whose_estimator_fails_is_started_again(
 
 
 def test_a_scorer_that_fails_or_stands_still_is_opened_again(
-    bundle: Bundle, caplog: pytest.LogCaptureFixture
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     let_go = threading.Event()
+    trouble: list[Callable[[], None]] = []
+    score, close, closed = OnnxScorer.score, OnnxScorer.__exit__, []
 
-    def fail(poses: Any) -> Any:
+    def fail() -> None:
         raise RuntimeError("the device is gone")
 
-    def hang(poses: Any) -> Any:
+    def hang() -> None:
         let_go.wait(60)
-        return np.zeros(len(poses), dtype=np.float32)
 
+    def troubled(self: OnnxScorer, poses: Poses) -> Any:
+        if trouble:
+            trouble.pop()()
+        return score(self, poses)
+
+    def counted(self: OnnxScorer, *error: object) -> None:
+        closed.append(self)
+        close(self, *error)
+
+    monkeypatch.setattr(OnnxScorer, "score", troubled)
+    monkeypatch.setattr(OnnxScorer, "__exit__", counted)
     with running(Service(config_of(bundle, {"door": NORMAL}, stall_seconds=1))) as service:
-        for trouble, words in ((fail, "the device is gone"), (hang, "it stands still")):
+        for action, words in ((fail, "the device is gone"), (hang, "it stands still")):
             wait_for(lambda: service._clock.seconds.get("score") is not None)
-            service._scoring.scorer.score = trouble  # type: ignore[method-assign]
-            wait_for(
-                lambda words=words: f"opened again: {words}" in caplog.text or f": {words}" in caplog.text
-            )  # type: ignore[misc]
+            trouble.append(action)
+            wait_for(lambda words=words: words in caplog.text)  # type: ignore[misc]
             frames = camera(service)["frames"]
             wait_for(lambda frames=frames: camera(service)["frames"] > frames + 50)  # type: ignore[misc]
         let_go.set()
+    wait_for(lambda: len(closed) == 3)
 
 
 def test_a_scorer_that_always_fails_ends_the_service(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,32 +386,55 @@ def test_systemd_is_told(bundle: Bundle, tmp_path: Path) -> None:
 # Alarms and events
 
 
-def test_an_alarm_of_a_camera_that_is_lost_ends(bundle: Bundle) -> None:
-    """No frame comes from a lost camera, and nobody is seen by it."""
-    from runtime.fleet import Fleet
-    from runtime.frames import SourceStatus
-    from runtime.inbox import Inbox
-    from runtime.results import Result
+def test_the_alarm_of_a_recording_that_is_over_ends(bundle: Bundle) -> None:
+    """No frame comes any more, and so nobody is seen; a camera that is lost is the same."""
+    cameras = {"short": "synthetic:frames=60", "door": NORMAL}
+    with running(Service(config_of(bundle, cameras, alarm={"threshold": -100}))) as service:
+        wait_for(lambda: camera(service, "short")["state"] == "ended")
+        wait_for(lambda: camera(service, "short")["alarms"] == 1 and not camera(service, "short")["alarm"])
+        wait_for(lambda: any(alarm["ended_utc"] for alarm in service.store.recent(camera="short")))
 
-    class Lost:
-        source = type("Source", (), {"status": SourceStatus("lost")})
-        ended, age, live, error, abandoned = False, 5, True, None, False
 
-        def stalled(self, seconds: float) -> None:
-            return None
+def test_a_camera_that_is_read_anew_goes_on_in_time_and_raises_alarms(bundle: Bundle) -> None:
+    configs = [
+        config_of(bundle, {"door": f"{NORMAL},seed={seed}"}, alarm={"threshold": -100}) for seed in (2, 1)
+    ]
+    times: list[float] = []
+    frames: list[int] = []
 
-    inbox: Inbox[Any] = Inbox()
-    fleet = Fleet(bundle.manifest, inbox, False, 30)
-    options = config_of(bundle, {"door": "0"}).camera("door")
-    from runtime.fleet import _Berth
+    def listen(result: Result) -> None:
+        times.append(result.frame.time)
+        frames.append(result.frame.index)
 
-    fleet._berths["door"] = _Berth(options, Lost())  # type: ignore[arg-type]
-    last = Result(Frame(40, 1.6, (64, 48), utc=time.time() - 3), (), None, True, None, "door")
-    fleet.tend({"door": last})
-    ((name, watched),) = inbox.take(1)
-    frame = watched.observation.frame
-    assert (name, frame.people, frame.size) == ("door", {}, (64, 48))
-    assert frame.time == pytest.approx(4.6, abs=0.5)
+    with running(Service(configs.pop(), configs.pop, [listen])) as service:
+        wait_for(lambda: camera(service)["frames"] > 2000)
+        service.reload()
+        wait_for(lambda: "seed=2" in camera(service)["source"])
+        alarms = camera(service)["alarms"]
+        wait_for(lambda: camera(service)["alarms"] > alarms + 1)
+    assert times == sorted(times)
+    assert frames == sorted(set(frames))
+
+
+def _p_values(result: Result) -> list[float | None]:
+    return [person.p_value for person in result.people]
+
+
+def test_scores_that_are_smoothed_otherwise_have_no_p_values(
+    bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(bundle.folder, tmp_path / "bundle"))
+    manifest = read_bundle(folder).manifest
+    assert manifest.alarm is not None
+    alarm = manifest.alarm.model_copy(update={"normal": normal_scores(np.arange(100.0))})
+    write_manifest(folder, manifest.model_copy(update={"alarm": alarm}))
+    for seconds, has_one in ((None, True), (3.0, False)):
+        found: list[float | None] = []
+        config = config_of(folder, {"door": "synthetic:frames=60"}, alarm={"smoothing_seconds": seconds})
+        with Service(config, listeners=[lambda result, to=found: to.extend(_p_values(result))]) as service:  # type: ignore[misc]
+            service.run()
+        assert any(value is not None for value in found) == has_one
+    assert "no p-values and no drift watch" in caplog.text
 
 
 def test_alarms_are_stored_and_a_run_goes_on_where_the_last_ended(bundle: Bundle, tmp_path: Path) -> None:

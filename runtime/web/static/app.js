@@ -9,7 +9,7 @@ const STALE = 3;            // seconds after which what a camera saw is not "now
 const PAGE = 20;            // alarms that are fetched at once
 const STATES = {
   streaming: ["good", "streaming"], connecting: ["warn", "connecting"], frozen: ["warn", "picture frozen"],
-  black: ["warn", "picture black"], stalled: ["bad", "stalled"], lost: ["bad", "lost"], ended: ["", "ended"],
+  black: ["warn", "picture black"], stalled: ["bad", "stalled"], failed: ["bad", "failed"], lost: ["bad", "lost"], ended: ["", "ended"],
 };
 
 const $ = (id) => document.getElementById(id);
@@ -182,7 +182,7 @@ function condition(known) {
   return "streaming";
 }
 
-const away = (known) => ["lost", "stalled", "connecting", "ended"].includes(condition(known))
+const away = (known) => ["lost", "stalled", "failed", "connecting", "ended"].includes(condition(known))
   || performance.now() - known.got > STALE * 1000;
 
 // Drawing
@@ -365,6 +365,7 @@ function verdict(known) {
   if (state === "lost") return ["lost", "Camera lost", from.trim() + ", trying again"];
   if (state === "connecting") return ["none", "Connecting", from.trim()];
   if (state === "ended") return ["none", "The source has ended", from.trim()];
+  if (state === "failed") return ["lost", "Failed", from.trim() + ", it is tried again"];
   if (state === "stalled") return ["lost", "Stalled", from.trim() + ", it is started again"];
   if (known.live.alarm) return ["alarm", "Alarm", "for " + lasting(Math.floor(now() - (known.live.since ?? now())))];
   if (state === "frozen") return ["lost", "The picture is frozen", from.trim()];
@@ -392,7 +393,7 @@ function showBig(known) {
   const people = count ? (count === 1 ? "1 person" : count + " people") : "";
   setText($("verdict-more"), [more, people].filter(Boolean).join(" · "));
   setText($("big-state"), known.live ? clock(known.live.utc) : "");
-  const gone = ["lost", "stalled", "connecting", "ended"].includes(condition(known));
+  const gone = ["lost", "stalled", "failed", "connecting", "ended"].includes(condition(known));
   $("big-cover").hidden = !gone;
   if (gone) {
     const error = health?.cameras?.[known.name]?.error;
@@ -439,7 +440,7 @@ function showThumb(known) {
 function showHeadline() {
   const all = [...views.values()];
   const alarming = all.filter((each) => each.live?.alarm && condition(each) !== "lost").map((each) => each.name);
-  const lost = all.filter((each) => ["lost", "stalled", "frozen", "black"].includes(condition(each))).map((each) => each.name);
+  const lost = all.filter((each) => ["lost", "stalled", "failed", "frozen", "black"].includes(condition(each))).map((each) => each.name);
   let text = "All quiet";
   if (!health && !heard) text = "Connecting";
   else if (cutSince) text = "No connection";
