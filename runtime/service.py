@@ -121,8 +121,8 @@ class Service:
             self._outputs,
             *self._listeners,
         ]
-        stack.callback(self._finish)
         self._scoring = self._open_scoring(config, self.bundle)
+        stack.callback(self._finish)
         self._scoring.start()
         self._desk.model.update(self._model())
         if config.serve.address:

@@ -77,7 +77,7 @@ def draw_step(path: Path) -> None:
     axis.text(
         16.3,
         0.6,
-        "log det = sum of log scale: how much the step stretches",
+        "log det, how much the step stretches: the sum of log scale, and of ActNorm's",
         ha="center",
         fontsize=9,
         color=INK,

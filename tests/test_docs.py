@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -23,8 +24,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 
 
-def load_reference() -> ModuleType:
-    path = ROOT / "scripts" / "command_reference.py"
+def load_script(name: str) -> ModuleType:
+    path = ROOT / "scripts" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -33,7 +34,7 @@ def load_reference() -> ModuleType:
     return module
 
 
-reference = load_reference()
+reference = load_script("command_reference")
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -123,7 +124,11 @@ def test_the_rows_of_a_table_have_as_many_cells_as_its_head(page: Path) -> None:
 
 
 def test_code_blocks_parse() -> None:
-    parsers = {"python": ast.parse, "toml": tomllib.loads, "json": json.loads}
+    parsers: dict[str, Callable[[str], object]] = {
+        "python": ast.parse,
+        "toml": tomllib.loads,
+        "json": json.loads,
+    }
     for language, parse in parsers.items():
         found = blocks(language)
         assert found, language
@@ -139,4 +144,13 @@ def test_every_block_ends_and_is_of_a_language_that_is_checked(page: Path) -> No
     text = page.read_text()
     fences = re.findall(r"^```(\w*)$", text, re.MULTILINE)
     assert len(fences) % 2 == 0
-    assert set(fences[::2]) <= {"bash", "python", "toml", "json", ""}
+    assert set(fences[::2]) <= {"bash", "python", "toml", "json", "text", ""}
+
+
+@pytest.mark.slow
+def test_the_figures_of_the_model_can_be_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing = load_script("draw_figures")
+    monkeypatch.setattr(drawing, "_EPOCHS", 1)
+    drawing.main(tmp_path)
+    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "docs" / "model.md").read_text())
+    assert set(shown) == {path.name for path in tmp_path.iterdir()}

@@ -118,7 +118,7 @@ def edge_sentences(profile: Mapping[str, Any]) -> Iterator[str]:
             f"Around reading and pose estimation, the camera's thread does {100 * overhead['by_camera']:.1f} % more, "
             f"which is what lowers the frame rate, and all threads {100 * overhead['by_stages']:.1f} %. Against a loop "
             f"of these two alone, a frame takes {_percent(overhead['rounds_by_clock'])} more time and "
-            f"{_percent(overhead['rounds_by_processor'])} more processor time; in brackets the middle half of the rounds."
+            f"{_percent(overhead['rounds_by_processor'])} more processor time (middle half of the rounds)."
         )
 
 
