@@ -85,7 +85,7 @@ def _targets(targets: list[Target]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for target in targets:
         bound = f"{'at least' if target.at_least else 'at most'} {target.target:,g} {target.unit}"
-        verdict = "met" if target.met else "**missed**"
+        verdict = ("met" if target.met else "**missed**") + ("" if target.sure else ", within the noise")
         yield f"| {target.name} | {bound} | {_figure(target.measured)} | {verdict} | {target.how} |"
 
 

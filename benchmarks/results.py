@@ -32,5 +32,5 @@ class Results:
         for curve, row in zip(self.scaling or (), plain.get("scaling", ()), strict=True):
             row["fast_growing"] = curve.fast_growing
         for target, row in zip(self.targets or (), plain.get("targets", ()), strict=True):
-            row["met"] = target.met
+            row |= {"met": target.met, "sure": target.sure}
         return plain

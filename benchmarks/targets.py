@@ -50,6 +50,11 @@ class Target:
         return self.measured.median >= self.target if self.at_least else self.measured.median <= self.target
 
     @property
+    def sure(self) -> bool:
+        """Whether the quartiles lie on the same side of the target as the median."""
+        return not self.measured.low < self.target < self.measured.high
+
+    @property
     def used(self) -> float:
         """What share of the allowance is used: above 1 the target is missed."""
         figure = max(self.measured.median, 1e-12)

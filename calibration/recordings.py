@@ -16,7 +16,7 @@ from daflow.errors import InputError
 from daflow.onnx_scorer import OnnxScorer
 from daflow.progress import track
 from daflow.tracks import MOST_FRAMES, Clip, FrameSize, find_tracks, read_each
-from daflow.windows import Poses, make_windows
+from daflow.windows import Poses, last_frames, make_windows
 
 Values = npt.NDArray[np.float64]
 Score = Callable[[Poses], npt.NDArray[np.float32]]
@@ -113,10 +113,7 @@ def follow(
         )
     windows = make_windows([clip], manifest.window, 1, manifest.max_missing)
     nll = score(windows.poses).astype(np.float64)
-    ends = np.empty(len(windows), dtype=np.int64)
-    for track_ in clip.tracks:
-        own = windows.person == track_.person
-        ends[own] = track_.frames[np.searchsorted(track_.frames, windows.start[own]) + manifest.window - 1]
+    ends = last_frames(windows, [clip])
     finite = np.isfinite(nll)
     if not finite.any():
         return None, windows.left_out() or None

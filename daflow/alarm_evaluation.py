@@ -15,7 +15,7 @@ from daflow.evaluation import Figures, figures
 from daflow.masks import Labels
 from daflow.scoring import Scores, fill_empty_frames
 from daflow.tracks import Clip
-from daflow.windows import Windows
+from daflow.windows import Windows, last_frames
 
 
 @dataclass(frozen=True)
@@ -185,16 +185,6 @@ def evaluate_as_seen(
         alarms=AlarmEvaluation(rule, alarms) if rule else None,
         frame_scores=scores,
     )
-
-
-def last_frames(windows: Windows, clips: Sequence[Clip]) -> npt.NDArray[np.int64]:
-    """Return the frame number of each window's last pose, `(N,)`; windows were made from `clips`."""
-    ends, length = np.empty(len(windows), dtype=np.int64), windows.poses.shape[2]
-    for index, clip in enumerate(clips):
-        for track in clip.tracks:
-            rows = np.flatnonzero((windows.clip == index) & (windows.person == track.person))
-            ends[rows] = track.frames[np.searchsorted(track.frames, windows.start[rows]) + length - 1]
-    return ends
 
 
 def _follow(

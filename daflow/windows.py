@@ -107,6 +107,16 @@ def make_windows(
     )
 
 
+def last_frames(windows: Windows, clips: Sequence[Clip]) -> npt.NDArray[np.int64]:
+    """Return the frame number of each window's last pose, `(N,)`; windows were made from `clips`."""
+    ends, length = np.empty(len(windows), dtype=np.int64), windows.poses.shape[2]
+    for index, clip in enumerate(clips):
+        for track in clip.tracks:
+            rows = np.flatnonzero((windows.clip == index) & (windows.person == track.person))
+            ends[rows] = track.frames[np.searchsorted(track.frames, windows.start[rows]) + length - 1]
+    return ends
+
+
 def normalise(points: npt.NDArray[np.float32], frame_size: FrameSize) -> tuple[Poses, npt.NDArray[np.bool_]]:
     """Make windows independent of where and how large a person is, as STG-NF's `normalize_pose` does.
 

@@ -16,9 +16,9 @@ from runtime.camera import CameraWorker, Moment, Watched
 from runtime.clock import StageClock
 from runtime.config import Camera
 from runtime.frames import Frame
-from runtime.health import iso
 from runtime.inbox import Inbox
 from runtime.pipeline import Observation
+from runtime.plain import iso
 from runtime.results import Result
 from runtime.sources.redaction import redacted
 

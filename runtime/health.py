@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
 
 from runtime.clock import StageClock
+from runtime.plain import iso
 
 _FEW = 3  # events on their way to the disk are no problem
 _STREAMING = ("streaming", "frozen", "black", "ended")
-
-
-def iso(utc: float) -> str:
-    """Return seconds since 1970 as ISO 8601 with seconds."""
-    return datetime.fromtimestamp(utc, timezone.utc).isoformat(timespec="seconds")
 
 
 def stages(clocks: Iterable[StageClock]) -> dict[str, dict[str, float]]:

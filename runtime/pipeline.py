@@ -7,7 +7,7 @@ batch (`score_together`); then each camera has its own alarm (`Judge`). `Edge` i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from daflow.scorer import Scorer
 from daflow.skeleton import to_openpose
 from daflow.windows import Poses, normalise
 from runtime.clock import StageClock
-from runtime.frames import Frame, Keypoints, Source
+from runtime.frames import Frame, Keypoints
 from runtime.memory import PoseMemory
 from runtime.people import PeopleFinder
 from runtime.results import Person, Result
@@ -190,25 +190,3 @@ class Edge:
 
 
 Sink = Callable[[Result], None]
-
-
-def run(
-    source: Source,
-    edge: Edge,
-    sinks: Iterable[Sink],
-    clock: StageClock,
-    stopped: Callable[[], bool],
-) -> int:
-    """Process a source to its end, or until `stopped` says so; return the number of frames."""
-    sinks = list(sinks)
-    frames = 0
-    for frame in source:
-        clock.lap("capture")
-        result = edge.process(frame)
-        for sink in sinks:
-            sink(result)
-        clock.lap("sinks")
-        frames += 1
-        if stopped():
-            break
-    return frames

@@ -7,10 +7,10 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from runtime.events.message import SCHEMA, EventMessage, Kind
+from runtime.plain import iso, number
 from runtime.results import Person, Result
 
 MOST_PEOPLE = 20
@@ -18,20 +18,6 @@ MOST_PEOPLE = 20
 
 MOST_POSES = 24
 """Poses of the worst person in a message: the last ones of the window."""
-
-
-def iso(utc: float) -> str:
-    """Return a time of day as ISO 8601 with milliseconds.
-
-    >>> iso(1.5)
-    '1970-01-01T00:00:01.500+00:00'
-    """
-    return datetime.fromtimestamp(utc, timezone.utc).isoformat(timespec="milliseconds")
-
-
-def finite(value: float | None, digits: int) -> float | None:
-    """Return a rounded number for JSON, which has no NaN and no infinity: they become None."""
-    return round(float(value), digits) if value is not None and math.isfinite(value) else None
 
 
 @dataclass
@@ -126,14 +112,14 @@ class AlarmLife:
             "camera": self._camera,
             "utc": iso(alarm.last_utc),
             "began_utc": iso(alarm.began_utc),
-            "time": finite(result.frame.time, 3),
-            "began": finite(began, 3),
+            "time": number(result.frame.time, 3),
+            "began": number(began, 3),
             "frame": result.frame.index,
-            "seconds": finite(result.frame.time - began, 3),
+            "seconds": number(result.frame.time - began, 3),
             "person": worst.person if worst else None,
-            "score": finite(result.score, 4),
-            "p_value": finite(worst.p_value, 6) if worst else None,
-            "threshold": finite(result.threshold, 4),
+            "score": number(result.score, 4),
+            "p_value": number(worst.p_value, 6) if worst else None,
+            "threshold": number(result.threshold, 4),
             "people": _people(result.people),
             "peak": alarm.peak,
             "model": dict(self._model),
@@ -149,8 +135,8 @@ def _people(people: tuple[Person, ...]) -> list[dict[str, Any]]:
     rows = [
         {
             "person": person.person,
-            "score": finite(person.smoothed, 4),
-            "p_value": finite(person.p_value, 6),
+            "score": number(person.smoothed, 4),
+            "p_value": number(person.p_value, 6),
         }
         for person in people
     ]
@@ -161,10 +147,10 @@ def _peak(result: Result, worst: Person, utc: float) -> dict[str, Any]:
     poses = [] if worst.window is None else worst.window[:2, -MOST_POSES:].transpose(1, 2, 0).tolist()
     return {
         "utc": iso(utc),
-        "time": finite(result.frame.time, 3),
+        "time": number(result.frame.time, 3),
         "person": worst.person,
-        "score": finite(worst.smoothed, 4),
-        "p_value": finite(worst.p_value, 6),
+        "score": number(worst.smoothed, 4),
+        "p_value": number(worst.p_value, 6),
         "frame_size": [int(side) for side in result.frame.size],
-        "skeletons": [[[finite(value, 1) for value in joint] for joint in pose] for pose in poses],
+        "skeletons": [[[number(value, 1) for value in joint] for joint in pose] for pose in poses],
     }

@@ -17,7 +17,7 @@ from daflow.files import sha256
 from daflow.progress import track
 from runtime.board import Machine
 from runtime.environment import advice, environment
-from runtime.health import iso
+from runtime.plain import iso
 from runtime.power import PowerMeter, find_power_meter
 from runtime.profiling.cold import measure_cold_start
 from runtime.profiling.compare import FORMAT

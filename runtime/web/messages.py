@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from runtime.frames import Keypoints
+from runtime.plain import number
 from runtime.results import Person
 from runtime.web.live import Moment, Seen
 
@@ -39,15 +39,6 @@ def camera_message(seen: Seen) -> dict[str, Any]:
 def history_message(moments: Iterable[Moment]) -> list[list[Any]]:
     """Return scores over time as `[utc, score or null, 1 while the alarm was on else 0]`, oldest first."""
     return [[round(utc, 2), number(score), int(alarm)] for utc, score, alarm in moments]
-
-
-def number(value: float | None, digits: int = 4) -> float | None:
-    """Return a rounded number, None for what JSON cannot say.
-
-    >>> number(1.23456), number(float("inf")), number(None)
-    (1.2346, None, None)
-    """
-    return round(float(value), digits) if value is not None and math.isfinite(value) else None
 
 
 def _person(person: Person) -> list[Any]:

@@ -67,4 +67,9 @@ def _curve(sizes: list[float], seconds: list[float]) -> Curve:
 def test_a_target_is_met_or_missed(measured: float, at_least: bool, met: bool) -> None:
     target = Target("thing", "%", 4.0, at_least, Spread.of([measured]), "somehow")
     assert target.met is met
+    assert target.sure
     assert (target.used <= 1) is met
+
+
+def test_a_verdict_within_the_noise_is_not_sure() -> None:
+    assert not Target("thing", "%", 4.0, False, Spread(3.0, 2.0, 5.0), "somehow").sure

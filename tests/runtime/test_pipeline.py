@@ -17,7 +17,8 @@ from daflow.windows import LENGTH, MAX_MISSING, make_windows
 from runtime.clock import StageClock
 from runtime.frames import Frame, Keypoints
 from runtime.people import PeopleFinder
-from runtime.pipeline import Edge, Result, run
+from runtime.pipeline import Edge
+from runtime.results import Result
 from runtime.scorers import open_scorer
 from runtime.sources.clips import ClipSource
 
@@ -116,25 +117,6 @@ def test_a_score_that_is_nan_does_not_hide_the_others(fake_scorer: Any, walking:
     assert result.score == 9.0
     assert result.alarm
     assert edge.unusable == 1
-
-
-def test_all_sinks_see_all_frames_in_order(fake_scorer: Any) -> None:
-    clip, _ = generate_clip("clip", 0, Scene(frames=30, missed_poses=0))
-    seen: tuple[list[Result], list[Result]] = ([], [])
-    clock = StageClock()
-    edge = make_edge(fake_scorer())
-    frames = run(ClipSource(clip, 25), edge, [seen[0].append, seen[1].append], clock, lambda: False)
-    assert frames == 30
-    assert [result.frame.index for result in seen[0]] == list(range(30))
-    assert seen[0] == seen[1]
-    assert len(clock.seconds["capture"]) == len(clock.seconds["sinks"]) == 30
-
-
-def test_a_request_to_stop_ends_after_the_frame(fake_scorer: Any) -> None:
-    clip, _ = generate_clip("clip", 0, Scene(frames=30))
-    seen: list[Result] = []
-    edge = make_edge(fake_scorer())
-    assert run(ClipSource(clip, 25), edge, [seen.append], StageClock(), lambda: len(seen) == 7) == 7
 
 
 class OnePose:

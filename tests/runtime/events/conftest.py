@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from runtime.events.delivery import DeliveryFailed
-from runtime.events.life import iso
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
+from runtime.plain import iso
 
 
 @pytest.fixture
