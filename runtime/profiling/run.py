@@ -95,7 +95,7 @@ def take_profile(bundle: Bundle, request: Request, machine: Machine | None = Non
     _judge_scorers(alone["scorers"], baseline)
     stages = edge.pop("stages")
     seen, at_pace = whole.facts(), paced.facts()
-    joules = at_pace["joules"]
+    watts = at_pace["watts"]
     profile: dict[str, Any] = {
         "format": FORMAT,
         "created": iso(time.time()),
@@ -121,8 +121,8 @@ def take_profile(bundle: Bundle, request: Request, machine: Machine | None = Non
             "engine_build_s": engine_seconds(bundle.folder),
             "meter": at_pace["meter"],
             "idle_watts": idle.facts()["watts"],
-            "watts": at_pace["watts"],
-            "millijoules_per_frame": 1000 * joules / pace["frames"] if joules else None,
+            "watts": watts,
+            "millijoules_per_frame": 1000 * watts * pace["seconds"] / pace["frames"] if watts else None,
             "millijoules_per_window": per_window,
             "temperature_c": seen["temperature_c"],
             "clock_mhz": seen["clock_mhz"],
