@@ -29,6 +29,8 @@ def write_page(output: Path, results: Results, facts: Mapping[str, Any]) -> None
         OSError: the folder cannot be written.
     """
     lines = [*_head(facts)]
+    if unfinished := [name for name in facts["chosen"] if getattr(results, name) is None]:
+        lines += ["", f"**The run was ended before these were measured: {', '.join(unfinished)}.**"]
     if results.targets is not None:
         plots.draw_targets(output / "benchmarks-targets.png", results.targets)
         lines += _targets(results.targets)

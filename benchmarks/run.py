@@ -56,6 +56,7 @@ def run(
         "data": "generated" if material.generated else "given",
         "rounds": effort.rounds,
         "quick": effort.quick,
+        "chosen": list(chosen),
     }
     results = Results()
     for number, name in enumerate(chosen, start=1):

@@ -86,6 +86,7 @@ def test_everything_is_measured_on_generated_people(tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert "Not measured: --video was not given." in page
     assert "nan" not in page
+    assert "was ended before" not in page
 
 
 @pytest.mark.slow
