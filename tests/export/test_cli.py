@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from daflow.bundle import read_bundle
+from daflow.bundle import SCHEMA, read_bundle
 from daflow.checkpoint import Checkpoint, save_checkpoint
 from daflow.cli import main as daflow
 from daflow.engines.file import read_engine
@@ -163,7 +163,7 @@ def test_a_folder_that_is_no_bundle_is_left_alone(checkpoint_file: Path, tmp_pat
 
 def test_standard_output_is_json_alone(checkpoint_file: Path, tmp_path: Path) -> None:
     result = run(export, checkpoint_file, "-o", tmp_path / "b", "--fp32", "--no-engine", "--json", "-")
-    assert json.loads(result.stdout)["schema"] == 2
+    assert json.loads(result.stdout)["schema"] == SCHEMA
     assert "verified" in result.stderr
 
 
