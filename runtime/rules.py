@@ -5,7 +5,7 @@ from __future__ import annotations
 from daflow.alarms import AlarmRule
 from daflow.bundle import Bundle
 from daflow.errors import InputError
-from runtime.config import AlarmOptions
+from runtime.config import AlarmOptions, Config
 
 
 def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
@@ -32,3 +32,13 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
         for name in ("begin_seconds", "end_seconds", "cool_down_seconds", "smoothing_seconds")
     }
     return AlarmRule(threshold, release, **chosen)
+
+
+def check_rules(config: Config, bundle: Bundle) -> None:
+    """Check that every camera has a threshold that makes sense.
+
+    Raises:
+        InputError: one has not.
+    """
+    for name in config.cameras:
+        alarm_rule(bundle, name, config.camera(name).alarm)

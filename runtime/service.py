@@ -28,7 +28,7 @@ from runtime.logs import set_up_logs
 from runtime.outputs import Outputs
 from runtime.pipeline import Judge, Sink
 from runtime.results import Result
-from runtime.rules import alarm_rule
+from runtime.rules import alarm_rule, check_rules
 from runtime.scorers import open_scorer
 from runtime.scoring import Scoring
 from runtime.web.live import LiveState
@@ -386,16 +386,6 @@ class Service:
         broken = self._fleet.failures()
         cameras = [f"{name}: {error}" if len(self._judges) > 1 else error for name, error in broken.items()]
         return [*cameras, *self._outputs.errors, *self._couriers.undelivered]
-
-
-def check_rules(config: Config, bundle: Bundle) -> None:
-    """Check that every camera has a threshold that makes sense.
-
-    Raises:
-        InputError: one has not.
-    """
-    for name in config.cameras:
-        alarm_rule(bundle, name, config.camera(name).alarm)
 
 
 def _differ(old: Config, new: Config, *names: str) -> bool:
