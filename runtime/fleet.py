@@ -92,7 +92,7 @@ class Fleet:
     def change(self, name: str, options: Camera) -> None:
         """Read a camera with other options, or a new one, at once; what cannot be opened is tried again later."""
         berth = self._berths.setdefault(name, _Berth(options))
-        self._let_go(berth)
+        self._let_go(berth, wait=1)
         berth.options, berth.wait, berth.next_start = options, _FIRST_WAIT, 0.0
         self._try_again(name, berth)
 
@@ -118,12 +118,13 @@ class Fleet:
     def remove(self, *names: str) -> None:
         """Stop cameras."""
         for name in names:
-            self._let_go(self._berths.pop(name))
+            self._let_go(self._berths.pop(name), wait=0)
 
-    def _let_go(self, berth: _Berth) -> None:
+    def _let_go(self, berth: _Berth, wait: float) -> None:
+        """Stop the thread of a camera; wait so many seconds for it to free the device."""
         worker = berth.release()
         if worker is not None:
-            worker.stop(timeout=1)
+            worker.stop(timeout=wait)
             self._stuck.append(worker)
 
     def stop(self) -> None:
@@ -164,8 +165,10 @@ class Fleet:
             CheckFailed: so many threads stand still that the process has to begin anew.
         """
         self._stuck = [worker for worker in self._stuck if not worker.ended]
-        if len(self._stuck) >= _MOST_STUCK:
-            raise CheckFailed(f"{len(self._stuck)} threads of cameras stand still; start daflow-edge again.")
+        # Others only need a moment to end, such as after a reload that changed many cameras.
+        stuck = sum(worker.stalled(self.stall_seconds) is not None for worker in self._stuck)
+        if stuck >= _MOST_STUCK:
+            raise CheckFailed(f"{stuck} threads of cameras stand still; start daflow-edge again.")
         for name, berth in list(self._berths.items()):
             worker = berth.worker
             if worker is None:

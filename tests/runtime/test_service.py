@@ -353,6 +353,30 @@ def test_too_many_threads_that_stand_still_end_the_service(
         let_go_after_five(service)
 
 
+def test_threads_that_are_about_to_end_do_not_end_the_service(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload lets go of many cameras at once, and some take longer than it waits."""
+
+    class Slow(Nobody):
+        def estimate(self, frame: Frame) -> Keypoints:
+            time.sleep(2)
+            return super().estimate(frame)
+
+    if shutil.which("gst-launch-1.0") is None:
+        pytest.skip("GStreamer is not here")
+    monkeypatch.setattr("runtime.people.open_estimator", lambda options: Slow())
+    pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
+    cameras = {f"c{number}": pipeline for number in range(6)}
+    second = config_of(bundle, {"door": NORMAL})
+    with running(Service(config_of(bundle, cameras), lambda: second)) as service:
+        wait_for(lambda: all(facts["state"] == "streaming" for facts in service.health()["cameras"].values()))
+        service.reload()
+        wait_for(lambda: list(service.health()["cameras"]) == ["door"])
+        frames = camera(service)["frames"]
+        wait_for(lambda: camera(service)["frames"] > frames + 10)
+
+
 def test_systemd_is_told(bundle: Bundle, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
