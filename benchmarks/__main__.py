@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from benchmarks.timing import Effort
-from daflow.command import FILE, FOLDER, Command
+from daflow.core.command_line import FILE, FOLDER, Command
 
 NAMES = (
     "scorers",

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import click
 
-from daflow.alarms import AlarmRule
-from daflow.bundle import read_bundle
-from daflow.command import FOLDER, Command
-from daflow.onnx_scorer import OnnxScorer
-from daflow.windows import LENGTH, MAX_MISSING
-from runtime.clock import StageClock
-from runtime.frames import Frame
-from runtime.people import PeopleFinder
-from runtime.pipeline import Edge
+from daflow.core.alarms.rule import AlarmRule
+from daflow.core.bundle import read_bundle
+from daflow.core.command_line import FOLDER, Command
+from daflow.core.data.windows import LENGTH, MAX_MISSING
+from daflow.core.scoring.onnx import OnnxScorer
+from runtime.pipeline.stages import Edge
+from runtime.poses.people import PeopleFinder
 from runtime.sources.clips import synthetic_source
+from runtime.sources.frames import Frame
+from runtime.stage_clock import StageClock
 
 _PEOPLE = 3
 _PIECE = 500  # frames after which others come

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import click
 
-from daflow.command import FOLDER, Command, FiniteRange, write_json
-from runtime.config import Config
-from runtime.service import Service
+from daflow.core.command_line import FOLDER, Command, FiniteRange, write_json
+from runtime.config.schema import Config
+from runtime.service.service import Service
 
 _NEVER = 1e6  # bits/dim: alarms are not what is measured
 _WARM_UP = 3500  # frames of each camera: the generator makes its people in the first 3,000

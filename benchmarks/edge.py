@@ -9,13 +9,13 @@ import numpy as np
 
 from benchmarks.material import Material
 from benchmarks.timing import Effort, Spread, ratios, turns
-from daflow.errors import CheckFailed
-from runtime.config import Config
-from runtime.mediapipe_poses import MediaPipePoses
-from runtime.results import Result
-from runtime.service import Service
+from daflow.core.errors import CheckFailed
+from runtime.config.schema import Config
+from runtime.pipeline.results import Result
+from runtime.poses.mediapipe import MediaPipePoses
+from runtime.service.service import Service
 from runtime.sources.video import VideoSource
-from runtime.web.live import LiveState
+from runtime.web.live_state import LiveState
 
 _STAGES = ("capture", "pose", "track", "window", "score", "alarm", "sinks")
 _AROUND = ("track", "window", "score", "alarm", "sinks")

@@ -16,7 +16,7 @@ import onnxruntime
 import torch
 
 from daflow import __version__
-from daflow.nvidia import find_gpu
+from daflow.core.gpu import find_gpu
 
 _PACKAGES = ("numpy", "torch", "onnxruntime", "mediapipe", "av", "trackers")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")

@@ -19,13 +19,13 @@ import onnxslim
 import torch
 from torch import Tensor, nn
 
-from daflow.checkpoint import load_checkpoint
-from daflow.command import FILE, Command, write_json
-from daflow.graph import JOINTS
-from daflow.model import DAFlow
-from daflow.onnx_scorer import OnnxScorer
-from export.folded import FoldedFlow
-from export.graph import export_onnx, trace
+from daflow.core.command_line import FILE, Command, write_json
+from daflow.core.scoring.onnx import OnnxScorer
+from daflow.model.checkpoint import load_checkpoint
+from daflow.model.flow import DAFlow
+from daflow.model.skeleton_graph import JOINTS
+from export.folded_flow import FoldedFlow
+from export.onnx_graph import export_onnx, trace
 
 _BATCHES = (1, 8, 64)
 _ROUNDS = 9
@@ -33,7 +33,7 @@ _SECONDS_A_ROUND = 0.15
 
 
 class _Module(nn.Module):
-    """The flow as `daflow.model` writes it."""
+    """The flow as `daflow.model.flow` writes it."""
 
     def __init__(self, model: DAFlow) -> None:
         super().__init__()

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import Effort
-from daflow.errors import CheckFailed, InputError
-from daflow.synthetic import Scene, generate_dataset
-from daflow.tracks import read_clips
-from daflow.windows import STGNF_FRAME_SIZE, Poses, make_windows
+from daflow.core.data.synthetic import Scene, generate_dataset
+from daflow.core.data.tracks import read_clips
+from daflow.core.data.windows import STGNF_FRAME_SIZE, Poses, make_windows
+from daflow.core.errors import CheckFailed, InputError
 
 _LOOPS = 4
 _EPOCHS = 8  # how well the model judges changes no figure here

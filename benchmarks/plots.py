@@ -11,8 +11,8 @@ from benchmarks.edge import EdgeCost
 from benchmarks.scaling import Curve
 from benchmarks.scorers import BATCHES, Scorers
 from benchmarks.targets import Target
-from daflow.files import written_whole
-from daflow.pages import figure
+from daflow.core.files import written_whole
+from daflow.core.html import figure
 
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#1f5fa8", "#d9822b", "#2a7d4f", "#b23a48", "#8a94a3"
 _SHADES = ("#9dbfe3", "#4d8ac7", "#12396a")

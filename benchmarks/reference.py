@@ -21,8 +21,8 @@ from benchmarks.stgnf_algorithm import (
     reference_training,
 )
 from benchmarks.timing import Effort, Spread, ratios, turns
-from daflow.masks import read_masks
-from daflow.model import DAFlow, ModelConfig
+from daflow.core.data.frame_masks import read_masks
+from daflow.model.flow import DAFlow, ModelConfig
 
 _LOADERS = 8  # STG-NF's default
 

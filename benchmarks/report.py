@@ -14,7 +14,7 @@ from benchmarks.scaling import WORST, Curve
 from benchmarks.scorers import BATCHES, EXPORT, PYTORCH, Scorers
 from benchmarks.targets import Target
 from benchmarks.timing import Spread
-from daflow.files import write_text
+from daflow.core.files import write_text
 
 
 def write_page(output: Path, results: Results, facts: Mapping[str, Any]) -> None:

@@ -15,8 +15,8 @@ from benchmarks.material import Material, prepare
 from benchmarks.report import write_page
 from benchmarks.results import Results
 from benchmarks.timing import Effort
-from daflow.command import require_folder_for, write_json
-from daflow.errors import InputError
+from daflow.core.command_line import require_folder_for, write_json
+from daflow.core.errors import InputError
 
 
 def run(

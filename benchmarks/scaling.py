@@ -15,22 +15,22 @@ from benchmarks import cameras
 from benchmarks.material import Material, random_windows
 from benchmarks.stgnf_algorithm import our_evaluation
 from benchmarks.timing import Effort, Fit, Spread, power_law, seconds_of, turns
-from daflow.alarms import AlarmRule
-from daflow.bundle import read_bundle
-from daflow.masks import read_masks
-from daflow.model import DAFlow, ModelConfig
-from daflow.onnx_scorer import OnnxScorer
-from daflow.scorer import Scorer
-from daflow.scoring import frame_scores
-from daflow.synthetic import Scene, generate_clip
-from daflow.tracks import Track, TrackFile, find_tracks, read_clip, read_clips, write_clips
-from daflow.training import TrainOptions, train
-from daflow.windows import LENGTH, MAX_MISSING, STGNF_FRAME_SIZE, make_windows
-from runtime.clock import StageClock
-from runtime.frames import Frame
-from runtime.people import PeopleFinder
-from runtime.pipeline import Edge
+from daflow.core.alarms.rule import AlarmRule
+from daflow.core.bundle import read_bundle
+from daflow.core.data.frame_masks import read_masks
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.tracks import Track, TrackFile, find_tracks, read_clip, read_clips, write_clips
+from daflow.core.data.windows import LENGTH, MAX_MISSING, STGNF_FRAME_SIZE, make_windows
+from daflow.core.scoring.onnx import OnnxScorer
+from daflow.core.scoring.scorer import Scorer
+from daflow.evaluation.frame_scores import frame_scores
+from daflow.model.flow import DAFlow, ModelConfig
+from daflow.training.trainer import TrainOptions, train
+from runtime.pipeline.stages import Edge
+from runtime.poses.people import PeopleFinder
 from runtime.sources.clips import synthetic_source
+from runtime.sources.frames import Frame
+from runtime.stage_clock import StageClock
 
 WORST = 1.1
 """An exponent above this means that the cost grows faster than the work."""

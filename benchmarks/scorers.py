@@ -14,12 +14,12 @@ from benchmarks.folded_graph import export_plain
 from benchmarks.material import Material, random_windows
 from benchmarks.stgnf_algorithm import plain_flow
 from benchmarks.timing import Effort, Spread, median_call, ratios, turns
-from daflow.bundle import read_bundle
-from daflow.model import DAFlow, ModelConfig, parameter_count
-from daflow.onnx_scorer import OnnxScorer
-from daflow.windows import Poses
-from export.folded import FoldedFlow
-from export.graph import export_onnx
+from daflow.core.bundle import read_bundle
+from daflow.core.data.windows import Poses
+from daflow.core.scoring.onnx import OnnxScorer
+from daflow.model.flow import DAFlow, ModelConfig, parameter_count
+from export.folded_flow import FoldedFlow
+from export.onnx_graph import export_onnx
 
 BATCHES = (1, 8, 64)
 PYTORCH, EXPORT = "PyTorch", "plain ONNX export"

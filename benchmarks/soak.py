@@ -19,11 +19,11 @@ from pathlib import Path
 
 import click
 
-from daflow.command import FOLDER, Command, write_json
-from daflow.errors import CheckFailed
-from runtime.config import Config
-from runtime.health import memory_mb
-from runtime.service import Service
+from daflow.core.command_line import FOLDER, Command, write_json
+from daflow.core.errors import CheckFailed
+from runtime.config.schema import Config
+from runtime.service.health import memory_mb
+from runtime.service.service import Service
 
 _KEPT_MESSAGES = 200
 _MOST_GROWTH = 0.05

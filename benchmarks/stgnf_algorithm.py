@@ -26,14 +26,14 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from daflow.command import FOLDER, Command
-from daflow.evaluation import evaluate
-from daflow.masks import Labels, read_masks
-from daflow.model import DAFlow, GraphConv, ModelConfig
-from daflow.skeleton import to_openpose
-from daflow.tracks import find_tracks, read_clips
-from daflow.training import TrainOptions, mirrored, score, train
-from daflow.windows import STGNF_FRAME_SIZE, Poses, make_windows
+from daflow.core.command_line import FOLDER, Command
+from daflow.core.data.frame_masks import Labels, read_masks
+from daflow.core.data.skeleton import to_openpose
+from daflow.core.data.tracks import find_tracks, read_clips
+from daflow.core.data.windows import STGNF_FRAME_SIZE, Poses, make_windows
+from daflow.evaluation.auc import evaluate
+from daflow.model.flow import DAFlow, GraphConv, ModelConfig
+from daflow.training.trainer import TrainOptions, mirrored, score, train
 
 Numbers = npt.NDArray[np.float64]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from benchmarks.edge import EdgeCost
 from benchmarks.material import Material, command, run
 from benchmarks.timing import Effort, Spread, turns
-from daflow.errors import CheckFailed
-from daflow.synthetic import Scene, generate_clip
-from daflow.tracks import find_tracks, write_clips
-from daflow.windows import LENGTH
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.tracks import find_tracks, write_clips
+from daflow.core.data.windows import LENGTH
+from daflow.core.errors import CheckFailed
 
 _CROWD = 8
 _IMPORT = "import time; t = time.perf_counter(); import runtime.cli; print(time.perf_counter() - t)"

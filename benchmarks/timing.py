@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from daflow.progress import track
+from daflow.core.progress import track
 
 Name = TypeVar("Name", bound=Hashable)
 

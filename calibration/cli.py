@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from daflow.command import LazyGroup, version_option
+from daflow.core.command_line import LazyGroup, version_option
 
 
 @click.group(
     cls=LazyGroup,
-    lazy={"alarm": "calibration.alarm_command:alarm", "check": "calibration.check_command:check"},
+    lazy={"alarm": "calibration.commands.alarm:alarm", "check": "calibration.commands.check:check"},
 )
 @version_option()
 def main() -> None:

@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 
-from calibration import poisson
-from calibration.recordings import Signal, episodes
-from calibration.tail import Pareto, Values, fit, fit_open, goodness
-from daflow.alarms import AlarmRule
-from daflow.errors import InputError
+from calibration import poisson_interval as poisson
+from calibration.pareto_tail import Pareto, Values, fit, fit_open, goodness
+from calibration.replay import Signal, episodes
+from daflow.core.alarms.rule import AlarmRule
+from daflow.core.errors import InputError
 
 DAY = 86400.0
 REFUSED = 0.1
@@ -38,7 +38,7 @@ class Choice:
 
     Attributes:
         threshold: bits per dimension.
-        method: as in `daflow.bundle.Alarm`.
+        method: as in `daflow.core.bundle.Alarm`.
         expected_per_day: false alarms a day; None is not known.
         interval_per_day: its 95 % interval; None is not known.
         episodes: what was counted: episodes above the level, blocks of time, or alarms.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from daflow.command import (
+from daflow.core.command_line import (
     FILE,
     FOLDER,
     Command,
@@ -14,22 +14,22 @@ from daflow.command import (
     require_folder_for,
     version_option,
 )
-from daflow.synthetic import Scene, generate_dataset
+from daflow.core.data.synthetic import Scene, generate_dataset
 
 
 @click.group(
     cls=LazyGroup,
     lazy={
-        "demo": "daflow.demo:demo",
+        "demo": "daflow.commands.demo:demo",
         "generate": "daflow.cli:generate",
-        "poses": "runtime.poses_command:poses",
-        "train": "daflow.train_command:train",
+        "poses": "runtime.commands.poses:poses",
+        "train": "daflow.commands.train:train",
         "import-stgnf": "daflow.cli:import_stgnf",
-        "evaluate": "daflow.evaluate_command:evaluate",
-        "score": "daflow.score_command:score",
-        "study": "daflow.study_command:study",
-        "models": "runtime.models_cli:models",
-        "doctor": "runtime.doctor_command:doctor",
+        "evaluate": "daflow.commands.evaluate:evaluate",
+        "score": "daflow.commands.score:score",
+        "study": "daflow.commands.study:study",
+        "models": "runtime.commands.models:models",
+        "doctor": "runtime.commands.doctor:doctor",
     },
 )
 @version_option()
@@ -58,9 +58,9 @@ def import_stgnf(checkpoint: Path, output: Path) -> None:
 
     The model scores exactly as STG-NF does; to repeat its evaluation, use 'daflow evaluate --protocol stgnf'.
     """
-    from daflow.checkpoint import save_checkpoint
-    from daflow.model import parameter_count
-    from daflow.stgnf import read_stgnf
+    from daflow.model.checkpoint import save_checkpoint
+    from daflow.model.flow import parameter_count
+    from daflow.model.stgnf import read_stgnf
 
     imported = read_stgnf(checkpoint)
     require_folder_for(output)

@@ -14,24 +14,33 @@ from typing import Literal
 import onnx
 import torch
 
-from calibration.ranges import Method, calibrate, calibration_windows, read_ranges, write_ranges
+from calibration.int8_ranges import Method, calibrate, calibration_windows, read_ranges, write_ranges
 from daflow import __version__
-from daflow.bundle import MANIFEST, Bundle, Int8, Manifest, read_bundle, write_manifest
-from daflow.checkpoint import Checkpoint
-from daflow.comparison import LIMITS, Comparison, Limits, Precision, Score, WindowSets, extreme_windows, judge
-from daflow.engines.file import BuildOptions
-from daflow.errors import CheckFailed, InputError
-from daflow.files import sha256, write_text
-from daflow.model import DAFlow, parameter_count
-from daflow.onnx_scorer import OnnxScorer
-from daflow.training import score
-from daflow.windows import MAX_MISSING, Poses
-from export.folded import FoldedFlow
-from export.graph import export_onnx
-from export.int8 import operations, quantise
-from export.report import Judged, report_page
+from daflow.core.bundle import MANIFEST, Bundle, Int8, Manifest, read_bundle, write_manifest
+from daflow.core.data.windows import MAX_MISSING, Poses
+from daflow.core.engines.file import BuildOptions
+from daflow.core.errors import CheckFailed, InputError
+from daflow.core.files import sha256, write_text
+from daflow.core.scoring.comparison import (
+    LIMITS,
+    Comparison,
+    Limits,
+    Precision,
+    Score,
+    WindowSets,
+    extreme_windows,
+    judge,
+)
+from daflow.core.scoring.onnx import OnnxScorer
+from daflow.model.checkpoint import Checkpoint
+from daflow.model.flow import DAFlow, parameter_count
+from daflow.training.trainer import score
+from export.folded_flow import FoldedFlow
+from export.int8_graph import operations, quantise
+from export.onnx_graph import export_onnx
 from export.sensitivity import MARGINS, Sensitivity
 from export.verification import VerificationSet
+from export.verification_report import Judged, report_page
 
 Report = Callable[[str], None]
 Form = Literal["folded"] | Precision

@@ -8,13 +8,13 @@ from typing import Any, get_args
 
 import click
 
-from daflow.bundle import Bundle, read_bundle, write_manifest
-from daflow.command import FILE, FOLDER, Command, frame_size_option, version_option, write_json
-from daflow.comparison import Precision, parse_limits
-from daflow.engines.file import BuildOptions
-from daflow.errors import InputError
-from daflow.tracks import FrameSize
-from export.inspection import inspect
+from daflow.core.bundle import Bundle, read_bundle, write_manifest
+from daflow.core.command_line import FILE, FOLDER, Command, frame_size_option, version_option, write_json
+from daflow.core.data.tracks import FrameSize
+from daflow.core.engines.file import BuildOptions
+from daflow.core.errors import InputError
+from daflow.core.scoring.comparison import Precision, parse_limits
+from export.commands.inspect import inspect
 
 _METHODS = ("minmax", "percentile", "entropy")
 
@@ -200,8 +200,8 @@ def main(
         )
     if ranges and not int8:
         raise click.UsageError("--ranges belongs to --int8.")
-    from daflow.checkpoint import load_checkpoint
-    from daflow.engines.builder import check_targets
+    from daflow.core.engines.builder import check_targets
+    from daflow.model.checkpoint import load_checkpoint
     from export.bundle import ExportOptions, export_bundle
     from export.engines import EngineBuilder, find_builder
     from export.verification import generated_set, recorded_set
@@ -244,7 +244,7 @@ def _build_on_device(
     folder: Path, only_fp32: bool, chosen: dict[str, Any], timing_cache: Path | None, layers: bool, echo: Any
 ) -> Bundle:  # fmt: skip
     """Build the engines of a bundle here; options that are given become the bundle's own."""
-    from daflow.nvidia import load_tensorrt
+    from daflow.core.gpu import load_tensorrt
     from export.engines import EngineBuilder, require_gpu
 
     bundle = read_bundle(folder)

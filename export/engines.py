@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from daflow.bundle import Bundle
-from daflow.comparison import Precision
-from daflow.engines.builder import BuildRequest, Plan, build_plan
-from daflow.engines.cache import keep_engine
-from daflow.errors import InputError
-from daflow.files import write_text
-from daflow.nvidia import Gpu, find_gpu, load_tensorrt
+from daflow.core.bundle import Bundle
+from daflow.core.engines.builder import BuildRequest, Plan, build_plan
+from daflow.core.engines.cache import keep_engine
+from daflow.core.errors import InputError
+from daflow.core.files import write_text
+from daflow.core.gpu import Gpu, find_gpu, load_tensorrt
+from daflow.core.scoring.comparison import Precision
 
 Report = Callable[[str], None]
 
@@ -68,7 +68,7 @@ class EngineBuilder:
         self._tell(path, plan)
 
     def _here(self, bundle: Bundle, precision: Precision) -> None:
-        from runtime.tensorrt_scorer import open_tensorrt
+        from runtime.scorers.tensorrt import open_tensorrt
 
         open_tensorrt(
             bundle, precision, self.report, rebuild=True, timing_cache=self.timing_cache, built=self._tell

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from calibration.ranges import Ranges
-from daflow.comparison import Comparison, Limits, Nll, WindowSets, compare_scores, judge
-from daflow.errors import CheckFailed
-from daflow.onnx_scorer import OnnxScorer
-from daflow.progress import track
-from export.int8 import operations, quantise
+from calibration.int8_ranges import Ranges
+from daflow.core.errors import CheckFailed
+from daflow.core.progress import track
+from daflow.core.scoring.comparison import Comparison, Limits, Nll, WindowSets, compare_scores, judge
+from daflow.core.scoring.onnx import OnnxScorer
+from export.int8_graph import operations, quantise
 
 MARGINS = (40, 160, 640)
 """The pass aims at so small a part of what the limits allow to be lost: ranks that agree to 0.999 can move an AUC by 1.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from daflow.comparison import Comparison, Nll, Score, WindowSets, compare_scores
-from daflow.errors import InputError
-from daflow.evaluation import evaluate
-from daflow.masks import Labels, read_masks
-from daflow.synthetic import Scene, generate_clip, test_scenes
-from daflow.tracks import Clip, FrameSize, read_clips
-from daflow.windows import Windows, make_windows
+from daflow.core.data.frame_masks import Labels, read_masks
+from daflow.core.data.synthetic import Scene, generate_clip, test_scenes
+from daflow.core.data.tracks import Clip, FrameSize, read_clips
+from daflow.core.data.windows import Windows, make_windows
+from daflow.core.errors import InputError
+from daflow.core.scoring.comparison import Comparison, Nll, Score, WindowSets, compare_scores
+from daflow.evaluation.auc import evaluate
 
 _SEED = 20240602
 _GENERATED_CLIPS = 6

@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from daflow.command import FILE, Command, version_option
-from daflow.errors import InputError
-from runtime.check import faults
-from runtime.config import Config
-from runtime.config_file import make_config, to_toml
-from runtime.logs import set_up_logs
-from runtime.options import OPTION_NAMES, chosen, config_options, named_sources
-from runtime.service import Service
+from daflow.core.command_line import FILE, Command, version_option
+from daflow.core.errors import InputError
+from runtime.config.file import make_config, to_toml
+from runtime.config.options import OPTION_NAMES, chosen, config_options, named_sources
+from runtime.config.schema import Config
+from runtime.doctor.config_check import faults
+from runtime.service.logs import set_up_logs
+from runtime.service.service import Service
 from runtime.sources.redaction import holds_secret
 
 

@@ -27,7 +27,7 @@ else:
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 PROJECT = PAGE.parents[1] / "pyproject.toml"
-BESIDE = {"daflow-export": {"inspect": "export.inspection:inspect"}}
+BESIDE = {"daflow-export": {"inspect": "export.commands.inspect:inspect"}}
 """Commands beside another one that is no group."""
 
 _HEAD = """# Commands

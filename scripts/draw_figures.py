@@ -20,13 +20,13 @@ import numpy.typing as npt
 import torch
 from matplotlib.patches import Rectangle
 
-from daflow.alarms import Alarm, AlarmRule
-from daflow.model import DAFlow, FlowStep, ModelConfig
-from daflow.skeleton import OPENPOSE_BONES, OPENPOSE_JOINTS
-from daflow.synthetic import Scene, generate_clip, generate_dataset
-from daflow.tracks import Clip, read_clips
-from daflow.training import TrainOptions, score, train
-from daflow.windows import LENGTH, make_windows, normalise
+from daflow.core.alarms.rule import Alarm, AlarmRule
+from daflow.core.data.skeleton import OPENPOSE_BONES, OPENPOSE_JOINTS
+from daflow.core.data.synthetic import Scene, generate_clip, generate_dataset
+from daflow.core.data.tracks import Clip, read_clips
+from daflow.core.data.windows import LENGTH, make_windows, normalise
+from daflow.model.flow import DAFlow, FlowStep, ModelConfig
+from daflow.training.trainer import TrainOptions, score, train
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLUE, RED, GREY, INK = "#1f5fa8", "#d8382e", "#d9d9d9", "#222222"

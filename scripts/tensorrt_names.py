@@ -36,7 +36,7 @@ ROOTS = {
 PROBES = {"hasattr", "getattr", "member"}
 OF_PYTHON = {"startswith"}
 PLATFORMS = ("manylinux_2_17_x86_64", "manylinux_2_28_x86_64", "manylinux_2_31_x86_64")
-SOURCES = ("daflow/engines/builder.py", "runtime/tensorrt_scorer.py")
+SOURCES = ("daflow/core/engines/builder.py", "runtime/scorers/tensorrt.py")
 
 
 def download(folder: Path) -> dict[str, bytes]:

@@ -13,12 +13,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from daflow.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from daflow.model import DAFlow
-from daflow.stgnf import read_stgnf
-from daflow.synthetic import Scene, generate_dataset
-from daflow.tracks import read_clips
-from daflow.windows import make_windows
+from daflow.core.data.synthetic import Scene, generate_dataset
+from daflow.core.data.tracks import read_clips
+from daflow.core.data.windows import make_windows
+from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from daflow.model.flow import DAFlow
+from daflow.model.stgnf import read_stgnf
 
 
 class Page(HTMLParser):
@@ -124,8 +124,8 @@ def stgnf(shared: Path) -> DAFlow:
 @pytest.fixture(scope="session")
 def graphs(tmp_path_factory: pytest.TempPathFactory, checkpoint: Checkpoint) -> dict[str, Path]:
     """Its FP32 and FP16 graphs."""
-    from export.folded import FoldedFlow
-    from export.graph import export_onnx
+    from export.folded_flow import FoldedFlow
+    from export.onnx_graph import export_onnx
 
     folder = tmp_path_factory.mktemp("graphs")
     paths = {}

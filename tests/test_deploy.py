@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from runtime.cli import main as daflow_edge
-from runtime.config import Config
-from runtime.config_file import make_config, to_toml
+from runtime.config.file import make_config, to_toml
+from runtime.config.schema import Config
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -65,7 +65,7 @@ def test_the_example_is_one_with_all_its_comments_switched_on(tmp_path: Path) ->
 
 
 def test_what_the_check_finds_in_the_example_is_only_what_this_machine_lacks() -> None:
-    from runtime.check import faults
+    from runtime.doctor.config_check import faults
 
     found = faults(example())
     for line in found:

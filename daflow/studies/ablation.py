@@ -1,6 +1,6 @@
 """The dual attention without one or both of its branches, and STG-NF's temporal convolution in its place."""
 
-from daflow.model import ModelConfig
+from daflow.model.flow import ModelConfig
 from daflow.studies.runner import Settings, Study, Trial, flows
 
 _VARIANTS = {

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from daflow.model import ModelConfig
+from daflow.model.flow import ModelConfig
 from daflow.studies.runner import Settings, Study, Trial, flows
 
 _LENGTHS = (8, 16, 24, 32)

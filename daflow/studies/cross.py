@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from daflow.errors import InputError
+from daflow.core.errors import InputError
 from daflow.studies.runner import Settings, Study, Trial
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from daflow.tracks import Clip, Track
+from daflow.core.data.tracks import Clip, Track
 
 
 @dataclass(frozen=True)

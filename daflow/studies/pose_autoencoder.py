@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from daflow.windows import Poses
+from daflow.core.data.windows import Poses
 
 _JOINTS, _CODE = 18, 6
 _BATCH, _LR = 64, 1e-2

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from daflow import __version__
-from daflow.files import write_text, written_whole
-from daflow.pages import figure
+from daflow.core.files import write_text, written_whole
+from daflow.core.html import figure
 from daflow.studies.runner import Result, Settings, Study
 
 

@@ -13,18 +13,18 @@ from typing import Literal
 import numpy as np
 import torch
 
-from daflow.evaluation import evaluate
-from daflow.masks import Labels, read_masks
-from daflow.model import DAFlow, ModelConfig, parameter_count
-from daflow.progress import track
+from daflow.core.data.frame_masks import Labels, read_masks
+from daflow.core.data.tracks import Clip, FrameSize, read_clips
+from daflow.core.data.windows import Poses, Windows, make_windows
+from daflow.core.parallel import run_tasks
+from daflow.core.progress import track
+from daflow.evaluation.auc import evaluate
+from daflow.model.flow import DAFlow, ModelConfig, parameter_count
 from daflow.studies.distortion import CLEAN, Distortion, distort
 from daflow.studies.pose_autoencoder import train_autoencoder
-from daflow.supervision import in_abnormal_frames
-from daflow.tasks import run_tasks
-from daflow.tracks import Clip, FrameSize, read_clips
-from daflow.training import TrainOptions, hold_out, score, train
-from daflow.window_cache import read_training_set
-from daflow.windows import Poses, Windows, make_windows
+from daflow.training.labelled_windows import in_abnormal_frames
+from daflow.training.trainer import TrainOptions, hold_out, score, train
+from daflow.training.window_cache import read_training_set
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Settings:
         other_test: recordings of that place.
         seeds: how many.
         epochs: of each training.
-        frame_size: of all clips; None as `daflow.tracks.find_tracks`.
+        frame_size: of all clips; None as `daflow.core.data.tracks.find_tracks`.
         cache: the folder of training windows.
     """
 
@@ -139,8 +139,8 @@ def run_study(
     Args:
         study: which one.
         settings: the data.
-        workers: as `daflow.tasks.run_tasks`.
-        ray_address: as `daflow.tasks.run_tasks`.
+        workers: as `daflow.core.parallel.run_tasks`.
+        ray_address: as `daflow.core.parallel.run_tasks`.
 
     Returns:
         The results in the order of the trials, and the messages of trials that failed.

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from daflow.errors import InputError
+from daflow.core.errors import InputError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

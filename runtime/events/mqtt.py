@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from daflow.errors import InputError, unusable_package
-from runtime.config import MqttOptions
+from daflow.core.errors import InputError, unusable_package
+from runtime.config.schema import MqttOptions
+from runtime.config.secrets import read_secret
 from runtime.events.delivery import DeliveryFailed
-from runtime.events.discovery import announcements
+from runtime.events.home_assistant import announcements
 from runtime.events.message import EventMessage
-from runtime.secrets import read_secret
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from daflow.errors import InputError
+from daflow.core.errors import InputError
 from runtime.events.database import Database, StoreError, may_pass, take
 from runtime.events.message import EventMessage
-from runtime.events.rows import (
+from runtime.events.store_queries import (
     LOST,
     get_value,
     highest_number,

@@ -9,11 +9,11 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from daflow.errors import InputError, unusable_package
-from runtime.config import WebhookOptions
+from daflow.core.errors import InputError, unusable_package
+from runtime.config.schema import WebhookOptions
+from runtime.config.secrets import Secret, read_secret
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
-from runtime.secrets import Secret, read_secret
 
 REFUSED = frozenset({400, 413, 415, 422})
 """Answers that say that this message is never accepted: it is left out. All others are tried again."""

@@ -7,11 +7,19 @@ from pathlib import Path
 
 import click
 
-from daflow.bundle import read_bundle
-from daflow.command import FILE, FOLDER, Command, FiniteRange, require_folder_for, version_option, write_json
-from daflow.errors import CheckFailed
-from daflow.files import write_text
-from runtime.options import camera_options, people_options
+from daflow.core.bundle import read_bundle
+from daflow.core.command_line import (
+    FILE,
+    FOLDER,
+    Command,
+    FiniteRange,
+    require_folder_for,
+    version_option,
+    write_json,
+)
+from daflow.core.errors import CheckFailed
+from daflow.core.files import write_text
+from runtime.config.options import camera_options, people_options
 from runtime.profiling.compare import (
     compare,
     machine_differences,
@@ -23,7 +31,7 @@ from runtime.profiling.edge import EdgeRun
 from runtime.profiling.page import profile_page
 from runtime.profiling.run import Request, take_profile
 from runtime.profiling.text import changes_text, profile_text
-from runtime.scorers import PRECISIONS, SCORERS
+from runtime.scorers.registry import PRECISIONS, SCORERS
 
 _WIDTH = 120  # where nobody says how wide the terminal is
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from daflow.errors import InputError
-from runtime.environment import SAME_MACHINE, SAME_SOFTWARE, differences
-from runtime.profiling.figures import quartiles, windows
+from daflow.core.errors import InputError
+from runtime.machine.environment import SAME_MACHINE, SAME_SOFTWARE, differences
+from runtime.profiling.statistics import quartiles, windows
 
 FORMAT = 1
 State = Literal["same", "slower", "faster", "within noise"]

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from daflow.errors import InputError
-from runtime.camera import needs_poses
-from runtime.clock import STAGES
-from runtime.config import Camera, Config
+from daflow.core.errors import InputError
+from runtime.config.schema import Camera, Config
+from runtime.pipeline.results import Result
 from runtime.profiling.events import EventPipe
-from runtime.profiling.figures import figure
 from runtime.profiling.overhead import WARM_UP_FRAMES, overhead, pose_only, too_short
-from runtime.profiling.yardstick import yardstick
-from runtime.results import Result
-from runtime.service import Service
+from runtime.profiling.reference_work import yardstick
+from runtime.profiling.statistics import figure
+from runtime.service.camera_worker import needs_poses
+from runtime.service.service import Service
 from runtime.sources.uri import is_live, open_source
+from runtime.stage_clock import STAGES
 
 _CAMERA = "camera"
 _HAND_OVER = "queue"

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from daflow.errors import InputError
-from runtime.config import Camera
-from runtime.crops import PersonCrops
-from runtime.estimators import PoseEstimator, open_estimator
+from daflow.core.errors import InputError
+from runtime.config.schema import Camera
+from runtime.poses.estimators import PoseEstimator, open_estimator
+from runtime.poses.person_crops import PersonCrops
 from runtime.sources.uri import open_source
 
 WARM_UP_FRAMES = 10

@@ -6,9 +6,9 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from daflow.pages import page
-from runtime.profiling.figures import windows
+from daflow.core.html import page
 from runtime.profiling.plots import distribution, rounds, shares
+from runtime.profiling.statistics import windows
 from runtime.profiling.text import cost_rows, edge_sentences, environment_rows, machine_words, told_first
 
 _COLUMNS = ("min", "mean", "p50", "p90", "p99", "max")

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from daflow import __version__
-from daflow.bundle import MANIFEST, Bundle
-from daflow.engines.cache import engine_folder
-from daflow.engines.file import read_engine
-from daflow.errors import InputError
-from daflow.files import sha256
-from daflow.progress import track
-from runtime.board import Machine
-from runtime.environment import advice, environment
-from runtime.plain import iso
-from runtime.power import PowerMeter, find_power_meter
-from runtime.profiling.cold import measure_cold_start
+from daflow.core.bundle import MANIFEST, Bundle
+from daflow.core.engines.cache import engine_folder
+from daflow.core.engines.file import read_engine
+from daflow.core.errors import InputError
+from daflow.core.files import sha256
+from daflow.core.progress import track
+from runtime.json_values import iso
+from runtime.machine.board import Machine
+from runtime.machine.environment import advice, environment
+from runtime.machine.power import PowerMeter, find_power_meter
+from runtime.profiling.cold_start import measure_cold_start
 from runtime.profiling.compare import FORMAT
 from runtime.profiling.edge import EdgeRun, measure_edge, measure_pace
-from runtime.profiling.figures import spread, windows
+from runtime.profiling.machine_watch import Watch, peak_memory_mb
 from runtime.profiling.scorers import Candidate, bottleneck, measure, open_candidates, time_calls, windows_of
-from runtime.profiling.watch import Watch, peak_memory_mb
+from runtime.profiling.statistics import spread, windows
 from runtime.sources.redaction import redacted
 
 _COLD_STARTS = 5

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from daflow.bundle import Bundle
-from daflow.errors import CheckFailed, InputError
-from daflow.nvidia import find_gpu
-from daflow.scorer import Scorer
-from daflow.synthetic import Scene, generate_clip
-from daflow.windows import Poses, make_windows
-from runtime.profiling.figures import figure, windows
-from runtime.profiling.yardstick import yardstick
-from runtime.scorers import open_scorer
-from runtime.tensorrt_scorer import PhasedScorer
+from daflow.core.bundle import Bundle
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.windows import Poses, make_windows
+from daflow.core.errors import CheckFailed, InputError
+from daflow.core.gpu import find_gpu
+from daflow.core.scoring.scorer import Scorer
+from runtime.profiling.reference_work import yardstick
+from runtime.profiling.statistics import figure, windows
+from runtime.scorers.registry import open_scorer
+from runtime.scorers.tensorrt import PhasedScorer
 
 _WARM_UP = 20
 _LEAST_CALLS = 3

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runtime.profiling.compare import Change
-from runtime.profiling.figures import quartiles, windows
+from runtime.profiling.statistics import quartiles, windows
 
 _NARROW = 100
 _UNKNOWN = "not told by this machine"

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from daflow.errors import InputError
-from daflow.synthetic import EVENTS, Scene, generate_clip
-from daflow.tracks import Clip
-from runtime.frames import Frame, Keypoints, SourceStatus
+from daflow.core.data.synthetic import EVENTS, Scene, generate_clip
+from daflow.core.data.tracks import Clip
+from daflow.core.errors import InputError
+from runtime.sources.frames import Frame, Keypoints, SourceStatus
 from runtime.sources.status import StatusKeeper
 
 _MOST_FRAMES = 10**9

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from daflow.errors import InputError, unusable_package
-from runtime.frames import Frame, Image, SourceStatus
+from daflow.core.errors import InputError, unusable_package
+from runtime.sources.frames import Frame, Image, SourceStatus
 from runtime.sources.status import StatusKeeper
 
 logger = logging.getLogger(__name__)

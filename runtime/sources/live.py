@@ -13,11 +13,11 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from runtime.frames import Frame, Image, SourceStatus
-from runtime.sources.child import SourceLostError
-from runtime.sources.pace import Pace, StreamTime
-from runtime.sources.pictures import PictureCheck, luma
+from runtime.sources.child_process import SourceLostError
+from runtime.sources.frames import Frame, Image, SourceStatus
+from runtime.sources.frozen_pictures import PictureCheck, luma
 from runtime.sources.status import StatusKeeper
+from runtime.sources.timestamps import Pace, StreamTime
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from daflow.errors import InputError, unusable_package
-from runtime.sources.child import Child, SourceLostError
+from daflow.core.errors import InputError, unusable_package
+from runtime.sources.child_process import Child, SourceLostError
 from runtime.sources.live import Picture
 from runtime.sources.redaction import Redactor
 from runtime.sources.remuxer import HEAD, NO_STAMP

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from runtime.frames import Frame, Source, SourceStatus
+from runtime.sources.frames import Frame, Source, SourceStatus
 from runtime.sources.status import StatusKeeper
 
 _LATE_S = 0.1

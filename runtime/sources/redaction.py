@@ -7,7 +7,7 @@ import re
 import shlex
 from urllib.parse import unquote, urlsplit
 
-from daflow.errors import InputError
+from daflow.core.errors import InputError
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _HARMLESS = ("file", "v4l2", "csi", "tracks", "synthetic")  # whose names hold no password

@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import replace
 
-from runtime.frames import SourceState, SourceStatus
+from runtime.sources.frames import SourceState, SourceStatus
 
 
 class StatusKeeper:

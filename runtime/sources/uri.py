@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from daflow.errors import InputError, unusable_package
-from daflow.tracks import frame_size_of, read_clip
-from runtime.frames import Source
+from daflow.core.data.tracks import frame_size_of, read_clip
+from daflow.core.errors import InputError, unusable_package
 from runtime.sources.clips import ClipSource, synthetic_source
+from runtime.sources.frames import Source
 from runtime.sources.gstreamer import PipelineStream, csi_pipeline, find_gstreamer, v4l2_pipeline
 from runtime.sources.images import ImagesSource
 from runtime.sources.live import Connection, LiveSource

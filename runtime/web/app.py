@@ -9,12 +9,12 @@ from urllib.parse import parse_qs
 
 from runtime.events.store import StoreError
 from runtime.web.access import COOKIE, SESSION_SECONDS, Access
-from runtime.web.answers import Guard, LiveAnswer, json_answer
-from runtime.web.live import LiveState
-from runtime.web.messages import history_message
+from runtime.web.camera_pictures import Pictures
+from runtime.web.health_reader import HealthReader, Snapshot
+from runtime.web.json_messages import history_message
+from runtime.web.live_state import LiveState
 from runtime.web.metrics import CONTENT_TYPE, render
-from runtime.web.pictures import Pictures
-from runtime.web.snapshot import HealthReader, Snapshot
+from runtime.web.responses import Guard, LiveAnswer, json_answer
 from runtime.web.stream import Stream
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from daflow.errors import InputError, unusable_package
-from runtime.config import ServeOptions
-from runtime.secrets import read_secret
+from daflow.core.errors import InputError, unusable_package
+from runtime.config.schema import ServeOptions
+from runtime.config.secrets import read_secret
 from runtime.web.access import SHORTEST_TOKEN, Access
 from runtime.web.app import AlarmHistory, Privacy, Site
-from runtime.web.live import LiveState
-from runtime.web.snapshot import Snapshot
+from runtime.web.health_reader import Snapshot
+from runtime.web.live_state import LiveState
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from runtime.web.live import LiveState
-from runtime.web.messages import camera_message
+from runtime.web.json_messages import camera_message
+from runtime.web.live_state import LiveState
 
 _INTERVAL = 0.125  # seconds
 _HEARTBEAT = 2.0  # seconds after which a message is sent though nothing is new

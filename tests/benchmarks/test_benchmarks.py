@@ -19,8 +19,8 @@ from benchmarks.__main__ import NAMES, main
 from benchmarks.edge import EdgeCost, Skipped, measure
 from benchmarks.material import Material, loop_video, prepare
 from benchmarks.timing import Effort
-from daflow.tracks import read_clips
-from daflow.windows import STGNF_FRAME_SIZE, make_windows
+from daflow.core.data.tracks import read_clips
+from daflow.core.data.windows import STGNF_FRAME_SIZE, make_windows
 from runtime.sources.video import VideoSource
 
 REPOSITORY = Path(__file__).parents[2]

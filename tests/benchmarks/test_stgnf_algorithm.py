@@ -11,9 +11,9 @@ import torch
 from click.testing import CliRunner
 
 from benchmarks.stgnf_algorithm import Samples, main, plain_flow
-from daflow.model import DAFlow, ModelConfig
-from daflow.tracks import read_clips
-from daflow.windows import STGNF_FRAME_SIZE, make_windows
+from daflow.core.data.tracks import read_clips
+from daflow.core.data.windows import STGNF_FRAME_SIZE, make_windows
+from daflow.model.flow import DAFlow, ModelConfig
 
 
 @pytest.mark.parametrize("stride", [1, 6])

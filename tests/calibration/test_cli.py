@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from calibration.cli import main
-from daflow.bundle import Alarm, read_bundle, write_manifest
-from daflow.normality import p_value
-from daflow.onnx_scorer import OnnxScorer
-from daflow.synthetic import Scene, generate_clip
-from daflow.tracks import Clip, Track, read_clips, write_clips
-from daflow.windows import make_windows
+from daflow.core.alarms.p_value import p_value
+from daflow.core.bundle import Alarm, read_bundle, write_manifest
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.tracks import Clip, Track, read_clips, write_clips
+from daflow.core.data.windows import make_windows
+from daflow.core.scoring.onnx import OnnxScorer
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.check import check
-from calibration.promise import objection
-from calibration.recordings import Signal, episodes, make_signal
+from calibration.enough_recordings import objection
+from calibration.false_alarm_rate import check
+from calibration.replay import Signal, episodes, make_signal
 from calibration.threshold import choose_quantile, choose_threshold
-from daflow.alarms import Alarm, AlarmRule, Smoother
-from daflow.bundle import Alarm as Entry
-from daflow.errors import InputError
+from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother
+from daflow.core.bundle import Alarm as Entry
+from daflow.core.errors import InputError
 
 RULE = AlarmRule(
     math.inf, math.inf, begin_seconds=0.2, end_seconds=0.5, cool_down_seconds=5, smoothing_seconds=0.3

@@ -13,9 +13,9 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from daflow.checkpoint import load_checkpoint
 from daflow.cli import main
-from daflow.tracks import read_clips
+from daflow.core.data.tracks import read_clips
+from daflow.model.checkpoint import load_checkpoint
 
 NAME = "01_0001_alphapose_tracked_person.json"
 

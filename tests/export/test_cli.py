@@ -12,14 +12,14 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from daflow.bundle import SCHEMA, read_bundle
-from daflow.checkpoint import Checkpoint, save_checkpoint
 from daflow.cli import main as daflow
-from daflow.engines.file import read_engine
-from daflow.model import DAFlow
+from daflow.core.bundle import SCHEMA, read_bundle
+from daflow.core.engines.file import read_engine
+from daflow.model.checkpoint import Checkpoint, save_checkpoint
+from daflow.model.flow import DAFlow
 from export import bundle as export_bundle_module
 from export.cli import main as export
-from runtime.scorers import open_scorer
+from runtime.scorers.registry import open_scorer
 
 
 def run(command: Any, *arguments: object) -> Result:

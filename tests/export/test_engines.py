@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from daflow.bundle import read_bundle
-from daflow.engines.file import read_engine
-from daflow.errors import InputError
-from daflow.files import sha256
-from daflow.nvidia import Gpu, load_tensorrt
+from daflow.core.bundle import read_bundle
+from daflow.core.engines.file import read_engine
+from daflow.core.errors import InputError
+from daflow.core.files import sha256
+from daflow.core.gpu import Gpu, load_tensorrt
 from export import engines
 from export.cli import main
 from export.engines import EngineBuilder, find_builder, require_gpu
@@ -80,7 +80,7 @@ def test_on_a_device_given_options_become_those_of_the_bundle(
 ) -> None:
     built: list[tuple[Any, Any]] = []
     monkeypatch.setattr(engines, "require_gpu", lambda: None)
-    monkeypatch.setattr("daflow.nvidia.load_tensorrt", object)
+    monkeypatch.setattr("daflow.core.gpu.load_tensorrt", object)
     monkeypatch.setattr(
         EngineBuilder,
         "build",

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.ranges import Ranges, calibrate
-from daflow.comparison import LIMITS, Limits, WindowSets
-from daflow.errors import CheckFailed
-from daflow.tracks import read_clips
-from daflow.windows import make_windows
-from export.int8 import operations
+from calibration.int8_ranges import Ranges, calibrate
+from daflow.core.data.tracks import read_clips
+from daflow.core.data.windows import make_windows
+from daflow.core.errors import CheckFailed
+from daflow.core.scoring.comparison import LIMITS, Limits, WindowSets
+from export.int8_graph import operations
 from export.sensitivity import MARGINS, Sensitivity
 
 

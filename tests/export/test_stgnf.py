@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from daflow.bundle import read_bundle
-from daflow.checkpoint import Checkpoint, save_checkpoint
-from daflow.model import DAFlow
+from daflow.core.bundle import read_bundle
+from daflow.model.checkpoint import Checkpoint, save_checkpoint
+from daflow.model.flow import DAFlow
 from export.cli import main
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daflow.comparison import Nll
-from daflow.errors import InputError
-from daflow.windows import Poses
+from daflow.core.data.windows import Poses
+from daflow.core.errors import InputError
+from daflow.core.scoring.comparison import Nll
 from export.verification import VerificationSet, generated_set, recorded_set
 
 

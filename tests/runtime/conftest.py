@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from daflow.bundle import Alarm, Bundle, Manifest, read_bundle, write_manifest
-from daflow.files import sha256
-from daflow.synthetic import Scene, generate_clip
-from daflow.windows import LENGTH, MAX_MISSING, make_windows
-from runtime.frames import Frame, Keypoints
-from runtime.results import Person, Result
+from daflow.core.bundle import Alarm, Bundle, Manifest, read_bundle, write_manifest
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.windows import LENGTH, MAX_MISSING, make_windows
+from daflow.core.files import sha256
+from runtime.pipeline.results import Person, Result
+from runtime.sources.frames import Frame, Keypoints
 
 # Child processes of the tests share the cores with the workers.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,9 +33,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle as export and calibration write it; the model is initialised on walkers and not trained."""
     import torch
 
-    from daflow.model import DAFlow
-    from export.folded import FoldedFlow
-    from export.graph import export_onnx
+    from daflow.model.flow import DAFlow
+    from export.folded_flow import FoldedFlow
+    from export.onnx_graph import export_onnx
 
     walkers, _ = generate_clip("walkers", seed=1, scene=Scene(frames=150))
     windows = make_windows([walkers]).poses

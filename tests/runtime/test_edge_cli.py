@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pytest
 from click.testing import CliRunner, Result
 
-from daflow.bundle import Bundle, read_bundle, write_manifest
-from daflow.synthetic import Scene, generate_clip
-from daflow.tracks import SUFFIX, write_clips
+from daflow.core.bundle import Bundle, read_bundle, write_manifest
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.tracks import SUFFIX, write_clips
 from runtime.cli import main
 
 StartEdge = Callable[..., "subprocess.Popen[str]"]

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from benchmarks.soak import complaints, soak
-from daflow.bundle import Bundle
+from daflow.core.bundle import Bundle
 from runtime.events.store import EventStore
 
 pytestmark = pytest.mark.slow

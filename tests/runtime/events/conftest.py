@@ -12,7 +12,7 @@ import pytest
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
-from runtime.plain import iso
+from runtime.json_values import iso
 
 
 @pytest.fixture

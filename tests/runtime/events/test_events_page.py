@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.config import Config
-from runtime.events.life import AlarmLife
+from runtime.config.schema import Config
+from runtime.config.secrets import Secret
+from runtime.events.alarm_messages import AlarmLife
 from runtime.events.message import EventMessage
 from runtime.events.webhook import REFUSED, sign
-from runtime.frames import Frame
-from runtime.results import Result
-from runtime.secrets import Secret
+from runtime.pipeline.results import Result
+from runtime.sources.frames import Frame
 
 if sys.version_info >= (3, 11):
     import tomllib

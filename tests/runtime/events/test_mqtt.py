@@ -14,12 +14,12 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from daflow.errors import InputError
-from runtime.config import MqttOptions
-from runtime.events.courier import Courier
+from daflow.core.errors import InputError
+from runtime.config.schema import MqttOptions
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
 from runtime.events.mqtt import Mqtt
+from runtime.events.sender import Courier
 from runtime.events.store import EventStore
 
 MakeMessage = Callable[..., EventMessage]

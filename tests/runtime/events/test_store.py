@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daflow.errors import InputError
+from daflow.core.errors import InputError
 from runtime.events.message import EventMessage
 from runtime.events.store import EventStore, StoreError
 

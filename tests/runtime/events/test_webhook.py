@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from daflow.errors import InputError
-from runtime.config import WebhookOptions
-from runtime.events.courier import Courier
+from daflow.core.errors import InputError
+from runtime.config.schema import WebhookOptions
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
+from runtime.events.sender import Courier
 from runtime.events.store import EventStore
 from runtime.events.webhook import Webhook
 

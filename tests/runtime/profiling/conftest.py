@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from daflow.bundle import Bundle
-from runtime.profiling.figures import figure
+from daflow.core.bundle import Bundle
+from runtime.profiling.statistics import figure
 
 MACHINE = {
     "board": "NVIDIA Jetson Orin NX", "processor": "ARMv8", "cores": 8, "gpu": "Orin, sm87", "power_mode": "25W",

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pytest
 from click.testing import CliRunner, Result
 
-from daflow.bundle import Bundle
-from daflow.errors import InputError
-from daflow.onnx_scorer import OnnxScorer
+from daflow.core.bundle import Bundle
+from daflow.core.errors import InputError
+from daflow.core.scoring.onnx import OnnxScorer
 from runtime.profiling import main
 from runtime.profiling.compare import Change, compare, read_profile
 from runtime.profiling.scorers import Candidate, measure

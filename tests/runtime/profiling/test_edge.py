@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from daflow.bundle import Bundle
-from daflow.errors import InputError
+from daflow.core.bundle import Bundle
+from daflow.core.errors import InputError
 from runtime.profiling.edge import EdgeRun, measure_edge, measure_pace
 from runtime.profiling.events import EventPipe
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daflow.bundle import Bundle
-from runtime.board import Machine
+from daflow.core.bundle import Bundle
+from runtime.machine.board import Machine
 from runtime.profiling import run
 from runtime.profiling.edge import EdgeRun
 from runtime.profiling.page import profile_page

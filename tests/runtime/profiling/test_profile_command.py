@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from daflow.bundle import Bundle
+from daflow.core.bundle import Bundle
 from runtime.profiling import main
 from runtime.profiling.page import profile_page
 from runtime.profiling.text import profile_text

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from daflow.bundle import Bundle
+from daflow.core.bundle import Bundle
 from runtime.profiling.run import doubts, engine_seconds
 from runtime.profiling.scorers import Candidate, bottleneck, measure, open_candidates
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.frames import Frame, SourceState
-from runtime.sources.child import SourceLostError
+from runtime.sources.child_process import SourceLostError
+from runtime.sources.frames import Frame, SourceState
+from runtime.sources.frozen_pictures import PictureCheck
 from runtime.sources.live import Connection, LiveSource
-from runtime.sources.pictures import PictureCheck
 from runtime.sources.uri import connector, open_source
 
 av = pytest.importorskip("av")

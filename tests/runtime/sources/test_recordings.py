@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daflow.errors import InputError
+from daflow.core.errors import InputError
 from runtime.sources.realtime import RealtimeSource
 from runtime.sources.uri import open_source
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daflow.errors import InputError
+from daflow.core.errors import InputError
 from runtime.sources.redaction import Redactor, redacted, with_environment
 
 PASSWORD = "Gr3en-D00r"  # noqa: S105

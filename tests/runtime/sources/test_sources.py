@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daflow.errors import InputError
-from daflow.synthetic import Scene, generate_clip
-from daflow.tracks import SUFFIX, write_clips
-from runtime.frames import Frame
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.tracks import SUFFIX, write_clips
+from daflow.core.errors import InputError
+from runtime.sources.frames import Frame
 from runtime.sources.uri import open_source
 
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daflow.errors import InputError
-from runtime.frames import Source
+from daflow.core.errors import InputError
 from runtime.sources import gstreamer
+from runtime.sources.frames import Source
 from runtime.sources.live import LiveSource
 from runtime.sources.uri import is_live, open_source
 

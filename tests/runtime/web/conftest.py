@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from daflow.skeleton import to_openpose
-from daflow.synthetic import Event, Scene, generate_clip
-from runtime.config import ServeOptions
+from daflow.core.data.skeleton import to_openpose
+from daflow.core.data.synthetic import Event, Scene, generate_clip
+from runtime.config.schema import ServeOptions
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
-from runtime.frames import Frame
-from runtime.results import Person, Result
-from runtime.web.live import LiveState
+from runtime.pipeline.results import Person, Result
+from runtime.sources.frames import Frame
+from runtime.web.live_state import LiveState
 from runtime.web.server import Served, serve
 
 THRESHOLD = 5.0

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from daflow.errors import InputError
-from runtime.config import ServeOptions
+from daflow.core.errors import InputError
+from runtime.config.schema import ServeOptions
 from runtime.web.server import Served, serve
 
 from .conftest import World, fetch, wait_for

@@ -1,0 +1,1 @@
+"""The subcommands of `daflow-calibrate`, one file each."""

@@ -1,0 +1,190 @@
+"""INT8 ranges: how far each tensor of the FP32 graph goes when it scores normal and abnormal windows.
+
+A tensor of range r is held in steps of r / 127. The windows to calibrate on are normal ones *and* perturbed ones, and
+falls, runs and fights of the generator: ranges of normal windows alone cut off what abnormal ones reach, and with it
+the ranking of just those that matter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from daflow.core.data.perturbation import perturb
+from daflow.core.data.synthetic import Scene, generate_clip, test_scenes
+from daflow.core.data.windows import Poses, make_windows
+from daflow.core.errors import InputError
+from daflow.core.files import sha256, write_text
+
+Method = Literal["minmax", "percentile", "entropy"]
+METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
+Histogram = npt.NDArray[np.float64]
+
+BINS = 4096
+LEVELS = 128
+"""Magnitudes of a signed byte without its lowest value, which a symmetric range leaves out."""
+
+_PERCENTILE = 99.99
+_BATCH = 256
+_NORMAL = 4096
+_SEED = 8
+_SCENES = 6
+
+
+class Ranges(BaseModel):
+    """The calibration cache: readable, tied to one graph and to no device.
+
+    Attributes:
+        graph: SHA-256 of the FP32 ONNX file that the tensors belong to.
+        method: how the ranges were chosen.
+        windows: windows that were scored.
+        origin: what they were, for people.
+        tensors: the range of each tensor, the largest magnitude that INT8 holds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["daflow-int8-ranges"] = "daflow-int8-ranges"
+    graph: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    method: Method
+    windows: Annotated[int, Field(ge=1)]
+    origin: str
+    tensors: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
+
+
+def calibration_windows(normal: Poses) -> Poses:
+    """Return the windows to calibrate on: normal ones, perturbed ones, and generated falls, runs and fights.
+
+    Args:
+        normal: `(N, 2, T, V)` windows of normal recordings; at most 4096 are taken, spread evenly.
+    """
+    length = normal.shape[2]
+    chosen = normal[:: max(1, len(normal) // _NORMAL)][:_NORMAL]
+    scenes = enumerate(test_scenes(_SCENES, Scene(frames=400)))
+    clips = [generate_clip(f"scene_{index}", _SEED + index, scene)[0] for index, scene in scenes]
+    return np.concatenate([chosen, perturb(normal, _NORMAL, _SEED), make_windows(clips, length).poses])
+
+
+def calibrate(graph: Path, tensors: Sequence[str], poses: Poses, method: Method, origin: str) -> Ranges:
+    """Score windows through a graph and choose the range of each of its tensors.
+
+    Args:
+        graph: the FP32 ONNX file.
+        tensors: names of tensors in it.
+        poses: `(N, 2, T, V)`, see `calibration_windows`.
+        method: `minmax`, the largest magnitude; `percentile`, which leaves out 1 value in 10,000; `entropy`, the range
+            whose 128 levels lose least of the distribution (Kullback-Leibler, as TensorRT's entropy calibrator).
+        origin: what the windows are.
+    """
+    tensors = list(dict.fromkeys(tensors))
+    largest = np.zeros(len(tensors))
+    for values in _activations(graph, tensors, poses):
+        largest = np.maximum(largest, [np.abs(v).max(initial=0.0) for v in values])
+    largest = np.maximum(largest, 1e-6)  # a tensor that is always zero still needs a step
+    histograms = np.zeros((len(tensors), BINS))
+    for values in _activations(graph, tensors, poses):
+        for index, value in enumerate(values):
+            histograms[index] += np.histogram(np.abs(value), bins=BINS, range=(0.0, largest[index]))[0]
+    choose = _CHOICES[method]
+    ranges = {
+        name: float(top * choose(histogram) / BINS)
+        for name, histogram, top in zip(tensors, histograms, largest, strict=True)
+    }
+    return Ranges(graph=sha256(graph), method=method, windows=len(poses), origin=origin, tensors=ranges)
+
+
+def percentile_bins(histogram: Histogram) -> int:
+    """How many bins, from zero, hold all but 1 value in 10,000.
+
+    >>> percentile_bins(np.array([9990.0, 9.0, 1.0, 0.0]))
+    2
+    """
+    below = np.cumsum(histogram) / histogram.sum()
+    return int(np.searchsorted(below, _PERCENTILE / 100)) + 1
+
+
+def entropy_bins(histogram: Histogram) -> int:
+    """How many bins, from zero, to spread 128 levels over so that least of the distribution is lost.
+
+    For each candidate, what lies beyond is put into its last bin, the bins are merged into 128 levels and spread
+    again, and the Kullback-Leibler divergence of the two says what was lost.
+    """
+    candidates = range(LEVELS, len(histogram) + 1, LEVELS // 8)
+    losses = [_divergence(histogram, bins) for bins in candidates]
+    return candidates[int(np.argmin(losses))]
+
+
+_CHOICES: dict[Method, Callable[[Histogram], int]] = {
+    "minmax": len,
+    "percentile": percentile_bins,
+    "entropy": entropy_bins,
+}
+
+
+def _divergence(histogram: Histogram, bins: int) -> float:
+    inside = histogram[:bins]
+    clipped = inside.copy()
+    clipped[-1] += histogram[bins:].sum()
+    starts = np.arange(LEVELS) * bins // LEVELS
+    occupied = inside > 0
+    sums, counts = np.add.reduceat(inside, starts), np.add.reduceat(occupied.astype(float), starts)
+    level = np.repeat(np.arange(LEVELS), np.diff([*starts, bins]))
+    spread = np.where(occupied, (sums / np.maximum(counts, 1))[level], 0.0)
+    if not spread.sum():
+        return float("inf")
+    p, q = clipped / clipped.sum(), spread / spread.sum()
+    if (q[p > 0] == 0).any():
+        q = np.where((p > 0) & (q == 0), 1e-12, q)
+    used = p > 0
+    return float((p[used] * np.log(p[used] / q[used])).sum())
+
+
+def read_ranges(path: Path, graph: Path) -> Ranges:
+    """Read a calibration cache and check that it belongs to this graph.
+
+    Raises:
+        InputError: the file is missing or damaged, or is of another graph.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no file {path}; 'daflow-export --int8' writes one into its bundle.")
+    try:
+        ranges = Ranges.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path} is not a calibration cache: {where}: {first['msg']}.") from None
+    if ranges.graph != sha256(graph):
+        raise InputError(
+            f"{path} belongs to another graph (SHA-256 {ranges.graph[:12]}..., this one is {sha256(graph)[:12]}...). "
+            "Ranges of another model do not fit; leave --ranges out and calibrate again."
+        )
+    return ranges
+
+
+def write_ranges(path: Path, ranges: Ranges) -> None:
+    """Write a calibration cache, whole or not at all."""
+    write_text(path, json.dumps(ranges.model_dump(), indent=1) + "\n")
+
+
+def _activations(
+    graph: Path, tensors: Sequence[str], poses: Poses
+) -> Iterable[list[npt.NDArray[np.float32]]]:
+    """Run the graph in batches and yield the values of the tensors."""
+    model = onnx.load(graph)
+    there = {output.name for output in model.graph.output}
+    model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(t) for t in tensors if t not in there)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    for first in range(0, len(poses), _BATCH):
+        yield session.run(list(tensors), {"poses": poses[first : first + _BATCH]})

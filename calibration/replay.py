@@ -1,0 +1,176 @@
+"""From recordings of normal behaviour to what the edge would have seen of them, frame by frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother, Sustained
+from daflow.core.bundle import Bundle
+from daflow.core.data.tracks import MOST_FRAMES, Clip, FrameSize, find_tracks, read_each
+from daflow.core.data.windows import Poses, last_frames, make_windows
+from daflow.core.errors import InputError
+from daflow.core.progress import track
+from daflow.core.scoring.onnx import OnnxScorer
+
+Values = npt.NDArray[np.float64]
+Score = Callable[[Poses], npt.NDArray[np.float32]]
+
+SAMPLE_SECONDS = 2.0
+"""Moments so far apart are looked at for p-values; the windows of neighbouring frames are almost the same."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What the alarm of a camera sees of a recording.
+
+    Attributes:
+        name: of the clip.
+        times: `(F,)` seconds since its first frame.
+        scores: `(F,)` smoothed score of the worst person of each frame, NaN where nobody has one.
+        levels: `(F,)` what the score stayed above for `begin_seconds`, NaN where it is not known.
+        people: `(W,)` smoothed scores of all people in all frames.
+        sample: `(N,)` those of moments two seconds apart.
+        seconds: length of the recording.
+    """
+
+    name: str
+    times: Values
+    scores: Values
+    levels: Values
+    people: Values
+    sample: Values
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A time in which an alarm would have been on: begin and end in seconds, and the highest level in it."""
+
+    begin: float
+    end: float
+    peak: float
+
+
+def read_signals(
+    bundle: Bundle, poses: Path, fps: float, rule: AlarmRule, frame_size: FrameSize | None = None
+) -> list[Signal]:
+    """Score recordings through the bundle's FP32 graph and follow them as the edge does.
+
+    Args:
+        bundle: whose graph scores.
+        poses: folder of pose tracks.
+        fps: frames a second of the recordings.
+        rule: its smoothing and how long a score must last; its threshold does not matter.
+        frame_size: of all clips; None as `daflow.core.data.tracks.read_clips`.
+
+    Returns:
+        A signal for each clip that has at least one score.
+
+    Raises:
+        InputError: no clip can be read, or none gives a finite score.
+    """
+    broken: list[str] = []
+    reasons: set[str] = set()
+    signals = []
+    files = find_tracks(poses, frame_size)
+    with OnnxScorer(bundle.graph("fp32"), threads=0) as scorer:
+        for clip in track(read_each(files, broken), "clips", len(files)):
+            signal, reason = follow(clip, scorer.score, bundle, fps, rule)
+            if signal:
+                signals.append(signal)
+            elif reason:
+                reasons.add(reason)
+    if len(broken) == len(files):
+        raise InputError(f"No pose track file in {poses} can be read. {broken[0]}")
+    if not signals:
+        why = "; ".join(sorted(reasons)) or "it holds too few poses"
+        raise InputError(f"{poses} gives no window that can be scored: {why}.")
+    return signals
+
+
+def follow(
+    clip: Clip, score: Score, bundle: Bundle, fps: float, rule: AlarmRule
+) -> tuple[Signal | None, str | None]:
+    """Score one clip; return its signal, or None and the reason why nothing of it can be scored.
+
+    Raises:
+        InputError: the frame numbers cannot be true.
+    """
+    manifest = bundle.manifest
+    frames = [t.frames for t in clip.tracks]
+    if not frames:
+        return None, None
+    first, last = min(int(f[0]) for f in frames), max(int(f[-1]) for f in frames)
+    if last - first >= MOST_FRAMES:
+        raise InputError(
+            f"Clip {clip.name} has frame {last}, more than {MOST_FRAMES} after its first one, {first}."
+        )
+    windows = make_windows([clip], manifest.window, 1, manifest.max_missing)
+    nll = score(windows.poses).astype(np.float64)
+    ends = last_frames(windows, [clip])
+    finite = np.isfinite(nll)
+    if not finite.any():
+        return None, windows.left_out() or None
+    found = zip(ends[finite].tolist(), windows.person[finite].tolist(), nll[finite].tolist(), strict=True)
+    by_frame: dict[int, dict[int, float]] = {}
+    for frame, person, value in found:
+        by_frame.setdefault(frame - first, {})[person] = value
+    scores = (by_frame.get(frame, {}) for frame in range(last - first + 1))
+    return make_signal(clip.name, scores, fps, rule), None
+
+
+def make_signal(name: str, frames: Iterable[dict[int, float]], fps: float, rule: AlarmRule) -> Signal:
+    """Follow a recording's scores, `{person: score}` in each frame, through the smoothing and the alarm's clock."""
+    smoother, sustained = Smoother(rule.smoothing_seconds), Sustained(rule.begin_seconds)
+    worst: list[float] = []
+    levels: list[float] = []
+    people: list[float] = []
+    sample: list[float] = []
+    tick = -1
+    for index, scored in enumerate(frames):
+        time = index / fps
+        smoothed = smoother.update(time, scored)
+        score = max(smoothed.values(), default=None)
+        level = sustained.update(time, score)
+        worst.append(math.nan if score is None else score)
+        levels.append(math.nan if level is None else level)
+        people.extend(smoothed.values())
+        if time // SAMPLE_SECONDS > tick:
+            tick = int(time // SAMPLE_SECONDS)
+            sample.extend(smoothed.values())
+    return Signal(
+        name,
+        np.arange(len(worst)) / fps,
+        np.array(worst),
+        np.array(levels),
+        np.array(people),
+        np.array(sample),
+        len(worst) / fps,
+    )
+
+
+def episodes(signal: Signal, rule: AlarmRule) -> Iterator[Episode]:
+    """Yield the alarms that a rule would have raised; the edge's `Alarm` decides."""
+    alarm = Alarm(rule)
+    times, levels = signal.times.tolist(), signal.levels.tolist()
+    scores = [None if math.isnan(s) else s for s in signal.scores.tolist()]
+    above = np.flatnonzero(signal.levels > rule.threshold)
+    index = 0
+    while (next_above := int(np.searchsorted(above, index))) < len(above):
+        index = int(above[next_above])
+        change = alarm.judge(times[index], scores[index], levels[index])
+        begin = index
+        index += 1
+        if change != "begin":
+            continue
+        while index < len(times) and alarm.judge(times[index], scores[index], levels[index]) != "end":
+            index += 1
+        peak = float(np.nanmax(signal.levels[begin:index]))
+        yield Episode(times[begin], times[min(index, len(times) - 1)], peak)
+        index += 1

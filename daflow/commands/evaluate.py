@@ -1,0 +1,223 @@
+"""The command `daflow evaluate`."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daflow.commands.evaluate_videos import (
+    VideoOptions,
+    alarm_rule,
+    percent,
+    print_as_seen,
+    track_videos,
+    video_options,
+)
+from daflow.core.command_line import FILE, FOLDER, Command, frame_size_option, require_folder_for, write_json
+from daflow.core.data.datasets import BENCHMARKS, Benchmark, open_benchmark
+from daflow.core.data.frame_masks import Labels
+from daflow.core.data.label_table import CLIPS_HELP, choose_clips, read_labels
+from daflow.core.data.tracks import FRAME_SIZES, Clip, FrameSize, read_clips
+from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE, Windows, make_windows
+from daflow.core.errors import InputError
+from daflow.core.files import write_text
+from daflow.core.scoring.comparison import PRECISIONS, Precision
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from daflow.core.alarms.rule import AlarmRule
+    from daflow.evaluation.alarms import CausalEvaluation
+    from daflow.evaluation.auc import Evaluation
+
+
+@click.command(cls=Command)
+@click.option("--poses", type=FOLDER, help="Folder of pose tracks.")
+@click.option(
+    "--videos",
+    type=FOLDER,
+    help="Instead of --poses: a folder of videos, in which people are found and tracked as the edge does; a clip is "
+    "named as its video. The alarm is judged too, if there is a threshold.",
+)
+@click.option(
+    "--masks",
+    "--labels",
+    "masks",
+    type=FOLDER,
+    help="Labels of the frames: a folder of masks <clip>.npy (1 abnormal, 0 normal, -1 ignored), or a CSV file with "
+    "the columns clip, frame (from 0) and label (the same values), or clip, frame and posture (-1 upright, which is "
+    "normal, 0 falling, 1 lying). Frames without a line are ignored.",
+)
+@click.option("--clips", multiple=True, metavar="GLOB", help=CLIPS_HELP)
+@video_options
+@click.option(
+    "--benchmark",
+    "name",
+    type=click.Choice(list(BENCHMARKS)),
+    help="Instead of --poses: a benchmark in --root, with its clip list and the paper's settings. For ubnormal-hr and "
+    "ped2 no list of frames is published: give masks with -1 where frames are to be ignored.",
+)
+@click.option(
+    "--root", type=FOLDER, help="Folder of the benchmark: pose/test and gt, as in STG-NF's repository."
+)
+@click.option(
+    "--model",
+    required=True,
+    help="A checkpoint, a bundle (scored through its exported graph), or 'untrained'.",
+)
+@click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", help="The graph of a bundle.")
+@click.option("--seed", default=0, help="Seed of the weights of 'untrained'.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["daflow", "stgnf"]),
+    default="daflow",
+    help="How windows are cut: as everywhere in this toolkit, or exactly as STG-NF's code does it (856x480 for every "
+    "video unless --frame-size is given, its rule for missing frames, the last window of a track left out).",
+)
+@click.option(
+    "--json",
+    "json_target",
+    metavar="FILE",
+    help="Also write the figures as JSON; - is standard output.",
+)
+@click.option(
+    "--report",
+    type=FILE,
+    metavar="FILE.html",
+    help="Also write a page: ROC and PR curves, the score over time of each clip, the worst mistakes as skeletons.",
+)
+@frame_size_option
+def evaluate(
+    poses: Path | None, videos: Path | None, masks: Path | None, clips: tuple[str, ...], name: str | None,
+    root: Path | None, model: str, precision: Precision, seed: int, protocol: str, json_target: str | None,
+    report: Path | None, frame_size: FrameSize | None, **video: Any,
+) -> None:  # fmt: skip
+    """Judge a model by frame-level ROC AUC against labelled frames, per clip and over all.
+
+    With --videos the whole way from the camera to the alarm is judged.
+    """
+    from daflow.evaluation.auc import evaluate as judge
+    from daflow.evaluation.scoring_model import open_judged
+
+    began = time.monotonic()
+    if report:
+        require_folder_for(report)
+    benchmark = BENCHMARKS[name] if name else None
+    data = _open_data(poses, videos, masks, name, root)
+    labels = choose_clips(data.labels, clips, "label")
+    options, stgnf = VideoOptions(**video), protocol == "stgnf"
+    _check_together(options, bool(videos), stgnf)
+    judged = open_judged(model, precision, seed, benchmark.window if benchmark else LENGTH)
+    rule = alarm_rule(model, options.threshold) if videos else None
+    broken: list[str] = []
+    fps: dict[str, float] = {}
+    with contextlib.ExitStack() as stack:
+        folder = data.poses or options.tracks or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if videos:
+            fps = track_videos(videos, folder, labels, options, broken)
+        size = frame_size or (STGNF_FRAME_SIZE if stgnf else _frame_size_of(benchmark, folder))
+        found = read_clips(folder, size, broken)
+    if benchmark:
+        found = [clip for clip in found if clip.name not in benchmark.excluded]
+    if clips or videos:
+        found = [clip for clip in found if clip.name in labels]
+    windows = make_windows(found, judged.window, rule="stgnf" if stgnf else "span")
+    if not len(windows):
+        raise InputError(
+            f"{videos or folder} gives no window of {judged.window} poses: {windows.left_out()}."
+        )
+    nll = judged.score(windows.poses)
+    result = judge(nll, windows, found, labels, judged.window)
+    seen = _as_seen(nll, windows, found, labels, fps, rule) if videos else None
+    if report:
+        from daflow.evaluation.report import evaluation_page
+
+        write_text(report, evaluation_page(result, nll, windows, found, labels, judged.name))
+    if json_target:
+        facts = {
+            "model": judged.name,
+            "protocol": protocol,
+            "broken_files": len(broken),
+            **data.facts,
+        }
+        as_seen = {"as_seen": seen.as_dict()} if seen else {}
+        write_json(json_target, {**facts, **result.as_dict(), **as_seen})
+    if json_target == "-":
+        return
+    _print_table(result)
+    unread = f"{len(broken)} files could not be read" if broken else ""
+    counts = ", ".join(filter(None, [f"{result.windows} windows", windows.left_out(), unread]))
+    click.echo(f"{judged.name}: {counts}, {time.monotonic() - began:.1f} s; figures in %")
+    if benchmark:
+        click.echo(_beside_the_paper(benchmark, result.micro.auc, judged.window))
+    if seen:
+        print_as_seen(seen)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What is judged: the folder of tracks, None while they must be found in videos, the labels, facts for the JSON."""
+
+    poses: Path | None
+    labels: dict[str, Labels]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def _open_data(
+    poses: Path | None, videos: Path | None, masks: Path | None, name: str | None, root: Path | None
+) -> _Data:
+    benchmark = BENCHMARKS[name] if name else None
+    if benchmark and root and not (poses or videos):
+        data = open_benchmark(benchmark, root, masks)
+        facts = {
+            "benchmark": name, "without_poses": list(data.without_poses), "published": dict(benchmark.published),
+        }  # fmt: skip
+        return _Data(data.poses, data.masks, facts)
+    if masks and (poses is None) != (videos is None) and not benchmark and not root:
+        return _Data(poses, read_labels(masks))
+    raise InputError("Give --poses and --masks, or --videos and --labels, or --benchmark and --root.")
+
+
+def _check_together(options: VideoOptions, videos: bool, stgnf: bool) -> None:
+    if not videos:
+        options.require_none()
+    elif stgnf:
+        raise InputError("--protocol stgnf is for --poses; the edge cuts windows as the toolkit does.")
+
+
+def _as_seen(
+    nll: npt.NDArray[np.float32], windows: Windows, clips: list[Clip], labels: dict[str, Labels],
+    fps: dict[str, float], rule: AlarmRule | None,
+) -> CausalEvaluation:  # fmt: skip
+    from daflow.evaluation.alarms import evaluate_as_seen
+
+    return evaluate_as_seen(nll, windows, clips, labels, fps, rule)
+
+
+def _print_table(result: Evaluation) -> None:
+    click.echo(f"{'clip':<24}{'AUC':>8}{'AUC-PR':>8}{'EER':>8}{'frames':>9}{'abnormal':>10}")
+    for clip, figures in [*result.clips.items(), ("all frames (micro)", result.micro)]:
+        values = "".join(f"{percent(v):>8}" for v in (figures.auc, figures.auc_pr, figures.eer))
+        click.echo(f"{clip:<24}{values}{figures.frames:>9}{figures.abnormal:>10}")
+    click.echo(f"{'mean of clips (macro)':<24}{percent(result.macro_auc):>8}")
+
+
+def _frame_size_of(benchmark: Benchmark | None, poses: Path) -> FrameSize | None:
+    """The frame size of a benchmark's videos, unless the tracks come with their own."""
+    return None if benchmark is None or (poses / FRAME_SIZES).exists() else benchmark.frame_size
+
+
+def _beside_the_paper(benchmark: Benchmark, auc: float | None, window: int) -> str:
+    measured = "-" if auc is None else f"{100 * auc:.1f}"
+    published = ", ".join(f"{method} {figure}" for method, figure in benchmark.published) or "none known"
+    text = f"{benchmark.title}: measured {measured} %; published: {published}"
+    if window != benchmark.window:
+        text += f". The paper's windows have {benchmark.window} poses here, this model's {window}"
+    return text

@@ -1,0 +1,179 @@
+"""The part of `daflow evaluate` that begins with videos: tracks as the edge finds them, and what its alarm would do."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import numpy as np
+
+from daflow.core.alarms.rule import AlarmRule
+from daflow.core.bundle import read_bundle
+from daflow.core.command_line import FILE, FOLDER, FiniteRange
+from daflow.core.data.frame_masks import Labels
+from daflow.core.errors import InputError
+
+if TYPE_CHECKING:
+    from daflow.evaluation.alarms import CausalEvaluation
+
+logger = logging.getLogger(__name__)
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """What `--videos` can be told; None is not given.
+
+    Attributes:
+        tracks: the folder that keeps the pose tracks.
+        people: how people are looked for, `one`, `few` or `many`.
+        max_people: how many are looked for.
+        pose_model: MediaPipe's.
+        threshold: of the alarm, bits per dimension.
+        workers: processes on this machine.
+    """
+
+    tracks: Path | None
+    people: str | None
+    max_people: int | None
+    pose_model: Path | None
+    threshold: float | None
+    workers: int | None
+
+    def require_none(self) -> None:
+        """Fail where one of them is given without `--videos`.
+
+        Raises:
+            InputError: one is.
+        """
+        for name, value in vars(self).items():
+            if value is not None:
+                raise InputError(f"--{name.replace('_', '-')} needs --videos.")
+
+
+_OPTIONS = (
+    click.option(
+        "--tracks",
+        type=FOLDER,
+        help="With --videos: folder that keeps the pose tracks, so that a second evaluation is quick; that of 'daflow "
+        "poses' will do.",
+    ),
+    click.option(
+        "--people",
+        type=click.Choice(["one", "few", "many"]),
+        help="With --videos: how people are looked for, as with daflow-edge.  [default: one]",
+    ),
+    click.option("--max-people", type=click.IntRange(1, 20), help="With --videos: as with daflow-edge."),
+    click.option(
+        "--pose-model",
+        type=FILE,
+        help="With --videos: MediaPipe pose model (.task).  [default: what 'daflow models fetch' brought]",
+    ),
+    click.option(
+        "--threshold",
+        type=FiniteRange(-1e9, 1e9),
+        help="With --videos: alarm threshold in bits/dim.  [default: the calibrated one of the bundle]",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(1), help="With --videos: processes; one for each core without it."
+    ),
+)
+
+
+def video_options(command: _Decorated) -> _Decorated:
+    """The options of `VideoOptions`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def alarm_rule(model: str, threshold: float | None) -> AlarmRule | None:
+    """Return the bundle's alarm with another threshold if one is given; None when there is no threshold at all."""
+    rule = None
+    if Path(model).is_dir() and (alarm := read_bundle(Path(model)).manifest.alarm):
+        rule = alarm.rule()
+    if threshold is None:
+        return rule
+    return replace(rule or AlarmRule(threshold, threshold), threshold=threshold, release=threshold)
+
+
+def track_videos(
+    videos: Path, tracks: Path, labels: dict[str, Labels], options: VideoOptions, broken: list[str]
+) -> dict[str, float]:
+    """Find the tracks of the labelled videos, fit `labels` to the videos, and return frames a second by clip.
+
+    Args:
+        videos: the folder of the videos.
+        tracks: the folder of the tracks.
+        labels: by clip name.
+        options: how people are found.
+        broken: takes the message of each video that cannot be used.
+
+    Raises:
+        InputError: no labelled video can be used.
+    """
+    people = {name: getattr(options, name) for name in ("people", "max_people", "pose_model")}
+    given = {name: value for name, value in people.items() if value is not None}
+    found = importlib.import_module("runtime.batch.video_tracks").track_videos(
+        videos, tracks, labels.__contains__, given, options.workers
+    )
+    broken += found.failed.values()
+    if found.kept:
+        click.echo(f"{found.kept} of {len(found.fps)} clips have their tracks already", err=True)
+    for name in sorted(set(labels) - set(found.fps)):
+        if name not in found.failed:
+            logger.warning("clip %s has no video and is left out", name)
+        del labels[name]
+    if not labels:
+        raise InputError(
+            f"No video of {videos} has labels; a clip is named as its video, without the ending."
+        )
+    for name, mask in labels.items():
+        frames = found.frames.get(name, len(mask))
+        if len(mask) > frames:
+            logger.warning("%d frames of %s are labelled, but its video has %d", len(mask), name, frames)
+        labels[name] = np.pad(mask[:frames], (0, max(0, frames - len(mask))), constant_values=-1)
+    return dict(found.fps)
+
+
+def print_as_seen(seen: CausalEvaluation) -> None:
+    """Print the figures of the scores and of the alarm as the edge sees them."""
+    micro, scored = seen.micro, seen.scored
+    click.echo(
+        f"as the edge sees it, each frame by what is known then: AUC {percent(micro.auc)}; "
+        f"over the {scored.frames} of {micro.frames} frames in which somebody has a score: {percent(scored.auc)}"
+    )
+    click.echo(
+        f"for comparison, the mere number of a frame in its clip: AUC {percent(seen.by_position.auc)}; over those with "
+        f"a score: {percent(seen.scored_by_position.auc)}"
+    )
+    if seen.alarms is None:
+        click.echo(
+            "no alarm was judged: a checkpoint has no threshold (give --threshold, or a calibrated bundle)"
+        )
+        return
+    click.echo(f"{'clip':<24}{'abnormal from':>14}{'delay, s':>10}{'false alarms':>14}{'normal, s':>11}")
+    for clip, alarms in seen.alarms.clips.items():
+        firsts = ", ".join(str(event.first) for event in alarms.events) or "-"
+        delays = ", ".join(_delay(event.delay, event.on_before) for event in alarms.events) or "-"
+        click.echo(
+            f"{clip:<24}{firsts:>14}{delays:>10}{alarms.false_alarms:>14}{alarms.normal_seconds:>11.1f}"
+        )
+    click.echo(str(seen.alarms))
+
+
+def _delay(delay: float | None, on_before: bool) -> str:
+    if delay is None:
+        return "none"
+    return "on before" if on_before else f"{delay:.2f}"
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction in %, or a dash."""
+    return "-" if value is None else f"{100 * value:.2f}"

@@ -1,0 +1,1 @@
+"""What a device and a trainer share: data, scoring, alarms, engines and bundles. Needs no torch."""

@@ -1,0 +1,1 @@
+"""The alarm rule, its calibration record, p-values and the drift watch."""

@@ -1,0 +1,302 @@
+"""Bundles: the folder that export writes and the edge reads, described and protected by its `manifest.json`.
+
+A bundle holds `scorer.fp32.onnx` and perhaps `scorer.fp16.onnx` and `scorer.int8.onnx` (each maps `poses (B, 2, T, 18)`
+to `nll (B,)`), `verification.html`, and the manifest with the SHA-256 of each of them. The alarm threshold is in the
+manifest, outside of the graph, so that calibrating again changes no model. `engines/` is a cache: a device builds its
+own, and each says in its header what it is tied to (`daflow.core.engines.file`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from daflow.core.alarms.rule import AlarmRule
+from daflow.core.engines.file import BuildOptions, EngineKey
+from daflow.core.errors import InputError
+from daflow.core.files import sha256, write_text
+from daflow.core.scoring.comparison import Precision, Verdict
+
+FORMAT = "daflow-bundle"
+SCHEMA = 3
+MANIFEST = "manifest.json"
+
+_Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
+_Rate = Annotated[FiniteFloat, Field(ge=0)]
+_Camera = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+_Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Int8(_Part):
+    """What in the INT8 graph is INT8, and what stayed FP32 because the ranking is sensitive to it.
+
+    Attributes:
+        ranges: the calibration cache in the bundle.
+        method: how the ranges were chosen.
+        windows: windows that they were chosen on.
+        quantised: operations in INT8.
+        kept: operations in FP32.
+        margin: how small a part of what the limits allow was aimed at when these were chosen.
+    """
+
+    ranges: str
+    method: str
+    windows: int
+    quantised: tuple[str, ...]
+    kept: tuple[str, ...]
+    margin: int = 40
+
+
+class NormalScores(_Part):
+    """What normal people score at a random moment: order statistics of a sample, denser towards the high ones.
+
+    Attributes:
+        size: scores in the sample.
+        scores: some of them, rising, the lowest and the highest among them.
+        at_least: how many of the sample are as high as each of these, or higher.
+    """
+
+    size: Annotated[int, Field(ge=1)]
+    scores: Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=4096)]
+    at_least: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _is_a_sample(self) -> NormalScores:
+        if len(self.scores) != len(self.at_least):
+            raise ValueError("every score needs how many are at least as high")
+        if any(low >= high for low, high in pairwise(self.scores)):
+            raise ValueError("the scores must rise")
+        if self.at_least[0] != self.size or any(low <= high for low, high in pairwise(self.at_least)):
+            raise ValueError("the counts must fall from the size")
+        if self.at_least[-1] < 1:
+            raise ValueError("the highest score must be one of the sample")
+        return self
+
+
+class Alarm(_Part):
+    """The alarm threshold, what it was chosen with, and how often it is expected to be exceeded by normal behaviour.
+
+    Attributes:
+        threshold: smoothed nll in bits per dimension above which a person is abnormal.
+        method: `pot`, a generalised Pareto distribution of the highest levels; `block-maxima`, an empirical quantile
+            of the highest level of each block of time; `quantile`, of all scores.
+        quantile: the fraction of the normal scores below the threshold; None unless that was the method.
+        begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds: of the `daflow.core.alarms.rule.AlarmRule`.
+        target_per_day: false alarms a day that were asked for; None by `quantile`.
+        expected_per_day: false alarms that the recordings lead one to expect in a day like them; None is not known.
+        interval_per_day: its 95 % interval.
+        promised: whether the recordings were long enough, and the fit good enough, to promise the target.
+        hours: length of the recordings.
+        fps: their frames a second.
+        windows: normal windows that were scored.
+        precision: the graph that scored them.
+        normal: what p-values are taken from; None without a calibration on recordings.
+    """
+
+    threshold: FiniteFloat
+    method: Literal["pot", "block-maxima", "quantile"] = "quantile"
+    quantile: float | None = None
+    begin_seconds: _Seconds = 0.1
+    end_seconds: _Seconds = 0.5
+    cool_down_seconds: _Seconds = 0.0
+    smoothing_seconds: _Seconds = 0.0
+    target_per_day: _Rate | None = None
+    expected_per_day: _Rate | None = None
+    interval_per_day: tuple[_Rate, _Rate] | None = None
+    promised: bool = False
+    hours: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    fps: Annotated[FiniteFloat, Field(gt=0)] = 25.0
+    windows: int
+    precision: Precision
+    normal: NormalScores | None = None
+
+    def rule(self) -> AlarmRule:
+        """Return the rule that the threshold was calibrated with; its release is the threshold."""
+        times = self.begin_seconds, self.end_seconds, self.cool_down_seconds, self.smoothing_seconds
+        return AlarmRule(self.threshold, self.threshold, *times)
+
+
+class Manifest(_Part):
+    """All that is known about a bundle.
+
+    Attributes:
+        daflow: the version of the toolkit that wrote it.
+        created: UTC time, ISO 8601.
+        model: the architecture, the fields of `daflow.model.flow.ModelConfig`.
+        parameters: number of trained values.
+        joints: the layout of the 18 joints in the order of the graph's input.
+        window: poses in a window.
+        max_missing: frames that may be missing inside a window.
+        normalising: how windows are normalised; `window-std-y` divides by the deviation of y.
+        precisions: the ONNX file of each precision.
+        files: the SHA-256 of every file of the bundle but the manifest.
+        training: the summary of the training data and options.
+        nodes: operators in the graph of each precision.
+        verification: how each form of the model compares with the PyTorch module, `folded` and the precisions.
+        int8: what in the INT8 graph is INT8; None without one.
+        engine_options: how the engines of this bundle are to be built.
+        alarm: the threshold of every camera without its own, None before `daflow-calibrate alarm`.
+        cameras: the thresholds of single cameras, by `daflow-calibrate alarm --camera`.
+    """
+
+    format: Literal["daflow-bundle"] = "daflow-bundle"
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    daflow: str
+    created: str
+    model: dict[str, Any]
+    parameters: int
+    joints: Literal["openpose18"] = "openpose18"
+    window: Annotated[int, Field(ge=2, le=1024)]
+    max_missing: Annotated[int, Field(ge=0, le=1024)]
+    normalising: Literal["window-std-y"] = "window-std-y"
+    precisions: dict[Precision, str]
+    files: dict[str, _Hash]
+    training: dict[str, Any] = {}
+    nodes: dict[Precision, int] = {}
+    verification: dict[Literal["folded"] | Precision, Verdict] = {}
+    int8: Int8 | None = None
+    engine_options: BuildOptions = BuildOptions()
+    alarm: Alarm | None = None
+    cameras: dict[_Camera, Alarm] = {}
+
+    @field_validator("files")
+    @classmethod
+    def _stay_inside(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+                raise ValueError(f"the file name {name!r} leaves the bundle")
+        return files
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose manifest and hashes were checked."""
+
+    folder: Path
+    manifest: Manifest
+
+    def graph(self, precision: Precision) -> Path:
+        """Return the path of the ONNX file of a precision.
+
+        Raises:
+            InputError: the bundle has no graph of that precision.
+        """
+        name = self.manifest.precisions.get(precision)
+        if name is None:
+            there = ", ".join(self.manifest.precisions)
+            raise InputError(f"The bundle {self.folder} has no {precision} graph; it has {there}.")
+        return self.folder / name
+
+    def alarm_for(self, camera: str) -> Alarm | None:
+        """The calibration of a camera, else the one of all cameras, else None."""
+        return self.manifest.cameras.get(camera, self.manifest.alarm)
+
+    def missed_limits(self, precision: Precision) -> tuple[str, ...]:
+        """The verification limits that the graph of a precision misses; there are some only by `--keep-failing`."""
+        verdict = self.manifest.verification.get(precision)
+        return verdict.missed if verdict else ()
+
+    def engine_key(
+        self, precision: Precision, flavour: str, version: str, target: str, device: str | None
+    ) -> EngineKey:
+        """Return what an engine of this bundle must be tied to, to run here.
+
+        Raises:
+            InputError: the bundle has no graph of that precision.
+        """
+        graph = self.manifest.files[self.graph(precision).name]
+        return EngineKey.model_validate({
+            "graph": graph, "precision": precision, "flavour": flavour, "version": version, "target": target,
+            "device": device, "options": self.manifest.engine_options,
+        })  # fmt: skip
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Open a bundle and check that every file is the one that was written.
+
+    Raises:
+        InputError: there is no bundle, it is of a newer schema, its manifest is damaged, or a file is missing or
+            changed; the message names the file.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise InputError(f"{folder} is not a bundle: it has no {MANIFEST}. 'daflow-export' writes one.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise InputError(f"{path} is damaged: it is not valid JSON. Export the bundle again.") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is not the manifest of a bundle.")
+    schema = content.get("schema")
+    if type(schema) is not int or schema != SCHEMA:
+        raise InputError(
+            f"{folder} has bundle schema {schema!r}; this daflow reads {SCHEMA}. "
+            "Use the version of daflow that wrote it, or export it again."
+        )
+    try:
+        unchanged = content.pop("checksum", None) == _checksum(content)
+    except RecursionError:
+        unchanged = False
+    if not unchanged:
+        raise InputError(
+            f"{path} was changed since it was written. Export the bundle again; "
+            "'daflow-calibrate alarm' sets another threshold."
+        )
+    try:
+        manifest = Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path} is damaged: {where}: {first['msg']}.") from None
+    for name, expected in manifest.files.items():
+        file = folder / name
+        if not _is_file(file):
+            raise InputError(f"The bundle {folder} lacks its file {name}. Export it again.")
+        if sha256(file) != expected:
+            raise InputError(f"{file} was changed since the bundle was written. Export it again.")
+    unhashed = set(manifest.precisions.values()) - set(manifest.files)
+    if unhashed:
+        raise InputError(f"{path} is damaged: no hash of {min(unhashed)}.")
+    return Bundle(folder, manifest)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` with a checksum of itself, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    content = manifest.model_dump(mode="json", by_alias=True)
+    content["checksum"] = _checksum(content)
+    write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

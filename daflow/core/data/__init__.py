@@ -1,0 +1,1 @@
+"""Skeleton layouts, pose tracks, windows, labels, generated people and data sets."""

@@ -1,0 +1,82 @@
+"""Frame masks: the label of every frame of a clip, 1 abnormal, 0 normal, -1 to be ignored.
+
+Two forms are read. `<clip>.npy` holds these values. UBnormal's `<clip>_tracks.txt` is of two kinds: in the test split
+it is a .npy file in spite of its name, in which 1 means *normal*; elsewhere it is text, one `person,first,last` a
+line, whose frames are abnormal.
+"""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.core.data.tracks import MOST_FRAMES
+from daflow.core.errors import InputError
+
+Labels = npt.NDArray[np.int64]
+
+_TRACKS = "_tracks.txt"
+_MAGIC = b"\x93NUMPY"
+
+
+def read_masks(folder: Path, intervals: bool = True) -> dict[str, Labels]:
+    """Read the frame masks of a folder by clip name, `<clip>.npy` and `<clip>_tracks.txt`.
+
+    Args:
+        folder: holds the masks.
+        intervals: whether to read UBnormal's text files, which are as long as their last abnormal frame, also.
+
+    Raises:
+        InputError: the folder is missing or empty, or a file is not a frame mask; the message names it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}.")
+    masks = {path.stem: _plain(path, path.read_bytes()) for path in sorted(folder.glob("[!.]*.npy"))}
+    for path in sorted(folder.glob(f"[!.]*{_TRACKS}")):
+        content, name = path.read_bytes(), path.name.removesuffix(_TRACKS)
+        if content.startswith(_MAGIC):
+            masks[name] = _inverted(_plain(path, content))
+        elif intervals:
+            masks[name] = _from_intervals(path, content)
+    if not masks:
+        raise InputError(f"{folder} holds no frame masks; they are named <clip>.npy.")
+    return masks
+
+
+def _plain(path: Path, content: bytes) -> Labels:
+    try:
+        mask = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError, OSError, MemoryError, tokenize.TokenError):
+        raise InputError(f"{path} is not a .npy file of plain numbers.") from None
+    if (
+        not isinstance(mask, np.ndarray)
+        or mask.ndim != 1
+        or mask.dtype.kind not in "biuf"
+        or not np.isin(mask, (-1, 0, 1)).all()
+    ):
+        raise InputError(f"{path} is not a frame mask: one value of -1, 0 or 1 for each frame is wanted.")
+    return mask.astype(np.int64)
+
+
+def _inverted(mask: Labels) -> Labels:
+    return np.where(mask >= 0, 1 - mask, mask)
+
+
+def _from_intervals(path: Path, content: bytes) -> Labels:
+    try:
+        rows = [line.split(",") for line in content.decode().splitlines() if line.strip()]
+        spans = [(int(float(first)), int(float(last))) for _, first, last in rows]
+        if not all(0 <= first <= last < MOST_FRAMES for first, last in spans):
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise InputError(
+            f"{path} is not a list of abnormal frames: person,first,last a line is wanted."
+        ) from None
+    mask = np.zeros(max((last for _, last in spans), default=0), dtype=np.int64)
+    for first, last in spans:
+        mask[first:last] = 1
+    return mask

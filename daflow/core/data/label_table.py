@@ -1,0 +1,104 @@
+"""Labels of frames as a table: a CSV file with one line for each frame of each clip, beside the folders of masks."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from daflow.core.data.frame_masks import Labels, read_masks
+from daflow.core.data.tracks import MOST_FRAMES
+from daflow.core.errors import InputError
+
+_T = TypeVar("_T")
+
+CLIPS_HELP = "Only clips of such names, such as 'fall-0[1-7]' with its quotes; may be given several times."
+
+_VALUES = {
+    "posture": {"-1": 0, "0": 1, "1": 1},  # upright, falling, lying
+    "label": {"-1": -1, "0": 0, "1": 1},  # ignored, normal, abnormal
+}
+
+
+def read_labels(path: Path) -> dict[str, Labels]:
+    """Read the labels of frames by clip name: a CSV file, or a folder of frame masks as `read_masks` reads them.
+
+    The first line of a CSV file is `clip,frame,posture` or `clip,frame,label`. Frames are counted from 0. A posture is
+    -1 upright, 0 falling or 1 lying, of which the first is normal; a label is 0 normal, 1 abnormal or -1 ignored.
+    Frames without a line are ignored.
+
+    Raises:
+        InputError: nothing is there, or something in it is wrong; the message names the file and the line.
+    """
+    if path.is_dir():
+        return read_masks(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path} with labels.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a table of labels: it is not text in UTF-8.") from None
+    found: dict[str, dict[int, int]] = {}
+    for line, clip, frame, label in _rows(path, text):
+        if frame in found.setdefault(clip, {}):
+            raise InputError(f"{path}, line {line}: frame {frame} of clip {clip} is labelled twice.")
+        found[clip][frame] = label
+    if not found:
+        raise InputError(f"{path} labels no frame.")
+    if sum(max(frames) + 1 for frames in found.values()) > MOST_FRAMES:
+        raise InputError(f"{path} has frame numbers of more than {MOST_FRAMES} frames in all, days of video.")
+    return {clip: _mask(frames) for clip, frames in found.items()}
+
+
+def _rows(path: Path, text: str) -> Iterator[tuple[int, str, int, int]]:
+    """Yield the number of the line, the clip, the frame and the label of each row."""
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        if header[:2] != ["clip", "frame"] or len(header) != 3 or header[2] not in _VALUES:
+            raise InputError(f"{path}, line 1: the header clip,frame,posture or clip,frame,label is wanted.")
+        values = _VALUES[header[2]]
+        for row in rows:
+            if not row:
+                continue
+            where = f"{path}, line {rows.line_num}"
+            if len(row) != 3:
+                raise InputError(f"{where}: {len(row)} values; {','.join(header)} are wanted.")
+            clip, frame, value = (cell.strip() for cell in row)
+            if not clip:
+                raise InputError(f"{where}: the clip has no name.")
+            if not (frame.isascii() and frame.isdigit() and len(frame) < 16 and int(frame) < MOST_FRAMES):
+                raise InputError(f"{where}: frame {frame!r} is not a number from 0 to {MOST_FRAMES - 1}.")
+            if value not in values:
+                raise InputError(f"{where}: {header[2]} {value!r} is none of {', '.join(values)}.")
+            yield rows.line_num, clip, int(frame), values[value]
+    except csv.Error as error:
+        raise InputError(f"{path}, line {rows.line_num}: it cannot be read as CSV: {error}.") from None
+
+
+def _mask(frames: dict[int, int]) -> Labels:
+    mask = np.full(max(frames) + 1, -1, dtype=np.int64)
+    mask[list(frames)] = list(frames.values())
+    return mask
+
+
+def choose_clips(clips: Mapping[str, _T], globs: Sequence[str], thing: str) -> dict[str, _T]:
+    """Return the clips whose names fit one of the patterns; all without a pattern.
+
+    Raises:
+        InputError: a pattern fits no clip.
+
+    >>> choose_clips({"a1": 1, "a2": 2, "b1": 3}, ["a?"], "label")
+    {'a1': 1, 'a2': 2}
+    """
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in clips):
+            raise InputError(f"--clips {glob} fits the name of no clip with a {thing}.")
+    return {
+        n: value for n, value in clips.items() if not globs or any(fnmatchcase(n, glob) for glob in globs)
+    }

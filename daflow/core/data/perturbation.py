@@ -1,0 +1,34 @@
+"""Windows made abnormal in known ways, for calibration and verification."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from daflow.core.data.windows import Poses, normalise
+
+
+def perturb(poses: Poses, count: int, seed: int) -> Poses:
+    """Make some windows abnormal in known ways: jitter, displaced joints, and a jump in the middle.
+
+    Args:
+        poses: `(N, 2, T, V)` normalised windows.
+        count: how many to take, N at most.
+        seed: the same seed gives the same windows.
+
+    Returns:
+        `(M, 2, T, V)` with M at most `count`, normalised again.
+
+    >>> poses = np.random.default_rng(0).standard_normal((10, 2, 24, 18)).astype(np.float32)
+    >>> perturb(poses, 6, seed=1).shape
+    (6, 2, 24, 18)
+    """
+    rng = np.random.default_rng(seed)
+    chosen = poses[rng.permutation(len(poses))[:count]].copy()
+    jitter, displaced, jump = np.array_split(chosen, 3)
+    strength = rng.uniform(0.02, 0.5, (len(jitter), 1, 1, 1))
+    jitter += strength * rng.standard_normal(jitter.shape)
+    joints = rng.random((len(displaced), 1, 1, displaced.shape[3])) < 0.2
+    displaced += joints * rng.normal(0, 2, (len(displaced), 2, 1, displaced.shape[3]))
+    half = jump.shape[2] // 2
+    jump[:, :, half:] += rng.normal(0, 2, (len(jump), 2, 1, 1))
+    return normalise(chosen, (1, 1))[0]

@@ -1,0 +1,314 @@
+"""A kinematic generator of people: walkers, and falls, runs and fights among them, seen by a noisy camera.
+
+It stands in for recordings where there are none: the demo's input, the tests' material, and the abnormal windows that
+export verifies with. People are stick figures in metres that walk on the ground with a gait (thigh, knee, arm and
+elbow angles as functions of a phase); a pinhole camera above eye height projects them; the detector's errors (jitter,
+missing joints, missed poses) are added in pixels. Everything follows from the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.core.data.tracks import Clip, FrameSize, Track, write_clips
+from daflow.core.files import written_whole
+
+Array = npt.NDArray[np.float64]
+Event = Literal["fall", "run", "fight"]
+EVENTS: tuple[Event, ...] = ("fall", "run", "fight")
+
+_CAMERA_HEIGHT = 3.0  # metres above the ground
+_CAMERA_PITCH = 0.28  # radians below the horizon
+_AREA = ((-3.5, 3.5), (5.5, 11.0))  # metres, to the side and away, in which people walk
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What happens in a clip.
+
+    Attributes:
+        frames: length of the clip.
+        people: people who walk through it.
+        event: the abnormal thing that happens after the first third of the clip, or None.
+        frame_size: width and height of the camera's frame in pixels.
+        fps: frames a second.
+        jitter: standard deviation of a joint's position as a fraction of the person's height.
+        missing_joints: probability that a joint is not seen, and guessed badly by the detector.
+        missed_poses: probability that the detector misses a person in a frame.
+    """
+
+    frames: int = 600
+    people: int = 2
+    event: Event | None = None
+    frame_size: FrameSize = (1280, 720)
+    fps: float = 25.0
+    jitter: float = 0.004
+    missing_joints: float = 0.01
+    missed_poses: float = 0.005
+
+
+@dataclass(frozen=True)
+class _Gait:
+    """Angles (radians) and speed (m/s) of a way to move; each may be an array over frames."""
+
+    speed: Array | float
+    stride: Array | float  # metres that one full cycle of the phase covers
+    thigh: Array | float
+    knee: Array | float
+    arm: Array | float
+    elbow: Array | float
+    lean: Array | float
+
+    def towards(self, other: _Gait, weight: Array) -> _Gait:
+        """Blend into another gait, `weight` 0 to 1 over frames."""
+        return _Gait(*(
+            (1 - weight) * getattr(self, f.name) + weight * getattr(other, f.name) for f in fields(self)
+        ))  # fmt: skip
+
+
+_RUN = _Gait(speed=3.6, stride=2.6, thigh=0.8, knee=1.6, arm=0.8, elbow=1.5, lean=0.25)
+_STAND = _Gait(speed=0.0, stride=1.4, thigh=0.0, knee=0.0, arm=0.05, elbow=0.3, lean=0.05)
+
+
+def generate_clip(name: str, seed: int, scene: Scene | None = None) -> tuple[Clip, npt.NDArray[np.int64]]:
+    """Generate one clip of COCO-17 tracks and its frame mask.
+
+    Returns:
+        The clip, and `(frames,)` int64 with 1 in the frames in which the event is under way, 0 elsewhere.
+
+    >>> clip, mask = generate_clip("01_0001", seed=3, scene=Scene(frames=120, event="fall"))
+    >>> len(clip.tracks), clip.frame_size, bool(mask[:40].any()), bool(mask[-1])
+    (2, (1280, 720), False, True)
+    """
+    scene = scene or Scene()
+    rng = np.random.default_rng(seed)
+    begin = int(scene.frames * rng.uniform(0.36, 0.5))
+    seconds = {"fall": np.inf, "run": 5.0, "fight": 7.0}.get(scene.event or "", 0.0)
+    end = int(min(scene.frames, begin + seconds * scene.fps))
+    actors = {"fall": 1, "run": 1, "fight": 2}.get(scene.event or "", 0)
+    people = max(scene.people, actors)
+    spot = np.array([rng.uniform(-1.5, 1.5), rng.uniform(6.5, 9.0)])
+    tracks = []
+    for person in range(people):
+        event = scene.event if person < actors else None
+        body = _simulate(rng, scene, event, begin, end, spot, side=1 - 2 * person)
+        tracks.append(_observe(rng, scene, person + 1, body))
+    mask = np.zeros(scene.frames, dtype=np.int64)
+    mask[begin:end] = 1 if scene.event else 0
+    return Clip(name, tuple(t for t in tracks if len(t.frames)), scene.frame_size), mask
+
+
+def generate_dataset(
+    folder: Path,
+    seed: int = 0,
+    train_clips: int = 12,
+    test_clips: int = 6,
+    scene: Scene | None = None,
+) -> None:
+    """Write a data set: `folder/train` of normal clips, `folder/test` with events, `folder/masks` for `test`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    scene = scene or Scene()
+    normal = [
+        generate_clip(f"01_{index + 1:04d}", seed * 10_000 + index, replace(scene, event=None))[0]
+        for index in range(train_clips)
+    ]
+    write_clips(folder / "train", normal)
+    events = test_scenes(test_clips, scene)
+    generated = [
+        generate_clip(f"01_{index + 1:04d}", seed * 10_000 + 5_000 + index, of_clip)
+        for index, of_clip in enumerate(events)
+    ]
+    write_clips(folder / "test", [clip for clip, _ in generated])
+    for clip, mask in generated:
+        path = folder / "masks" / f"{clip.name}.npy"
+        with written_whole(path) as temporary:
+            np.save(temporary, mask)
+
+
+def test_scenes(clips: int, scene: Scene) -> Sequence[Scene]:
+    """Return scenes that take the events in turn."""
+    return [replace(scene, event=EVENTS[index % len(EVENTS)]) for index in range(clips)]
+
+
+test_scenes.__test__ = False  # type: ignore[attr-defined]  # pytest would take it for a test
+
+
+def _simulate(
+    rng: np.random.Generator,
+    scene: Scene,
+    event: Event | None,
+    begin: int,
+    end: int,
+    spot: Array,
+    side: int,
+) -> Array:
+    """One person's joints in metres, `(frames, 17, 3)`: to the side, up, away."""
+    time = np.arange(scene.frames) / scene.fps
+    height = rng.uniform(1.55, 1.9)
+    speed = rng.uniform(0.9, 1.5)
+    walk = _Gait(
+        speed=speed * (1 + 0.12 * np.sin(time * rng.uniform(0.2, 0.6) + rng.uniform(0, 6))),
+        stride=rng.uniform(0.75, 0.88) * height,
+        thigh=rng.uniform(0.36, 0.46),
+        knee=rng.uniform(0.8, 1.05),
+        arm=rng.uniform(0.25, 0.45),
+        elbow=rng.uniform(0.15, 0.4),
+        lean=rng.uniform(0.0, 0.1),
+    )
+    during = _ramp(time, begin / scene.fps, 0.4) * (1 - _ramp(time, end / scene.fps, 0.6))
+    gait = walk
+    if event == "run":
+        gait = walk.towards(_RUN, during)
+    elif event in ("fall", "fight"):
+        gait = walk.towards(_STAND, during)
+    place, heading = _path(rng, scene, np.broadcast_to(gait.speed, time.shape), walk_seed=rng.random(2))
+    if event == "fight":
+        place, heading = _meet(rng, time, place, heading, during, spot, side)
+    phase = rng.uniform(0, 2 * np.pi) + np.cumsum(2 * np.pi * gait.speed / gait.stride) / scene.fps
+    body = _skeleton(gait, phase, height)
+    if event == "fight":
+        _punch(rng, time, body, height, during)
+    if event == "fall":
+        body = _topple(rng, time, body, begin / scene.fps)
+    forward = np.stack([np.sin(heading), np.cos(heading)], axis=1)
+    left = np.stack([-np.cos(heading), np.sin(heading)], axis=1)
+    ground = place[:, None] + body[..., :1] * forward[:, None] + body[..., 1:2] * left[:, None]
+    return np.stack([ground[..., 0], body[..., 2], ground[..., 1]], axis=2)
+
+
+def _ramp(time: Array, at: float, seconds: float) -> Array:
+    """0 before `at`, 1 from `seconds` later on, smooth in between."""
+    u = np.clip((time - at) / seconds, 0, 1)
+    return u * u * (3 - 2 * u)
+
+
+def _path(rng: np.random.Generator, scene: Scene, speed: Array, walk_seed: Array) -> tuple[Array, Array]:
+    """A walk between random places of the area, `(frames, 2)`, and its heading, `(frames,)`."""
+    low, high = np.array(_AREA).T
+    place = low + walk_seed * (high - low)
+    goal = rng.uniform(low, high)
+    heading = float(np.arctan2(*(goal - place)))
+    places, headings = np.empty((len(speed), 2)), np.empty(len(speed))
+    for frame, metres in enumerate(speed / scene.fps):
+        if np.hypot(*(goal - place)) < 0.8:
+            goal = rng.uniform(low, high)
+        turn = np.arctan2(*(goal - place)) - heading
+        turn = (turn + np.pi) % (2 * np.pi) - np.pi
+        heading += float(np.clip(turn, -1.6 / scene.fps, 1.6 / scene.fps))
+        place = place + metres * np.array([np.sin(heading), np.cos(heading)])
+        places[frame], headings[frame] = place, heading
+    return places, headings
+
+
+def _meet(
+    rng: np.random.Generator,
+    time: Array,
+    place: Array,
+    heading: Array,
+    during: Array,
+    spot: Array,
+    side: int,
+) -> tuple[Array, Array]:
+    """Bring two people face to face at `spot` while they fight, one on each `side`, dodging."""
+    dodge = 0.12 * np.sin(time[:, None] * rng.uniform(6, 11, 2) + rng.uniform(0, 6, 2))
+    stand = spot + side * np.array([0.42, 0.0]) + dodge
+    facing = heading + during * (((-side * np.pi / 2 - heading) + np.pi) % (2 * np.pi) - np.pi)
+    weight = during[:, None]
+    return (1 - weight) * place + weight * stand, facing
+
+
+def _skeleton(gait: _Gait, phase: Array, height: float) -> Array:
+    """Joints `(frames, 17, 3)` in metres: forward, to the left, up; the lower foot stands on the ground."""
+    frames = len(phase)
+    joints = np.zeros((frames, 17, 3))
+    thigh, shank, arm, forearm = 0.245 * height, 0.246 * height, 0.186 * height, 0.15 * height
+    lean = np.broadcast_to(gait.lean, (frames,))
+    spine = np.stack([np.sin(lean), np.zeros(frames), np.cos(lean)], axis=1)
+    sides = {0: (1, phase), 1: (-1, phase + np.pi)}
+    for index, (side, own) in sides.items():
+        hip = np.broadcast_to([0.0, side * 0.055 * height, 0.0], (frames, 3))
+        swing = gait.thigh * np.sin(own)
+        bend = gait.knee * np.maximum(0, np.cos(own)) + 0.08
+        joints[:, 11 + index] = hip
+        joints[:, 13 + index] = hip + thigh * _pendulum(swing)
+        joints[:, 15 + index] = joints[:, 13 + index] + shank * _pendulum(swing - bend)
+        shoulder = 0.29 * height * spine + [0.0, side * 0.115 * height, 0.0]
+        reach = -gait.arm * np.sin(own)
+        joints[:, 5 + index] = shoulder
+        joints[:, 7 + index] = shoulder + arm * _pendulum(reach) + [0, side * 0.03 * height, 0]
+        joints[:, 9 + index] = joints[:, 7 + index] + forearm * _pendulum(reach + gait.elbow)
+        joints[:, 1 + index] = 0.445 * height * spine + height * np.array([0.045, side * 0.018, 0])
+        joints[:, 3 + index] = 0.435 * height * spine + height * np.array([0.0, side * 0.042, 0])
+    joints[:, 0] = 0.425 * height * spine + [0.06 * height, 0, 0]
+    lowest = joints[:, 15:17, 2].min(axis=1)
+    joints[..., 2] += (0.045 * height - lowest)[:, None]
+    return joints
+
+
+def _pendulum(angle: Array) -> Array:
+    """A unit vector that hangs down at angle 0 and points forward at a right angle."""
+    return np.stack([np.sin(angle), np.zeros_like(angle), -np.cos(angle)], axis=1)
+
+
+def _punch(rng: np.random.Generator, time: Array, body: Array, height: float, during: Array) -> None:
+    """Throw punches with both arms and rock the upper body, in place."""
+    rock = 0.10 * np.sin(time * rng.uniform(5, 9) + rng.uniform(0, 6)) * during
+    body[:, :11, 0] += rock[:, None]
+    for index in range(2):
+        beat = time * rng.uniform(1.4, 2.2) + index * 0.5 + rng.uniform(0, 1)
+        strike = np.maximum(0, np.sin(2 * np.pi * beat)) ** 2
+        upper = 0.9 + 0.6 * strike
+        elbow = body[:, 5 + index] + 0.186 * height * _pendulum(upper)
+        wrist = elbow + 0.15 * height * _pendulum(upper + 1.7 * (1 - strike))
+        weight = during[:, None]
+        body[:, 7 + index] += weight * (elbow - body[:, 7 + index])
+        body[:, 9 + index] += weight * (wrist - body[:, 9 + index])
+
+
+def _topple(rng: np.random.Generator, time: Array, body: Array, at: float) -> Array:
+    """Let the body fall over its feet in a random direction and stay on the ground."""
+    fallen = np.clip((time - at) / rng.uniform(0.6, 0.9), 0, 1) ** 2
+    tilt = fallen * rng.uniform(1.35, 1.5)
+    direction = rng.uniform(0, 2 * np.pi)
+    along = np.array([np.cos(direction), np.sin(direction)])
+    reach = body[..., :2] @ along
+    toppled = body.copy()
+    sine, cosine = np.sin(tilt)[:, None], np.cos(tilt)[:, None]
+    toppled[..., :2] += (reach * (cosine - 1) + body[..., 2] * sine)[..., None] * along
+    toppled[..., 2] = np.maximum(0.06, body[..., 2] * cosine - reach * sine)
+    flail = fallen[:, None, None] * 0.04 * rng.standard_normal((1, 17, 3))
+    return np.asarray(toppled + flail * np.array([1, 1, 0.3]))
+
+
+def _observe(rng: np.random.Generator, scene: Scene, person: int, body: Array) -> Track:
+    """Project the joints to pixels and add what a pose detector adds."""
+    width, height = scene.frame_size
+    focal = 0.9 * width
+    sine, cosine = np.sin(_CAMERA_PITCH), np.cos(_CAMERA_PITCH)
+    up, away = body[..., 1] - _CAMERA_HEIGHT, body[..., 2]
+    depth = np.maximum(away * cosine - up * sine, 0.5)
+    pixels = np.stack(
+        [
+            width / 2 + focal * body[..., 0] / depth,
+            height / 2 - focal * (up * cosine + away * sine) / depth,
+        ],
+        axis=2,
+    )
+    size = 1.7 * focal / depth.mean(axis=1)[:, None, None]
+    pixels += size * scene.jitter * rng.standard_normal(pixels.shape)
+    unseen = rng.random(pixels.shape[:2]) < scene.missing_joints
+    pixels += unseen[..., None] * size * 0.05 * rng.standard_normal(pixels.shape)
+    confidence = np.where(unseen, 0.1, rng.uniform(0.7, 0.95, unseen.shape))
+    inside = ((pixels > 0) & (pixels < [width, height])).all(axis=2)
+    seen = (inside.mean(axis=1) > 0.7) & (rng.random(len(pixels)) >= scene.missed_poses)
+    keypoints = np.concatenate([pixels, confidence[..., None]], axis=2)[seen].astype(np.float32)
+    return Track(person, np.flatnonzero(seen), keypoints, keypoints[..., 2].mean(axis=1))

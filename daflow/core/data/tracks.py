@@ -1,0 +1,290 @@
+"""Pose tracks: who was where in each frame of a clip, read from and written to the field's JSON format.
+
+One file holds one clip, `{person: {frame: {"keypoints": [x, y, confidence] * J, "scores": float | null}}}`, named
+`<scene>_<clip>_alphapose_tracked_person.json`. Coordinates are pixels. The format does not carry the size of the
+video frame, which normalising needs, so a folder may hold `frame_sizes.json`: `{clip name: [width, height]}`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import StrictInt, TypeAdapter
+
+from daflow.core.data.skeleton import to_openpose
+from daflow.core.errors import InputError
+from daflow.core.files import write_text
+
+logger = logging.getLogger(__name__)
+
+SUFFIX = "_alphapose_tracked_person.json"
+FRAME_SIZES = "frame_sizes.json"
+DEFAULT_FRAME_SIZE = (1920, 1080)
+MOST_FRAMES = 10_000_000
+"""Of a clip that gets a value for each frame: days of video, and no memory for a made-up number."""
+
+FrameSize = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person's poses in one clip.
+
+    Attributes:
+        person: the person's number in the file.
+        frames: `(N,)` int64, strictly increasing frame numbers.
+        keypoints: `(N, J, 3)` float32, x and y in pixels and a confidence, in the layout of the file.
+        scores: `(N,)` float32, the detector's score of each pose, NaN where it gave none.
+    """
+
+    person: int
+    frames: npt.NDArray[np.int64]
+    keypoints: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+
+    def points(self) -> npt.NDArray[np.float32]:
+        """Return the coordinates in the model's joints, `(N, 18, 2)` float32, pixels."""
+        return np.asarray(to_openpose(self.keypoints[..., :2]), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """All tracks of one clip, and the width and height of its frames in pixels."""
+
+    name: str
+    tracks: tuple[Track, ...]
+    frame_size: FrameSize
+
+    @property
+    def poses(self) -> int:
+        """The number of poses in all tracks."""
+        return sum(len(track.frames) for track in self.tracks)
+
+
+@dataclass(frozen=True)
+class TrackFile:
+    """A pose track file of a folder that is not read yet, and the frame size of its clip in pixels."""
+
+    path: Path
+    frame_size: FrameSize
+
+    @property
+    def clip(self) -> str:
+        """The name of the clip."""
+        return _clip_name(self.path)
+
+
+def read_clip(path: Path, frame_size: FrameSize = DEFAULT_FRAME_SIZE) -> Clip:
+    """Read one pose track file.
+
+    Raises:
+        InputError: the file is missing, not JSON or not a pose track file; the message names the file and, where it
+            applies, the person and the frame.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"There is no pose track file {path}.") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; a pose track file is wanted.") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a pose track file: it must be an object of persons.")
+    tracks = tuple(_read_person(path, name, poses) for name, poses in content.items())
+    persons = [track.person for track in tracks]
+    if doubled := {person for person in persons if persons.count(person) > 1}:
+        raise InputError(f"{path}: person {min(doubled)} is there twice.")
+    return Clip(_clip_name(path), tracks, frame_size)
+
+
+def find_tracks(folder: Path, frame_size: FrameSize | None = None) -> list[TrackFile]:
+    """List the pose track files of a folder, sorted by clip name, without reading them.
+
+    Args:
+        folder: holds `*tracked_person.json` and perhaps `frame_sizes.json`.
+        frame_size: width and height in pixels of every clip; None takes `frame_sizes.json`, else 1920x1080.
+
+    Raises:
+        InputError: the folder is missing or holds no pose tracks.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}.")
+    paths = sorted(folder.glob("[!.]*tracked_person.json"))
+    if not paths:
+        raise InputError(f"{folder} holds no pose tracks; they are named <scene>_<clip>{SUFFIX}.")
+    sizes = {} if frame_size else read_frame_sizes(folder)
+    fallback = frame_size or DEFAULT_FRAME_SIZE
+    if not frame_size and (unknown := sum(_clip_name(path) not in sizes for path in paths)):
+        logger.info(
+            "the frame size of %d clips in %s is not known; %dx%d is taken (set it with --frame-size)",
+            unknown, folder, *fallback,
+        )  # fmt: skip
+    return [TrackFile(path, sizes.get(_clip_name(path), fallback)) for path in paths]
+
+
+def read_each(files: Iterable[TrackFile], broken: list[str] | None = None) -> Iterator[Clip]:
+    """Read track files one after the other; broken ones are logged and left out.
+
+    Args:
+        files: what to read.
+        broken: takes the message of each file that is left out.
+    """
+    for file in files:
+        try:
+            yield read_clip(file.path, file.frame_size)
+        except InputError as error:
+            logger.warning("left out: %s", error.message)
+            if broken is not None:
+                broken.append(error.message)
+
+
+def read_clips(
+    folder: Path, frame_size: FrameSize | None = None, broken: list[str] | None = None
+) -> list[Clip]:
+    """Read every pose track file of a folder, sorted by clip name; broken files are logged and left out.
+
+    Args:
+        folder: as `find_tracks`.
+        frame_size: as `find_tracks`.
+        broken: takes the message of each file that is left out.
+
+    Raises:
+        InputError: the folder is missing or no file of it can be read.
+    """
+    broken = [] if broken is None else broken
+    clips = list(read_each(find_tracks(folder, frame_size), broken))
+    if not clips:
+        raise InputError(f"No pose track file in {folder} can be read. {broken[0]}")
+    return clips
+
+
+def frame_size_of(path: Path) -> FrameSize:
+    """Return the frame size of one track file, as the `frame_sizes.json` beside it says, else 1920x1080."""
+    return read_frame_sizes(path.parent).get(_clip_name(path), DEFAULT_FRAME_SIZE)
+
+
+def write_clips(folder: Path, clips: Sequence[Clip]) -> None:
+    """Write each clip's track file, and add the frame sizes to `frame_sizes.json`, each file whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    for clip in clips:
+        write_tracks(folder, clip)
+    add_frame_sizes(folder, {clip.name: clip.frame_size for clip in clips})
+
+
+def write_tracks(folder: Path, clip: Clip) -> None:
+    """Write a clip's track file alone, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    text = json.dumps({str(track.person): _person_json(track) for track in clip.tracks})
+    write_text(folder / f"{clip.name}{SUFFIX}", text)
+
+
+def add_frame_sizes(folder: Path, sizes: Mapping[str, FrameSize]) -> None:
+    """Add frame sizes by clip name to `frame_sizes.json`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    text = json.dumps({**read_frame_sizes(folder), **sizes}, indent=1, sort_keys=True) + "\n"
+    write_text(folder / FRAME_SIZES, text)
+
+
+def _clip_name(path: Path) -> str:
+    return path.name.removesuffix(".json").removesuffix("_tracked_person").removesuffix("_alphapose")
+
+
+def _person_json(track: Track) -> dict[str, dict[str, Any]]:
+    keypoints = np.round(track.keypoints.astype(np.float64), 3).reshape(len(track.frames), -1)
+    return {
+        f"{frame:04d}": {
+            "keypoints": points,
+            "scores": None if np.isnan(score) else round(float(score), 4),
+        }
+        for frame, points, score in zip(track.frames.tolist(), keypoints.tolist(), track.scores, strict=True)
+    }
+
+
+def _read_person(path: Path, name: str, poses: object) -> Track:
+    if isinstance(poses, list):  # AlphaPose's other form: a list of {frame: pose}
+        if not all(isinstance(part, dict) for part in poses):
+            raise InputError(f"{path}: person {name}: a list of objects by frame is wanted.")
+        pairs = [pair for part in poses for pair in part.items()]
+    else:
+        pairs = list(poses.items()) if isinstance(poses, dict) else []
+    if not pairs:
+        raise InputError(f"{path}: person {name} has no poses by frame.")
+    person = _integer(name, f"{path}: person {name!r}: the name must be a number")
+    numbers = {
+        _integer(key, f"{path}: person {name}: frame {key!r} is not a number"): pose for key, pose in pairs
+    }
+    if len(numbers) != len(pairs):
+        raise InputError(f"{path}: person {name} has two poses in one frame.")
+    frames = sorted(numbers)
+    joints = 0
+    rows, scores = [], []
+    for frame in frames:
+        where = f"{path}: person {name}, frame {frame}"
+        row, score = _read_pose(numbers[frame], where)
+        joints = joints or len(row) // 3
+        if len(row) != 3 * joints or joints not in (17, 18):
+            raise InputError(
+                f"{where}: {len(row)} keypoint values; 17 or 18 joints of x, y, confidence are wanted, "
+                "the same number in every frame."
+            )
+        rows.append(row)
+        scores.append(score)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and windows leave that out
+        keypoints = np.asarray(rows, dtype=np.float32).reshape(-1, joints, 3)
+        return Track(person, np.asarray(frames, dtype=np.int64), keypoints, np.asarray(scores, np.float32))
+
+
+def _read_pose(pose: object, where: str) -> tuple[list[float], float]:
+    if not isinstance(pose, Mapping) or not isinstance(pose.get("keypoints"), list):
+        raise InputError(f"{where}: there is no list of keypoints.")
+    row, score = pose["keypoints"], pose.get("scores")
+    if not all(type(value) in (float, int) for value in row):
+        raise InputError(f"{where}: a keypoint value is not a number.")
+    if score is not None and type(score) not in (float, int):
+        raise InputError(f"{where}: the score is not a number.")
+    try:
+        return [float(value) for value in row], float("nan") if score is None else float(score)
+    except OverflowError:
+        raise InputError(f"{where}: a value is too large.") from None
+
+
+def _integer(text: str, complaint: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise InputError(f"{complaint}.")
+    return int(text)
+
+
+def read_frame_sizes(folder: Path) -> dict[str, FrameSize]:
+    """Read `frame_sizes.json`: frame sizes by clip name, none when it is not there.
+
+    Raises:
+        InputError: the file is broken.
+    """
+    path = folder / FRAME_SIZES
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        sizes = TypeAdapter(dict[str, tuple[StrictInt, StrictInt]]).validate_python(content)
+    except (ValueError, RecursionError):
+        raise InputError(f"{path} is broken: {{clip: [width, height]}} is wanted.") from None
+    if any(width < 1 or height < 1 for width, height in sizes.values()):
+        raise InputError(f"{path}: a width or height is not positive.")
+    return sizes

@@ -1,0 +1,142 @@
+"""Where engines are kept: in the bundle, else in the user's cache. A stale one is built again, never loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+
+from daflow.core.engines.file import EngineHeader, EngineKey, read_engine, write_engine
+from daflow.core.errors import InputError
+from daflow.core.scoring.comparison import Verdict
+
+Loaded = TypeVar("Loaded")
+Report = Callable[[str], None]
+
+
+def engine_folder(bundle: Path) -> Path:
+    """Return the folder for the engines of a bundle: its own, or one in the user's cache when it cannot be written."""
+    folder = bundle / "engines"
+    try:
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        name = hashlib.sha256(str(bundle.resolve()).encode()).hexdigest()[:16]
+        return cache / "daflow" / "engines" / name
+
+
+def obtain_engine(
+    folders: list[Path],
+    wanted: EngineKey,
+    build: Callable[[], tuple[bytes, float]],
+    load: Callable[[bytes], Loaded],
+    verify: Callable[[Loaded], Verdict | None],
+    report: Report,
+    rebuild: bool = False,
+) -> Loaded:
+    """Load the engine of a key, or build, verify, keep and load it.
+
+    Of several processes that want the same engine one builds it and the others wait for it.
+
+    Args:
+        folders: where to look; a new engine is kept in the last.
+        wanted: what the engine must be tied to.
+        build: returns TensorRT's bytes and the seconds that it took.
+        load: makes something that runs of TensorRT's bytes; raises InputError when TensorRT refuses them.
+        verify: judges what was built before it is kept; raises CheckFailed when it must not be used.
+        report: takes one line that says why an engine is built.
+        rebuild: build also when the engine is there.
+
+    Raises:
+        InputError: the engine cannot be built or loaded.
+        CheckFailed: it misses its limits.
+    """
+    loaded, reason = (None, "a new one is asked for") if rebuild else _load_kept(folders, wanted, load)
+    if loaded is not None:
+        return loaded
+    path = folders[-1] / wanted.file_name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path, report):
+        if not rebuild:  # another process may have built it meanwhile
+            loaded, reason = _load_kept(folders, wanted, load)
+            if loaded is not None:
+                return loaded
+        report(
+            f"{path.name}: {reason}; building it with {wanted.flavour} {wanted.version} for {wanted.target}, "
+            "which takes seconds on a desktop GPU and up to some minutes on a Jetson"
+        )
+        plan, seconds = build()
+        loaded = load(plan)
+        try:
+            keep_engine(path, wanted, plan, seconds, verify(loaded))
+        except OSError as error:
+            report(
+                f"{path}: the engine runs but cannot be kept ({error.strerror}); it is built again next time"
+            )
+    return loaded
+
+
+def keep_engine(
+    path: Path, key: EngineKey, plan: bytes, seconds: float, verdict: Verdict | None
+) -> EngineHeader:
+    """Write an engine with its header and return the header.
+
+    Raises:
+        OSError: the folder cannot be written or is full.
+    """
+    header = EngineHeader(
+        key=key,
+        plan=hashlib.sha256(plan).hexdigest(),
+        size=len(plan),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+        verdict=verdict,
+    )
+    write_engine(path, header, plan)
+    return header
+
+
+def _load_kept(
+    folders: list[Path], wanted: EngineKey, load: Callable[[bytes], Loaded]
+) -> tuple[Loaded | None, str]:
+    """Return what was loaded, or None and why the engine must be built."""
+    reason = "there is none yet"
+    for folder in folders:
+        path = folder / wanted.file_name
+        if not path.exists():
+            continue
+        try:
+            header, plan = read_engine(path)
+            differences = wanted.differences(header.key)
+            if header.verdict is not None and header.verdict.missed:
+                differences.append(f"it missed its limits ({'; '.join(header.verdict.missed)})")
+            if not differences:
+                return load(plan), ""
+            reason = f"the one there is stale: {'; '.join(differences)}"
+        except (InputError, OSError) as error:
+            reason = f"the one there cannot be used: {getattr(error, 'message', error)}".rstrip(".")
+    return None, reason
+
+
+@contextlib.contextmanager
+def _locked(path: Path, report: Report) -> Iterator[None]:
+    """Hold the lock beside an engine file; say so when another process has it."""
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        report(f"{path.name}: another process is building it; waiting")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

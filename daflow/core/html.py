@@ -1,0 +1,77 @@
+"""What the HTML reports share: one page without scripts or links, its style, its pictures, and skeletons drawn."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.core.data.skeleton import OPENPOSE_BONES
+
+
+def page(title: str, body: str, style: str = "") -> str:
+    """Return a whole document; `title` is plain text, `body` is HTML, `style` is CSS beside that of all pages."""
+    title = html.escape(title)
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
+        f"<style>{_STYLE}{style}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>\n"
+    )
+
+
+def figure(columns: int = 1, **options: Any) -> tuple[Any, npt.NDArray[Any]]:
+    """Return a matplotlib figure that needs no display, and its axes, `(columns,)`, without top and right spines."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    drawn, axes = plt.subplots(1, columns, layout="constrained", squeeze=False, **options)
+    for axis in axes[0]:
+        axis.spines[["top", "right"]].set_visible(False)
+    return drawn, axes[0]
+
+
+def picture(drawn: Any, dpi: int = 130) -> str:
+    """Turn a figure into the `src` of an image, and close it."""
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png", dpi=dpi)
+    plt.close(drawn)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def draw_window(axis: Any, window: npt.NDArray[np.float32], poses: int) -> None:
+    """Draw so many poses of a normalised window `(2, T, V)` side by side, evenly spread over time."""
+    frames = np.linspace(0, window.shape[1] - 1, poses).round().astype(int)
+    for position, frame in enumerate(frames):
+        x, y = window[:, frame]
+        x = (x - window[0].mean()) + position * 1.7
+        for a, b in OPENPOSE_BONES:
+            axis.plot(x[[a, b]], -y[[a, b]], color="#1f5fa8", linewidth=1.3, solid_capstyle="round")
+    axis.set_aspect("equal")
+
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;background:#f6f7f9;margin:0}
+main{max-width:1100px;margin:0 auto;padding:2rem 1rem}
+h1{font-size:1.6rem;margin:0 0 .5rem}h2{margin:2.5rem 0 .5rem;font-size:1.25rem}h3{font-size:1rem;margin:1rem 0 .3rem}
+.verdict{font-size:1.2rem;font-weight:600;padding:.7rem 1rem;border-radius:.5rem;color:#fff}
+.verdict.good{background:#2a7d4f}.verdict.bad{background:#b23a48}
+.cards{display:flex;flex-wrap:wrap;gap:.8rem}
+.card{flex:1 1 180px;background:#fff;border-radius:.5rem;padding:.8rem 1rem;color:inherit;text-decoration:none;
+border-top:4px solid #2a7d4f;box-shadow:0 1px 3px #0002;display:flex;flex-direction:column;gap:.2rem}
+.card.bad{border-color:#b23a48}.card small{color:#5a6675}.card span{font-weight:600;color:#2a7d4f}
+.card.bad span{color:#b23a48}
+.row{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
+table{border-collapse:collapse;background:#fff;border-radius:.5rem;flex:1 1 380px;font-size:.85rem}
+td,th{padding:.35rem .6rem;text-align:left;border-bottom:1px solid #e6e9ee}
+td:nth-child(n+2),th:nth-child(n+2){text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+tr.bad td{color:#b23a48;font-weight:600}
+img{max-width:100%;background:#fff;border-radius:.5rem;flex:1 1 560px;min-width:0}.row img{width:560px}.wide{width:100%}
+"""

@@ -1,0 +1,1 @@
+"""The scorer protocol, the ONNX Runtime scorer, and the comparison of two scorers."""

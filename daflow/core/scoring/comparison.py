@@ -1,0 +1,257 @@
+"""Do two forms of the model rank people alike? One comparison for every pair, and the limits that it must keep.
+
+Numpy only: a device compares the engine that it built with the FP32 graph before it trusts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from daflow.core.data.perturbation import perturb
+from daflow.core.data.windows import Poses
+from daflow.core.errors import InputError
+
+Precision = Literal["fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+Nll = npt.NDArray[np.float32]
+Score = Callable[[Poses], Nll]
+
+ALARM_QUANTILE = 0.999
+"""Of the recorded windows; the threshold to compare alarms at while none is calibrated."""
+
+_SEED = 20240602
+_PERTURBED = 4096
+_EXTREME = 256
+
+
+class Limits(BaseModel):
+    """What a comparison must keep; None checks nothing.
+
+    Attributes:
+        max_error: most |dNLL| / max(1, |NLL|) of any window that is not extreme.
+        spearman: least rank correlation.
+        tail_spearman: least rank correlation over the tenth of the windows that is scored highest.
+        alarm_agreement: least fraction of the windows on the same side of the alarm threshold.
+        auc_delta: most |dAUC| in points (hundredths).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_error: float | None = None
+    spearman: float | None = None
+    tail_spearman: float | None = None
+    alarm_agreement: float | None = None
+    auc_delta: float | None = None
+
+
+LIMITS: dict[Precision, Limits] = {
+    "fp32": Limits(
+        max_error=1e-4, spearman=0.9999, tail_spearman=0.9999, alarm_agreement=0.9999, auc_delta=0.01
+    ),
+    "fp16": Limits(spearman=0.9995, tail_spearman=0.999, alarm_agreement=0.999, auc_delta=0.05),
+    "int8": Limits(spearman=0.99, tail_spearman=0.97, alarm_agreement=0.99, auc_delta=0.5),
+}
+
+
+class Comparison(BaseModel):
+    """How close the scores of one form of the model are to those of another.
+
+    |dNLL| is in bits per dimension over the recorded windows; all other figures are over all windows.
+
+    Attributes:
+        windows: windows that were compared: recorded, perturbed and extreme ones.
+        median_abs: median |dNLL|.
+        p99_abs: 99 % quantile of |dNLL|.
+        p999_abs: 99.9 % quantile of |dNLL|.
+        max_abs: largest |dNLL|.
+        max_error: largest |dNLL| / max(1, |NLL|) but for the extreme windows.
+        spearman: rank correlation, the less of the recorded windows and of those with the perturbed ones.
+        tail_spearman: the same over the tenth that the reference scores highest.
+        alarm_threshold: where alarms were compared, bits per dimension.
+        alarm_agreement: fraction of all windows on the same side of it.
+        non_finite: scores that are NaN or infinite where the reference's is not.
+        auc: micro AUC of the reference, percent; None without labels.
+        auc_delta: micro AUC minus the reference's, points; None without labels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    windows: int
+    median_abs: float
+    p99_abs: float
+    p999_abs: float
+    max_abs: float
+    max_error: float
+    spearman: float
+    tail_spearman: float
+    alarm_threshold: float
+    alarm_agreement: float
+    non_finite: int
+    auc: float | None = None
+    auc_delta: float | None = None
+
+
+class Verdict(BaseModel):
+    """A comparison, the limits that it had to keep, and those that it missed, a phrase each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    comparison: Comparison
+    limits: Limits
+    missed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WindowSets:
+    """Windows to compare scores on, each `(N, 2, T, V)`: of recordings, perturbed ones, and extreme ones."""
+
+    recorded: Poses
+    perturbed: Poses
+    extreme: Poses
+
+    @classmethod
+    def of(cls, recorded: Poses) -> WindowSets:
+        """Derive perturbed and extreme windows from recorded ones."""
+        return cls(recorded, perturb(recorded, _PERTURBED, _SEED), extreme_windows(recorded))
+
+    def score(self, score: Score) -> tuple[Nll, Nll, Nll]:
+        """Score the three sets."""
+        return score(self.recorded), score(self.perturbed), score(self.extreme)
+
+
+def extreme_windows(poses: Poses) -> Poses:
+    """Return windows at the end of what the normalising lets through: a person lying in one line, one joint far off.
+
+    Normalising holds the deviation of y at 1, so |y| stays below sqrt(T V) = 21; x has no such bound.
+    """
+    rng = np.random.default_rng(_SEED)
+    flat = poses[rng.permutation(len(poses))[:_EXTREME]].copy()
+    flat[:, 0] *= 10 ** rng.uniform(0, 3, (len(flat), 1, 1)).astype(np.float32)
+    far = poses[rng.permutation(len(poses))[:_EXTREME]].copy()
+    far[
+        np.arange(len(far)),
+        :,
+        rng.integers(0, far.shape[2], len(far)),
+        rng.integers(0, far.shape[3], len(far)),
+    ] = 20.0
+    return np.concatenate([flat, far])
+
+
+def compare(
+    sets: WindowSets, reference: Score, candidate: Score, threshold: float | None = None
+) -> Comparison:
+    """Score all windows by two forms of the model and compare; see `compare_scores`."""
+    return compare_scores(sets.score(reference), sets.score(candidate), threshold)
+
+
+def compare_scores(
+    reference: tuple[Nll, Nll, Nll], candidate: tuple[Nll, Nll, Nll], threshold: float | None = None
+) -> Comparison:
+    """Compare scores of recorded, perturbed and extreme windows.
+
+    Args:
+        reference: the scores to be held to.
+        candidate: the scores of the same windows by the other form.
+        threshold: the alarm threshold; None takes the 0.999 quantile of the reference's recorded scores.
+    """
+    expected, found = (tuple(part.astype(np.float64) for part in nll) for nll in (reference, candidate))
+    recorded, usual, everything = (
+        (np.concatenate(expected[:parts]), np.concatenate(found[:parts])) for parts in (1, 2, 3)
+    )
+    if threshold is None:
+        threshold = float(np.quantile(recorded[0][np.isfinite(recorded[0])], ALARM_QUANTILE))
+    difference = _finite(np.abs(recorded[1] - recorded[0]))
+    median, p99, p999 = np.quantile(difference, (0.5, 0.99, 0.999)).tolist()
+    error = np.abs(usual[1] - usual[0]) / np.maximum(1, np.abs(usual[0]))
+    # An alarm is a score that is not below: a NaN must not pass for normal.
+    alarms = [~(nll < threshold) for nll in everything]
+    return Comparison(
+        windows=len(everything[0]),
+        median_abs=median,
+        p99_abs=p99,
+        p999_abs=p999,
+        max_abs=float(difference.max()),
+        max_error=float(_finite(error).max()),
+        spearman=min(_spearman(*recorded), _spearman(*usual)),
+        tail_spearman=min(_tail_spearman(*recorded), _tail_spearman(*usual)),
+        alarm_threshold=threshold,
+        alarm_agreement=float(np.mean(alarms[0] == alarms[1])),
+        non_finite=int((np.isfinite(everything[0]) & ~np.isfinite(everything[1])).sum()),
+    )
+
+
+def judge(comparison: Comparison, limits: Limits) -> Verdict:
+    """Hold a comparison against limits."""
+    missed = []
+    if comparison.non_finite:
+        missed.append(f"{comparison.non_finite} scores are NaN or infinite")
+    for name, limit in limits.model_dump(exclude_none=True).items():
+        value = getattr(comparison, name)
+        if value is None:
+            continue
+        if name in ("max_error", "auc_delta") and not abs(value) <= limit:
+            missed.append(f"{name} is {abs(value):.3g}, at most {limit:g} is allowed")
+        if name not in ("max_error", "auc_delta") and not value >= limit:
+            missed.append(f"{name} is {value:.6f}, at least {limit:g} is wanted")
+    return Verdict(comparison=comparison, limits=limits, missed=tuple(missed))
+
+
+def parse_limits(settings: dict[str, float]) -> dict[Precision, Limits]:
+    """Return the default limits with some replaced.
+
+    Args:
+        settings: `{"fp16.spearman": 0.9999}`.
+
+    Raises:
+        InputError: there is no such limit.
+
+    >>> parse_limits({"int8.auc_delta": 1.0})["int8"].auc_delta
+    1.0
+    """
+    limits = dict(LIMITS)
+    for name, value in settings.items():
+        precision, _, field = name.partition(".")
+        if precision not in LIMITS or field not in Limits.model_fields:
+            known = ", ".join(Limits.model_fields)
+            raise InputError(
+                f"{name!r} is no limit; write PRECISION.NAME=VALUE, where PRECISION is one of "
+                f"{', '.join(LIMITS)} and NAME one of {known}."
+            )
+        key: Any = precision
+        limits[key] = limits[key].model_copy(update={field: value})
+    return limits
+
+
+def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    kept = values[np.isfinite(values)]
+    return kept if len(kept) else np.zeros(1)
+
+
+def _spearman(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float:
+    both = np.isfinite(expected) & np.isfinite(found)
+    if not both.any():
+        return 0.0
+    a, b = _ranks(expected[both]), _ranks(found[both])
+    a, b = a - a.mean(), b - b.mean()
+    spread = float(np.sqrt((a @ a) * (b @ b)))
+    if not spread:
+        return 1.0 if np.array_equal(a, b) else 0.0
+    return float(a @ b) / spread
+
+
+def _tail_spearman(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float:
+    tail = np.argsort(expected)[-max(2, len(expected) // 10) :]
+    return _spearman(expected[tail], found[tail])
+
+
+def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Ranks from 0, ties share their mean."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts + 1) / 2)[inverse]

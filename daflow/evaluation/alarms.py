@@ -1,0 +1,231 @@
+"""What an alarm would have done on labelled recordings, as the edge sees them: frame by frame, knowing no later one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother
+from daflow.core.data.frame_masks import Labels
+from daflow.core.data.tracks import Clip
+from daflow.core.data.windows import Windows, last_frames
+from daflow.evaluation.auc import Figures, figures
+from daflow.evaluation.frame_scores import Scores, fill_empty_frames
+
+
+@dataclass(frozen=True)
+class Event:
+    """A stretch of abnormal frames, and what the alarm did in it.
+
+    Attributes:
+        first: its first frame.
+        last: its last frame.
+        delay: seconds from its first frame to the beginning of the first alarm in it, 0 if an alarm was on already;
+            None when there was no alarm.
+        on_before: whether an alarm was on when it began.
+    """
+
+    first: int
+    last: int
+    delay: float | None
+    on_before: bool
+
+
+@dataclass(frozen=True)
+class ClipAlarms:
+    """What the alarm did in one clip.
+
+    Attributes:
+        events: the stretches of abnormal frames.
+        false_alarms: alarms that began in a normal frame.
+        normal_seconds: length of the normal frames.
+        begins: frames in which an alarm began.
+    """
+
+    events: tuple[Event, ...]
+    false_alarms: int
+    normal_seconds: float
+    begins: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class AlarmEvaluation:
+    """What the alarm did in all clips.
+
+    Attributes:
+        rule: the alarm.
+        clips: each clip by name.
+    """
+
+    rule: AlarmRule
+    clips: dict[str, ClipAlarms]
+
+    @property
+    def events(self) -> list[Event]:
+        """All stretches of abnormal frames."""
+        return [event for clip in self.clips.values() for event in clip.events]
+
+    @property
+    def median_delay(self) -> float | None:
+        """Seconds from an event's first frame to its alarm, of the events in which an alarm began."""
+        delays = [e.delay for e in self.events if e.delay is not None and not e.on_before]
+        return median(delays) if delays else None
+
+    @property
+    def false_alarms(self) -> int:
+        """Alarms that began in a normal frame."""
+        return sum(clip.false_alarms for clip in self.clips.values())
+
+    @property
+    def normal_hours(self) -> float:
+        """Length of the normal frames of all clips."""
+        return sum(clip.normal_seconds for clip in self.clips.values()) / 3600
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values for JSON."""
+        hours = self.normal_hours
+        return {
+            "rule": asdict(self.rule),
+            "events": len(self.events),
+            "events_with_alarm": sum(event.delay is not None for event in self.events),
+            "events_on_before": sum(event.on_before for event in self.events),
+            "median_delay_seconds": self.median_delay,
+            "false_alarms": self.false_alarms,
+            "normal_seconds": 3600 * hours,
+            "false_alarms_per_hour": self.false_alarms / hours if hours else None,
+            "clips": {name: asdict(clip) for name, clip in self.clips.items()},
+        }
+
+    def __str__(self) -> str:
+        with_alarm = sum(event.delay is not None for event in self.events)
+        before = sum(event.on_before for event in self.events)
+        text = f"threshold {self.rule.threshold:.3f}: an alarm in {with_alarm} of {len(self.events)} abnormal events"
+        text += f", in {before} of them since before" if before else ""
+        if self.median_delay is not None:
+            text += f"; median delay {self.median_delay:.2f} s after the first abnormal frame"
+        text += f"; {self.false_alarms} false alarms in {3600 * self.normal_hours:.0f} s of normal frames"
+        return text
+
+
+@dataclass(frozen=True)
+class CausalEvaluation:
+    """How well the score that is known at a frame separates the frames.
+
+    Attributes:
+        micro: over all frames; those in which nobody has a score count as the most normal one.
+        scored: over the frames with a score only.
+        by_position: what the mere number of a frame in its clip separates, over all frames; where every recording ends
+            with its anomaly that is much, and flatters every score.
+        scored_by_position: the same over the frames with a score.
+        alarms: what the alarm did; None without a threshold.
+        frame_scores: each clip's scores, `-inf` where nobody has one.
+    """
+
+    micro: Figures
+    scored: Figures
+    by_position: Figures
+    scored_by_position: Figures
+    alarms: AlarmEvaluation | None
+    frame_scores: dict[str, Scores] = field(compare=False, repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values for JSON."""
+        alarms = self.alarms.as_dict() if self.alarms else None
+        names = ("micro", "scored", "by_position", "scored_by_position")
+        return {**{name: asdict(getattr(self, name)) for name in names}, "alarms": alarms}
+
+
+def evaluate_as_seen(
+    nll: npt.NDArray[np.float32],
+    windows: Windows,
+    clips: Sequence[Clip],
+    masks: Mapping[str, Labels],
+    fps: Mapping[str, float],
+    rule: AlarmRule | None,
+) -> CausalEvaluation:
+    """Follow labelled clips frame by frame as the edge does.
+
+    A window counts at its last frame; a frame has the smoothed score of its worst person. Nothing is held while a
+    person is lost: nobody has a score there, and an alarm may end.
+
+    Args:
+        nll: `(N,)` one finite score for each window.
+        windows: the windows that were scored, made from `clips` with stride 1.
+        clips: the clips.
+        masks: the labels of each frame by clip name.
+        fps: frames a second by clip name.
+        rule: the alarm and the smoothing; None has neither.
+    """
+    index = {clip.name: position for position, clip in enumerate(clips)}
+    ends = last_frames(windows, clips)
+    scores: dict[str, Scores] = {}
+    alarms: dict[str, ClipAlarms] = {}
+    for name, mask in masks.items():
+        rows = np.flatnonzero((windows.clip == index.get(name, -1)) & (ends < len(mask)))
+        people: list[dict[int, float]] = [{} for _ in mask]
+        for frame, person, score in zip(
+            ends[rows].tolist(), windows.person[rows].tolist(), nll[rows].tolist(), strict=True
+        ):
+            people[frame][person] = score
+        scores[name], on, begins = _follow(people, fps.get(name, 25.0), rule)
+        alarms[name] = _judge(mask, on, begins, fps.get(name, 25.0))
+    joined, labels = np.concatenate(list(scores.values())), np.concatenate(list(masks.values()))
+    seen = np.isfinite(joined)
+    position = np.concatenate([np.arange(len(mask), dtype=np.float64) for mask in masks.values()])
+    return CausalEvaluation(
+        micro=figures(np.concatenate(fill_empty_frames(list(scores.values()))), labels),
+        scored=figures(joined[seen], labels[seen]),
+        by_position=figures(position, labels),
+        scored_by_position=figures(position[seen], labels[seen]),
+        alarms=AlarmEvaluation(rule, alarms) if rule else None,
+        frame_scores=scores,
+    )
+
+
+def _follow(
+    people: Sequence[Mapping[int, float]], fps: float, rule: AlarmRule | None
+) -> tuple[Scores, npt.NDArray[np.bool_], list[int]]:
+    """Return each frame's score (`-inf` for none), whether the alarm is on in it, and where alarms begin."""
+    smoother, alarm = Smoother(rule.smoothing_seconds if rule else 0.0), Alarm(rule) if rule else None
+    scores, on = np.full(len(people), -np.inf), np.zeros(len(people), dtype=np.bool_)
+    begins: list[int] = []
+    for frame, scored in enumerate(people):
+        worst = max(smoother.update(frame / fps, scored).values(), default=None)
+        if worst is not None:
+            scores[frame] = worst
+        if alarm is not None:
+            if alarm.update(frame / fps, worst) == "begin":
+                begins.append(frame)
+            on[frame] = alarm.active
+    return scores, on, begins
+
+
+def _judge(mask: Labels, on: npt.NDArray[np.bool_], begins: Sequence[int], fps: float) -> ClipAlarms:
+    events = []
+    for first, last in _events(mask):
+        before = first > 0 and bool(on[first - 1] and on[first])
+        inside = [begin for begin in begins if first <= begin <= last]
+        delay = 0.0 if before else (inside[0] - first) / fps if inside else None
+        events.append(Event(first, last, delay, before))
+    false_alarms = sum(int(mask[begin] == 0) for begin in begins)
+    return ClipAlarms(tuple(events), false_alarms, float((mask == 0).sum()) / fps, tuple(begins))
+
+
+def _events(mask: Labels) -> list[tuple[int, int]]:
+    """Return the first and last frames of the stretches of abnormal frames; ignored frames inside belong to them.
+
+    >>> _events(np.array([0, 1, -1, 1, -1, 0, 1]))
+    [(1, 3), (6, 6)]
+    """
+    events: list[tuple[int, int]] = []
+    abnormal = np.flatnonzero(mask == 1)
+    normal_before = np.cumsum(mask == 0)[abnormal]
+    for stretch in np.unique(normal_before):
+        frames = abnormal[normal_before == stretch]
+        events.append((int(frames[0]), int(frames[-1])))
+    return events

@@ -1,0 +1,217 @@
+"""The page of `daflow evaluate --report`: curves, scores over time, and the worst mistakes as skeletons."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from daflow.core.data.frame_masks import Labels
+from daflow.core.data.tracks import Clip
+from daflow.core.data.windows import Windows
+from daflow.core.html import draw_window, figure, page, picture
+from daflow.evaluation.auc import Evaluation, Figures
+from daflow.evaluation.frame_scores import Scores
+
+_MISTAKES = 6
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A frame that is judged wrongly.
+
+    Attributes:
+        clip: the clip's name.
+        frame: the frame number.
+        score: its smoothed score.
+        window: the index of the highest scored window around that frame, None where nobody was tracked.
+    """
+
+    clip: str
+    frame: int
+    score: float
+    window: int | None
+
+
+def evaluation_page(
+    result: Evaluation,
+    nll: npt.NDArray[np.float32],
+    windows: Windows,
+    clips: Sequence[Clip],
+    masks: dict[str, Labels],
+    title: str,
+) -> str:
+    """Return the page, one file without scripts or links.
+
+    Args:
+        result: what `evaluate` returned.
+        nll: `(N,)` the windows' scores.
+        windows: the windows.
+        clips: the clips they were made from.
+        masks: the labels of each frame by clip name.
+        title: the name of the model.
+    """
+    threshold = equal_error_threshold(result.frame_scores, masks)
+    sections = (
+        f'<p class="verdict good">micro AUC {_percent(result.micro.auc)} %</p><p>{_facts(result)}</p>',
+        f'<img class="wide" alt="ROC and precision-recall curves" src="{_curves(result.frame_scores, masks)}">',
+        "<h2>Score over time</h2><p>Smoothed score of the worst person; grey frames are labelled abnormal, hatched "
+        "ones are ignored. Dashed: the threshold at which false alarms and misses are equally frequent.</p>",
+        *(_clip(name, result, masks[name], threshold) for name in result.clips),
+        *_mistakes_section("false alarms", False, threshold, result, nll, windows, clips, masks),
+        *_mistakes_section("misses", True, threshold, result, nll, windows, clips, masks),
+    )
+    return page(f"Evaluation of {title}", "".join(sections))
+
+
+def equal_error_threshold(scores: dict[str, Scores], masks: dict[str, Labels]) -> float:
+    """Return the score above which as large a share of normal frames lies as below it of abnormal ones."""
+    joined, labels = _joined(scores, masks)
+    false_alarms, hits, thresholds = roc_curve(labels, joined)
+    return float(thresholds[1:][np.argmin(np.abs(false_alarms + hits - 1)[1:])])
+
+
+def worst_mistakes(
+    abnormal: bool,
+    threshold: float,
+    scores: dict[str, Scores],
+    nll: npt.NDArray[np.float32],
+    windows: Windows,
+    clips: Sequence[Clip],
+    masks: dict[str, Labels],
+) -> list[Mistake]:
+    """Return the abnormal frames with the lowest scores, or the normal ones with the highest, worst first.
+
+    Only those on the wrong side of the threshold count, and within a clip they are at least two windows apart, so
+    that each shows another event.
+    """
+    apart = 2 * windows.poses.shape[2]
+    wrong = []
+    for name, of_clip in scores.items():
+        excess = threshold - of_clip if abnormal else of_clip - threshold
+        candidates = np.where(masks[name] == int(abnormal), excess, 0)
+        wrong += [(float(excess[frame]), name, frame) for frame in _peaks(candidates, apart)]
+    index = {clip.name: position for position, clip in enumerate(clips)}
+    return [
+        Mistake(name, frame, float(scores[name][frame]), _window_at(index.get(name, -1), frame, nll, windows))
+        for _, name, frame in sorted(wrong, reverse=True)[:_MISTAKES]
+    ]
+
+
+def _peaks(excess: Scores, apart: int) -> Iterator[int]:
+    """Yield the frames with the largest positive excess, each more than `apart` frames from the others."""
+    excess = excess.copy()
+    for _ in range(_MISTAKES):
+        frame = int(np.argmax(excess))
+        if excess[frame] <= 0:
+            return
+        yield frame
+        excess[max(0, frame - apart) : frame + apart + 1] = 0
+
+
+def _window_at(clip: int, frame: int, nll: npt.NDArray[np.float32], windows: Windows) -> int | None:
+    """Return the highest scored window that holds the frame in its middle half."""
+    length = windows.poses.shape[2]
+    near = np.flatnonzero(
+        (windows.clip == clip) & (np.abs(windows.start + length // 2 - frame) <= length // 4)
+    )
+    return int(near[np.argmax(nll[near])]) if len(near) else None
+
+
+def _mistakes_section(
+    name: str,
+    abnormal: bool,
+    threshold: float,
+    result: Evaluation,
+    nll: npt.NDArray[np.float32],
+    windows: Windows,
+    clips: Sequence[Clip],
+    masks: dict[str, Labels],
+) -> Iterator[str]:
+    meaning = "abnormal frames with low scores" if abnormal else "normal frames with high scores"
+    yield f"<h2>Worst {name}</h2><p>{meaning.capitalize()}, and the highest scored person there.</p>"
+    found = worst_mistakes(abnormal, threshold, result.frame_scores, nll, windows, clips, masks)
+    if not found:
+        yield "<p>None.</p>"
+    for mistake in found:
+        text = f"{mistake.clip}, frame {mistake.frame}: score {mistake.score:.3f}"
+        if mistake.window is None:
+            yield f"<h3>{html.escape(text)}</h3><p>Nobody was tracked there.</p>"
+            continue
+        text += f", person {windows.person[mistake.window]} with {nll[mistake.window]:.3f}"
+        drawn, (axis,) = figure(figsize=(12.5, 0.9))
+        draw_window(axis, windows.poses[mistake.window], windows.poses.shape[2])
+        axis.axis("off")
+        label = html.escape(text)
+        yield f'<h3>{label}</h3><img class="wide" alt="the poses of {label}" src="{picture(drawn, 100)}">'
+
+
+def _facts(result: Evaluation) -> str:
+    micro = result.micro
+    return (
+        f"AUC-PR {_percent(micro.auc_pr)} %, equal error rate {_percent(micro.eer)} %, mean AUC of the clips "
+        f"{_percent(result.macro_auc)} %; {result.windows} windows, {micro.frames} labelled frames, "
+        f"{micro.abnormal} of them abnormal"
+    )
+
+
+def _curves(scores: dict[str, Scores], masks: dict[str, Labels]) -> str:
+    joined, labels = _joined(scores, masks)
+    drawn, (roc, pr) = figure(2, figsize=(10, 4))
+    false_alarms, hits, _ = roc_curve(labels, joined)
+    precision, recall, _ = precision_recall_curve(labels, joined)
+    roc.plot(false_alarms, hits, color="#1f5fa8")
+    roc.plot([0, 1], [0, 1], color="#999", linewidth=0.8, linestyle="--")
+    roc.set(
+        xlabel="false alarms, share of normal frames", ylabel="hits, share of abnormal frames", title="ROC"
+    )
+    pr.plot(recall, precision, color="#1f5fa8")
+    pr.axhline(labels.mean(), color="#999", linewidth=0.8, linestyle="--")
+    pr.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.02))
+    return picture(drawn)
+
+
+def _clip(name: str, result: Evaluation, mask: Labels, threshold: float) -> str:
+    scores, figures = result.frame_scores[name], result.clips[name]
+    drawn, (axis,) = figure(figsize=(12.5, 1.7))
+    for value, style in (
+        (1, {"color": "#d5d9df"}),
+        (-1, {"facecolor": "none", "hatch": "///", "edgecolor": "#ccc"}),
+    ):
+        for first, last in _runs(mask == value):
+            axis.axvspan(first, last, **style)
+    axis.plot(scores, color="#1f5fa8", linewidth=1)
+    axis.axhline(threshold, color="#b23a48", linewidth=0.8, linestyle="--")
+    axis.set(xlim=(0, len(mask)), xlabel="frame", ylabel="bits/dim")
+    title = html.escape(f"{name}: {_figures_of(figures)}")
+    return f'<h3>{title}</h3><img class="wide" alt="score over time of {title}" src="{picture(drawn, 90)}">'
+
+
+def _figures_of(figures: Figures) -> str:
+    if figures.auc is None:
+        return "only one kind of frame"
+    return f"AUC {_percent(figures.auc)} %"
+
+
+def _runs(where: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the first and the one after the last frame of each run.
+
+    >>> _runs(np.array([False, True, True, False, True]))
+    [(1, 3), (4, 5)]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], where.astype(np.int8), [0]])))
+    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
+
+
+def _joined(scores: dict[str, Scores], masks: dict[str, Labels]) -> tuple[Scores, Labels]:
+    joined = np.concatenate(list(scores.values()))
+    labels = np.concatenate([masks[name] for name in scores])
+    return joined[labels >= 0], labels[labels >= 0]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"

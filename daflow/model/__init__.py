@@ -1,0 +1,1 @@
+"""The flow, its skeleton graph, its checkpoints, and the import of STG-NF checkpoints."""

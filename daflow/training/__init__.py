@@ -1,0 +1,1 @@
+"""Training the flow on windows of normal behaviour."""

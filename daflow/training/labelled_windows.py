@@ -1,0 +1,93 @@
+"""Labelled abnormal windows for supervised training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.core.data.frame_masks import Labels, read_masks
+from daflow.core.data.tracks import Clip, FrameSize, read_clips
+from daflow.core.data.windows import MAX_MISSING, Poses, Windows, make_windows
+from daflow.core.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def abnormal_windows(
+    poses: Path, masks: Path | None, length: int, stride: int, frame_size: FrameSize | None = None
+) -> Poses:
+    """Return the windows `(N, 2, T, 18)` of a folder of tracks that count as abnormal.
+
+    Masks do not say who is abnormal, so of a marked frame everybody counts (STG-NF tells people apart by UBnormal's
+    pixel annotations, which come with its videos); windows in unmarked frames are left out.
+
+    Args:
+        poses: a folder of pose tracks.
+        masks: frame masks of these clips; None takes every window.
+        length: poses in a window.
+        stride: poses between the starts of windows.
+        frame_size: of all clips; None as `daflow.core.data.tracks.find_tracks`.
+
+    Raises:
+        InputError: a folder is missing, or no window is abnormal.
+    """
+    clips = read_clips(poses, frame_size)
+    windows = make_windows(clips, length, stride)
+    chosen = np.ones(len(windows), dtype=np.bool_)
+    if masks is not None:
+        chosen = in_abnormal_frames(windows, clips, read_masks(masks))
+    if not chosen.any():
+        raise InputError(
+            f"{poses} gives no abnormal window of {length} poses: {windows.left_out() or 'none is marked'}."
+        )
+    return windows.poses[chosen]
+
+
+def in_abnormal_frames(
+    windows: Windows, clips: Sequence[Clip], masks: dict[str, Labels]
+) -> npt.NDArray[np.bool_]:
+    """Say which windows have their middle in a frame that is marked as abnormal, `(N,)`.
+
+    Args:
+        windows: made from `clips`.
+        clips: the clips.
+        masks: the labels of each frame by clip name; clips without one have no abnormal frame.
+    """
+    middle = windows.start + windows.poses.shape[2] // 2
+    found = np.zeros(len(windows), dtype=np.bool_)
+    for index, clip in enumerate(clips):
+        mask = masks.get(clip.name, np.zeros(0, dtype=np.int64))
+        rows = np.flatnonzero((windows.clip == index) & (middle < len(mask)))
+        found[rows] = mask[middle[rows]] == 1
+    return found
+
+
+def normal_throughout(
+    windows: Windows, clips: Sequence[str], masks: dict[str, Labels]
+) -> npt.NDArray[np.bool_]:
+    """Say which windows hold only frames that are labelled normal, `(N,)`.
+
+    A window may have missed frames, so the two frames behind its last pose must be normal or absent as well.
+
+    Args:
+        windows: made from `clips`.
+        clips: the names of the clips; those without labels are left out.
+        masks: the labels of each frame by clip name.
+    """
+    reach = windows.poses.shape[2] + MAX_MISSING
+    kept = np.zeros(len(windows), dtype=np.bool_)
+    for index, name in enumerate(clips):
+        if name not in masks:
+            logger.warning("clip %s has no labels and is left out", name)
+            continue
+        rows = np.flatnonzero(windows.clip == index)
+        other = np.concatenate([[0], np.cumsum(masks[name] != 0)])
+        first = windows.start[rows]
+        last = np.minimum(first + reach, len(masks[name]))
+        inside = first + reach - MAX_MISSING <= len(masks[name])
+        kept[rows[inside]] = (other[last] - other[np.minimum(first, last)])[inside] == 0
+    return kept

@@ -1,0 +1,314 @@
+"""Training: maximum likelihood of normal windows, and the model of the epoch that people held out like best.
+
+The schedule is one cycle of the learning rate (arXiv 1708.07120) for AdamW. Its settings were chosen by the likelihood
+of held-out normal recordings, never by an AUC.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import hashlib
+import io
+import json
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from daflow.core.data.skeleton import OPENPOSE_MIRROR
+from daflow.core.data.windows import Poses, Windows
+from daflow.core.errors import InputError
+from daflow.core.files import written_whole
+from daflow.core.progress import track
+from daflow.model.flow import DAFlow, ModelConfig
+
+_GRADIENT_NORM = 100.0
+_EVALUATION_BATCH = 256
+_INITIALISING_BATCH = 256
+_WARM_UP = 0.1  # of all steps
+_FEWEST_CLIPS = 5  # from which on whole clips are held out, not single people
+_STATE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train.
+
+    Attributes:
+        epochs: passes over all windows (and their mirror images with `augment`).
+        batch_size: windows in a step.
+        lr: the highest learning rate of AdamW, reached after a tenth of the steps.
+        weight_decay: AdamW's.
+        seed: of the initial weights and of the order of the windows.
+        augment: whether every window is also seen mirrored left to right.
+        device: where torch trains, such as `cpu` or `cuda`.
+        threads: of each operation on a CPU; another number changes the rounding, and so the model a little.
+    """
+
+    epochs: int = 48
+    batch_size: int = 128
+    lr: float = 0.15
+    weight_decay: float = 0.01
+    seed: int = 0
+    augment: bool = True
+    device: str = "cpu"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Mean nll in bits per dimension of the windows trained on, as they passed by, and of those held out, if any."""
+
+    training: float
+    held_out: float | None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model in evaluation mode, what every epoch reached, and the epoch (from 0) that the model is of."""
+
+    model: DAFlow
+    history: tuple[Epoch, ...]
+    best: int
+
+
+def train(
+    poses: Poses,
+    config: ModelConfig | None = None,
+    options: TrainOptions | None = None,
+    held_out: npt.NDArray[np.bool_] | None = None,
+    labels: npt.NDArray[np.int64] | None = None,
+    state: Path | None = None,
+) -> Trained:
+    """Train a flow on normal windows, and on labelled abnormal ones where there are any.
+
+    The same arguments give the same model on a CPU, however many cores it has and however often training was stopped
+    and resumed.
+
+    Args:
+        poses: `(N, 2, T, 18)` float32 normalised windows; when they are mapped from a file they stay there, and
+            batches are read as they are needed.
+        config: the architecture.
+        options: how to train.
+        held_out: `(N,)` which windows are kept out of training, normal ones only. The model of the epoch that gives
+            them the lowest mean nll is returned; without any it is the last one.
+        labels: `(N,)` 1 normal, -1 abnormal (as in STG-NF, whose prior is then at -R); None means all normal.
+        state: a file that keeps where training is after each epoch. If it is there, training goes on from it. The
+            caller deletes it when the model is safe.
+
+    Raises:
+        InputError: the state is damaged or belongs to other windows, another configuration or other options.
+        OSError: the state cannot be written.
+    """
+    held_out = np.zeros(len(poses), dtype=np.bool_) if held_out is None else held_out
+    run = _Run(poses, config or ModelConfig(), options or TrainOptions(), held_out, labels)
+    if state is not None and state.is_file():
+        run.resume(state)
+    # Operations are small: a second thread gains little on a quiet machine, and loses badly on a busy one.
+    with _threads(run.options.threads):
+        for _ in track(range(len(run.history), run.options.epochs), "training, epochs"):
+            run.epoch()
+            if state is not None:
+                run.save(state)
+    run.model.load_state_dict(run.best_weights)
+    return Trained(run.model.eval(), tuple(run.history), run.best)
+
+
+class _Run:
+    """Training in progress: all that has to be kept to go on exactly."""
+
+    def __init__(
+        self,
+        poses: Poses,
+        config: ModelConfig,
+        options: TrainOptions,
+        held_out: npt.NDArray[np.bool_],
+        labels: npt.NDArray[np.int64] | None,
+    ) -> None:
+        self.options = options
+        self.inputs = (poses, held_out, labels)
+        self.windows = torch.from_numpy(poses).to(options.device)
+        self.rows = torch.from_numpy(np.flatnonzero(~held_out)).to(options.device)
+        self.held_out = poses[held_out]
+        self.labels = None if labels is None else torch.from_numpy(labels).to(options.device)
+        self.count = len(self.rows) * (2 if options.augment else 1)
+        self.random = torch.Generator().manual_seed(options.seed)
+        torch.manual_seed(options.seed)
+        self.model = DAFlow(config).to(options.device)
+        first = torch.randperm(self.count, generator=self.random)[:_INITIALISING_BATCH]
+        self.model.initialise(self._batch(first)[0])
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=options.lr,
+            weight_decay=options.weight_decay,
+            fused=torch.device(options.device).type in {"cpu", "cuda"},
+        )
+        self.history: list[Epoch] = []
+        self.best, self.best_weights = 0, copy.deepcopy(self.model.state_dict())
+
+    def epoch(self) -> None:
+        """Train on all windows once, in a random order, and look at those held out."""
+        order = torch.randperm(self.count, generator=self.random)
+        batches = [batch for batch in torch.split(order, self.options.batch_size) if len(batch) > 1]
+        total = 0.0
+        self.model.train()
+        for index, chosen in enumerate(batches):
+            progress = (len(self.history) + index / len(batches)) / self.options.epochs
+            self.optimizer.param_groups[0]["lr"] = self.options.lr * one_cycle(progress)
+            loss = self.model.nll(*self._batch(chosen)).mean()
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), _GRADIENT_NORM)
+            self.optimizer.step()
+            total += loss.item() * len(chosen)
+        self.model.eval()
+        held_out = float(score(self.model, self.held_out).double().mean()) if len(self.held_out) else None
+        self.history.append(Epoch(total / self.count, held_out))
+        best = self.history[self.best].held_out
+        if held_out is None or best is None or not best <= held_out:
+            self.best, self.best_weights = len(self.history) - 1, copy.deepcopy(self.model.state_dict())
+
+    def save(self, path: Path) -> None:
+        """Write where training is, whole or not at all."""
+        content = {
+            "version": _STATE_VERSION,
+            "of": self.identity,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": self.random.get_state(),
+            "history": [asdict(epoch) for epoch in self.history],
+            "best": self.best,
+            "best_weights": self.best_weights,
+        }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        with written_whole(path) as temporary:
+            temporary.write_bytes(buffer.getvalue())
+
+    def resume(self, path: Path) -> None:
+        """Go on from a file that `save` wrote."""
+        try:
+            content = torch.load(
+                io.BytesIO(path.read_bytes()), map_location=self.options.device, weights_only=True
+            )
+            version, identity = content["version"], content["of"]
+        except Exception:  # noqa: BLE001  damage shows itself in torch as an error of almost any class
+            raise InputError(
+                f"{path} is not an interrupted training, or it is damaged; delete it to begin anew."
+            ) from None
+        if (version, identity) != (_STATE_VERSION, self.identity):
+            raise InputError(
+                f"{path} was left by a training with other windows or options; give the same ones to go on, "
+                "or delete it to begin anew."
+            )
+        self.model.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.random.set_state(content["random"].cpu())
+        self.history = [Epoch(**epoch) for epoch in content["history"]]
+        self.best, self.best_weights = content["best"], content["best_weights"]
+
+    def _batch(self, chosen: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return windows `(B, 2, T, 18)` by number, those from N on mirrored, and their labels."""
+        chosen = chosen.to(self.rows.device)
+        rows = self.rows[chosen % len(self.rows)]
+        batch = self.windows[rows]
+        flipped = chosen >= len(self.rows)
+        batch[flipped] = mirrored(batch[flipped])
+        return batch, None if self.labels is None else self.labels[rows]
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """A hash of all that the result follows from."""
+        facts = {"options": asdict(self.options), "config": self.model.config.as_dict()}
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        for values in self.inputs:
+            digest.update(b"none" if values is None else np.ascontiguousarray(values).data)
+        return digest.hexdigest()
+
+
+def one_cycle(progress: float) -> float:
+    """Return the learning rate as a share of the highest: up linearly from 4 %, then down along a cosine to zero.
+
+    Args:
+        progress: the share of all steps that are done.
+
+    >>> [round(one_cycle(progress), 2) for progress in (0, 0.05, 0.1, 0.55, 1)]
+    [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
+    if progress < _WARM_UP:
+        return 0.04 + 0.96 * progress / _WARM_UP
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))
+
+
+def hold_out(windows: Windows, share: float) -> npt.NDArray[np.bool_]:
+    """Choose windows to be held out of training, `(N,)` bool, always the same ones.
+
+    Whole clips are held out, evenly spread over their order; with fewer than five clips it is whole tracks, since
+    windows of one person overlap and would tell nothing about others.
+
+    Args:
+        windows: all windows.
+        share: of the clips or tracks, 0 for none.
+    """
+    clips, tracks = windows.clip, windows.clip * (windows.person.max(initial=0) + 1) + windows.person
+    groups = clips if len(np.unique(clips)) >= _FEWEST_CLIPS else tracks
+    names = np.unique(groups)
+    count = min(math.ceil(share * len(names)), len(names) - 1)
+    spread = np.linspace(0, len(names) - 1, count + 2)[1:-1].round().astype(int)
+    return np.asarray(np.isin(groups, names[spread]))
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads for each operation."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def available_device(name: str) -> str:
+    """Return `name` if torch can use that device here.
+
+    Raises:
+        InputError: torch knows no such device or it is not here.
+    """
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"torch cannot use the device {name!r}: {str(error).splitlines()[0]}") from None
+    return name
+
+
+def mirrored(windows: Tensor) -> Tensor:
+    """Return the mirror images of normalised windows `(N, 2, T, 18)`: x changes sign, left joints become right ones."""
+    flipped = windows[..., list(OPENPOSE_MIRROR)].clone()
+    flipped[:, 0] *= -1
+    return flipped
+
+
+def score(model: DAFlow, poses: Poses) -> Tensor:
+    """Return the nll of windows `(N, 2, T, 18)`, `(N,)` on the CPU, in batches that fit small machines."""
+    device = next(model.parameters()).device
+    batches = torch.split(torch.from_numpy(poses), _EVALUATION_BATCH)
+    if not batches[0].numel():
+        return torch.zeros(0)
+
+    @torch.inference_mode()
+    def score_batch(batch: Tensor) -> Tensor:
+        return model.nll(batch.to(device)).cpu()
+
+    # A batch a thread: the threads that share one small operation wait for each other, for minutes on a busy machine.
+    threads = torch.get_num_threads()
+    with _threads(1), ThreadPoolExecutor(threads) as pool:
+        return torch.cat(list(pool.map(score_batch, batches)))

@@ -1,0 +1,158 @@
+"""Training windows in a memory-mapped file, made once for the same tracks and read as they are needed.
+
+A folder of tracks is read clip after clip, so that no more than one clip is in memory. The name of an entry is a hash
+of everything that its windows follow from: the tracks' bytes, their frame sizes, and how they are cut.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.core.data.label_table import choose_clips
+from daflow.core.data.tracks import FrameSize, TrackFile, find_tracks, read_each
+from daflow.core.data.windows import Windows, make_windows
+from daflow.core.errors import InputError
+from daflow.core.files import sha256
+from daflow.core.progress import track
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1
+_KEPT_ENTRIES = 8
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The windows of a folder.
+
+    Attributes:
+        windows: whose `poses` are mapped from a file, and read from there when they are looked at.
+        clips: the names of the clips that were read.
+        broken_files: the messages of the files that were left out.
+    """
+
+    windows: Windows
+    clips: tuple[str, ...]
+    broken_files: tuple[str, ...]
+
+
+def default_cache() -> Path:
+    """Return the folder of the cache: `$XDG_CACHE_HOME/daflow/windows`, `~/.cache/daflow/windows` without it."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "daflow" / "windows"
+
+
+def read_training_set(
+    poses: Path,
+    length: int,
+    stride: int,
+    frame_size: FrameSize | None = None,
+    cache: Path | None = None,
+    clips: Sequence[str] = (),
+) -> TrainingSet:
+    """Cut the tracks of a folder into windows, or find the windows of an earlier run.
+
+    Args:
+        poses: a folder of pose tracks.
+        length: poses in a window.
+        stride: poses between the starts of windows.
+        frame_size: of all clips; None as `daflow.core.data.tracks.find_tracks`.
+        cache: the folder that keeps the windows; None takes `default_cache()`.
+        clips: patterns of the names of the clips to read; none reads all.
+
+    Raises:
+        InputError: the folder is missing or none of its files can be read.
+        OSError: the cache cannot be written or is full.
+    """
+    files = list(
+        choose_clips({file.clip: file for file in find_tracks(poses, frame_size)}, clips, "track").values()
+    )
+    cache = cache or default_cache()
+    entry = cache / _key(files, length, stride)
+    if not entry.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=cache, prefix=".new."))
+        try:
+            _write(temporary, files, length, stride)
+            _move(temporary, entry)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        _forget_the_oldest(cache, entry)
+    else:
+        for message in json.loads((entry / "facts.json").read_text(encoding="utf-8"))["broken_files"]:
+            logger.warning("left out: %s", message)
+    return _read(entry, length)
+
+
+def _key(files: Sequence[TrackFile], length: int, stride: int) -> str:
+    facts = [(file.path.name, *file.frame_size, sha256(file.path)) for file in files]
+    return hashlib.sha256(json.dumps([_FORMAT, length, stride, facts]).encode()).hexdigest()[:32]
+
+
+def _write(folder: Path, files: Sequence[TrackFile], length: int, stride: int) -> None:
+    broken: list[str] = []
+    names: list[str] = []
+    parts: list[Windows] = []
+    with (folder / "poses.f32").open("wb") as poses:
+        for clip in read_each(track(files, "reading tracks"), broken):
+            windows = make_windows([clip], length, stride)
+            poses.write(windows.poses.tobytes())
+            parts.append(windows)
+            names.append(clip.name)
+        poses.flush()
+        os.fsync(poses.fileno())
+    if not names:
+        raise InputError(f"No pose track file in {files[0].path.parent} can be read. {broken[0]}")
+    np.savez(
+        folder / "index.npz",
+        clip=np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
+        person=np.concatenate([part.person for part in parts]),
+        start=np.concatenate([part.start for part in parts]),
+    )
+    facts = {
+        "clips": names, "broken_files": broken,
+        "left_out": [sum(getattr(part, name) for part in parts) for name in ("short_tracks", "gaps", "broken")],
+    }  # fmt: skip
+    (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _move(temporary: Path, entry: Path) -> None:
+    try:
+        temporary.replace(entry)
+    except OSError:
+        if not entry.is_dir():  # another process was faster, with the same windows
+            raise
+
+
+def _read(entry: Path, length: int) -> TrainingSet:
+    facts = json.loads((entry / "facts.json").read_text(encoding="utf-8"))
+    index: dict[str, npt.NDArray[np.int64]] = dict(np.load(entry / "index.npz", allow_pickle=False))
+    shape = (len(index["start"]), 2, length, 18)
+    os.utime(entry)  # used last
+    # Mode c: torch wants an array that may be written, and what is written stays in memory.
+    poses = (
+        np.memmap(entry / "poses.f32", np.float32, "c", shape=shape)
+        if shape[0]
+        else np.zeros(shape, np.float32)
+    )
+    windows = Windows(poses, index["clip"], index["person"], index["start"], *facts["left_out"])
+    return TrainingSet(windows, tuple(facts["clips"]), tuple(facts["broken_files"]))
+
+
+def _forget_the_oldest(cache: Path, newest: Path) -> None:
+    entries = sorted(
+        (path for path in cache.glob("[!.]*") if path != newest), key=lambda path: path.stat().st_mtime
+    )
+    for path in entries[: max(0, len(entries) + 1 - _KEPT_ENTRIES)]:
+        shutil.rmtree(path, ignore_errors=True)

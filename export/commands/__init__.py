@@ -1,0 +1,1 @@
+"""The subcommands of `daflow-export`, one file each."""

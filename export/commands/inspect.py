@@ -1,0 +1,197 @@
+"""`daflow-export inspect`: what a bundle, an engine or an ONNX file is, for what, from what, verified how."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daflow.core.bundle import read_bundle
+from daflow.core.command_line import FOLDER, Command, write_json
+from daflow.core.engines.file import MAGIC, EngineHeader, read_engine
+from daflow.core.errors import InputError
+from daflow.core.files import sha256
+from daflow.core.scoring.comparison import Verdict
+
+
+@click.command(cls=Command)
+@click.argument("path", type=FOLDER, metavar="BUNDLE|ENGINE|ONNX")
+@click.option(
+    "--json",
+    "json_target",
+    metavar="FILE",
+    help="Write what is known as JSON instead; - is standard output.",
+)
+def inspect(path: Path, json_target: str | None) -> None:
+    """Say what a bundle, an engine or an ONNX file is: for what, from what, verified how."""
+    facts = describe(path)
+    if json_target:
+        write_json(json_target, facts)
+    else:
+        click.echo("\n".join(_screen(facts)))
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return what is known about a file or folder, plain values.
+
+    Raises:
+        InputError: it is none of the three, or is damaged.
+    """
+    if path.is_dir():
+        return _bundle(path)
+    if not path.is_file():
+        raise InputError(f"There is no file or folder {path}.")
+    with path.open("rb") as file:
+        magic = file.read(len(MAGIC))
+    return _engine(read_engine(path)[0], path) if magic == MAGIC else _onnx(path)
+
+
+def _bundle(folder: Path) -> dict[str, Any]:
+    manifest = read_bundle(folder).manifest
+    engines: list[dict[str, Any]] = []
+    for path in sorted((folder / "engines").glob("*.engine")):
+        try:
+            header = read_engine(path)[0]
+        except InputError as error:
+            engines.append({"file": path.name, "unusable": error.message})
+            continue
+        stale = header.key.graph not in manifest.files.values()
+        engines.append({**_engine(header, path), "stale": stale})
+    return {
+        "kind": "bundle",
+        "path": str(folder),
+        **manifest.model_dump(mode="json", by_alias=True, exclude={"format"}),
+        "engines": engines,
+    }
+
+
+def _engine(header: EngineHeader, path: Path) -> dict[str, Any]:
+    return {"kind": "engine", "file": path.name, **header.model_dump(mode="json")}
+
+
+def _onnx(path: Path) -> dict[str, Any]:
+    import onnx
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+        onnx.checker.check_model(model)
+    except Exception as error:  # noqa: BLE001  protobuf and the checker raise classes of their own for each damage
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path} is not a bundle, an engine or an ONNX file: {reason}") from None
+    operators = Counter(node.op_type for node in model.graph.node)
+    types = Counter(
+        onnx.TensorProto.DataType.Name(tensor.data_type).lower() for tensor in model.graph.initializer
+    )
+    return {
+        "kind": "onnx",
+        "path": str(path),
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+        "opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
+        "nodes": len(model.graph.node),
+        "operators": dict(operators.most_common()),
+        "constants": dict(types.most_common()),
+        "inputs": {value.name: _shape(value) for value in model.graph.input},
+        "outputs": {value.name: _shape(value) for value in model.graph.output},
+    }
+
+
+def _shape(value: Any) -> list[int | str]:
+    return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+
+def _screen(facts: dict[str, Any]) -> list[str]:
+    rows = {"bundle": _bundle_rows, "engine": _engine_rows, "onnx": _onnx_rows}[facts["kind"]](facts)
+    return [f"{name:<12}{value}" for name, value in rows]
+
+
+def _alarm(alarm: dict[str, Any]) -> str:
+    threshold = f"{alarm['threshold']:.4f} bits/dim"
+    if alarm["quantile"] is not None:
+        return f"{threshold}, the {alarm['quantile']:g} quantile of {alarm['windows']} windows"
+    rate = (
+        f"{alarm['target_per_day'] or 0:g} false alarms a day {'' if alarm['promised'] else 'not '}promised"
+    )
+    return f"{threshold}, {alarm['method']} of {alarm['hours']:.3g} hours, {rate}"
+
+
+def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    model, alarm, int8 = facts["model"], facts["alarm"], facts["int8"]
+    trained = ", ".join(
+        f"{name} {value}" for name, value in facts["training"].items() if not isinstance(value, dict)
+    )
+    rows = [
+        ("bundle", f"{facts['path']}, schema {facts['schema']}, daflow {facts['daflow']}, {facts['created']}"),
+        ("model", f"{model['block']}, {model['steps']} steps, {model['partition']} adjacency, {facts['parameters']} "
+         f"parameters; windows of {facts['window']} poses, {facts['joints']}"),
+        ("trained on", trained or "not said"),
+        *[(name, f"{file}, {facts['nodes'].get(name, '?')} nodes; {_verdict(facts['verification'].get(name))}")
+          for name, file in facts["precisions"].items()],
+    ]  # fmt: skip
+    if int8:
+        kept = ", ".join(int8["kept"]) or "none"
+        rows.append(
+            ("in INT8", f"{len(int8['quantised'])} operations, {int8['method']} ranges; in FP32: {kept}")
+        )
+    rows.append(("alarm", "not calibrated" if alarm is None else _alarm(alarm)))
+    rows += [(f"  {camera}", _alarm(own)) for camera, own in facts["cameras"].items()]
+    for engine in facts["engines"]:
+        if "unusable" in engine:
+            rows.append(("engine", f"{engine['file']}: {engine['unusable']}"))
+        else:
+            stale = "STALE, of another graph; " if engine["stale"] else ""
+            rows.append(
+                ("engine", f"{engine['file']}: {stale}{_tied(engine)}; {_verdict(engine['verdict'])}")
+            )
+    return (
+        rows if facts["engines"] else [*rows, ("engines", "none; a device builds its own at the first start")]
+    )
+
+
+def _engine_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    key, options = facts["key"], facts["key"]["options"]
+    marks = [
+        name.replace("_", "-") for name in ("version_compatible", "hardware_compatible") if options[name]
+    ]
+    return [
+        ("engine", f"{facts['file']}, {facts['size'] / 2**20:.1f} MiB, {facts['created']}"),
+        ("for", _tied(facts)),
+        ("from", f"the {key['precision']} graph of SHA-256 {key['graph']}"),
+        ("built with", f"batch {','.join(map(str, options['batch']))}, workspace {options['workspace']} MiB, "
+         f"{', '.join(marks) or 'for just this'}; {facts['seconds']:.1f} s"),
+        ("verified", _verdict(facts["verdict"])),
+    ]  # fmt: skip
+
+
+def _onnx_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    def listed(counts: dict[str, Any]) -> str:
+        return ", ".join(f"{name} {value}" for name, value in counts.items())
+
+    return [
+        ("onnx", f"{facts['path']}, {facts['bytes'] / 1024:.0f} KiB, opset {listed(facts['opset'])}"),
+        ("sha256", facts["sha256"]),
+        ("maps", f"{listed(facts['inputs'])} to {listed(facts['outputs'])}"),
+        ("nodes", f"{facts['nodes']}: {listed(facts['operators'])}"),
+        ("constants", listed(facts["constants"]) or "none"),
+    ]
+
+
+def _tied(engine: dict[str, Any]) -> str:
+    key = engine["key"]
+    return f"{key['target']} ({key['device'] or 'any GPU of it'}), {key['flavour']} {key['version']}"
+
+
+def _verdict(content: dict[str, Any] | None) -> str:
+    if content is None:
+        return "never run, so not verified"
+    verdict = Verdict.model_validate(content)
+    compared = verdict.comparison
+    if verdict.missed:
+        return f"MISSES ITS LIMITS: {'; '.join(verdict.missed)}"
+    auc = "" if compared.auc_delta is None else f", dAUC {compared.auc_delta:+.4f} points"
+    return (
+        f"verified on {compared.windows} windows: Spearman {compared.spearman:.6f}, "
+        f"tail {compared.tail_spearman:.6f}{auc}"
+    )

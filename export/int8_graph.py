@@ -1,0 +1,95 @@
+"""The INT8 graph: explicit QuantizeLinear and DequantizeLinear pairs in front of what INT8 is to compute.
+
+As TensorRT wants them: symmetric, signed, one scale for an activation, one for each output channel of a weight (or one
+for a stack of matrices), bias in floating point. Each Gemm, MatMul and Conv is an *operation* that is quantised with
+all of its inputs or kept in FP32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from calibration.int8_ranges import Ranges
+
+_STEPS = 127
+_QUANTISED = ("Gemm", "MatMul", "Conv")
+
+
+def operations(graph: Path) -> dict[str, list[str]]:
+    """Return the operations that can be computed in INT8, each with the activations that go into it."""
+    model = onnx.load(graph)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return {
+        node.name: [name for name in node.input[:2] if name not in constants]
+        for node in model.graph.node
+        if node.op_type in _QUANTISED
+    }
+
+
+def quantise(graph: Path, ranges: Ranges, chosen: Collection[str]) -> onnx.ModelProto:
+    """Return the graph with the chosen operations in INT8.
+
+    Args:
+        graph: the FP32 ONNX file that the ranges belong to.
+        ranges: of at least the activations of the chosen operations.
+        chosen: names of operations.
+    """
+    model = onnx.load(graph)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+    scales: dict[str, np.ndarray] = {}
+    done: dict[str, str] = {}
+    for node in model.graph.node:
+        if node.name in chosen:
+            for position, name in enumerate(node.input[:2]):
+                if name not in done:
+                    axis = None
+                    if name in constants:
+                        axis = _channel_axis(node.op_type, constants[name])
+                        largest = _largest(constants[name], axis)
+                    else:
+                        largest = np.array(ranges.tensors[name])
+                    scales[f"{name}.scale"] = (largest / _STEPS).astype(np.float32)
+                    scales[f"{name}.zero"] = np.zeros(largest.shape, dtype=np.int8)
+                    nodes += _pair(name, axis)
+                    done[name] = f"{name}.dequantised"
+                node.input[position] = done[name]
+        nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in scales.items())
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _channel_axis(operator: str, weight: np.ndarray) -> int | None:
+    """The axis of a weight's output channels; None for a stack of matrices, where no single axis is that."""
+    if operator == "Conv":
+        return 0
+    return 1 if weight.ndim == 2 else None
+
+
+def _largest(weight: np.ndarray, axis: int | None) -> np.ndarray:
+    others = tuple(a for a in range(weight.ndim) if a != axis)
+    largest: np.ndarray = np.maximum(np.abs(weight).max(axis=others), 1e-6)
+    return largest
+
+
+def _pair(name: str, axis: int | None) -> list[onnx.NodeProto]:
+    along: dict[str, Any] = {} if axis is None else {"axis": axis}
+    parameters = [f"{name}.scale", f"{name}.zero"]
+    return [
+        helper.make_node(
+            "QuantizeLinear", [name, *parameters], [f"{name}.quantised"], f"{name}.QuantizeLinear", **along
+        ),
+        helper.make_node(
+            "DequantizeLinear", [f"{name}.quantised", *parameters], [f"{name}.dequantised"],
+            f"{name}.DequantizeLinear", **along,
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,155 @@
+"""`verification.html`: one page, without scripts or links, that says at a glance whether an export can be trusted."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from daflow.core.html import draw_window, figure, page, picture
+from daflow.core.scoring.comparison import Nll, Verdict
+from export.verification import VerificationSet
+
+_SETS = (("recorded", "#4c78a8"), ("perturbed", "#f58518"), ("extreme", "#b23a48"))
+_POINTS = 4000
+_WORST = 4
+_POSES = 6
+_FORMS = {
+    "folded": ("Folded flow", "PyTorch, float32, rewritten for inference"),
+    "fp32": ("FP32 graph", "ONNX Runtime"),
+    "fp16": ("FP16 graph", "ONNX Runtime; the likelihood is FP32"),
+    "int8": ("INT8 graph", "ONNX Runtime; explicit Q/DQ, sensitive operations FP32"),
+}
+_ROWS = (
+    ("spearman", "rank correlation", "least", "{:.6f}"),
+    ("tail_spearman", "rank correlation, most abnormal tenth", "least", "{:.6f}"),
+    ("alarm_agreement", "windows on the same side of the alarm threshold", "least", "{:.5f}"),
+    ("auc_delta", "change of the AUC, points", "most", "{:+.4f}"),
+    ("max_error", "largest |dNLL| / max(1, |NLL|), extreme ones aside", "most", "{:.2g}"),
+    ("median_abs", "median |dNLL|, bits/dim", "", "{:.2g}"),
+    ("p99_abs", "99 % quantile of |dNLL|", "", "{:.2g}"),
+    ("max_abs", "largest |dNLL| of a recorded window", "", "{:.2g}"),
+    ("non_finite", "NaN or infinite", "most", "{}"),
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A form of the model, its verdict, and its scores of recorded, perturbed and extreme windows."""
+
+    name: Any
+    verdict: Verdict
+    scores: tuple[Nll, Nll, Nll]
+
+
+def report_page(
+    judged: Sequence[Judged], reference: tuple[Nll, Nll, Nll], data: VerificationSet, title: str
+) -> str:  # fmt: skip
+    """Return the page.
+
+    Args:
+        judged: the forms of the model, in the order of the export.
+        reference: the PyTorch module's scores of the same windows.
+        data: the windows.
+        title: the name of the bundle.
+    """
+    failing = [form.name for form in judged if form.verdict.missed]
+    verdict = (
+        f"{len(failing)} of {len(judged)} forms miss their limits: {', '.join(failing)}"
+        if failing
+        else f"All {len(judged)} forms rank people as the PyTorch model does"
+    )
+    counts = " + ".join(f"{len(nll)} {name}" for nll, (name, _) in zip(reference, _SETS, strict=True))
+    auc = judged[0].verdict.comparison.auc
+    facts = f"{counts} windows of {html.escape(data.origin)}" + (
+        f"; AUC of the model {auc:.2f} %" if auc else ""
+    )
+    sections = "".join(_section(form, reference, data) for form in judged)
+    cards = "".join(_card(form) for form in judged)
+    return page(
+        f"Verification of {title}",
+        f'<p class="verdict {"bad" if failing else "good"}">{html.escape(verdict)}</p><p>{facts}</p>'
+        f'<div class="cards">{cards}</div>{sections}'
+        "<h2>How to read this</h2><p>Each form scored the same windows as the PyTorch model. What counts is the order: "
+        "an alarm compares scores with a threshold, and the AUC compares them with each other. Perturbed windows are "
+        "recorded ones with jitter, displaced joints or a jump; extreme ones are at the end of what the normalising "
+        "lets through. NLL is the negative log-likelihood in bits per dimension; high means abnormal.</p>",
+    )
+
+
+def _card(form: Judged) -> str:
+    compared = form.verdict.comparison
+    name, where = _FORMS[form.name]
+    auc = "" if compared.auc_delta is None else f"<br>AUC {compared.auc_delta:+.3f} points"
+    return (
+        f'<a class="card {"bad" if form.verdict.missed else "good"}" href="#{form.name}"><b>{name}</b>'
+        f"<small>{where}</small><span>{'misses its limits' if form.verdict.missed else 'verified'}</span>"
+        f"<small>rank {compared.spearman:.5f}<br>tail {compared.tail_spearman:.5f}{auc}</small></a>"
+    )
+
+
+def _section(form: Judged, reference: tuple[Nll, Nll, Nll], data: VerificationSet) -> str:
+    return (
+        f'<h2 id="{form.name}">{_FORMS[form.name][0]}</h2><div class="row"><table><tr><th></th><th>measured</th>'
+        f"<th>limit</th></tr>{''.join(_rows(form.verdict))}</table>"
+        f'<img alt="scores of the {form.name} form against those of the model" src="{_scatter(form, reference)}"></div>'
+        f"<h3>The {_WORST} windows with the largest relative error</h3>"
+        f'<img class="wide" alt="skeletons of the worst windows" src="{_worst(form, reference, data)}">'
+    )
+
+
+def _rows(verdict: Verdict) -> Iterator[str]:
+    for name, words, side, style in _ROWS:
+        value = getattr(verdict.comparison, name)
+        if value is None:
+            continue
+        limit = 0 if name == "non_finite" else getattr(verdict.limits, name, None)
+        missed = limit is not None and not (abs(value) <= limit if side == "most" else value >= limit)
+        mark = "" if limit is None else f"{'&ge;' if side == 'least' else '&le;'} {limit:g}"
+        yield (
+            f"<tr{' class=bad' if missed else ''}><td>{html.escape(words)}</td><td>{style.format(value)}</td>"
+            f"<td>{mark}</td></tr>"
+        )
+
+
+def _scatter(form: Judged, reference: tuple[Nll, Nll, Nll]) -> str:
+    drawn, (scores, errors) = figure(2, figsize=(8.6, 3.7))
+    # The recorded windows last, on top: they are what the camera will see.
+    for (name, colour), expected, found in list(zip(_SETS, reference, form.scores, strict=True))[::-1]:
+        # Every n-th in the order of the scores: the tail is seen as well as the crowd.
+        order = np.argsort(expected)[:: max(1, len(expected) // _POINTS)]
+        x, y = expected[order].astype(np.float64), found[order].astype(np.float64)
+        error = np.maximum(np.abs(y - x) / np.maximum(1, np.abs(x)), 1e-8)
+        scores.plot(x, y, ".", markersize=3, alpha=0.5, color=colour, label=name, markeredgewidth=0)
+        errors.plot(x, error, ".", markersize=3, alpha=0.5, color=colour, markeredgewidth=0)
+    threshold = form.verdict.comparison.alarm_threshold
+    for axis in (scores, errors):
+        axis.set_xscale("symlog", linthresh=10)
+        axis.axvline(threshold, color="#888", linewidth=0.8, linestyle="--")
+        axis.set_xlabel("NLL of the PyTorch model")
+    scores.axhline(threshold, color="#888", linewidth=0.8, linestyle="--")
+    scores.set_yscale("symlog", linthresh=10)
+    scores.set_ylim(scores.get_xlim())
+    scores.set_title(f"NLL of the {form.name} form", loc="left", fontsize=10)
+    scores.legend(frameon=False, fontsize=8, markerscale=3)
+    errors.set_yscale("log")
+    errors.set_title("|dNLL| / max(1, |NLL|)", loc="left", fontsize=10)
+    return picture(drawn)
+
+
+def _worst(form: Judged, reference: tuple[Nll, Nll, Nll], data: VerificationSet) -> str:
+    drawn, axes = figure(_WORST, figsize=(12.5, 1.9))
+    expected, found = (np.concatenate(nll[:2]).astype(np.float64) for nll in (reference, form.scores))
+    error = np.nan_to_num(np.abs(found - expected) / np.maximum(1, np.abs(expected)), nan=np.inf)
+    for axis, index in zip(axes, np.argsort(-error), strict=False):
+        recorded = len(data.sets.recorded)
+        kind = "recorded" if index < recorded else "perturbed"
+        window = data.sets.recorded[index] if index < recorded else data.sets.perturbed[index - recorded]
+        draw_window(axis, window, _POSES)
+        axis.set_title(f"{kind}: {expected[index]:.3f} became {found[index]:.3f}", fontsize=9)
+    for axis in axes:
+        axis.axis("off")
+    return picture(drawn)

@@ -1,0 +1,1 @@
+"""Poses of recorded videos, many at once."""

@@ -1,0 +1,1 @@
+"""The subcommands of `daflow` that need the `edge` extra, one file each."""

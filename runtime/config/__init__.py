@@ -1,0 +1,1 @@
+"""The configuration of the edge: its schema, its file, its options and its secrets."""

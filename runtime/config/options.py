@@ -1,0 +1,138 @@
+"""The options of `daflow-edge`, made from the fields of its configuration."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import click
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from runtime.config.schema import CameraOptions, Config
+
+Place = tuple[str, ...]
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+_PREFIX = {"mqtt": "mqtt-", "webhook": "webhook-", "log": "log-"}
+_NAMES: dict[Place, str] = {("serve", "address"): "--serve", ("store", "path"): "--store"}
+_NAMED_SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,63})=(.+)", re.DOTALL)
+
+
+def places() -> Iterator[tuple[Place, FieldInfo]]:
+    """Yield every field that a command line can set; cameras come by `--source`."""
+    yield from _places(Config, ())
+
+
+def _places(model: type[BaseModel], place: Place) -> Iterator[tuple[Place, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _places(kind, (*place, name))
+        elif name != "cameras":
+            yield (*place, name), field
+
+
+def option_name(place: Place) -> str:
+    """Return what a field is called on the command line.
+
+    >>> option_name(("alarm", "begin_seconds")), option_name(("mqtt", "port"))
+    ('--begin-seconds', '--mqtt-port')
+    """
+    return _NAMES.get(place) or f"--{_PREFIX.get(place[0], '')}{place[-1].replace('_', '-')}"
+
+
+OPTION_NAMES: dict[Place, str] = {place: option_name(place) for place, _ in places()}
+
+
+def config_options(command: _Decorated) -> _Decorated:
+    """Give a command an option for each field; values are text that the configuration checks."""
+    return _decorate(command, list(places()))
+
+
+def camera_options(command: _Decorated) -> _Decorated:
+    """Give a command the options of how people are found, for commands that only find people."""
+    wanted = ("people", "max_people", "pose_model", "estimator")
+    return _decorate(command, [((name,), CameraOptions.model_fields[name]) for name in wanted])
+
+
+def _decorate(command: _Decorated, fields: list[tuple[Place, FieldInfo]]) -> _Decorated:
+    for place, field in reversed(fields):
+        command = _option(place, field)(command)
+    return command
+
+
+def _option(place: Place, field: FieldInfo) -> Callable[[_Decorated], _Decorated]:
+    name, kinds = option_name(place), set(_kinds(field.annotation))
+    text = str(field.description)
+    default = field.get_default()
+    if default is not None and not field.is_required():
+        shown = str(default).lower() if isinstance(default, bool) else default
+        text += f"  [default: {shown}]"
+    variable = "__".join(place)
+    if bool in kinds:
+        return click.option(f"{name}/--no-{name[2:]}", variable, default=None, help=text)
+    choices = [choice for kind in kinds if typing.get_origin(kind) is Literal for choice in _in_order(kind)]
+    if choices:
+        return click.option(name, variable, type=click.Choice(choices), help=text)
+    metavar = (
+        "FILE" if Path in kinds else "INTEGER" if int in kinds else "NUMBER" if float in kinds else "TEXT"
+    )
+    return click.option(name, variable, metavar=metavar, help=text)
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield the plain types and literals in an annotation."""
+    if typing.get_origin(annotation) in (None, Literal):
+        yield annotation
+        return
+    for inner in typing.get_args(annotation):
+        yield from _kinds(inner)
+
+
+def _in_order(literal: Any) -> list[str]:
+    return [str(choice) for choice in typing.get_args(literal)]
+
+
+def people_options(values: dict[str, Any]) -> CameraOptions:
+    """Return what `camera_options` were given.
+
+    Raises:
+        click.BadParameter: a value is wrong.
+    """
+    try:
+        return CameraOptions.model_validate(
+            {name: value for name, value in values.items() if value is not None}
+        )
+    except ValidationError as error:
+        fault = error.errors()[0]
+        option = option_name(tuple(str(part) for part in fault["loc"]))
+        raise click.BadParameter(f"{fault['msg']}.", param_hint=option) from None
+
+
+def chosen(values: dict[str, Any]) -> dict[Place, Any]:
+    """Return the options that were given, by the place of their field."""
+    return {tuple(name.split("__")): value for name, value in values.items() if value is not None}
+
+
+def named_sources(sources: tuple[str, ...]) -> dict[str, str]:
+    """Return the sources of `--source` by camera name: `NAME=URI`, else `camera`, or `camera1` and on for several.
+
+    >>> named_sources(("door=rtsp://10.0.0.5/live", "synthetic:seed=3"))
+    {'door': 'rtsp://10.0.0.5/live', 'camera2': 'synthetic:seed=3'}
+
+    Raises:
+        click.UsageError: two have the same name.
+    """
+    named: dict[str, str] = {}
+    for number, source in enumerate(sources, start=1):
+        match = _NAMED_SOURCE.fullmatch(source)
+        plain = "camera" if len(sources) == 1 else f"camera{number}"
+        name, uri = (match[1], match[2]) if match else (plain, source)
+        if name in named:
+            raise click.UsageError(f"Two sources are named {name}; name them as in --source door=rtsp://...")
+        named[name] = uri
+    return named

@@ -1,0 +1,162 @@
+"""Packages, TensorRT and CUDA: whether they can be loaded here.
+
+Packages are imported in processes of their own, so that one which crashes or hangs is a finding and not the end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+
+from daflow.core.errors import SYSTEM_LIBRARIES
+from runtime.doctor.findings import Finding, Needs, State, lacking
+from runtime.machine.board import Machine
+
+_INSTALL_EDGE = "Install it with: pip install 'daflow[edge]'"
+_SYSTEM_LIBRARIES = (
+    f"On Debian, Ubuntu and JetPack its system libraries come with: apt-get install {SYSTEM_LIBRARIES}"
+)
+
+_GPU = """
+import ctypes
+from daflow.core.gpu import find_gpu
+gpu, version = find_gpu(), ctypes.c_int()
+if gpu:
+    ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    print(f"{gpu.name}, {gpu.target}, CUDA {version.value // 1000}.{version.value % 1000 // 10}")
+"""
+_TENSORRT = """
+from daflow.core.gpu import load_tensorrt
+module = load_tensorrt()
+print(f"{module.__name__} {module.__version__}" if module else "")
+"""
+_PYCUDA = "import pycuda.driver\nprint(pycuda.VERSION_TEXT)"
+_ONNXRUNTIME = """
+import onnxruntime
+print(f"{onnxruntime.__version__}, {', '.join(onnxruntime.get_available_providers())}")
+"""
+# MediaPipe loads its own library, and with it the system's, when it is first used and not when it is imported.
+_MEDIAPIPE = """
+import mediapipe, numpy
+mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=numpy.zeros((8, 8, 3), numpy.uint8))
+print(mediapipe.__version__)
+"""
+_OPENCV = """
+import re, cv2
+built = re.search(r"GStreamer:\\s+YES", cv2.getBuildInformation())
+print(f"{cv2.__version__}, {'with' if built else 'without'} GStreamer (not needed)")
+"""
+_PYAV = "import av\nprint(av.__version__)"
+_VERSION = "import importlib.metadata as facts, {module}\nprint(facts.version('{package}'))"
+
+
+def gpu(machine: Machine) -> Finding:
+    """The GPU as CUDA's driver sees it."""
+    ran = machine.python(_GPU)
+    if ran.returncode == 0 and ran.stdout.strip():
+        return Finding("GPU", "ok", _last_line(ran.stdout))
+    if machine.is_jetson or machine.read("proc/driver/nvidia/version"):
+        advice = "Add the user to the groups video and render; start a container with: --runtime nvidia"
+        return Finding("GPU", "warning", "there, but CUDA cannot use it", advice)
+    return Finding("GPU", "absent", "no NVIDIA GPU; onnxruntime scores on the processor")
+
+
+def cuda(machine: Machine) -> Finding:
+    """CUDA's toolkit, whose compiler the installation of pycuda needs."""
+    if not machine.exists("usr/local/cuda/bin/nvcc"):
+        advice = "Installing pycuda compiles with it: apt-get install cuda-toolkit; JetPack's nvidia-jetpack has it"
+        missing = "no compiler (nvcc) in /usr/local/cuda"
+        if machine.is_jetson:
+            return Finding("CUDA", "warning", missing, advice)
+        return Finding("CUDA", "absent", missing)
+    try:
+        version = str(json.loads(machine.read("usr/local/cuda/version.json"))["cuda"]["version"])
+    except (ValueError, KeyError, TypeError):
+        version = "of an unknown version"
+    return Finding("CUDA", "ok", f"toolkit {version}")
+
+
+def tensorrt(machine: Machine, needed: bool | None = None) -> Finding:
+    """TensorRT, of JetPack or for RTX."""
+    ran = machine.python(_TENSORRT)
+    if ran.returncode == 0 and ran.stdout.strip():
+        return Finding("TensorRT", "ok", _last_line(ran.stdout))
+    state = lacking(needed, "warning" if machine.is_jetson else "absent")
+    if machine.is_jetson:
+        advice = (
+            "Install python3-libnvinfer with apt-get; the virtual environment needs --system-site-packages"
+        )
+    else:
+        advice = 'scorer = "tensorrt" needs it; without a GPU take onnxruntime'
+    return Finding("TensorRT", state, "cannot be imported", None if state == "absent" else advice)
+
+
+def pycuda(machine: Machine, needed: bool | None = None) -> Finding:
+    """Pycuda, which TensorRT's scorer needs."""
+    advice = "--scorer tensorrt needs it: pip install 'daflow[jetson]'"
+    return package(
+        machine, "pycuda", _PYCUDA, lacking(needed, "warning" if machine.is_jetson else "absent"), advice
+    )
+
+
+def packages(needs: Needs) -> dict[str, tuple[str, State]]:
+    """Return the packages of the extra `edge` by name: a program that loads one, and how bad it is without it."""
+    pictures = lacking(needs.pictures, "problem")
+
+    def version(module: str, package: str) -> str:
+        return _VERSION.format(module=module, package=package)
+
+    return {
+        "onnxruntime": (_ONNXRUNTIME, "absent" if needs.tensorrt else "problem"),
+        "mediapipe": (_MEDIAPIPE, pictures),
+        "OpenCV": (_OPENCV, pictures),
+        "PyAV": (_PYAV, pictures),
+        "trackers": (version("trackers", "trackers"), pictures),
+        "paho": (version("paho.mqtt.client", "paho-mqtt"), lacking(needs.mqtt)),
+        "urllib3": (version("urllib3", "urllib3"), lacking(needs.webhook)),
+        "uvicorn": (version("uvicorn", "uvicorn"), lacking(needs.page)),
+        "starlette": (version("starlette", "starlette"), lacking(needs.page)),
+        "prometheus": (version("prometheus_client", "prometheus-client"), lacking(needs.page)),
+    }
+
+
+def package(
+    machine: Machine, name: str, program: str, missing: State = "problem", advice: str = _INSTALL_EDGE
+) -> Finding:
+    """Import a package by a program that prints its version.
+
+    Args:
+        machine: where it is imported.
+        name: what the finding is called.
+        program: the program.
+        missing: how bad it is when it is not installed.
+        advice: what helps then.
+    """
+    ran = machine.python(program)
+    if ran.returncode == 0:
+        return Finding(name, "ok", _last_line(ran.stdout))
+    reason = _last_line(ran.stderr)
+    if reason.startswith("ModuleNotFoundError"):
+        return Finding(name, missing, "not installed", None if missing == "absent" else advice)
+    if ran.returncode < 0:
+        reason = f"crashes ({signal.strsignal(-ran.returncode)})"
+    broken: State = "warning" if missing == "absent" else missing
+    return Finding(
+        name, broken, reason or "cannot be imported", _SYSTEM_LIBRARIES if ".so" in reason else advice
+    )
+
+
+def gstreamer(machine: Machine, needed: bool | None = None) -> Finding:
+    """GStreamer's command, which reads the cameras of a Jetson."""
+    version = re.search(r"version ([\d.]+)", machine.run(["gst-launch-1.0", "--version"]).stdout)
+    if version:
+        return Finding("GStreamer", "ok", version[1])
+    state = lacking(needed, "warning" if machine.is_jetson else "absent")
+    parts = "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+    advice = f"Sources of GStreamer (gst:, csi://, v4l2://) need it: apt-get install {parts}"
+    return Finding("GStreamer", state, "no gst-launch-1.0", None if state == "absent" else advice)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1].strip()

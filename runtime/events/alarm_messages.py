@@ -1,0 +1,156 @@
+"""From the results of one camera to the messages of its alarms."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.events.message import SCHEMA, EventMessage, Kind
+from runtime.json_values import iso, number
+from runtime.pipeline.results import Person, Result
+
+MOST_PEOPLE = 20
+"""People in a message: those with the highest scores."""
+
+MOST_POSES = 24
+"""Poses of the worst person in a message: the last ones of the window."""
+
+
+@dataclass
+class _Alarm:
+    """An alarm that is on."""
+
+    begun: Result
+    began_utc: float
+    last: Result
+    last_utc: float
+    told: float
+    """Stream time of the last message."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    sequence: int = 0
+    peak_score: float = -math.inf
+    peak: dict[str, Any] | None = None
+
+    def take(self, result: Result, utc: float) -> None:
+        """Remember a result, and its worst person if nobody was worse."""
+        self.last, self.last_utc = result, utc
+        worst, score = result.worst, result.score
+        if worst is not None and score is not None and (self.peak is None or score > self.peak_score):
+            # A score that is no number would never be exceeded.
+            self.peak_score = -math.inf if math.isnan(score) else score
+            self.peak = _peak(result, worst, utc)
+
+
+class AlarmLife:
+    """Turns the results of one camera into `begin`, `update` and `end` messages.
+
+    It follows `Result.alarm`: an alarm whose `begin` or `end` did not come, because its camera was started again,
+    begins or ends with the next result.
+
+    Args:
+        camera: the name of the camera.
+        model: what is said of the model in each message: `{bundle, scorer, daflow}`.
+        update_seconds: stream time between the updates of an alarm that is on; 0 is none.
+        now: gives the seconds since 1970, for frames that do not know when they came.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        model: Mapping[str, Any],
+        update_seconds: float = 5.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._camera = camera
+        self._model = model
+        self._update_seconds = update_seconds
+        self._now = now
+        self._alarm: _Alarm | None = None
+        self.alarms = 0
+
+    def __call__(self, result: Result) -> list[EventMessage]:
+        """Take the next result; return the messages that it causes, in their order."""
+        messages = []
+        utc = result.frame.utc or self._now()
+        begins = result.change == "begin"
+        if self._alarm and begins:
+            messages += self.close()
+        if self._alarm:
+            self._alarm.take(result, utc)
+            if result.change == "end" or not result.alarm:
+                messages.append(self._message("end", self._alarm))
+                self._alarm = None
+            elif 0 < self._update_seconds <= result.frame.time - self._alarm.told:
+                messages.append(self._message("update", self._alarm))
+        elif begins or (result.alarm and result.change is None):
+            self.alarms += 1
+            self._alarm = _Alarm(result, utc, result, utc, result.frame.time)
+            self._alarm.take(result, utc)
+            messages.append(self._message("begin", self._alarm))
+        return messages
+
+    def close(self) -> list[EventMessage]:
+        """End the alarm that is on, if one is, with the last result: the camera or the process stops."""
+        if self._alarm is None:
+            return []
+        message = self._message("end", self._alarm)
+        self._alarm = None
+        return [message]
+
+    def _message(self, kind: Kind, alarm: _Alarm) -> EventMessage:
+        result, worst, began = alarm.last, alarm.last.worst, alarm.begun.frame.time
+        content = {
+            "schema": SCHEMA,
+            "id": alarm.id,
+            "sequence": alarm.sequence,
+            "event": kind,
+            "camera": self._camera,
+            "utc": iso(alarm.last_utc),
+            "began_utc": iso(alarm.began_utc),
+            "time": number(result.frame.time, 3),
+            "began": number(began, 3),
+            "frame": result.frame.index,
+            "seconds": number(result.frame.time - began, 3),
+            "person": worst.person if worst else None,
+            "score": number(result.score, 4),
+            "p_value": number(worst.p_value, 6) if worst else None,
+            "threshold": number(result.threshold, 4),
+            "people": _people(result.people),
+            "peak": alarm.peak,
+            "model": dict(self._model),
+        }
+        message = EventMessage(alarm.id, alarm.sequence, kind, self._camera, alarm.last_utc, content)
+        alarm.sequence += 1
+        alarm.told = result.frame.time
+        return message
+
+
+def _people(people: tuple[Person, ...]) -> list[dict[str, Any]]:
+    """The people with the highest scores first; those without one last."""
+    rows = [
+        {
+            "person": person.person,
+            "score": number(person.smoothed, 4),
+            "p_value": number(person.p_value, 6),
+        }
+        for person in people
+    ]
+    return sorted(rows, key=lambda row: math.inf if row["score"] is None else -row["score"])[:MOST_PEOPLE]
+
+
+def _peak(result: Result, worst: Person, utc: float) -> dict[str, Any]:
+    poses = [] if worst.window is None else worst.window[:2, -MOST_POSES:].transpose(1, 2, 0).tolist()
+    return {
+        "utc": iso(utc),
+        "time": number(result.frame.time, 3),
+        "person": worst.person,
+        "score": number(worst.smoothed, 4),
+        "p_value": number(worst.p_value, 6),
+        "frame_size": [int(side) for side in result.frame.size],
+        "skeletons": [[[number(value, 1) for value in joint] for joint in pose] for pose in poses],
+    }

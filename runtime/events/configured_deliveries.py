@@ -1,0 +1,48 @@
+"""The deliveries that a configuration asks for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from runtime.config.schema import Config
+from runtime.events.delivery import Delivery
+from runtime.events.json_lines import JsonLines, Stdout
+from runtime.events.mqtt import Mqtt
+from runtime.events.webhook import Webhook
+
+
+def wanted_deliveries(config: Config) -> list[str]:
+    """Return the names of the deliveries that a configuration asks for."""
+    asked = {
+        "lines": config.events, "stdout": config.print_events, "webhook": config.webhook.url,
+        "mqtt": config.mqtt.host,
+    }  # fmt: skip
+    return [name for name, value in asked.items() if value]
+
+
+def build_deliveries(config: Config, without: Collection[str] = ()) -> list[Delivery]:
+    """Build the deliveries of a configuration; the caller closes them, which a `Courier` does.
+
+    Args:
+        config: which deliveries.
+        without: names of those that are not built.
+
+    Raises:
+        InputError: one of them cannot be used; those that were built are closed.
+    """
+    builders: dict[str, Callable[[], Delivery]] = {
+        "lines": lambda: JsonLines(config.events or Path()),
+        "stdout": Stdout,
+        "webhook": lambda: Webhook(config.webhook),
+        "mqtt": lambda: Mqtt(config.mqtt, list(config.cameras)),
+    }
+    deliveries: list[Delivery] = []
+    with contextlib.ExitStack() as stack:
+        for name in wanted_deliveries(config):
+            if name not in without:
+                deliveries.append(builders[name]())
+                stack.callback(deliveries[-1].close)
+        stack.pop_all()
+    return deliveries

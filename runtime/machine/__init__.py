@@ -1,0 +1,1 @@
+"""Facts about this machine: board, power mode, processor, versions."""

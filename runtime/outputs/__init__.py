@@ -1,0 +1,1 @@
+"""Files that a run writes: score log, recorded tracks, annotated video."""

@@ -1,0 +1,161 @@
+"""An annotated video: skeletons coloured by their score, and the score over time with its threshold."""
+
+from __future__ import annotations
+
+from collections import deque
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from daflow.core.data.skeleton import OPENPOSE_BONES
+from daflow.core.data.tracks import FrameSize
+from daflow.core.errors import InputError, unusable_package
+from runtime.pipeline.results import Person, Result
+from runtime.sources.frames import Image
+
+Colour = tuple[int, int, int]  # RGB
+
+_NORMAL, _ABNORMAL, _UNSCORED = (70, 200, 120), (235, 60, 50), (150, 150, 150)
+_INK, _PAPER, _BLANK = (235, 235, 235), (24, 26, 30), 32
+_CHART_HEIGHT = 96
+_CHART_FRAMES = 240
+_FRAGMENT_SECONDS = 2
+_SEEN = 0.3  # a joint below this confidence is a guess and is not drawn
+_SMALLEST_WIDTH = 480  # smaller pictures are enlarged, so that the text is readable
+
+
+class AnnotatedVideo:
+    """Writes an H.264 MP4 in fragments, so that what was written plays even after a kill.
+
+    Args:
+        path: the file.
+        fps: frames a second.
+        privacy: with `skeletons` people are drawn on a dark ground and no pixel of the camera is in the file.
+
+    Raises:
+        InputError: the packages are missing or the file cannot be opened for video.
+    """
+
+    def __init__(
+        self, path: Path, fps: float, privacy: Literal["skeletons", "pictures"] = "skeletons"
+    ) -> None:
+        try:
+            import av
+            import cv2
+        except ImportError as error:
+            raise unusable_package(error, error.name or "cv2", "edge") from None
+        self._cv2: Any = cv2
+        self._av: Any = av
+        self._pictures = privacy == "pictures"
+        self._scores: deque[float] = deque(maxlen=_CHART_FRAMES)
+        self._size: FrameSize | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Every fragment goes to the file at once, so that only the last seconds are lost in a kill.
+        options = {"movflags": "frag_keyframe+empty_moov", "flush_packets": "1"}
+        try:
+            self._container = av.open(str(path), "w", format="mp4", options=options)
+        except av.error.FFmpegError as error:
+            raise InputError(f"Cannot write the video {path}: {error.strerror}.") from None
+        self._stream: Any = self._container.add_stream(
+            "libx264",
+            rate=Fraction(max(fps, 1.0)).limit_denominator(1001),
+            options={"preset": "veryfast", "crf": "23"},
+        )
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.gop_size = max(1, round(_FRAGMENT_SECONDS * fps))
+        self._failed = False
+
+    def __call__(self, result: Result) -> None:
+        """Draw and encode one frame."""
+        picture = self.draw(result)
+        size = (picture.shape[1], picture.shape[0])
+        if self._size is None:
+            self._size = size
+            self._stream.width, self._stream.height = size
+        elif size != self._size:
+            picture = self._cv2.resize(picture, self._size)
+        self._encode(self._av.VideoFrame.from_ndarray(picture, format="rgb24"))
+
+    def _encode(self, frame: Any = None) -> None:
+        try:
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
+        except BaseException:
+            self._failed = True  # FFmpeg crashes when it is flushed after a disk was full
+            raise
+
+    def draw(self, result: Result) -> Image:
+        """Return the picture of one frame: the image or, for privacy, a dark ground, skeletons, and the chart below."""
+        width, height = result.frame.size
+        scale = max(1.0, _SMALLEST_WIDTH / width)
+        width, height = int(width * scale) // 2 * 2, int(height * scale) // 2 * 2
+        canvas = np.full((height + _CHART_HEIGHT, width, 3), _BLANK, dtype=np.uint8)
+        if self._pictures and result.frame.image is not None:
+            canvas[:height] = self._cv2.resize(result.frame.image, (width, height))
+        for person in result.people:
+            self._draw_person(canvas[:height], person, result.threshold, scale)
+        if result.alarm:
+            self._cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _ABNORMAL, 6)
+            self._text(canvas, "ALARM", (14, 34), _ABNORMAL, 0.9)
+        self._scores.append(np.nan if result.score is None else result.score)
+        self._draw_chart(canvas[height:], result)
+        return canvas
+
+    def _draw_person(self, canvas: Image, person: Person, threshold: float, scale: float) -> None:
+        points, seen = person.keypoints[:, :2] * scale, person.keypoints[:, 2] >= _SEEN
+        if not np.isfinite(points).all():
+            return
+        points = np.clip(points, -32000, 32000)
+        colour = _UNSCORED
+        if person.smoothed is not None:
+            colour = _ABNORMAL if person.smoothed > threshold else _NORMAL
+        thickness = max(2, round(canvas.shape[0] / 240))
+        corners = points.round().astype(int).tolist()
+        for a, b in OPENPOSE_BONES:
+            if seen[a] and seen[b]:
+                self._cv2.line(canvas, corners[a], corners[b], colour, thickness, self._cv2.LINE_AA)
+        label = f"#{person.person}" + ("" if person.smoothed is None else f"  {person.smoothed:.1f}")
+        left, top = int(points[:, 0].min()), int(points[:, 1].min())
+        self._text(canvas, label, (left, max(16, top - 24)), colour, 0.5)
+
+    def _draw_chart(self, canvas: Image, result: Result) -> None:
+        canvas[:] = _PAPER
+        height, width = canvas.shape[:2]
+        scores = np.array(self._scores)
+        known = scores[np.isfinite(scores)]
+        threshold = result.threshold
+        marks = [threshold - 1, threshold + 1] if np.isfinite(threshold) else [-1.0, 1.0]
+        low, high = min([*marks, *known]), max([*marks, *known])
+
+        def row(score: float) -> int:
+            return int(height - 8 - (score - low) / (high - low) * (height - 30))
+
+        if np.isfinite(threshold):
+            self._cv2.line(canvas, (0, row(threshold)), (width, row(threshold)), _ABNORMAL, 1)
+        step = width / _CHART_FRAMES
+        for index in range(1, len(scores)):
+            if np.isfinite(scores[index - 1 : index + 1]).all():
+                a, b = ((int(i * step), row(scores[i])) for i in (index - 1, index))
+                self._cv2.line(canvas, a, b, _INK, 1, self._cv2.LINE_AA)
+        score = "-" if result.score is None else f"{result.score:.2f}"
+        text = f"{result.frame.time:7.1f} s   score {score}   threshold {threshold:.2f} bits/dim"
+        self._text(canvas, text, (8, 14), _INK, 0.4)
+
+    def _text(self, canvas: Image, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:
+        """Write text that is as readable on a wide picture as on a narrow one; `at` is for a narrow one's height."""
+        wide = max(1.0, canvas.shape[1] / 720)
+        corner = (at[0], round(at[1] + 12 * (wide - 1)))
+        font, smooth = self._cv2.FONT_HERSHEY_SIMPLEX, self._cv2.LINE_AA
+        self._cv2.putText(canvas, text, corner, font, size * wide, colour, round(wide), smooth)
+
+    def __enter__(self) -> AnnotatedVideo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._size is not None and not self._failed:
+                self._encode()
+        finally:
+            self._container.close()

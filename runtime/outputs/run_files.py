@@ -1,0 +1,94 @@
+"""The files that a run writes about every frame: score log, recorded tracks and annotated videos."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtime.config.schema import Config
+from runtime.outputs.annotated_video import AnnotatedVideo
+from runtime.outputs.score_log import ScoreLog
+from runtime.outputs.track_recorder import TrackRecorder
+from runtime.pipeline.results import Result
+from runtime.pipeline.stages import Sink
+
+logger = logging.getLogger(__name__)
+
+
+class Outputs:
+    """A sink that writes them; a file that cannot be written, on a full disk for one, stops nothing but itself.
+
+    Args:
+        config: which files.
+        fps: the nominal rate of each camera, for its video.
+
+    Raises:
+        InputError: a video cannot be opened.
+        OSError: a file cannot be opened.
+    """
+
+    def __init__(self, config: Config, fps: Mapping[str, float]) -> None:
+        self.errors: list[str] = []
+        """What could not be written, and why."""
+        self._written: dict[str, int] = {}
+        self._stack = contextlib.ExitStack()
+        self._sinks: dict[str, list[tuple[Path, Sink]]] = {name: [] for name in fps}
+        with self._stack:
+            if config.scores:
+                log = self._stack.enter_context(ScoreLog(config.scores))
+                for sinks in self._sinks.values():
+                    sinks.append((config.scores, log))
+            if config.record:
+                recorder = self._stack.enter_context(TrackRecorder(config.record))
+                for sinks in self._sinks.values():
+                    sinks.append((config.record, recorder))
+            if config.video:
+                for name, sinks in self._sinks.items():
+                    path = video_of(config.video, name, len(fps))
+                    video = AnnotatedVideo(path, fps[name], config.privacy)
+                    sinks.append((path, self._stack.enter_context(video)))
+            # A camera that comes by reloading has no video, which would need its rate before the run.
+            self._common = [
+                pair for pair in next(iter(self._sinks.values())) if pair[0] in (config.scores, config.record)
+            ]
+            self._stack = self._stack.pop_all()
+
+    def __call__(self, result: Result) -> None:
+        """Take the result of a frame; what is made up for a camera that is lost is no frame."""
+        if self._written.get(result.camera) == result.frame.index:
+            return
+        self._written[result.camera] = result.frame.index
+        for path, sink in list(self._sinks.get(result.camera, self._common)):
+            try:
+                sink(result)
+            except Exception as error:  # noqa: BLE001  FFmpeg's errors are of many classes
+                self._leave_out(path, error)
+
+    def _leave_out(self, path: Path, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        message = f"Cannot write {path}: {reason}. Check that it may be written and has room."
+        logger.error("%s It is left out from now on.", message)
+        self.errors.append(message)
+        self._common = [pair for pair in self._common if pair[0] != path]
+        for camera, sinks in self._sinks.items():
+            self._sinks[camera] = [pair for pair in sinks if pair[0] != path]
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._stack.close()
+        except OSError as error:
+            self.errors.append(f"Cannot write to the end: {error.strerror or error}.")
+
+
+def video_of(path: Path, camera: str, cameras: int) -> Path:
+    """Return the file of a camera's video: with several cameras each has its own.
+
+    >>> video_of(Path("out.mp4"), "door", 2).name
+    'out.door.mp4'
+    """
+    return path if cameras == 1 else path.with_name(f"{path.stem}.{camera}{path.suffix}")

@@ -1,0 +1,1 @@
+"""From the poses of a frame to scores and alarms."""

@@ -1,0 +1,44 @@
+"""The alarm rule of a camera: what its options say, else what its calibration says."""
+
+from __future__ import annotations
+
+from daflow.core.alarms.rule import AlarmRule
+from daflow.core.bundle import Bundle
+from daflow.core.errors import InputError
+from runtime.config.schema import AlarmOptions, Config
+
+
+def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
+    """Combine the options with the bundle's calibration for a camera.
+
+    Raises:
+        InputError: there is no threshold, or the release is above it.
+    """
+    calibration = bundle.alarm_for(camera)
+    threshold = options.threshold
+    if threshold is None:
+        if calibration is None:
+            raise InputError(
+                f"{bundle.folder} has no alarm threshold: run 'daflow-calibrate alarm --bundle {bundle.folder} "
+                "--poses DIR', or give --threshold."
+            )
+        threshold = calibration.threshold
+    calibrated = calibration.rule() if calibration else AlarmRule(threshold, threshold)
+    release = threshold if options.release is None else options.release
+    if not release <= threshold:
+        raise InputError(f"--release {release:g} must not be above the threshold {threshold:g}.")
+    chosen = {
+        name: getattr(calibrated if getattr(options, name) is None else options, name)
+        for name in ("begin_seconds", "end_seconds", "cool_down_seconds", "smoothing_seconds")
+    }
+    return AlarmRule(threshold, release, **chosen)
+
+
+def check_rules(config: Config, bundle: Bundle) -> None:
+    """Check that every camera has a threshold that makes sense.
+
+    Raises:
+        InputError: one has not.
+    """
+    for name in config.cameras:
+        alarm_rule(bundle, name, config.camera(name).alarm)

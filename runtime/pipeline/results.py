@@ -1,0 +1,57 @@
+"""What the edge knows of a frame once it is scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daflow.core.alarms.rule import Change
+from runtime.sources.frames import Frame, Keypoints
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person in a frame.
+
+    Attributes:
+        person: the id, unique within the camera.
+        keypoints: 18 joints `(18, 3)` in pixels with confidence.
+        score: nll of the window that ends here, bits per dimension; None while there is none.
+        smoothed: the score after causal smoothing, which the alarm looks at.
+        p_value: how often normal people of this camera score as high or higher; None without a calibration.
+        window: the last poses `(2, T, 18)` in pixels that were scored, None when there is no score.
+    """
+
+    person: int
+    keypoints: Keypoints
+    score: float | None = None
+    smoothed: float | None = None
+    p_value: float | None = None
+    window: Keypoints | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the edge knows of a frame.
+
+    Attributes:
+        frame: the frame.
+        people: everybody in it.
+        worst: the person with the highest smoothed score, None when nobody has one.
+        alarm: whether the alarm is on.
+        change: whether it begins or ends with this frame.
+        camera: the name of the camera.
+        threshold: the alarm threshold of the camera, bits per dimension.
+    """
+
+    frame: Frame
+    people: tuple[Person, ...]
+    worst: Person | None
+    alarm: bool
+    change: Change | None
+    camera: str = "camera"
+    threshold: float = float("inf")
+
+    @property
+    def score(self) -> float | None:
+        """The smoothed score of the worst person, bits per dimension."""
+        return self.worst.smoothed if self.worst else None

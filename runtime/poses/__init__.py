@@ -1,0 +1,1 @@
+"""From a picture to the poses of people with ids."""

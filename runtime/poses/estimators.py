@@ -1,0 +1,144 @@
+"""What finds skeletons in pictures: MediaPipe, or a plug-in that another package brings.
+
+A plug-in is an entry point of the group `daflow.pose_estimators`: a callable that takes the camera's options and
+returns a `PoseEstimator`. docs/pose-estimators.md shows one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol
+
+import numpy as np
+
+from daflow.core.errors import InputError
+from runtime.config.schema import CameraOptions
+from runtime.sources.frames import Frame, Keypoints
+
+GROUP = "daflow.pose_estimators"
+BUILT_IN = "mediapipe"
+_LAYOUTS = (17, 18, 33)
+_FARTHEST = 1e9  # pixels; also false for NaN
+
+
+class PoseEstimator(Protocol):
+    """Finds skeletons in pictures, and owns the model that does it."""
+
+    def estimate(self, frame: Frame) -> Keypoints:
+        """Find everybody in `frame.image`, `(H, W, 3)` uint8 RGB.
+
+        Returns:
+            `(N, J, 3)` floating point, N may be 0: x and y in pixels and a confidence from 0 to 1, for J = 17 (COCO),
+            18 (OpenPose) or 33 (BlazePose) joints. A joint that is not seen has the estimator's guess as its place,
+            never 0, 0.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the model."""
+        ...
+
+
+def open_estimator(options: CameraOptions) -> PoseEstimator:
+    """Open the estimator that `options.estimator` names.
+
+    With `options.people == "many"` it is given crops of 256 by 256 pixels around one person each, of many people in
+    turn, and now and then the whole picture at that size; otherwise the whole pictures of one camera in order.
+
+    Raises:
+        InputError: there is no such estimator, it cannot be loaded, or it has no model.
+    """
+    if options.estimator == BUILT_IN:
+        return _mediapipe(options)
+    plugins = installed()
+    if options.estimator not in plugins:
+        raise InputError(
+            f"There is no pose estimator {options.estimator}; there are: {', '.join([BUILT_IN, *sorted(plugins)])}."
+        )
+    return Plugin(options.estimator, _load(plugins[options.estimator], options))
+
+
+def installed() -> Mapping[str, EntryPoint]:
+    """Return the plug-ins that installed packages bring, by name."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _mediapipe(options: CameraOptions) -> PoseEstimator:
+    from runtime.poses.mediapipe import MediaPipePoses
+
+    model = options.pose_model
+    if model is None:
+        from runtime.poses.models import find_pose_model
+
+        model = find_pose_model()
+    if model is None:
+        raise InputError("No pose model is here: run 'daflow models fetch', or give --pose-model FILE.")
+    return MediaPipePoses(
+        model,
+        max_people=options.max_people if options.people == "few" else 1,
+        follow=options.people != "many",
+    )
+
+
+def _load(point: EntryPoint, options: CameraOptions) -> PoseEstimator:
+    where = f"The pose estimator {point.name} ({point.value})"
+    others = ", ".join([BUILT_IN, *sorted(set(installed()) - {point.name})])
+    try:
+        estimator = point.load()(options)
+    except InputError:
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise InputError(f"{where} cannot be opened: {reason}; there are also: {others}.") from error
+    missing = [name for name in ("estimate", "close") if not callable(getattr(estimator, name, None))]
+    if missing:
+        raise InputError(f"{where} has no {' and no '.join(missing)}(); there are also: {others}.")
+    return estimator  # type: ignore[no-any-return]  # an entry point may give anything
+
+
+class Plugin:
+    """An estimator of another package, whose results are checked.
+
+    Args:
+        name: its name, for the messages.
+        estimator: what its entry point returned.
+    """
+
+    def __init__(self, name: str, estimator: PoseEstimator) -> None:
+        self._name = name
+        self._estimator = estimator
+
+    def estimate(self, frame: Frame) -> Keypoints:
+        """Return what the plug-in found, `(N, J, 3)` float32.
+
+        Raises:
+            InputError: the plug-in failed, or returned anything else than keypoints.
+        """
+        try:
+            found = self._estimator.estimate(frame)
+        except Exception as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise InputError(
+                f"The pose estimator {self._name} failed in frame {frame.index}: {type(error).__name__}: {reason}"
+            ) from error
+        if wrong := _wrong(found):
+            raise InputError(f"The pose estimator {self._name} returned {wrong} for frame {frame.index}.")
+        return np.asarray(found, dtype=np.float32)
+
+    def close(self) -> None:
+        """Release the plug-in's model."""
+        self._estimator.close()
+
+
+def _wrong(found: Any) -> str:
+    """Say what is wrong with keypoints, or nothing when they are right."""
+    if not isinstance(found, np.ndarray):
+        return f"{type(found).__name__} and not a numpy array"
+    if found.ndim != 3 or found.shape[1] not in _LAYOUTS or found.shape[2] != 3:
+        return f"an array of shape {found.shape} and not (N, 17, 3), (N, 18, 3) or (N, 33, 3)"
+    if not np.issubdtype(found.dtype, np.floating):
+        return f"numbers of the type {found.dtype} and not floating point"
+    if not (np.abs(found) < _FARTHEST).all():
+        return "NaN or infinite keypoints"
+    return ""

@@ -1,0 +1,75 @@
+"""Who is in a frame: pose estimation and tracking, or the people that the source already knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from daflow.core.errors import InputError
+from runtime.config.schema import CameraOptions
+from runtime.poses.estimators import PoseEstimator, open_estimator
+from runtime.poses.mediapipe import MediaPipePoses
+from runtime.poses.person_crops import PersonCrops
+from runtime.poses.tracker import SkeletonTracker
+from runtime.sources.frames import Frame, Keypoints
+from runtime.stage_clock import StageClock
+
+__all__ = ["MediaPipePoses", "PeopleFinder", "PoseEstimator", "open_people"]
+
+
+def open_people(options: CameraOptions, fps: float, needs_poses: bool) -> PeopleFinder:
+    """Open what finds the people of one camera.
+
+    Args:
+        options: the mode (`people`), `max_people`, the `estimator` and its `pose_model`.
+        fps: the source's nominal rate, frames a second.
+        needs_poses: whether the source has pictures only; recorded and generated people need no estimator.
+
+    Raises:
+        InputError: the estimator, its model or a package is missing.
+    """
+    if not needs_poses:
+        return PeopleFinder(None, fps)
+    estimator = open_estimator(options)
+    if options.people == "many":
+        try:
+            estimator = PersonCrops(estimator, fps, options.max_people)
+        except InputError:
+            estimator.close()
+            raise
+    return PeopleFinder(estimator, fps)
+
+
+class PeopleFinder:
+    """Gives each frame's people with ids that stay.
+
+    Args:
+        estimator: finds skeletons; None when every source knows its people.
+        fps: frames a second, for the tracker.
+    """
+
+    def __init__(self, estimator: PoseEstimator | None, fps: float) -> None:
+        self._estimator = estimator
+        try:
+            self._tracker = SkeletonTracker(fps) if estimator else None
+        except InputError:
+            self.__exit__()
+            raise
+
+    def find(self, frame: Frame, clock: StageClock) -> Mapping[int, Keypoints]:
+        """Return keypoints `(J, 3)` by person."""
+        if frame.people is not None:
+            return frame.people
+        if self._estimator is None or self._tracker is None:
+            raise InputError("This source has pictures only, and no pose model was given.")
+        found = self._estimator.estimate(frame)
+        clock.lap("pose")
+        ids = self._tracker.update(found, frame.time).tolist()
+        clock.lap("track")
+        return {person: keypoints for person, keypoints in zip(ids, found, strict=True) if person >= 0}
+
+    def __enter__(self) -> PeopleFinder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._estimator is not None:
+            self._estimator.close()

@@ -1,0 +1,1 @@
+"""The scorers that an edge may use, by name."""

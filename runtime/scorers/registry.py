@@ -1,0 +1,40 @@
+"""The scorers of the edge by name."""
+
+from __future__ import annotations
+
+import logging
+from typing import cast
+
+from daflow.core.bundle import Bundle
+from daflow.core.scoring.comparison import PRECISIONS as ALL
+from daflow.core.scoring.comparison import Precision
+from daflow.core.scoring.onnx import OnnxScorer
+from daflow.core.scoring.scorer import Scorer
+
+logger = logging.getLogger(__name__)
+
+SCORERS = ("onnxruntime", "tensorrt")
+PRECISIONS = ("auto", *ALL)
+
+
+def open_scorer(bundle: Bundle, name: str, precision: str = "auto") -> Scorer:
+    """Open a scorer of a bundle; say so when its graph misses a verification limit.
+
+    Args:
+        bundle: what to run.
+        name: `onnxruntime` or `tensorrt`.
+        precision: `fp32`, `fp16`, `int8`, or `auto`: FP32 on ONNX Runtime, where it is fastest; FP16 on TensorRT.
+
+    Raises:
+        InputError: the bundle has no such precision, or there is no GPU or TensorRT, or it refuses.
+        CheckFailed: an engine was built and does not rank windows as the FP32 graph does.
+    """
+    wanted = None if precision == "auto" else cast(Precision, precision)
+    if wanted is not None and (missed := bundle.missed_limits(wanted)):
+        logger.warning("the %s graph of %s misses its limits: %s", wanted, bundle.folder, "; ".join(missed))
+    if name == "tensorrt":
+        from runtime.scorers.tensorrt import open_tensorrt
+
+        return open_tensorrt(bundle, wanted)
+    chosen: Precision = wanted or "fp32"
+    return OnnxScorer(bundle.graph(chosen), chosen)

@@ -1,0 +1,1 @@
+"""The service: cameras, scoring, supervision, health and logs."""

@@ -1,0 +1,53 @@
+"""Pictures of cameras for the page, encoded only when somebody asks."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from daflow.core.errors import unusable_package
+from runtime.web.live_state import LiveState, Seen
+
+_WIDEST = 960  # pixels
+_QUALITY = 75
+
+
+class Pictures:
+    """The last picture of each camera as JPEG; visitors who ask at the same time share one encoding.
+
+    Raises:
+        InputError: OpenCV is missing.
+    """
+
+    def __init__(self, live: LiveState) -> None:
+        try:
+            import cv2
+        except ImportError as error:
+            raise unusable_package(error, "cv2", "edge") from None
+        self._cv2: Any = cv2
+        self._live = live
+        self._lock = threading.Lock()
+        self._encoded: dict[str, tuple[int, bytes]] = {}
+
+    def jpeg(self, camera: str) -> tuple[int, bytes] | None:
+        """Return the number of the result and its picture, None when the camera has none."""
+        seen = self._live.camera(camera)
+        if seen is None or seen.result.frame.image is None:
+            return None
+        with self._lock:
+            last = self._encoded.get(camera)
+            if last is None or last[0] != seen.number:
+                last = seen.number, self._encode(seen)
+                self._encoded[camera] = last
+            return last
+
+    def _encode(self, seen: Seen) -> bytes:
+        image = seen.result.frame.image
+        assert image is not None
+        height, width = image.shape[:2]
+        if width > _WIDEST:
+            size = (_WIDEST, max(1, round(height * _WIDEST / width)))
+            image = self._cv2.resize(image, size, interpolation=self._cv2.INTER_AREA)
+        bgr = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2BGR)
+        _, encoded = self._cv2.imencode(".jpg", bgr, [self._cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+        return bytes(encoded)

@@ -1,0 +1,54 @@
+"""What the server tells the page, as values that are ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from runtime.json_values import number
+from runtime.pipeline.results import Person
+from runtime.sources.frames import Keypoints
+from runtime.web.live_state import Moment, Seen
+
+_FARTHEST = 32_000  # pixels; a joint further outside is not drawn
+
+
+def camera_message(seen: Seen) -> dict[str, Any]:
+    """Return what is known of a camera now.
+
+    Keys: `n` (number of the result), `utc`, `time` (seconds of the stream), `size` (width, height), `score` and
+    `threshold` (bits per dimension or null), `alarm`, `since` (when it went on), and `people`. Each of these is `[id,
+    score, p-value, joints]`, the joints as 18 x (x, y in pixels, confidence in percent) integers in one list.
+    """
+    result = seen.result
+    return {
+        "n": seen.number,
+        "utc": round(seen.utc, 3),
+        "time": round(result.frame.time, 3),
+        "size": list(result.frame.size),
+        "score": number(result.score),
+        "threshold": number(result.threshold),
+        "alarm": result.alarm,
+        "since": seen.alarm_since,
+        "people": [_person(person) for person in result.people],
+    }
+
+
+def history_message(moments: Iterable[Moment]) -> list[list[Any]]:
+    """Return scores over time as `[utc, score or null, 1 while the alarm was on else 0]`, oldest first."""
+    return [[round(utc, 2), number(score), int(alarm)] for utc, score, alarm in moments]
+
+
+def _person(person: Person) -> list[Any]:
+    return [person.person, number(person.smoothed), number(person.p_value, 9), _joints(person.keypoints)]
+
+
+def _joints(keypoints: Keypoints) -> list[int]:
+    """Flatten `(18, 3)` pixels and confidence to whole numbers; a joint that is nowhere has confidence 0."""
+    near = np.abs(keypoints[:, :2]) <= _FARTHEST
+    known = np.logical_and(np.isfinite(keypoints).all(axis=1), near.all(axis=1))
+    whole = np.where(known[:, None], keypoints * np.array([1, 1, 100], dtype=np.float32), 0)
+    flat: list[int] = whole.round().astype(int).ravel().tolist()
+    return flat

@@ -1,0 +1,125 @@
+"""`daflow train` as a user meets it: what it says of the data, resuming, supervised training, memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from daflow.cli import main
+from daflow.commands.train import enough_data
+from daflow.core.data.synthetic import Scene, generate_dataset
+from daflow.model.checkpoint import load_checkpoint
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["train", *(str(argument) for argument in arguments)])
+
+
+def state_of(path: Path) -> list[torch.Tensor]:
+    return list(load_checkpoint(path).model.state_dict().values())
+
+
+def test_a_killed_training_is_resumed_exactly(dataset: Path, tmp_path: Path) -> None:
+    words = ["--poses", str(dataset / "train"), "--epochs", "40", "--batch-size", "32", "--resume"]
+    assert run(*words, "-o", tmp_path / "whole.pt").exit_code == 0
+    output, state = tmp_path / "killed.pt", tmp_path / "killed.pt.resume"
+    command = [sys.executable, "-m", "daflow.cli", "train", *words, "-o", str(output)]
+    training = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not state.exists() and training.poll() is None:
+        time.sleep(0.01)
+    os.kill(training.pid, signal.SIGKILL)
+    training.wait()
+    assert not output.exists()
+    result = run(*words, "-o", output)
+    assert result.exit_code == 0, result.output
+    assert not state.exists()
+    for one, other in zip(state_of(tmp_path / "whole.pt"), state_of(output), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_without_resume_it_begins_anew_and_says_so(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.pt.resume").write_bytes(b"left over")
+    words = ["--poses", dataset / "train", "-o", tmp_path / "m.pt", "--epochs", 1]
+    refused = run(*words, "--resume")
+    assert refused.exit_code == 2
+    assert "delete it to begin anew" in refused.output
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    assert "of an interrupted training is replaced" in result.output
+
+
+def test_it_says_what_was_left_out_and_what_it_held_out(dataset: Path, tmp_path: Path) -> None:
+    result = run("--poses", dataset / "train", "-o", tmp_path / "m.pt", "--epochs", 1, "--hold-out", 0.3)
+    assert result.exit_code == 0, result.output
+    assert "on those held out (epoch 1)" in result.output
+    assert "MiB of memory" in result.output
+    summary = load_checkpoint(tmp_path / "m.pt").training
+    assert 0 < summary["held_out"] < summary["windows"]
+    assert summary["broken_files"] == 0
+    assert "WARNING: 6 tracks of people are too few" in result.output
+    whole = run("--poses", dataset / "train", "-o", tmp_path / "m.pt", "--epochs", 1, "--hold-out", 0)
+    assert "held out" not in whole.output
+
+
+def test_abnormal_poses_are_labelled_by_their_masks(dataset: Path, tmp_path: Path) -> None:
+    words = ["--poses", dataset / "train", "-o", tmp_path / "m.pt", "--epochs", 1]
+    abnormal = ["--abnormal-poses", dataset / "test"]
+    counts = []
+    for options in (abnormal, [*abnormal, "--abnormal-masks", dataset / "masks"]):
+        result = run(*words, *options, "--prior-mean", 10)
+        assert result.exit_code == 0, result.output
+        loaded = load_checkpoint(tmp_path / "m.pt")
+        assert loaded.model.config.prior_mean == 10
+        counts.append(loaded.training["abnormal"])
+        assert f"{counts[-1]} windows labelled abnormal" in result.output
+    assert 0 < counts[1] < counts[0]
+    assert run(*words, "--abnormal-masks", dataset / "masks").exit_code == 2
+    normal = tmp_path / "masks"
+    normal.mkdir()
+    for clip in ("01_0001", "01_0002", "01_0003"):
+        np.save(normal / f"{clip}.npy", np.zeros(200))
+    nothing = run(*words, *abnormal, "--abnormal-masks", normal)
+    assert nothing.exit_code == 2
+    assert "gives no abnormal window" in nothing.output
+
+
+@pytest.mark.parametrize(
+    ("people", "spread", "expected"),
+    [(5, 0.1, "WARNING: 5 tracks of people are too few"), (20, 1.0, "WARNING: 20 tracks of people are little"),
+     (200, 1.0, "enough normal data: 200 tracks"), (20, 0.01, "10 tracks)")],
+)  # fmt: skip
+def test_enough_data_follows_from_how_much_people_differ(people: int, spread: float, expected: str) -> None:
+    means = np.random.default_rng(0).normal(0, spread, people)
+    nll = np.repeat(means, 30).astype(np.float32)
+    person = np.repeat(np.arange(people), 30)
+    text = enough_data(nll, person * 0, person)
+    assert expected in text
+    if "little" in text:
+        named = int(text.split("About ")[1].split()[0])
+        assert named == pytest.approx((spread / 0.1) ** 2, rel=0.5)
+
+
+@pytest.mark.slow
+def test_ten_times_the_data_do_not_take_ten_times_the_memory(tmp_path: Path) -> None:
+    peaks = {}
+    for name, clips, frames in (("small", 2, 400), ("large", 20, 800)):
+        generate_dataset(tmp_path / name, 0, clips, 1, Scene(frames=frames, people=6))
+        done = subprocess.run(
+            [sys.executable, "-m", "daflow.cli", "train", "--poses", str(tmp_path / name / "train"), "-o",
+             str(tmp_path / "m.pt"), "--epochs", "1", "--stride", "2", "--batch-size", "256"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        peaks[name] = float(done.stdout.split("at most ")[1].split()[0])
+        windows = load_checkpoint(tmp_path / "m.pt").training["windows"]
+    once = windows * 2 * 24 * 18 * 4 / 2**20
+    assert once > 100
+    assert peaks["large"] - peaks["small"] < 1.5 * once

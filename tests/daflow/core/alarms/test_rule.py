@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daflow.core.alarms.rule import LONGEST_GAP, Alarm, AlarmRule, Change, Smoother, Sustained
+
+RULE = AlarmRule(threshold=5, release=4, begin_seconds=0.2, end_seconds=0.1)
+
+
+def changes(
+    scores: Sequence[float | None], rule: AlarmRule = RULE, times: Iterable[float] | None = None
+) -> list[tuple[int, Change]]:
+    """What changes in which frame; ten frames a second unless times are given."""
+    alarm = Alarm(rule)
+    times = times or [frame / 10 for frame in range(len(scores))]
+    updates = [(f, alarm.update(t, s)) for f, (t, s) in enumerate(zip(times, scores, strict=True))]
+    return [(frame, change) for frame, change in updates if change]
+
+
+def test_an_alarm_begins_after_long_enough_above_the_threshold() -> None:
+    assert changes([6, 6, 6, 6]) == [(2, "begin")]
+
+
+@pytest.mark.parametrize("fps", [5, 12.5, 25, 30, 60])
+@pytest.mark.parametrize("begin", [0.0, 0.1, 0.5])
+def test_seconds_are_seconds_at_any_frame_rate(fps: float, begin: float) -> None:
+    rule = AlarmRule(5, 5, begin_seconds=begin, end_seconds=0.5)
+    times = [1000 + frame / fps for frame in range(100)]
+    ((first, _),) = changes([6.0] * 100, rule, times)
+    assert first == math.ceil(round(begin * fps, 6))
+    _, (last, _) = changes([6.0] * 50 + [None] * 50, rule, times)
+    assert last - 50 == math.ceil(round(0.5 * fps, 6))
+
+
+@pytest.mark.parametrize("interruption", [3, 5, None, math.nan])
+def test_single_frames_above_the_threshold_do_not_flicker(interruption: float | None) -> None:
+    assert changes([6, 6, interruption] * 10) == []
+
+
+def test_single_frames_below_the_release_do_not_end_it() -> None:
+    assert changes([6, 6, 6, *[3, 6] * 10]) == [(2, "begin")]
+
+
+def test_a_score_between_release_and_threshold_neither_begins_nor_ends() -> None:
+    assert changes([4.5] * 20) == []
+    assert changes([6, 6, 6, *[4.5] * 20]) == [(2, "begin")]
+
+
+def test_it_ends_after_long_enough_below_the_release() -> None:
+    assert changes([6, 6, 6, 3.9, 3.9, 3.9]) == [(2, "begin"), (4, "end")]
+
+
+def test_frames_in_which_nobody_could_be_scored_end_it() -> None:
+    assert changes([6, 6, 6, None, None]) == [(2, "begin"), (4, "end")]
+
+
+def test_after_an_alarm_none_begins_during_the_cool_down() -> None:
+    rule = AlarmRule(5, 5, begin_seconds=0, end_seconds=0, cool_down_seconds=0.5)
+    assert changes([6, 3, *[6] * 10], rule) == [(0, "begin"), (1, "end"), (6, "begin")]
+
+
+def test_a_lost_camera_is_no_evidence_of_an_alarm() -> None:
+    rule = AlarmRule(5, 5, begin_seconds=5, end_seconds=0.5)
+    assert changes([6, 6], rule, [0, 3600]) == []
+    assert changes([6, 6, 6], rule, [0, 0.1, 5]) == []
+
+
+def test_an_alarm_ends_when_the_camera_is_lost_and_comes_back() -> None:
+    rule = AlarmRule(5, 5, begin_seconds=0.1, end_seconds=0.5)
+    found = changes([6, 6, 6, 6, 6], rule, [0, 0.1, 3600, 3600.1, 3600.2])
+    assert found == [(1, "begin"), (2, "end"), (3, "begin")]
+
+
+def test_a_short_loss_does_not_end_an_alarm_that_is_patient() -> None:
+    rule = AlarmRule(5, 5, begin_seconds=0.1, end_seconds=60)
+    assert changes([6, 6, 6, 6], rule, [0, 0.1, 30, 30.1]) == [(1, "begin")]
+    assert changes([6, 6, 3, 3], rule, [0, 0.1, 59.9, 60.2]) == [(1, "begin"), (3, "end")]
+
+
+gaps = st.lists(st.sampled_from([0.02, 0.04, 0.1, 0.3, 0.9, 1.5, 40.0]), min_size=60, max_size=60)
+scores = st.lists(st.none() | st.integers(0, 10).map(float), max_size=60)
+durations = st.sampled_from([0.0, 0.04, 0.1, 0.5, 2.0])
+rules = st.builds(AlarmRule, st.just(5.0), st.sampled_from([3.0, 5.0]), durations, durations, durations)
+
+
+def times_of(gaps: list[float], count: int) -> list[float]:
+    times = [0.0]
+    for gap in gaps[: count - 1]:
+        times.append(times[-1] + gap)
+    return times[:count]
+
+
+@given(scores, gaps, rules)
+def test_begin_and_end_alternate(values: list[float | None], gaps: list[float], rule: AlarmRule) -> None:
+    kinds = [change for _, change in changes(values, rule, times_of(gaps, len(values)))]
+    assert kinds == ["begin", "end"] * (len(kinds) // 2) + ["begin"] * (len(kinds) % 2)
+
+
+@given(scores, gaps, rules)
+def test_every_begin_has_its_time_above_the_threshold(
+    values: list[float | None], gaps: list[float], rule: AlarmRule
+) -> None:
+    times = times_of(gaps, len(values))
+    for frame, change in changes(values, rule, times):
+        if change == "begin":
+            first = frame
+            while times[frame] - times[first] < rule.begin_seconds - 1e-6:
+                first -= 1
+                assert times[first + 1] - times[first] <= LONGEST_GAP
+            assert all(value is not None and value > 5 for value in values[first : frame + 1])
+
+
+@given(scores, gaps, rules)
+def test_alarms_are_a_cool_down_apart(values: list[float | None], gaps: list[float], rule: AlarmRule) -> None:
+    times = times_of(gaps, len(values))
+    ended = -math.inf
+    for frame, change in changes(values, rule, times):
+        if change == "begin":
+            assert times[frame] - ended >= rule.cool_down_seconds - 1e-6
+        else:
+            ended = times[frame]
+
+
+@given(scores, gaps, durations)
+def test_the_level_is_the_lowest_score_of_the_last_seconds(
+    values: list[float | None], gaps: list[float], seconds: float
+) -> None:
+    sustained = Sustained(seconds)
+    times = times_of(gaps, len(values))
+    unbroken: list[tuple[float, float]] = []
+    last = -math.inf
+    for time, value in zip(times, values, strict=True):
+        if value is None or time - last > LONGEST_GAP:
+            unbroken = []
+        last = time
+        if value is not None:
+            unbroken.append((time, value))
+        before = [i for i, (then, _) in enumerate(unbroken) if time - then >= seconds - 1e-6]
+        expected = min(v for _, v in unbroken[before[-1] :]) if before and value is not None else None
+        assert sustained.update(time, value) == expected
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), gaps, st.floats(0.01, 10))
+def test_smoothed_scores_stay_between_the_scores(
+    values: list[float], gaps: list[float], seconds: float
+) -> None:
+    smoother = Smoother(seconds)
+    for count, (time, value) in enumerate(zip(times_of(gaps, len(values)), values, strict=True), start=1):
+        smoothed = smoother.update(time, {1: value})[1]
+        assert min(values[:count]) - 1e-6 <= smoothed <= max(values[:count]) + 1e-6
+
+
+def test_smoothing_does_not_depend_on_the_frame_rate() -> None:
+    ends = []
+    for fps in (5, 25, 100):
+        smoother = Smoother(2.0)
+        smoother.update(0.0, {1: 0.0})
+        ends.append([smoother.update(n / fps, {1: 1.0}) for n in range(1, 3 * fps + 1)][-1][1])
+    assert ends == pytest.approx([1 - math.exp(-1.5)] * 3)
+
+
+def test_people_are_smoothed_apart_and_are_forgotten() -> None:
+    smoother = Smoother(0.5)
+    smoother.update(0, {1: 0.0, 2: 10.0})
+    assert smoother.update(0.1, {1: 0.0, 2: 10.0}) == {1: 0.0, 2: 10.0}
+    for second in range(1, 1000):
+        smoother.update(second, {second + 10: 1.0})
+    assert len(smoother) < 10
+
+
+def test_no_smoothing_keeps_the_scores() -> None:
+    smoother = Smoother(0)
+    assert smoother.update(0, {1: 3.0}) == {1: 3.0}
+    assert smoother.update(0, {1: 4.0}) == {1: 4.0}
+    assert len(smoother) == 0
+
+
+def test_a_stream_that_begins_anew_raises_alarms_again() -> None:
+    rule = AlarmRule(5, 5, begin_seconds=0.1, end_seconds=0.5, cool_down_seconds=10, smoothing_seconds=0.5)
+    alarm, smoother = Alarm(rule), Smoother(rule.smoothing_seconds)
+
+    def changes(seconds: float) -> list[str | None]:
+        times = [frame / 25 for frame in range(round(25 * seconds))]
+        return [alarm.update(time, smoother.update(time, {1: 9.0 if time > 1 else 1.0})[1]) for time in times]
+
+    assert changes(1000).count("begin") == 1
+    assert alarm.active
+    assert "end" in changes(30)
+    assert "begin" in changes(30)

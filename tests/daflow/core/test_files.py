@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daflow.core.files import sha256, write_text, written_whole
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def break_off(path: Path, error: type[BaseException]) -> None:
+    """Fail in the middle of writing."""
+    with written_whole(path) as temporary:
+        temporary.write_text("half of the n")
+        raise error
+
+
+def test_the_file_appears_when_the_block_ends_and_nothing_else_stays(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "scores.txt"
+    with written_whole(path) as temporary:
+        temporary.write_text("all of it")
+        assert not path.exists()
+        assert temporary.parent == path.parent, "a rename is atomic only inside one file system"
+        assert temporary.suffix == path.suffix, "numpy and torch look at the suffix"
+    assert path.read_text() == "all of it"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_an_error_keeps_the_old_content(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "scores.txt"
+    path.write_text("old")
+    with pytest.raises(error):
+        break_off(path, error)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_no_file_where_there_was_none(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        break_off(tmp_path / "scores.txt", RuntimeError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_replacement_leaves_no_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "taken"
+    (path / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="taken"):
+        write_text(path, "text")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_permissions_follow_the_umask(tmp_path: Path, mask: int, mode: int) -> None:
+    path = tmp_path / "scores.txt"
+    with umask(mask):
+        write_text(path, "text")
+        assert os.umask(mask) == mask, "the umask itself is left as it was"
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_text_is_utf_8(tmp_path: Path) -> None:
+    write_text(tmp_path / "name", "Größe 日本")
+    assert (tmp_path / "name").read_bytes() == "Größe 日本".encode()
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, (1 << 20) + 1])
+def test_the_hash_is_that_of_all_bytes(tmp_path: Path, size: int) -> None:
+    content = bytes(range(256)) * (size // 256 + 1)
+    (tmp_path / "file").write_bytes(content[:size])
+    assert sha256(tmp_path / "file") == hashlib.sha256(content[:size]).hexdigest()

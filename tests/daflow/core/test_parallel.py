@@ -1,0 +1,42 @@
+"""Many tasks at once: each has its outcome, whatever the others do."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from daflow.core.errors import InputError
+from daflow.core.parallel import Outcome, run_tasks
+
+
+def work(task: int) -> int:
+    """Stands for a clip: 3 is broken, 5 kills its process."""
+    if task == 3:
+        raise InputError("three is broken")
+    if task == 4:
+        raise ZeroDivisionError("four")
+    if task == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task * task
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_neither_an_error_nor_a_dead_process_stops_the_rest(workers: int) -> None:
+    outcomes = {outcome.task: outcome for outcome in run_tasks(work, list(range(9)), workers)}
+    assert set(outcomes) == set(range(9))
+    assert all(outcomes[task].result == task * task for task in (0, 1, 2, 6, 7, 8))
+    assert outcomes[3] == Outcome(3, None, "three is broken")
+    assert outcomes[4].error == "ZeroDivisionError: four"
+    assert outcomes[5].result is None
+    assert "its process died" in str(outcomes[5].error)
+
+
+def test_one_worker_is_this_process() -> None:
+    assert [outcome.result for outcome in run_tasks(_pid, [1, 2], workers=1)] == [os.getpid()] * 2
+    assert os.getpid() not in [outcome.result for outcome in run_tasks(_pid, [1, 2], workers=2)]
+
+
+def _pid(_: int) -> int:
+    return os.getpid()

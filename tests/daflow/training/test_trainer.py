@@ -1,0 +1,193 @@
+"""Training: it learns, repeats and resumes exactly, and keeps what suits people held out best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from daflow.core.data.tracks import read_clips
+from daflow.core.data.windows import Poses, Windows, make_windows
+from daflow.core.errors import InputError
+from daflow.model.flow import ModelConfig
+from daflow.training import trainer as training
+from daflow.training.trainer import (
+    Trained,
+    TrainOptions,
+    available_device,
+    hold_out,
+    mirrored,
+    one_cycle,
+    score,
+    train,
+)
+
+QUICK = TrainOptions(epochs=3)
+
+
+@pytest.fixture(scope="module")
+def windows(dataset: Path) -> Windows:
+    return make_windows(read_clips(dataset / "train"), stride=6)
+
+
+@pytest.fixture(scope="module")
+def poses(windows: Windows) -> Poses:
+    return windows.poses
+
+
+@pytest.fixture(scope="module")
+def trained(poses: Poses) -> Trained:
+    return train(poses, options=TrainOptions(epochs=6))
+
+
+def same(one: Trained, other: Trained) -> bool:
+    states = one.model.state_dict().values(), other.model.state_dict().values()
+    return one.history == other.history and all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+def test_training_lowers_the_nll(trained: Trained) -> None:
+    first, *_, last = trained.history
+    assert last.training < first.training - 1
+    assert trained.best == 5
+    assert last.held_out is None
+
+
+def test_a_seed_repeats_exactly_on_any_number_of_cores(poses: Poses) -> None:
+    before = torch.get_num_threads()
+    found = []
+    for threads, seed in ((1, 5), (2, 5), (1, 6)):
+        torch.set_num_threads(threads)
+        found.append(train(poses, options=TrainOptions(epochs=1, seed=seed)))
+    torch.set_num_threads(before)
+    assert same(found[0], found[1])
+    assert not same(found[0], found[2])
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_an_interrupted_training_goes_on_exactly(
+    poses: Poses, windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    held_out = hold_out(windows, 0.2)
+    whole = train(poses, options=QUICK, held_out=held_out)
+    epoch = training._Run.epoch
+
+    def interrupted(run: training._Run) -> None:
+        if len(run.history) == after:
+            raise KeyboardInterrupt
+        epoch(run)
+
+    monkeypatch.setattr(training._Run, "epoch", interrupted)
+    state = tmp_path / "state"
+    with pytest.raises(KeyboardInterrupt):
+        train(poses, options=QUICK, held_out=held_out, state=state)
+    assert state.is_file()
+    monkeypatch.setattr(training._Run, "epoch", epoch)
+    torch.manual_seed(999)  # the state carries its own randomness
+    assert same(whole, train(poses, options=QUICK, held_out=held_out, state=state))
+    assert same(whole, train(poses, options=QUICK, held_out=held_out, state=state))  # nothing is left to do
+
+
+def test_a_state_of_other_options_windows_or_none_is_refused(poses: Poses, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    run = training._Run(poses, ModelConfig(), QUICK, np.zeros(len(poses), np.bool_), None)
+    run.save(state)
+    for other in (
+        {"options": TrainOptions(epochs=3, seed=1)},
+        {"config": ModelConfig(block="tcn"), "options": QUICK},
+        {"poses": poses[1:], "options": QUICK},
+    ):
+        with pytest.raises(InputError, match="with other windows or options"):
+            train(**{"poses": poses, "state": state, **other})  # type: ignore[arg-type]
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(InputError, match="not an interrupted training"):
+        train(poses, options=QUICK, state=state)
+
+
+def test_the_epoch_that_suits_those_held_out_best_is_kept(poses: Poses, rng: np.random.Generator) -> None:
+    # People held out who do not resemble the others at all: the longer the training, the worse they score.
+    strange = poses[:64] + rng.normal(0, 2, (64, *poses.shape[1:])).astype(np.float32)
+    everything = np.concatenate([poses, strange])
+    held_out = np.arange(len(everything)) >= len(poses)
+    found = train(everything, options=TrainOptions(epochs=5), held_out=held_out)
+    scores = [epoch.held_out for epoch in found.history]
+    assert scores[found.best] == min(scores)  # type: ignore[type-var]
+    assert float(score(found.model, strange).double().mean()) == pytest.approx(min(scores), abs=1e-6)  # type: ignore[type-var]
+
+
+def test_labels_separate_what_training_without_them_does_not(poses: Poses, rng: np.random.Generator) -> None:
+    strange = poses + rng.normal(0, 0.2, poses.shape).astype(np.float32)
+    both, labels, options = (
+        np.concatenate([poses, strange]),
+        np.repeat([1, -1], len(poses)),
+        TrainOptions(epochs=30),
+    )
+
+    def separated(labels: np.ndarray | None) -> float:
+        model = train(both, options=options, labels=labels).model
+        return float((score(model, poses)[:, None] < score(model, strange)).float().mean())
+
+    assert separated(labels) > separated(None) + 0.05
+
+
+def test_the_trained_model_prefers_what_it_was_trained_on(
+    trained: Trained, poses: Poses, rng: np.random.Generator
+) -> None:
+    strange = poses + rng.normal(0, 1, poses.shape).astype(np.float32)
+    assert score(trained.model, strange).median() > score(trained.model, poses).quantile(0.99)
+
+
+def test_windows_mapped_from_a_file_train_the_same_model(poses: Poses, tmp_path: Path) -> None:
+    (tmp_path / "poses").write_bytes(poses.tobytes())
+    mapped = np.memmap(tmp_path / "poses", np.float32, "c", shape=poses.shape)
+    options = TrainOptions(epochs=1)
+    assert same(train(poses, options=options), train(mapped, options=options))
+
+
+def test_whole_clips_are_held_out_or_whole_tracks_where_clips_are_few() -> None:
+    rng = np.random.default_rng(0)
+    clip, person = np.sort(rng.integers(0, 20, 1000)), rng.integers(0, 3, 1000)
+    empty = np.zeros((1000, 2, 24, 18), np.float32)
+    many = Windows(empty, clip, person, np.arange(1000))
+    chosen = hold_out(many, 0.1)
+    assert set(clip[chosen]).isdisjoint(clip[~chosen])
+    assert len(set(clip[chosen])) == 2
+    few = Windows(empty, clip // 10, person, np.arange(1000))
+    chosen = hold_out(few, 0.3)
+    tracks = few.clip * 10 + person
+    assert set(tracks[chosen]).isdisjoint(tracks[~chosen])
+    assert len(set(tracks[chosen])) == 2
+    assert not hold_out(many, 0).any()
+    assert not hold_out(Windows(empty, clip * 0, person * 0, np.arange(1000)), 0.5).any()  # one person alone
+
+
+def test_the_learning_rate_rises_then_falls_to_zero() -> None:
+    rates = [one_cycle(progress) for progress in np.linspace(0, 1, 101)]
+    assert max(rates) == rates[10] == pytest.approx(1)
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_mirroring_twice_changes_nothing_and_once_swaps_sides(poses: Poses) -> None:
+    windows = torch.from_numpy(poses[:5])
+    once = mirrored(windows)
+    assert torch.equal(mirrored(once), windows)
+    right_wrist, left_wrist = 4, 7
+    assert torch.equal(once[:, 0, :, right_wrist], -windows[:, 0, :, left_wrist])
+    assert torch.equal(once[:, 1, :, right_wrist], windows[:, 1, :, left_wrist])
+
+
+def test_scores_do_not_depend_on_the_batch(trained: Trained, poses: Poses) -> None:
+    together = score(trained.model, poses[:10])
+    alone = torch.cat([score(trained.model, poses[i : i + 1]) for i in range(10)])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_no_windows_give_no_scores(trained: Trained, poses: Poses) -> None:
+    assert score(trained.model, poses[:0]).shape == (0,)
+
+
+def test_a_device_that_is_not_here_is_named() -> None:
+    with pytest.raises(InputError, match="nonsense"):
+        available_device("nonsense")

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from daflow.core.bundle import Bundle
+from daflow.core.errors import InputError
+from runtime.cli import main
+from runtime.config.file import make_config, to_toml
+from runtime.config.options import OPTION_NAMES, named_sources, places
+from runtime.config.schema import Camera, Config
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def run(*arguments: object) -> Result:
+    ran = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
+    return ran
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "edge.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def read(path: Path | None, options: dict[tuple[str, ...], Any] | None = None) -> Config:
+    return make_config(path, options or {}, OPTION_NAMES)
+
+
+def answered(path: Path | None, options: dict[tuple[str, ...], Any]) -> bool:
+    """Whether the answer is a configuration, or a sentence that names the file."""
+    try:
+        read(path, options)
+    except InputError as error:
+        return bool(error.message) and (path is None or str(path) in error.message)
+    return True
+
+
+WHOLE = """
+bundle = "shop"
+people = "few"
+[alarm]
+threshold = 5.5
+end_seconds = 2
+[cameras.door]
+source = "rtsp://user:${DOOR}@10.0.0.5/live"
+[cameras.hall]
+source = "synthetic:"
+people = "many"
+alarm.threshold = 7
+[mqtt]
+host = "broker"
+password_file = "secret"
+"""
+
+
+def test_a_camera_takes_from_the_top_what_it_does_not_say(tmp_path: Path) -> None:
+    config = read(write(tmp_path, WHOLE))
+    door, hall = config.camera("door"), config.camera("hall")
+    assert (door.people, hall.people) == ("few", "many")
+    assert (door.alarm.threshold, hall.alarm.threshold) == (5.5, 7)
+    assert door.alarm.end_seconds == hall.alarm.end_seconds == 2
+    assert door.source == "rtsp://user:${DOOR}@10.0.0.5/live"
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = read(write(tmp_path, WHOLE))
+    assert (config.bundle, config.mqtt.password_file) == (tmp_path / "shop", tmp_path / "secret")
+
+
+def test_the_command_line_counts_more_than_the_file(tmp_path: Path) -> None:
+    options = {("people",): "one", ("mqtt", "port"): "8883", ("cameras", "door", "source"): "x.mp4"}
+    config = read(write(tmp_path, WHOLE), options)
+    assert (config.people, config.mqtt.port, config.cameras["door"].source) == ("one", 8883, "x.mp4")
+
+
+def test_every_wrong_field_has_a_line_that_says_where_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path, WHOLE + 'port = "many"\n[serve]\naddress = "nowhere"\n[store]\nkeep = 3\n')
+    with pytest.raises(InputError) as caught:
+        read(path, {("alarm", "release"): "low"})
+    lines = caught.value.message.splitlines()
+    assert len(lines) == 4
+    for line, words in zip(
+        sorted(lines),
+        ["--release: ", "mqtt.port: ", "serve.address: ", "store.keep: There is no such setting"],
+        strict=True,
+    ):
+        assert words in line
+        assert line.startswith(("--release", f"{path}: "))
+        assert line.endswith(".")
+
+
+def test_what_is_missing_is_named_with_its_option() -> None:
+    with pytest.raises(InputError) as caught:
+        read(None)
+    assert caught.value.message.splitlines() == [
+        "bundle is missing: give --bundle, or set it in a file that --config names.",
+        "cameras is missing: give --source, or set it in a file that --config names.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["bundle = ", "[[[", "a = 1\na = 2", "\0", "bundle = 'x'\n[cameras]\ndoor = 3"]
+)
+def test_a_broken_file_is_one_error(tmp_path: Path, text: str) -> None:
+    ran = run("--config", write(tmp_path, text), "--check-config")
+    assert ran.exit_code == 2
+    assert ran.output.startswith("Error: ")
+    assert "edge.toml" in ran.output
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
+    ran = run("--config", tmp_path / "none.toml")
+    assert (ran.exit_code, "--print-config" in ran.output) == (2, True)
+
+
+FIELDS = [*{name for place in OPTION_NAMES for name in place}, "cameras", "x"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from([name for place in OPTION_NAMES for name in place] + ["cameras", "x"]), inner
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_whatever_is_configured_the_answer_is_a_configuration_or_a_sentence(tree: Any) -> None:
+    options = (
+        {(name,): value for name, value in tree.items()} if isinstance(tree, dict) else {("alarm",): tree}
+    )
+    assert answered(None, options)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: raw.decode("latin-1")))
+def test_no_file_is_answered_by_a_traceback(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text(WHOLE + text, encoding="utf-8", errors="surrogatepass")
+    assert answered(path, {})
+
+
+def test_what_is_printed_reads_as_the_same_configuration(tmp_path: Path) -> None:
+    config = read(write(tmp_path, WHOLE))
+    again = read(write(tmp_path, to_toml(config)))
+    assert again.model_dump(exclude={"cameras"}) == config.model_dump(exclude={"cameras"})
+    assert {name: again.camera(name) for name in again.cameras} == {
+        name: config.camera(name) for name in config.cameras
+    }
+
+
+def test_a_printed_configuration_hides_passwords_and_explains_each_field(tmp_path: Path) -> None:
+    path = write(tmp_path, WHOLE.replace("${DOOR}", "sesame"))
+    ran = run("--config", path, "--print-config")
+    assert ran.exit_code == 0
+    assert "sesame" not in ran.output
+    tomllib.loads(ran.output)
+    for place, _ in places():
+        assert f"{place[-1]} =" in ran.output
+
+
+def test_every_field_is_an_option_with_a_description() -> None:
+    options = {option for parameter in main.params for option in parameter.opts}
+    for place, field in places():
+        assert OPTION_NAMES[place] in options
+        assert field.description
+        assert field.description.endswith(".")
+    assert all(field.description for field in Camera.model_fields.values() if field.annotation is str)
+    assert len(set(OPTION_NAMES.values())) == len(OPTION_NAMES)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "rtsp://admin:sesame@10.0.0.5/live",
+        "door=rtsp://admin:sesame@10.0.0.5/live",
+        "http://a:b@[::1]/x",
+        "rtsp://admin:se/same@10.0.0.5/live",
+        "rtsp://10.0.0.5/live?password=sesame",
+        "gst:rtspsrc location=rtsp://10.0.0.5/live user-pw=sesame ! decodebin",
+        "gst:rtspsrc location=rtsp://u:sesame@10.0.0.5/live ! decodebin",
+    ],
+)
+def test_a_password_on_the_command_line_is_refused_and_not_repeated(bundle: Bundle, uri: str) -> None:
+    ran = run("--bundle", bundle.folder, "--source", uri)
+    assert ran.exit_code == 2
+    assert "--source holds a password" in ran.output
+    assert "sesame" not in ran.output
+
+
+def test_sources_have_names() -> None:
+    assert named_sources(("synthetic:seed=3",)) == {"camera": "synthetic:seed=3"}
+    assert named_sources(("a=x.mp4", "rtsp://h/?a=b")) == {"a": "x.mp4", "camera2": "rtsp://h/?a=b"}
+    ran = run("--bundle", "b", "--source", "a=x", "--source", "a=y")
+    assert "Two sources are named a" in ran.output
+
+
+def test_check_config_finds_all_that_is_wrong_and_starts_nothing(bundle: Bundle, tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        f"""bundle = "{bundle.folder}"
+events = "events.jsonl"
+[cameras.door]
+source = "missing.mp4"
+[cameras.hall]
+source = "rtsp://127.0.0.1:9/${{NO_SUCH_VARIABLE}}"
+[mqtt]
+host = "127.0.0.1"
+password_env = "NO_SUCH_PASSWORD"
+[serve]
+address = "0.0.0.0:0"
+""",
+    )
+    ran = run("--config", path, "--check-config")
+    assert ran.exit_code == 2
+    for words in ("missing.mp4", "NO_SUCH_VARIABLE", "NO_SUCH_PASSWORD", "serve"):
+        assert words in ran.output
+    assert not (tmp_path / "events.jsonl").exists()
+
+
+def test_check_config_says_when_nothing_is_wrong(bundle: Bundle, tmp_path: Path) -> None:
+    path = write(tmp_path, f'bundle = "{bundle.folder}"\n[cameras.door]\nsource = "synthetic:"\n')
+    ran = run("--config", path, "--check-config")
+    assert (ran.exit_code, "1 cameras, nothing is wrong" in ran.output) == (0, True)

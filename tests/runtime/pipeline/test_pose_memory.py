@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daflow.core.data.tracks import Clip, Track
+from daflow.core.data.windows import make_windows, normalise
+from runtime.pipeline.pose_memory import PoseMemory
+
+SIZE = (640, 480)
+WINDOW, MAX_MISSING = 5, 2
+
+
+def random_track(person: int, frames: Iterable[int], joints: int = 18) -> Track:
+    numbers = np.array(list(frames), dtype=np.int64)
+    rng = np.random.default_rng(person)
+    keypoints = rng.uniform(10, 400, (len(numbers), joints, 3)).astype(np.float32)
+    return Track(person, numbers, keypoints, np.ones(len(numbers), dtype=np.float32))
+
+
+def online_windows(
+    tracks: Iterable[Track], window: int = WINDOW
+) -> dict[tuple[int, int], npt.NDArray[np.float32]]:
+    """The normalised windows of a memory that sees the tracks frame by frame, by person and last frame."""
+    tracks = list(tracks)
+    memory = PoseMemory(window, MAX_MISSING)
+    windows = {}
+    for frame in range(1 + max(int(track.frames[-1]) for track in tracks)):
+        there = {t.person: t.points()[t.frames == frame][0] for t in tracks if frame in t.frames}
+        memory.add(frame, there)
+        people, points = memory.windows()
+        poses, kept = normalise(points, SIZE)
+        assert kept.all()
+        windows.update({(person, frame): pose for person, pose in zip(people, poses, strict=True)})
+    return windows
+
+
+def offline_windows(
+    tracks: Iterable[Track], window: int = WINDOW
+) -> dict[tuple[int, int], npt.NDArray[np.float32]]:
+    """The windows of training for the same tracks, by person and last frame."""
+    tracks = tuple(tracks)
+    made = make_windows([Clip("clip", tracks, SIZE)], window, max_missing=MAX_MISSING)
+    frames = {track.person: track.frames.tolist() for track in tracks}
+    last = [
+        frames[person][frames[person].index(start) + window - 1]
+        for person, start in zip(made.person.tolist(), made.start.tolist(), strict=True)
+    ]
+    return dict(zip(zip(made.person.tolist(), last, strict=True), made.poses, strict=True))
+
+
+steps = st.lists(st.sampled_from([1, 1, 1, 1, 1, 2, 3, 4, 5, 60]), min_size=1, max_size=40)
+
+
+@settings(deadline=None)
+@given(st.lists(steps, min_size=1, max_size=3))
+def test_the_edge_sees_exactly_the_windows_of_training(gaps: list[list[int]]) -> None:
+    tracks = [random_track(person, np.cumsum(of_person)) for person, of_person in enumerate(gaps)]
+    online, offline = online_windows(tracks), offline_windows(tracks)
+    assert online.keys() == offline.keys()
+    for key, window in offline.items():
+        np.testing.assert_array_equal(online[key], window)
+
+
+def test_windows_of_24_poses_are_those_of_training_bit_for_bit() -> None:
+    tracks = [random_track(1, [f for f in range(80) if f % 17]), random_track(2, range(40, 70), joints=17)]
+    online, offline = online_windows(tracks, 24), offline_windows(tracks, 24)
+    assert online.keys() == offline.keys()
+    assert {person for person, _ in online} == {1, 2}
+    assert all(np.array_equal(online[key], offline[key]) for key in offline)
+
+
+def test_one_missed_pose_does_not_lose_the_history() -> None:
+    frames = [f for f in range(10) if f != 5]
+    last_frames = {frame for _, frame in online_windows([random_track(1, frames)])}
+    assert last_frames == {4, 6, 7, 8, 9}
+
+
+def test_a_gap_that_no_window_bridges_starts_over() -> None:
+    frames = [*range(5), *range(5 + MAX_MISSING + 1, 20)]
+    last_frames = {frame for _, frame in online_windows([random_track(1, frames)])}
+    assert last_frames == {4, *range(12, 20)}
+
+
+def test_nobody_in_the_frame_gives_no_window_of_the_past() -> None:
+    memory = PoseMemory(window=2, max_missing=2)
+    for frame in range(3):
+        memory.add(frame, {1: np.full((18, 2), frame, dtype=np.float32)})
+    assert memory.windows()[0] == [1]
+    memory.add(3, {})
+    people, points = memory.windows()
+    assert (people, points.shape) == ([], (0, 2, 2, 18))
+
+
+def test_people_who_left_are_freed() -> None:
+    memory = PoseMemory(window=2, max_missing=1, forget_after=10)
+    pose = np.zeros((18, 2), dtype=np.float32)
+    for person in range(100):
+        memory.add(person, {person: pose})
+        assert len(memory) <= 11
+    memory.add(200, {})
+    assert len(memory) == 0
+
+
+def test_pixels_of_two_frame_sizes_never_share_a_window() -> None:
+    memory, pose = PoseMemory(window=3, max_missing=2), np.zeros((18, 2), dtype=np.float32)
+    ready = []
+    for frame in range(10):
+        memory.add(frame, {1: pose}, (640, 480) if frame < 5 else (1280, 720))
+        ready.append(memory.windows()[0])
+    assert ready == [[], [], [1], [1], [1], [], [], [1], [1], [1]]
+
+
+def test_a_change_of_the_size_frees_everybody() -> None:
+    memory, pose = PoseMemory(window=3, max_missing=2), np.zeros((18, 2), dtype=np.float32)
+    memory.add(0, {1: pose, 2: pose}, (640, 480))
+    memory.add(1, {}, (1280, 720))
+    assert len(memory) == 0
+
+
+def test_when_there_are_too_many_people_those_seen_longest_ago_are_freed() -> None:
+    memory, pose = PoseMemory(window=2, max_missing=2, most_people=4), np.zeros((18, 2), dtype=np.float32)
+    memory.add(0, dict.fromkeys(range(4), pose))
+    memory.add(1, {0: pose, 3: pose})
+    memory.add(2, {0: pose, 3: pose, 7: pose, 8: pose})
+    assert len(memory) == 4
+    memory.add(3, {1: pose, 7: pose, 8: pose})
+    assert memory.windows()[0] == [7, 8]
+
+
+def test_a_frame_with_more_people_than_are_remembered_keeps_the_last_of_them() -> None:
+    memory, pose = PoseMemory(window=1, max_missing=2, most_people=4), np.zeros((18, 2), dtype=np.float32)
+    for frame in range(3):
+        memory.add(frame, dict.fromkeys(range(10), pose))
+        assert len(memory) == 4
+        assert memory.windows()[0] == [6, 7, 8, 9]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, 30), max_size=12), max_size=60), st.integers(1, 8))
+def test_no_more_people_are_remembered_than_allowed(frames: list[list[int]], most: int) -> None:
+    memory, pose = PoseMemory(window=2, max_missing=2, most_people=most), np.zeros((18, 2), dtype=np.float32)
+    for frame, people in enumerate(frames):
+        memory.add(frame, dict.fromkeys(people, pose))
+        ready, windows = memory.windows()
+        assert len(memory) <= most
+        assert set(ready) <= set(people)
+        assert len(windows) == len(ready)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from daflow.core.alarms.rule import AlarmRule
+from daflow.core.bundle import Bundle
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.tracks import Clip
+from daflow.core.data.windows import LENGTH, MAX_MISSING, make_windows
+from daflow.core.scoring.scorer import Scorer
+from runtime.pipeline.results import Result
+from runtime.pipeline.stages import Edge
+from runtime.poses.people import PeopleFinder
+from runtime.scorers.registry import open_scorer
+from runtime.sources.clips import ClipSource
+from runtime.sources.frames import Frame, Keypoints
+from runtime.stage_clock import StageClock
+
+Walking = Callable[[int], Keypoints]
+
+
+def make_edge(scorer: Scorer, threshold: float = 100.0) -> Edge:
+    rule = AlarmRule(threshold, threshold, begin_seconds=0, end_seconds=0)
+    return Edge(scorer, PeopleFinder(None, 25), rule, LENGTH, MAX_MISSING, StageClock())
+
+
+def results_of(clip: Clip, scorer: Scorer) -> Iterator[Result]:
+    edge = make_edge(scorer)
+    yield from (edge.process(frame) for frame in ClipSource(clip, 25))
+
+
+def frame_of(index: int, people: dict[int, Keypoints]) -> Frame:
+    return Frame(index, index / 25, (1280, 720), people=people)
+
+
+def test_online_scores_are_the_offline_scores_of_the_windows_that_end_there(bundle: Bundle) -> None:
+    clip, _ = generate_clip("clip", 4, Scene(frames=120, people=3, event="run", missed_poses=0.05))
+    windows = make_windows([clip])
+    frames = {track.person: track.frames.tolist() for track in clip.tracks}
+    with open_scorer(bundle, "onnxruntime") as scorer:
+        offline = {
+            (person, frames[person][frames[person].index(start) + LENGTH - 1]): score
+            for person, start, score in zip(
+                windows.person.tolist(), windows.start.tolist(), scorer.score(windows.poses), strict=True
+            )
+        }
+        online = {
+            (person.person, result.frame.index): person.score
+            for result in results_of(clip, scorer)
+            for person in result.people
+            if person.score is not None
+        }
+    assert len(offline) > 100
+    assert online.keys() == offline.keys()
+    for key, score in offline.items():
+        assert online[key] == pytest.approx(score, abs=1e-4)
+
+
+def test_the_scorer_is_called_once_a_frame_for_all_people(fake_scorer: Any, walking: Walking) -> None:
+    scorer = fake_scorer()
+    edge = make_edge(scorer)
+    for index in range(LENGTH + 5):
+        edge.process(frame_of(index, {person: walking(index + person) for person in range(4)}))
+    assert [len(poses) for poses in scorer.calls] == [4] * 6
+
+
+def test_the_worst_person_is_the_result(fake_scorer: Any, walking: Walking) -> None:
+    edge = make_edge(fake_scorer(scores=[1.0, 9.0, 4.0]))
+    for index in range(LENGTH):
+        result = edge.process(frame_of(index, {person: walking(index + person) for person in (10, 20, 30)}))
+    assert result.worst is not None
+    assert (result.worst.person, result.score) == (20, 9.0)
+    assert [person.score for person in result.people] == [1.0, 9.0, 4.0]
+
+
+def test_nobody_has_a_score_before_a_window_is_full(fake_scorer: Any, walking: Walking) -> None:
+    edge = make_edge(fake_scorer())
+    scores = [edge.process(frame_of(index, {1: walking(index)})).score for index in range(LENGTH)]
+    assert scores[:-1] == [None] * (LENGTH - 1)
+    assert scores[-1] is not None
+
+
+@pytest.mark.parametrize("damage", [np.nan, np.inf])
+def test_skeletons_with_nan_are_counted_and_never_scored(
+    fake_scorer: Any, walking: Walking, damage: float
+) -> None:
+    scorer = fake_scorer()
+    edge = make_edge(scorer)
+    for index in range(2 * LENGTH):
+        broken = walking(index).copy()
+        if index == LENGTH:
+            broken[3, 0] = damage
+        edge.process(frame_of(index, {1: broken, 2: walking(index)}))
+    assert edge.unusable == LENGTH
+    assert all(np.isfinite(poses).all() for poses in scorer.calls)
+    assert [len(poses) for poses in scorer.calls] == [2] + [1] * LENGTH
+
+
+def test_a_skeleton_without_spread_is_not_scored(fake_scorer: Any) -> None:
+    scorer = fake_scorer()
+    edge = make_edge(scorer)
+    for index in range(LENGTH):
+        edge.process(frame_of(index, {1: np.zeros((17, 3), dtype=np.float32)}))
+    assert (edge.unusable, scorer.calls) == (1, [])
+
+
+def test_a_score_that_is_nan_does_not_hide_the_others(fake_scorer: Any, walking: Walking) -> None:
+    edge = make_edge(fake_scorer(scores=[float("nan"), 9.0]), threshold=5)
+    for index in range(LENGTH):
+        result = edge.process(frame_of(index, {1: walking(index), 2: walking(index)}))
+    assert result.score == 9.0
+    assert result.alarm
+    assert edge.unusable == 1
+
+
+class OnePose:
+    """An estimator that finds one walker, and remembers whether it was closed."""
+
+    def __init__(self, walking: Walking) -> None:
+        self.walking, self.closed = walking, False
+
+    def estimate(self, frame: Frame) -> Keypoints:
+        return self.walking(frame.index)[None]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_people_of_pictures_are_found_tracked_and_scored(fake_scorer: Any, walking: Walking) -> None:
+    estimator = OnePose(walking)
+    with closing(estimator):
+        finder = PeopleFinder(estimator, 25)
+        edge = Edge(fake_scorer(), finder, AlarmRule(100, 100), LENGTH, MAX_MISSING, StageClock())
+        frames = [replace(frame_of(index, {}), people=None) for index in range(60)]
+        results = [edge.process(frame) for frame in frames]
+    assert {person.person for result in results for person in result.people} == {0}
+    assert results[-1].score is not None
+    assert estimator.closed

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from daflow.core.errors import InputError
+from runtime.config.schema import CameraOptions
+from runtime.poses.estimators import Plugin, installed, open_estimator
+from runtime.poses.people import open_people
+from runtime.sources.frames import Frame
+from runtime.stage_clock import StageClock
+
+pytest.importorskip("cv2")
+
+PAGE = Path(__file__).parents[3] / "docs" / "pose-estimators.md"
+PICTURE = np.zeros((120, 160, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Install a module with entry points, as a wheel would, for one test."""
+
+    def do(module: str, code: str, **names: str) -> None:
+        (tmp_path / f"{module}.py").write_text(code)
+        info = tmp_path / f"{module}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        points = "".join(f"{name} = {value}\n" for name, value in names.items())
+        (info / "entry_points.txt").write_text(f"[daflow.pose_estimators]\n{points}")
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    return do
+
+
+class Returns:
+    """A plug-in that returns what it is told."""
+
+    def __init__(self, found: Any) -> None:
+        self.found = found
+        self.closed = False
+
+    def estimate(self, frame: Frame) -> Any:
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.slow
+def test_the_package_of_the_documentation_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    module, example = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    source, target = tmp_path / "thermal-poses", tmp_path / "installed"
+    source.mkdir()
+    (source / "pyproject.toml").write_text(project)
+    (source / "thermal_poses.py").write_text(module)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+    ]
+    subprocess.run([*pip, "--target", str(target), str(source)], check=True)
+    monkeypatch.syspath_prepend(str(target))
+    assert "thermal" in installed()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(example, str(PAGE), "exec"), {})  # noqa: S102 - the page's own code
+    assert printed.getvalue() == "(17, 3)\n"
+
+
+def test_a_plugin_finds_people_in_crops(tmp_path: Path, install: Callable[..., None]) -> None:
+    module, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    install("warm", module, warm="warm:ThermalPoses")
+    options = CameraOptions(people="many", estimator="warm")
+    with open_people(options, 25, needs_poses=True) as finder:
+        for index in range(60):
+            picture = np.full((240, 320, 3), 40, dtype=np.uint8)
+            if index >= 10:
+                for x in (20 + 3 * index, 280 - 3 * index):
+                    picture[60:140, x : x + 24] = 220
+            found = finder.find(Frame(index, index / 25, (320, 240), picture), StageClock())
+            if index == 25:
+                before = {person: k[:, 0].mean() for person, k in found.items()}
+    assert sorted(round(x) for x in before.values()) == pytest.approx([107, 217], abs=6)
+    after = {person: k[:, 0].mean() for person, k in found.items()}
+    assert sorted(round(x) for x in after.values()) == pytest.approx([115, 209], abs=6)
+    assert all((k[:, 1].min() > 50) and (k[:, 1].max() < 150) for k in found.values())
+
+
+def test_an_unknown_estimator_lists_what_there_is(install: Callable[..., None]) -> None:
+    install("mine", "Poses = print", mine="mine:Poses")
+    with pytest.raises(InputError) as error:
+        open_estimator(CameraOptions(estimator="yours"))
+    assert error.value.message == "There is no pose estimator yours; there are: mediapipe, mine."
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import a_package_that_is_not_there", r"cannot be opened: No module named 'a_package"),
+        ("1 / 0", r"cannot be opened: division by zero"),
+        ("Other = 1", r"cannot be opened: module 'broken' has no attribute 'Poses'"),
+        ("class Poses:\n    pass", r"cannot be opened: Poses\(\) takes no arguments"),
+        ("Poses = lambda options: 3", r"has no estimate and no close\(\)"),
+    ],
+)
+def test_a_broken_plugin_is_one_sentence(
+    install: Callable[..., None], monkeypatch: pytest.MonkeyPatch, code: str, reason: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    install("broken", code, broken="broken:Poses")
+    with pytest.raises(InputError, match=rf"The pose estimator broken \(broken:Poses\) {reason}") as error:
+        open_people(CameraOptions(estimator="broken"), 25, needs_poses=True)
+    assert error.value.message.endswith("there are also: mediapipe.")
+    assert "\n" not in error.value.message
+
+
+def test_what_a_plugin_refuses_is_said_in_its_own_words(install: Callable[..., None]) -> None:
+    code = "from daflow.core.errors import InputError\ndef open(options):\n    raise InputError('Its model is missing.')"
+    install("refusing", code, refusing="refusing:open")
+    with pytest.raises(InputError, match=r"^Its model is missing\.$"):
+        open_estimator(CameraOptions(estimator="refusing"))
+
+
+@pytest.mark.parametrize("joints", [17, 18, 33])
+def test_right_keypoints_pass(joints: int) -> None:
+    found: npt.NDArray[np.float64] = np.random.default_rng(0).uniform(0, 99, (2, joints, 3))
+    checked = Plugin("mine", Returns(found)).estimate(Frame(0, 0.0, (160, 120), PICTURE))
+    assert checked.dtype == np.float32
+    np.testing.assert_allclose(checked, found, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        (None, "NoneType and not a numpy array"),
+        ([[[1.0, 2.0, 3.0]]], "list and not a numpy array"),
+        (np.zeros((17, 3)), r"shape \(17, 3\) and not"),
+        (np.zeros((2, 16, 3)), r"shape \(2, 16, 3\) and not"),
+        (np.zeros((2, 17, 2)), r"shape \(2, 17, 2\) and not"),
+        (np.zeros((2, 17, 3), dtype=np.int64), "type int64 and not floating"),
+        (np.full((1, 17, 3), np.nan), "NaN or infinite"),
+        (np.full((1, 17, 3), 1e300), "NaN or infinite"),
+    ],
+)
+def test_wrong_keypoints_are_named(found: Any, wrong: str) -> None:
+    with pytest.raises(InputError, match=rf"pose estimator mine returned .*{wrong}.* for frame 7\."):
+        Plugin("mine", Returns(found)).estimate(Frame(7, 0.0, (160, 120), PICTURE))
+
+
+def test_a_plugin_that_fails_is_named() -> None:
+    with pytest.raises(InputError, match=r"mine failed in frame 7: ValueError: no memory") as error:
+        Plugin("mine", Returns(ValueError("no memory\nat all"))).estimate(Frame(7, 0.0, (160, 120), PICTURE))
+    assert isinstance(error.value.__cause__, ValueError)
+
+
+def test_a_plugin_is_closed() -> None:
+    plugin = Returns(np.zeros((0, 17, 3)))
+    Plugin("mine", plugin).close()
+    assert plugin.closed
+
+
+def test_people_that_the_source_knows_need_no_estimator() -> None:
+    people = {4: np.ones((17, 3), dtype=np.float32)}
+    with open_people(CameraOptions(estimator="unknown"), 25, needs_poses=False) as finder:
+        assert finder.find(Frame(0, 0.0, (160, 120), people=people), StageClock()) is people

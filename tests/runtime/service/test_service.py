@@ -1,0 +1,506 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from daflow.core.alarms.p_value import normal_scores
+from daflow.core.bundle import Bundle, read_bundle, write_manifest
+from daflow.core.data.windows import Poses
+from daflow.core.errors import CheckFailed, InputError
+from daflow.core.scoring.onnx import OnnxScorer
+from runtime.config.schema import Config
+from runtime.events.store import EventStore
+from runtime.pipeline.results import Result
+from runtime.service.service import Service
+from runtime.sources.frames import Frame, Keypoints
+
+Complete = Callable[[], bool]
+
+NORMAL = "synthetic:frames=0,people=2,event=none"
+
+
+def wait_for(condition: Complete, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def config_of(bundle: Bundle | Path, cameras: dict[str, str], **fields: Any) -> Config:
+    folder = bundle if isinstance(bundle, Path) else bundle.folder
+    sources = {name: {"source": source} for name, source in cameras.items()}
+    return Config.model_validate({"bundle": folder, "cameras": sources, **fields})
+
+
+@contextmanager
+def running(service: Service) -> Iterator[Service]:
+    """Run a service in a thread; an exception of it is raised at the end."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            service.run()
+        except BaseException as error:  # noqa: BLE001
+            failures.append(error)
+
+    with service:
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield service
+        finally:
+            service.stop()
+            thread.join(30)
+            assert not thread.is_alive()
+    if failures:
+        raise failures[0]
+
+
+def camera(service: Service, name: str = "door") -> dict[str, Any]:
+    return dict(service.health()["cameras"][name])
+
+
+def test_cameras_share_one_scorer_and_are_scored_in_one_batch(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cameras = {f"c{number}": f"synthetic:frames=120,people=2,event=none,seed={number}" for number in range(4)}
+    batches: list[int] = []
+    score = OnnxScorer.score
+
+    def counted(self: OnnxScorer, poses: Poses) -> Any:
+        batches.append(len(poses))
+        return score(self, poses)
+
+    monkeypatch.setattr(OnnxScorer, "score", counted)
+    with Service(config_of(bundle, cameras)) as service:
+        service.run()
+    health = service.health()
+    assert [facts["frames"] for facts in health["cameras"].values()] == [120] * 4
+    assert max(batches) > 2  # more than the two people of one frame
+    assert len(batches) < 4 * 97
+    assert len(service.summary()) == 4
+
+
+def test_many_cameras_give_what_each_gives_alone(bundle: Bundle, tmp_path: Path) -> None:
+    cameras = {name: f"synthetic:frames=90,people=2,seed={seed}" for name, seed in (("a", 1), ("b", 2))}
+    with Service(config_of(bundle, cameras, scores=tmp_path / "together.csv")) as service:
+        service.run()
+    together = (tmp_path / "together.csv").read_text().splitlines()[1:]
+    for name, source in cameras.items():
+        with Service(config_of(bundle, {name: source}, scores=tmp_path / f"{name}.csv")) as service:
+            service.run()
+        alone = (tmp_path / f"{name}.csv").read_text().splitlines()[1:]
+        assert [line for line in together if line.startswith(f"{name},")] == alone
+        assert len(alone) == 90
+
+
+def test_the_health_says_how_each_camera_and_stage_is_doing(bundle: Bundle) -> None:
+    with running(Service(config_of(bundle, {"door": NORMAL}, realtime=True))) as service:
+        wait_for(lambda: camera(service)["people"] == 2 and camera(service)["score"] is not None)
+        health = service.health()
+    facts = health["cameras"]["door"]
+    assert health["ready"]
+    assert facts["state"] == "streaming"
+    assert 20 < facts["fps"] < 30
+    assert {"capture", "window", "score", "alarm", "sinks", "delay"} <= set(health["stages"])
+    assert health["scorer"] == "onnxruntime fp32"
+    assert 10 < health["memory_mb"] < 10_000
+    json.dumps(health, allow_nan=False)
+
+
+def test_a_recording_that_is_missing_ends_the_start_with_a_sentence(bundle: Bundle, tmp_path: Path) -> None:
+    threads = threading.active_count()
+    with (
+        pytest.raises(InputError, match=r"missing\.mp4"),
+        Service(config_of(bundle, {"a": NORMAL, "b": str(tmp_path / "missing.mp4")})),
+    ):
+        pass
+    wait_for(lambda: threading.active_count() <= threads)
+
+
+class Nobody:
+    """A pose estimator that finds nobody."""
+
+    def estimate(self, frame: Frame) -> Keypoints:
+        return np.zeros((0, 17, 3), dtype=np.float32)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_camera_that_is_not_there_is_waited_for_and_does_not_stop_the_others(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Nobody())
+    cameras = {"gone": "rtsp://127.0.0.1:9/live", "door": NORMAL}
+    with running(Service(config_of(bundle, cameras))) as service:
+        wait_for(lambda: camera(service, "gone")["state"] == "lost" and camera(service)["frames"] > 50)
+        health = service.health()
+    assert not health["ready"]
+    assert health["problems"][0].startswith("camera gone is lost since ")
+    assert camera(service, "gone")["error"]
+
+
+# Reloading
+
+
+def test_deliveries_that_cannot_be_opened_change_nothing(
+    bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    first = config_of(bundle, {"door": NORMAL}, events=tmp_path / "events.jsonl", alarm={"threshold": 99})
+    second = config_of(bundle, {"door": NORMAL}, events=tmp_path / "file" / "x", alarm={"threshold": 77})
+    with running(Service(first, lambda: second)) as service:
+        wait_for(lambda: camera(service)["frames"] > 30)
+        service.reload()
+        wait_for(lambda: "the configuration stays as it was" in caplog.text)
+        assert camera(service)["threshold"] == 99
+        assert list(service.health()["events"]["deliveries"]) == ["lines"]
+
+
+def test_reloading_changes_only_what_differs(bundle: Bundle) -> None:
+    first = {"stays": f"{NORMAL},seed=1", "goes": f"{NORMAL},seed=2", "changes": f"{NORMAL},seed=3"}
+    second = {"stays": first["stays"], "changes": f"{NORMAL},seed=4", "comes": f"{NORMAL},seed=5"}
+    configs = [config_of(bundle, second, realtime=True, alarm={"threshold": 77})]
+    first_config = config_of(bundle, first, realtime=True, alarm={"threshold": 99})
+    with running(Service(first_config, configs.pop)) as service:
+        wait_for(lambda: all(camera(service, name)["frames"] > 30 for name in first))
+        workers = {name: berth.worker for name, berth in service._fleet._berths.items()}
+        service.reload()
+        wait_for(lambda: "comes" in service.health()["cameras"] and camera(service, "comes")["frames"] > 0)
+        after = {name: berth.worker for name, berth in service._fleet._berths.items()}
+        assert set(after) == set(second) == set(service.health()["cameras"])
+        assert after["stays"] is workers["stays"]
+        assert after["changes"] is not workers["changes"]
+        wait_for(lambda: {facts["threshold"] for facts in service.health()["cameras"].values()} == {77})
+        assert workers["goes"] is not None
+        assert workers["goes"].ended
+
+
+def test_a_wrong_configuration_changes_nothing(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Config:
+        raise InputError("serve.address: it is wrong")
+
+    with running(Service(config_of(bundle, {"door": NORMAL}), broken)) as service:
+        wait_for(lambda: camera(service)["frames"] > 30)
+        service.reload()
+        wait_for(lambda: "the configuration stays as it was: serve.address: it is wrong" in caplog.text)
+        frames = camera(service)["frames"]
+        wait_for(lambda: camera(service)["frames"] > frames)
+
+
+def test_reloading_takes_a_new_calibration_of_the_bundle(bundle: Bundle, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bundle.folder, tmp_path / "bundle"))
+    config = config_of(folder, {"door": NORMAL})
+    with running(Service(config, lambda: config)) as service:
+        wait_for(lambda: camera(service)["frames"] > 30)
+        manifest = read_bundle(folder).manifest
+        assert manifest.alarm is not None
+        alarm = manifest.alarm.model_copy(update={"threshold": 123.0})
+        write_manifest(folder, manifest.model_copy(update={"cameras": {"door": alarm}}))
+        service.reload()
+        wait_for(lambda: camera(service)["threshold"] == 123.0)
+        assert camera(service)["restarts"] == 0
+
+
+# The watchdog
+
+
+class Hangs:
+    """A pose estimator that stands still at one frame, until it is let go."""
+
+    opened = 0
+
+    def __init__(self, let_go: threading.Event) -> None:
+        self.let_go, self.frames = let_go, 0
+        Hangs.opened += 1
+        self.number = Hangs.opened
+
+    def estimate(self, frame: Frame) -> Keypoints:
+        self.frames += 1
+        if self.number == 1 and self.frames == 5:
+            self.let_go.wait(60)
+        return np.zeros((0, 17, 3), dtype=np.float32)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_stage_that_stands_still_is_started_again(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    let_go = threading.Event()
+    Hangs.opened = 0
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Hangs(let_go))
+    pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
+    if shutil.which("gst-launch-1.0") is None:
+        pytest.skip("GStreamer is not here")
+    with running(Service(config_of(bundle, {"door": pipeline}, stall_seconds=1))) as service:
+        wait_for(lambda: camera(service)["restarts"] == 1)
+        frames = camera(service)["frames"]
+        wait_for(lambda: camera(service)["frames"] > frames + 5)
+        assert camera(service)["state"] == "streaming"
+        let_go.set()
+    assert "camera door stands still at pose; it is started again" in caplog.text
+
+
+def test_a_camera_whose_estimator_fails_is_started_again(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Fails:
+        def estimate(self, frame: Frame) -> Keypoints:
+            raise RuntimeError("out of memory")
+
+        def close(self) -> None:
+            pass
+
+    if shutil.which("gst-launch-1.0") is None:
+        pytest.skip("GStreamer is not here")
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Fails())
+    pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
+    with running(Service(config_of(bundle, {"door": pipeline, "hall": NORMAL}))) as service:
+        wait_for(lambda: camera(service)["restarts"] == 2)
+        assert camera(service, "hall")["restarts"] == 0
+    assert "camera door: pose failed: RuntimeError: out of memory; it is started again" in caplog.text
+
+
+def test_a_scorer_that_fails_or_stands_still_is_opened_again(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    let_go = threading.Event()
+    trouble: list[Callable[[], None]] = []
+    score, close, closed = OnnxScorer.score, OnnxScorer.__exit__, []
+
+    def fail() -> None:
+        raise RuntimeError("the device is gone")
+
+    def hang() -> None:
+        let_go.wait(60)
+
+    def troubled(self: OnnxScorer, poses: Poses) -> Any:
+        if trouble:
+            trouble.pop()()
+        return score(self, poses)
+
+    def counted(self: OnnxScorer, *error: object) -> None:
+        closed.append(self)
+        close(self, *error)
+
+    monkeypatch.setattr(OnnxScorer, "score", troubled)
+    monkeypatch.setattr(OnnxScorer, "__exit__", counted)
+    with running(Service(config_of(bundle, {"door": NORMAL}, stall_seconds=1))) as service:
+        for action, words in ((fail, "the device is gone"), (hang, "it stands still")):
+            wait_for(lambda: service._clock.seconds.get("score") is not None)
+            trouble.append(action)
+            wait_for(lambda words=words: words in caplog.text)  # type: ignore[misc]
+            frames = camera(service)["frames"]
+            wait_for(lambda frames=frames: camera(service)["frames"] > frames + 50)  # type: ignore[misc]
+        let_go.set()
+    wait_for(lambda: len(closed) == 3)
+
+
+def test_a_scorer_that_always_fails_ends_the_service(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Any, poses: Any) -> Any:
+        raise RuntimeError("the device is gone")
+
+    monkeypatch.setattr("daflow.core.scoring.onnx.OnnxScorer.score", fail)
+    with (
+        pytest.raises(CheckFailed, match="failed 3 times in a row: RuntimeError: the device is gone"),
+        running(Service(config_of(bundle, {"door": NORMAL}))) as service,
+    ):
+        wait_for(lambda: service._scoring_restarts > 3)
+
+
+def test_too_many_threads_that_stand_still_end_the_service(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sticks(Nobody):
+        def estimate(self, frame: Frame) -> Keypoints:
+            let_go.wait(60)
+            return super().estimate(frame)
+
+    def let_go_after_five(service: Service) -> None:
+        wait_for(lambda: len(service._fleet._stuck) >= 5)
+        time.sleep(0.5)
+        let_go.set()
+
+    if shutil.which("gst-launch-1.0") is None:
+        pytest.skip("GStreamer is not here")
+    let_go = threading.Event()
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Sticks())
+    monkeypatch.setattr("runtime.service.cameras._LONGEST_WAIT", 0.1)
+    pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
+    cameras = {"a": pipeline, "b": pipeline}
+    with (
+        pytest.raises(CheckFailed, match="threads of cameras stand still"),
+        running(Service(config_of(bundle, cameras, stall_seconds=0.5))) as service,
+    ):
+        let_go_after_five(service)
+
+
+def test_threads_that_are_about_to_end_do_not_end_the_service(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload lets go of many cameras at once, and some take longer than it waits."""
+
+    class Slow(Nobody):
+        def estimate(self, frame: Frame) -> Keypoints:
+            time.sleep(2)
+            return super().estimate(frame)
+
+    if shutil.which("gst-launch-1.0") is None:
+        pytest.skip("GStreamer is not here")
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Slow())
+    pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
+    cameras = {f"c{number}": pipeline for number in range(6)}
+    second = config_of(bundle, {"door": NORMAL})
+    with running(Service(config_of(bundle, cameras), lambda: second)) as service:
+        wait_for(lambda: all(facts["state"] == "streaming" for facts in service.health()["cameras"].values()))
+        service.reload()
+        wait_for(lambda: list(service.health()["cameras"]) == ["door"])
+        frames = camera(service)["frames"]
+        wait_for(lambda: camera(service)["frames"] > frames + 10)
+
+
+def test_systemd_is_told(bundle: Bundle, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(60)
+        config = tmp_path / "edge.toml"
+        config.write_text(f'bundle = "{bundle.folder}"\n[cameras.door]\nsource = "{NORMAL}"\n')
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runtime.cli", "--config", str(config)],
+            env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+        def until(word: str) -> list[str]:
+            said = []
+            while not said or word not in said[-1]:
+                said.append(manager.recv(4096).decode())
+            return said
+
+        assert until("READY=1") == ["READY=1\nSTATUS=watching door"]
+        until("WATCHDOG=1")
+        process.send_signal(signal.SIGHUP)
+        assert any("MONOTONIC_USEC=" in line for line in until("RELOADING=1"))
+        until("READY=1")
+        process.terminate()
+        until("STOPPING=1")
+        _, complaints = process.communicate(timeout=30)
+    assert (process.returncode, b"was read again" in complaints) == (0, True)
+
+
+# Alarms and events
+
+
+def test_the_alarm_of_a_recording_that_is_over_ends(bundle: Bundle) -> None:
+    """No frame comes any more, and so nobody is seen; a camera that is lost is the same."""
+    cameras = {"short": "synthetic:frames=60", "door": NORMAL}
+    with running(Service(config_of(bundle, cameras, alarm={"threshold": -100}))) as service:
+        wait_for(lambda: camera(service, "short")["state"] == "ended")
+        wait_for(lambda: camera(service, "short")["alarms"] == 1 and not camera(service, "short")["alarm"])
+        wait_for(lambda: any(alarm["ended_utc"] for alarm in service.store.recent(camera="short")))
+
+
+def test_a_camera_that_is_read_anew_goes_on_in_time_and_raises_alarms(bundle: Bundle) -> None:
+    configs = [
+        config_of(bundle, {"door": f"{NORMAL},seed={seed}"}, alarm={"threshold": -100}) for seed in (2, 1)
+    ]
+    times: list[float] = []
+    frames: list[int] = []
+
+    def listen(result: Result) -> None:
+        times.append(result.frame.time)
+        frames.append(result.frame.index)
+
+    with running(Service(configs.pop(), configs.pop, [listen])) as service:
+        wait_for(lambda: camera(service)["frames"] > 2000)
+        service.reload()
+        wait_for(lambda: "seed=2" in camera(service)["source"])
+        alarms = camera(service)["alarms"]
+        wait_for(lambda: camera(service)["alarms"] > alarms + 1)
+    assert times == sorted(times)
+    assert frames == sorted(set(frames))
+
+
+def _p_values(result: Result) -> list[float | None]:
+    return [person.p_value for person in result.people]
+
+
+def test_scores_that_are_smoothed_otherwise_have_no_p_values(
+    bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(bundle.folder, tmp_path / "bundle"))
+    manifest = read_bundle(folder).manifest
+    assert manifest.alarm is not None
+    alarm = manifest.alarm.model_copy(update={"normal": normal_scores(np.arange(100.0))})
+    write_manifest(folder, manifest.model_copy(update={"alarm": alarm}))
+    for seconds, has_one in ((None, True), (3.0, False)):
+        found: list[float | None] = []
+        config = config_of(folder, {"door": "synthetic:frames=60"}, alarm={"smoothing_seconds": seconds})
+        with Service(config, listeners=[lambda result, to=found: to.extend(_p_values(result))]) as service:  # type: ignore[misc]
+            service.run()
+        assert any(value is not None for value in found) == has_one
+    assert "no p-values and no drift watch" in caplog.text
+
+
+def test_alarms_are_stored_and_a_run_goes_on_where_the_last_ended(bundle: Bundle, tmp_path: Path) -> None:
+    config = config_of(
+        bundle, {"door": "synthetic:frames=60"}, alarm={"threshold": -100}, store={"path": tmp_path / "e.db"}
+    )
+    for _ in range(2):
+        with Service(config) as service:
+            service.run()
+    with EventStore(tmp_path / "e.db") as store:
+        alarms = store.recent()
+        assert len(alarms) == 2
+        whole = store.alarm(alarms[0]["id"])
+    assert whole is not None
+    assert (whole["event"], whole["camera"]) == ("end", "door")
+    assert np.array(whole["peak"]["skeletons"]).shape == (24, 18, 2)
+    assert whole["model"]["daflow"]
+    assert len(whole["model"]["bundle"]) == 64
+
+
+def test_the_log_can_be_read_by_machines(bundle: Bundle, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "runtime.cli", "--bundle", str(bundle.folder), "--source", "synthetic:frames=40",
+         "--threshold", "-100", "--webhook-url", "http://127.0.0.1:9/", "--log-format", "json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    *lines, error = ran.stderr.splitlines()
+    assert lines
+    for line in lines:
+        assert {"time", "level", "logger", "thread", "message"} == set(json.loads(line))
+    assert "webhook: 2 events were not delivered" in error
+    assert ran.returncode == 2
+
+
+def test_no_log_is_lost_to_the_level(caplog: pytest.LogCaptureFixture) -> None:
+    from runtime.config.schema import LogOptions
+    from runtime.service.logs import set_up_logs
+
+    before = logging.getLogger("runtime").level
+    try:
+        set_up_logs(LogOptions(format="text", level="error"))
+        assert not logging.getLogger("runtime").isEnabledFor(logging.WARNING)
+    finally:
+        set_up_logs(LogOptions(format="text", level="info"))
+        logging.getLogger("runtime").setLevel(before)
