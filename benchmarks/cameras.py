@@ -33,7 +33,7 @@ def rate(bundle: Path, cameras: int, people: int, seconds: float) -> dict[str, f
     with Service(config) as service:
         service.start()
         while min(_frames(service).values()) < _WARM_UP:
-            service.tend(0.2)
+            service.supervise(0.2)
         before, began = _frames(service), time.monotonic()
         _pass(service, seconds)
         after, passed = _frames(service), time.monotonic() - began
@@ -45,7 +45,7 @@ def rate(bundle: Path, cameras: int, people: int, seconds: float) -> dict[str, f
 def _pass(service: Service, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        service.tend(0.2)
+        service.supervise(0.2)
 
 
 def _frames(service: Service) -> dict[str, int]:

@@ -12,7 +12,7 @@ from benchmarks.scaling import Curve
 from benchmarks.scorers import BATCHES, Scorers
 from benchmarks.targets import Target
 from daflow.core.files import written_whole
-from daflow.core.html import figure
+from daflow.evaluation.plots import figure
 
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#1f5fa8", "#d9822b", "#2a7d4f", "#b23a48", "#8a94a3"
 _SHADES = ("#9dbfe3", "#4d8ac7", "#12396a")

@@ -22,11 +22,11 @@ import click
 from daflow.core.command_line import FOLDER, Command, write_json
 from daflow.core.errors import CheckFailed
 from runtime.config.schema import Config
-from runtime.service.health import memory_mb
+from runtime.machine.board import memory_mb
 from runtime.service.service import Service
 
 _KEPT_MESSAGES = 200
-_MOST_GROWTH = 0.05
+_MAX_GROWTH = 0.05
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def complaints(tenths: list[Tenth]) -> list[str]:
     """Say what grew: the last tenth against the second."""
     second, last = tenths[1], tenths[-1]
     found = []
-    if last.memory_mb > (1 + _MOST_GROWTH) * second.memory_mb:
+    if last.memory_mb > (1 + _MAX_GROWTH) * second.memory_mb:
         found.append(f"memory grew from {second.memory_mb} to {last.memory_mb} MB")
     if last.threads > second.threads:
         found.append(f"threads grew from {second.threads} to {last.threads}")

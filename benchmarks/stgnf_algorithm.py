@@ -33,7 +33,8 @@ from daflow.core.data.tracks import find_tracks, read_clips
 from daflow.core.data.windows import STGNF_FRAME_SIZE, Poses, make_windows
 from daflow.evaluation.auc import evaluate
 from daflow.model.flow import DAFlow, GraphConv, ModelConfig
-from daflow.training.trainer import TrainOptions, mirrored, score, train
+from daflow.model.torch_scorer import score
+from daflow.training.trainer import TrainOptions, mirrored, train
 
 Numbers = npt.NDArray[np.float64]
 

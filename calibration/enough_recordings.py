@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calibration.threshold import FEWEST_BLOCKS, Choice
+from calibration.threshold import MIN_BLOCKS, Choice
 
 FARTHEST = 4.0
 """How many recordings of this length a fitted tail may reach into: rarer alarms than that are a guess."""
@@ -28,10 +28,10 @@ def objection(choice: Choice, hours: float, per_day: float) -> str | None:
             f"{short}: no tail could be fitted to these {_hours(hours)}, and without one {SEEN:g} alarms must "
             f"have room in them; at least {_hours(apart * SEEN)} are needed"
         )
-    if choice.blocks < FEWEST_BLOCKS:
+    if choice.blocks < MIN_BLOCKS:
         return (
             f"{short}: {choice.blocks} pieces of at least a minute say nothing of how much the rate varies; "
-            f"{FEWEST_BLOCKS} are needed"
+            f"{MIN_BLOCKS} are needed"
         )
     high = choice.interval_per_day[1] if choice.interval_per_day else float("inf")
     if high > WIDEST * per_day:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from calibration import poisson_interval as poisson
 from calibration.replay import Signal, episodes
-from daflow.core.bundle import Alarm
+from daflow.core.alarms.calibration import Alarm
 
 UNLIKELY = 0.05
 """Probability at or below which so many alarms refute the rate."""

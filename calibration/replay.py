@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother, Sustained
 from daflow.core.bundle import Bundle
-from daflow.core.data.tracks import MOST_FRAMES, Clip, FrameSize, find_tracks, read_each
+from daflow.core.data.tracks import MAX_FRAMES, Clip, FrameSize, find_tracks, read_each
 from daflow.core.data.windows import Poses, last_frames, make_windows
 from daflow.core.errors import InputError
 from daflow.core.progress import track
@@ -107,9 +107,9 @@ def follow(
     if not frames:
         return None, None
     first, last = min(int(f[0]) for f in frames), max(int(f[-1]) for f in frames)
-    if last - first >= MOST_FRAMES:
+    if last - first >= MAX_FRAMES:
         raise InputError(
-            f"Clip {clip.name} has frame {last}, more than {MOST_FRAMES} after its first one, {first}."
+            f"Clip {clip.name} has frame {last}, more than {MAX_FRAMES} after its first one, {first}."
         )
     windows = make_windows([clip], manifest.window, 1, manifest.max_missing)
     nll = score(windows.poses).astype(np.float64)

@@ -24,9 +24,9 @@ DAY = 86400.0
 REFUSED = 0.1
 """Goodness of fit at or below which a level is refused."""
 
-FEWEST_EPISODES = 30
-MOST_EPISODES = 100
-FEWEST_BLOCKS = 10
+MIN_EPISODES = 30
+MAX_EPISODES = 100
+MIN_BLOCKS = 10
 _LEVELS = 1 - np.geomspace(0.25, 1e-4, 20)
 _ROUNDS = 400
 _SEED = 5
@@ -38,7 +38,7 @@ class Choice:
 
     Attributes:
         threshold: bits per dimension.
-        method: as in `daflow.core.bundle.Alarm`.
+        method: as in `daflow.core.alarms.calibration.Alarm`.
         expected_per_day: false alarms a day; None is not known.
         interval_per_day: its 95 % interval; None is not known.
         episodes: what was counted: episodes above the level, blocks of time, or alarms.
@@ -95,9 +95,9 @@ def choose_threshold(signals: Sequence[Signal], rule: AlarmRule, per_day: float)
     lengths = _blocks(signals, min(600.0, max(60.0, _seconds(signals) / 30)))
     for level in np.unique(np.quantile(levels, _LEVELS)).tolist():
         found = _peaks(signals, rule, level, lengths)
-        if len(found.peaks) > MOST_EPISODES:
+        if len(found.peaks) > MAX_EPISODES:
             continue
-        if len(found.peaks) < FEWEST_EPISODES or len(found.peaks) / _seconds(signals) <= target:
+        if len(found.peaks) < MIN_EPISODES or len(found.peaks) / _seconds(signals) <= target:
             break
         tail = fit(found.peaks - level)
         if tail is None:
@@ -179,7 +179,7 @@ def _extrapolate(
     if not abs(high) < 1e9:
         return None
     there = rates_at(high) * DAY
-    bounds = np.quantile(there, (0.025, 0.975)).tolist() if len(lengths) >= FEWEST_BLOCKS else None
+    bounds = np.quantile(there, (0.025, 0.975)).tolist() if len(lengths) >= MIN_BLOCKS else None
     return Choice(
         high,
         "pot",

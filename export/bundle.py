@@ -34,13 +34,13 @@ from daflow.core.scoring.comparison import (
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import DAFlow, parameter_count
-from daflow.training.trainer import score
+from daflow.model.torch_scorer import score
 from export.folded_flow import FoldedFlow
 from export.int8_graph import operations, quantise
 from export.onnx_graph import export_onnx
 from export.sensitivity import MARGINS, Sensitivity
 from export.verification import VerificationSet
-from export.verification_report import Judged, report_page
+from export.verification_report import VerifiedForm, report_page
 
 Report = Callable[[str], None]
 Form = Literal["folded"] | Precision
@@ -141,7 +141,7 @@ class _Gate:
         self, model: DAFlow, data: VerificationSet, options: ExportOptions, folder: Path, report: Report
     ) -> None:  # fmt: skip
         self.reference = data.sets.score(lambda poses: score(model, poses).numpy())
-        self.judged: list[Judged] = []
+        self.judged: list[VerifiedForm] = []
         self._data, self._options, self._folder, self._report = data, options, folder, report
 
     def judge_graph(self, precision: Precision, path: Path, nodes: int, last: bool = True) -> bool:
@@ -167,7 +167,7 @@ class _Gate:
         if missed and not last:
             self._report(f"{form}: {what}misses its limits: {missed}; more of it is kept in FP32")
             return False
-        self.judged.append(Judged(form, verdict, scores))
+        self.judged.append(VerifiedForm(form, verdict, scores))
         if missed and not self._options.keep_failing:
             raise CheckFailed(
                 f"The {form} form does not score as the model does, so {self._folder} is not written: {missed}. "

@@ -43,8 +43,8 @@ from daflow.model.flow import (
 )
 from daflow.model.skeleton_graph import JOINTS
 
-_SMALLEST_SCALE = 1 / (1 + math.exp(-2))
-_EPSILON = 1e-6 * (1 / _SMALLEST_SCALE + 1) / 2
+_MIN_SCALE = 1 / (1 + math.exp(-2))
+_EPSILON = 1e-6 * (1 / _MIN_SCALE + 1) / 2
 """What adding 1e-6 multiplies a scale by, less one, in the middle of the range of the scales."""
 
 _BATCH = 1024
@@ -113,7 +113,7 @@ class _Likelihood(nn.Module):
         cells = config.window * JOINTS
         self._bits = math.log(2) * 2 * cells
         self._constant = (cells * math.log(2 * math.pi) - units.log_det) / self._bits
-        self._joints_before_log = -config.steps * JOINTS * math.log(_SMALLEST_SCALE) < _LOG_RANGE
+        self._joints_before_log = -config.steps * JOINTS * math.log(_MIN_SCALE) < _LOG_RANGE
         # (z - R)^2 / 2 / bits = (scale u + shift)^2
         root = math.sqrt(0.5 / self._bits)
         self.register_buffer("scale", (units.scale * root).view(2, 1, 1).float())

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from daflow.core.html import draw_window, figure, page, picture
+from daflow.core.html import page
 from daflow.core.scoring.comparison import Nll, Verdict
+from daflow.evaluation.plots import draw_window, figure, picture
 from export.verification import VerificationSet
 
 _SETS = (("recorded", "#4c78a8"), ("perturbed", "#f58518"), ("extreme", "#b23a48"))
@@ -37,7 +38,7 @@ _ROWS = (
 
 
 @dataclass(frozen=True)
-class Judged:
+class VerifiedForm:
     """A form of the model, its verdict, and its scores of recorded, perturbed and extreme windows."""
 
     name: Any
@@ -46,7 +47,7 @@ class Judged:
 
 
 def report_page(
-    judged: Sequence[Judged], reference: tuple[Nll, Nll, Nll], data: VerificationSet, title: str
+    judged: Sequence[VerifiedForm], reference: tuple[Nll, Nll, Nll], data: VerificationSet, title: str
 ) -> str:  # fmt: skip
     """Return the page.
 
@@ -80,7 +81,7 @@ def report_page(
     )
 
 
-def _card(form: Judged) -> str:
+def _card(form: VerifiedForm) -> str:
     compared = form.verdict.comparison
     name, where = _FORMS[form.name]
     auc = "" if compared.auc_delta is None else f"<br>AUC {compared.auc_delta:+.3f} points"
@@ -91,7 +92,7 @@ def _card(form: Judged) -> str:
     )
 
 
-def _section(form: Judged, reference: tuple[Nll, Nll, Nll], data: VerificationSet) -> str:
+def _section(form: VerifiedForm, reference: tuple[Nll, Nll, Nll], data: VerificationSet) -> str:
     return (
         f'<h2 id="{form.name}">{_FORMS[form.name][0]}</h2><div class="row"><table><tr><th></th><th>measured</th>'
         f"<th>limit</th></tr>{''.join(_rows(form.verdict))}</table>"
@@ -115,7 +116,7 @@ def _rows(verdict: Verdict) -> Iterator[str]:
         )
 
 
-def _scatter(form: Judged, reference: tuple[Nll, Nll, Nll]) -> str:
+def _scatter(form: VerifiedForm, reference: tuple[Nll, Nll, Nll]) -> str:
     drawn, (scores, errors) = figure(2, figsize=(8.6, 3.7))
     # The recorded windows last, on top: they are what the camera will see.
     for (name, colour), expected, found in list(zip(_SETS, reference, form.scores, strict=True))[::-1]:
@@ -140,7 +141,7 @@ def _scatter(form: Judged, reference: tuple[Nll, Nll, Nll]) -> str:
     return picture(drawn)
 
 
-def _worst(form: Judged, reference: tuple[Nll, Nll, Nll], data: VerificationSet) -> str:
+def _worst(form: VerifiedForm, reference: tuple[Nll, Nll, Nll], data: VerificationSet) -> str:
     drawn, axes = figure(_WORST, figsize=(12.5, 1.9))
     expected, found = (np.concatenate(nll[:2]).astype(np.float64) for nll in (reference, form.scores))
     error = np.nan_to_num(np.abs(found - expected) / np.maximum(1, np.abs(expected)), nan=np.inf)

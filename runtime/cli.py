@@ -14,12 +14,11 @@ import click
 from daflow.core.command_line import FILE, Command, version_option
 from daflow.core.errors import InputError
 from runtime.config.file import make_config, to_toml
-from runtime.config.options import OPTION_NAMES, chosen, config_options, named_sources
+from runtime.config.options import OPTION_NAMES, chosen, config_options, named_sources, refuse_password
 from runtime.config.schema import Config
 from runtime.doctor.config_check import faults
 from runtime.service.logs import set_up_logs
 from runtime.service.service import Service
-from runtime.sources.redaction import holds_secret
 
 
 @click.command(cls=Command)
@@ -76,19 +75,6 @@ def main(
         click.echo(line, err=config.print_events)
     if complaints := service.complaints():
         raise InputError("\n".join(complaints))
-
-
-def refuse_password(uri: str, option: str, better: str) -> None:
-    """A command line can be read by everybody on the machine, and stays in the shell's history.
-
-    Raises:
-        InputError: the source holds a password.
-    """
-    if holds_secret(uri):
-        raise InputError(
-            f"{option} holds a password, which everybody on this machine could read: put it into an environment "
-            f"variable, as in {better}, or into the file of --config."
-        )
 
 
 @contextlib.contextmanager

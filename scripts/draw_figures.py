@@ -26,7 +26,8 @@ from daflow.core.data.synthetic import Scene, generate_clip, generate_dataset
 from daflow.core.data.tracks import Clip, read_clips
 from daflow.core.data.windows import LENGTH, make_windows, normalise
 from daflow.model.flow import DAFlow, FlowStep, ModelConfig
-from daflow.training.trainer import TrainOptions, score, train
+from daflow.model.torch_scorer import score
+from daflow.training.trainer import TrainOptions, train
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLUE, RED, GREY, INK = "#1f5fa8", "#d8382e", "#d9d9d9", "#222222"

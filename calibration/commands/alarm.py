@@ -14,9 +14,10 @@ from calibration.commands.options import POSITIVE, SECONDS, camera_option, json_
 from calibration.enough_recordings import objection
 from calibration.replay import read_signals
 from calibration.threshold import REFUSED, Choice, choose_quantile, choose_threshold
+from daflow.core.alarms.calibration import Alarm
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import Alarm, Bundle, read_bundle, write_manifest
+from daflow.core.bundle import Bundle, read_bundle, write_manifest
 from daflow.core.command_line import FOLDER, Command, FiniteRange, frame_size_option, write_json
 from daflow.core.data.tracks import FrameSize
 from daflow.core.errors import CheckFailed

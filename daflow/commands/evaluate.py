@@ -15,7 +15,7 @@ from daflow.commands.evaluate_videos import (
     VideoOptions,
     alarm_rule,
     percent,
-    print_as_seen,
+    print_causal,
     track_videos,
     video_options,
 )
@@ -104,7 +104,7 @@ def evaluate(
     With --videos the whole way from the camera to the alarm is judged.
     """
     from daflow.evaluation.auc import evaluate as judge
-    from daflow.evaluation.scoring_model import open_judged
+    from daflow.evaluation.scoring_model import open_scoring_model
 
     began = time.monotonic()
     if report:
@@ -114,7 +114,7 @@ def evaluate(
     labels = choose_clips(data.labels, clips, "label")
     options, stgnf = VideoOptions(**video), protocol == "stgnf"
     _check_together(options, bool(videos), stgnf)
-    judged = open_judged(model, precision, seed, benchmark.window if benchmark else LENGTH)
+    judged = open_scoring_model(model, precision, seed, benchmark.window if benchmark else LENGTH)
     rule = alarm_rule(model, options.threshold) if videos else None
     broken: list[str] = []
     fps: dict[str, float] = {}
@@ -135,7 +135,7 @@ def evaluate(
         )
     nll = judged.score(windows.poses)
     result = judge(nll, windows, found, labels, judged.window)
-    seen = _as_seen(nll, windows, found, labels, fps, rule) if videos else None
+    seen = _causal(nll, windows, found, labels, fps, rule) if videos else None
     if report:
         from daflow.evaluation.report import evaluation_page
 
@@ -158,7 +158,7 @@ def evaluate(
     if benchmark:
         click.echo(_beside_the_paper(benchmark, result.micro.auc, judged.window))
     if seen:
-        print_as_seen(seen)
+        print_causal(seen)
 
 
 @dataclass(frozen=True)
@@ -192,13 +192,13 @@ def _check_together(options: VideoOptions, videos: bool, stgnf: bool) -> None:
         raise InputError("--protocol stgnf is for --poses; the edge cuts windows as the toolkit does.")
 
 
-def _as_seen(
+def _causal(
     nll: npt.NDArray[np.float32], windows: Windows, clips: list[Clip], labels: dict[str, Labels],
     fps: dict[str, float], rule: AlarmRule | None,
 ) -> CausalEvaluation:  # fmt: skip
-    from daflow.evaluation.alarms import evaluate_as_seen
+    from daflow.evaluation.alarms import evaluate_causal
 
-    return evaluate_as_seen(nll, windows, clips, labels, fps, rule)
+    return evaluate_causal(nll, windows, clips, labels, fps, rule)
 
 
 def _print_table(result: Evaluation) -> None:

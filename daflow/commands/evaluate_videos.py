@@ -142,7 +142,7 @@ def track_videos(
     return dict(found.fps)
 
 
-def print_as_seen(seen: CausalEvaluation) -> None:
+def print_causal(seen: CausalEvaluation) -> None:
     """Print the figures of the scores and of the alarm as the edge sees them."""
     micro, scored = seen.micro, seen.scored
     click.echo(

@@ -42,11 +42,11 @@ def score(
     A broken file is reported and never stops the rest; a second run does what is left.
     """
     from daflow.evaluation.clip_scores import ScoreTask, hash_of_model, score_clip
-    from daflow.evaluation.scoring_model import open_judged
+    from daflow.evaluation.scoring_model import open_scoring_model
 
     # Absolute paths: the machines of a cluster have other working folders.
     model = str(Path(model).resolve())
-    open_judged(model, precision)  # a model that is none fails here, not in every task
+    open_scoring_model(model, precision)  # a model that is none fails here, not in every task
     files = find_tracks(poses.resolve(), frame_size)
     output.mkdir(parents=True, exist_ok=True)
     model_hash = hash_of_model(model, precision)

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import click
 import numpy as np
-import numpy.typing as npt
 
 from daflow.core.command_line import FILE, FOLDER, Command, FiniteRange, frame_size_option, require_folder_for
 from daflow.core.data.label_table import CLIPS_HELP, read_labels
 from daflow.core.data.tracks import FrameSize
 from daflow.core.data.windows import LENGTH, Windows
 from daflow.core.errors import InputError
+from daflow.training.data_check import enough_data
 from daflow.training.window_cache import TrainingSet, read_training_set
 
-_TOLERANCE = 0.1  # bits/dim, well below what separates abnormal from normal
-_FEWEST_PEOPLE = 10
 _LOOKED_AT = 8192  # windows
 
 
@@ -122,7 +120,8 @@ def train(
 
     from daflow.model.checkpoint import Checkpoint, save_checkpoint
     from daflow.model.flow import ModelConfig, parameter_count
-    from daflow.training.trainer import TrainOptions, available_device, hold_out, score
+    from daflow.model.torch_scorer import available_device, score
+    from daflow.training.trainer import TrainOptions, hold_out
     from daflow.training.trainer import train as fit
 
     options = TrainOptions(
@@ -172,38 +171,6 @@ def train(
         f"99 % of the normal windows score below {high:.3f} bits/dim, all below {highest + 0.0005:.3f}"
     )
     click.echo(enough_data(nll, normal.clip[rows], normal.person[rows]))
-
-
-def enough_data(
-    nll: npt.NDArray[np.float32], clip: npt.NDArray[np.int64], person: npt.NDArray[np.int64]
-) -> str:
-    """Say whether there is enough normal data, with a number.
-
-    Windows of one person overlap and resemble each other, so it is people that count. The spread of their mean scores
-    says how well their common mean, what is normal, is known (its standard error), and how many people it takes to
-    know it within the tolerance.
-
-    Args:
-        nll: `(N,)` scores of normal windows, bits per dimension.
-        clip: `(N,)` their clips.
-        person: `(N,)` their people; a person is another one in each clip.
-    """
-    _, track = np.unique(np.stack([clip, person]), axis=1, return_inverse=True)
-    means = np.bincount(track, nll) / np.bincount(track)
-    people = len(means)
-    if people < _FEWEST_PEOPLE:
-        return f"WARNING: {people} tracks of people are too few to say what is normal; {_FEWEST_PEOPLE} are the least"
-    spread = float(means.std(ddof=1))
-    enough = max(_FEWEST_PEOPLE, int(np.ceil((spread / _TOLERANCE) ** 2)))
-    known = f"their mean scores differ by {spread:.2f} bits/dim, so normal is known to +-{spread / people**0.5:.3f}"
-    if people >= enough:
-        return (
-            f"enough normal data: {people} tracks of people; {known} (+-{_TOLERANCE} wanted: {enough} tracks)"
-        )
-    return (
-        f"WARNING: {people} tracks of people are little normal data: {known}. About {enough} tracks would make that "
-        f"+-{_TOLERANCE}; record more people, at other hours too."
-    )
 
 
 def _normal_part(data: TrainingSet, labels: Path | None) -> Windows:

@@ -11,21 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    FiniteFloat,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
-from daflow.core.alarms.rule import AlarmRule
+from daflow.core.alarms.calibration import Alarm, ManifestPart
 from daflow.core.engines.file import BuildOptions, EngineKey
 from daflow.core.errors import InputError
 from daflow.core.files import sha256, write_text
@@ -35,17 +30,11 @@ FORMAT = "daflow-bundle"
 SCHEMA = 3
 MANIFEST = "manifest.json"
 
-_Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
-_Rate = Annotated[FiniteFloat, Field(ge=0)]
 _Camera = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Int8(_Part):
+class Int8(ManifestPart):
     """What in the INT8 graph is INT8, and what stayed FP32 because the ranking is sensitive to it.
 
     Attributes:
@@ -65,76 +54,7 @@ class Int8(_Part):
     margin: int = 40
 
 
-class NormalScores(_Part):
-    """What normal people score at a random moment: order statistics of a sample, denser towards the high ones.
-
-    Attributes:
-        size: scores in the sample.
-        scores: some of them, rising, the lowest and the highest among them.
-        at_least: how many of the sample are as high as each of these, or higher.
-    """
-
-    size: Annotated[int, Field(ge=1)]
-    scores: Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=4096)]
-    at_least: tuple[int, ...]
-
-    @model_validator(mode="after")
-    def _is_a_sample(self) -> NormalScores:
-        if len(self.scores) != len(self.at_least):
-            raise ValueError("every score needs how many are at least as high")
-        if any(low >= high for low, high in pairwise(self.scores)):
-            raise ValueError("the scores must rise")
-        if self.at_least[0] != self.size or any(low <= high for low, high in pairwise(self.at_least)):
-            raise ValueError("the counts must fall from the size")
-        if self.at_least[-1] < 1:
-            raise ValueError("the highest score must be one of the sample")
-        return self
-
-
-class Alarm(_Part):
-    """The alarm threshold, what it was chosen with, and how often it is expected to be exceeded by normal behaviour.
-
-    Attributes:
-        threshold: smoothed nll in bits per dimension above which a person is abnormal.
-        method: `pot`, a generalised Pareto distribution of the highest levels; `block-maxima`, an empirical quantile
-            of the highest level of each block of time; `quantile`, of all scores.
-        quantile: the fraction of the normal scores below the threshold; None unless that was the method.
-        begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds: of the `daflow.core.alarms.rule.AlarmRule`.
-        target_per_day: false alarms a day that were asked for; None by `quantile`.
-        expected_per_day: false alarms that the recordings lead one to expect in a day like them; None is not known.
-        interval_per_day: its 95 % interval.
-        promised: whether the recordings were long enough, and the fit good enough, to promise the target.
-        hours: length of the recordings.
-        fps: their frames a second.
-        windows: normal windows that were scored.
-        precision: the graph that scored them.
-        normal: what p-values are taken from; None without a calibration on recordings.
-    """
-
-    threshold: FiniteFloat
-    method: Literal["pot", "block-maxima", "quantile"] = "quantile"
-    quantile: float | None = None
-    begin_seconds: _Seconds = 0.1
-    end_seconds: _Seconds = 0.5
-    cool_down_seconds: _Seconds = 0.0
-    smoothing_seconds: _Seconds = 0.0
-    target_per_day: _Rate | None = None
-    expected_per_day: _Rate | None = None
-    interval_per_day: tuple[_Rate, _Rate] | None = None
-    promised: bool = False
-    hours: Annotated[FiniteFloat, Field(ge=0)] = 0.0
-    fps: Annotated[FiniteFloat, Field(gt=0)] = 25.0
-    windows: int
-    precision: Precision
-    normal: NormalScores | None = None
-
-    def rule(self) -> AlarmRule:
-        """Return the rule that the threshold was calibrated with; its release is the threshold."""
-        times = self.begin_seconds, self.end_seconds, self.cool_down_seconds, self.smoothing_seconds
-        return AlarmRule(self.threshold, self.threshold, *times)
-
-
-class Manifest(_Part):
+class Manifest(ManifestPart):
     """All that is known about a bundle.
 
     Attributes:
@@ -169,13 +89,13 @@ class Manifest(_Part):
     normalising: Literal["window-std-y"] = "window-std-y"
     precisions: dict[Precision, str]
     files: dict[str, _Hash]
-    training: dict[str, Any] = {}
-    nodes: dict[Precision, int] = {}
-    verification: dict[Literal["folded"] | Precision, Verdict] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
+    nodes: dict[Precision, int] = Field(default_factory=dict)
+    verification: dict[Literal["folded"] | Precision, Verdict] = Field(default_factory=dict)
     int8: Int8 | None = None
     engine_options: BuildOptions = BuildOptions()
     alarm: Alarm | None = None
-    cameras: dict[_Camera, Alarm] = {}
+    cameras: dict[_Camera, Alarm] = Field(default_factory=dict)
 
     @field_validator("files")
     @classmethod

@@ -140,7 +140,7 @@ class CausalEvaluation:
         return {**{name: asdict(getattr(self, name)) for name in names}, "alarms": alarms}
 
 
-def evaluate_as_seen(
+def evaluate_causal(
     nll: npt.NDArray[np.float32],
     windows: Windows,
     clips: Sequence[Clip],

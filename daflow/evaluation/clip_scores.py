@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from daflow.core.data.tracks import MOST_FRAMES, TrackFile, read_clip
+from daflow.core.data.tracks import MAX_FRAMES, TrackFile, read_clip
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import sha256, written_whole
 from daflow.core.scoring.comparison import Precision
 from daflow.evaluation.frame_scores import frame_scores
-from daflow.evaluation.scoring_model import Judged, open_judged
+from daflow.evaluation.scoring_model import ScoringModel, open_scoring_model
 
 _FORMAT = 1
 _KEY = b"daflow.key"
@@ -75,8 +75,8 @@ def score_clip(task: ScoreTask) -> ScoredClip:
     windows = make_windows([clip], judged.window)
     nll = judged.score(windows.poses)
     frames = max((int(track.frames[-1]) + 1 for track in clip.tracks), default=0)
-    if frames > MOST_FRAMES:
-        raise InputError(f"{task.file.path}: frame {frames - 1} is beyond {MOST_FRAMES}, days of video.")
+    if frames > MAX_FRAMES:
+        raise InputError(f"{task.file.path}: frame {frames - 1} is beyond {MAX_FRAMES}, days of video.")
     _write(windows_file, _window_table(windows, nll, judged.window), key)
     _write(frames_file, _frame_table(windows, nll, judged.window, frames), key)
     return ScoredClip(len(windows), windows.left_out())
@@ -93,9 +93,9 @@ def hash_of_model(model: str, precision: Precision) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _open(model: str, precision: Precision) -> Judged:
+def _open(model: str, precision: Precision) -> ScoringModel:
     """Open the model once for each process."""
-    return open_judged(model, precision)
+    return open_scoring_model(model, precision)
 
 
 def _key(task: ScoreTask) -> str:

@@ -13,9 +13,10 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Windows
-from daflow.core.html import draw_window, figure, page, picture
+from daflow.core.html import page
 from daflow.evaluation.auc import Evaluation, Figures
 from daflow.evaluation.frame_scores import Scores
+from daflow.evaluation.plots import draw_window, figure, picture
 
 _MISTAKES = 6
 

@@ -16,7 +16,7 @@ from daflow.core.scoring.onnx import OnnxScorer
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoringModel:
     """Something that scores windows of `window` poses, and what to call it in a report."""
 
     name: str
@@ -24,24 +24,26 @@ class Judged:
     score: Callable[[Poses], npt.NDArray[np.float32]]
 
 
-def open_judged(model: str, precision: Precision = "fp32", seed: int = 0, window: int = LENGTH) -> Judged:
+def open_scoring_model(
+    model: str, precision: Precision = "fp32", seed: int = 0, window: int = LENGTH
+) -> ScoringModel:
     """Open a checkpoint file, a bundle folder, or `untrained`, a random flow of this seed and window.
 
     Raises:
         InputError: it is none of these, or is damaged.
     """
     if model == "untrained":
-        return Judged(f"untrained (seed {seed})", window, lambda poses: _untrained(poses, seed))
+        return ScoringModel(f"untrained (seed {seed})", window, lambda poses: _untrained(poses, seed))
     path = Path(model)
     if path.is_dir():
         bundle = read_bundle(path)
         scorer = OnnxScorer(bundle.graph(precision), precision, threads=0)
-        return Judged(f"{path} ({scorer.name})", bundle.manifest.window, scorer.score)
+        return ScoringModel(f"{path} ({scorer.name})", bundle.manifest.window, scorer.score)
     from daflow.model.checkpoint import load_checkpoint
-    from daflow.training.trainer import score
+    from daflow.model.torch_scorer import score
 
     flow = load_checkpoint(path).model
-    return Judged(str(path), flow.config.window, lambda poses: score(flow, poses).numpy())
+    return ScoringModel(str(path), flow.config.window, lambda poses: score(flow, poses).numpy())
 
 
 def _untrained(poses: Poses, seed: int) -> npt.NDArray[np.float32]:
@@ -49,7 +51,7 @@ def _untrained(poses: Poses, seed: int) -> npt.NDArray[np.float32]:
     import torch
 
     from daflow.model.flow import DAFlow, ModelConfig
-    from daflow.training.trainer import score
+    from daflow.model.torch_scorer import score
 
     torch.manual_seed(seed)
     flow = DAFlow(ModelConfig(window=poses.shape[2])).eval()

@@ -12,7 +12,7 @@ import numpy as np
 
 from daflow import __version__
 from daflow.core.files import write_text, written_whole
-from daflow.core.html import figure
+from daflow.evaluation.plots import figure
 from daflow.studies.runner import Result, Settings, Study
 
 

@@ -20,10 +20,11 @@ from daflow.core.parallel import run_tasks
 from daflow.core.progress import track
 from daflow.evaluation.auc import evaluate
 from daflow.model.flow import DAFlow, ModelConfig, parameter_count
+from daflow.model.torch_scorer import score
 from daflow.studies.distortion import CLEAN, Distortion, distort
 from daflow.studies.pose_autoencoder import train_autoencoder
 from daflow.training.labelled_windows import in_abnormal_frames
-from daflow.training.trainer import TrainOptions, hold_out, score, train
+from daflow.training.trainer import TrainOptions, hold_out, train
 from daflow.training.window_cache import read_training_set
 
 logger = logging.getLogger(__name__)

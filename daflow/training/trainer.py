@@ -6,15 +6,12 @@ of held-out normal recordings, never by an AUC.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 import hashlib
 import io
 import json
 import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,12 +26,12 @@ from daflow.core.errors import InputError
 from daflow.core.files import written_whole
 from daflow.core.progress import track
 from daflow.model.flow import DAFlow, ModelConfig
+from daflow.model.torch_scorer import score, torch_threads
 
 _GRADIENT_NORM = 100.0
-_EVALUATION_BATCH = 256
 _INITIALISING_BATCH = 256
 _WARM_UP = 0.1  # of all steps
-_FEWEST_CLIPS = 5  # from which on whole clips are held out, not single people
+_MIN_CLIPS = 5  # from which on whole clips are held out, not single people
 _STATE_VERSION = 1
 
 
@@ -113,7 +110,7 @@ def train(
     if state is not None and state.is_file():
         run.resume(state)
     # Operations are small: a second thread gains little on a quiet machine, and loses badly on a busy one.
-    with _threads(run.options.threads):
+    with torch_threads(run.options.threads):
         for _ in track(range(len(run.history), run.options.epochs), "training, epochs"):
             run.epoch()
             if state is not None:
@@ -259,35 +256,11 @@ def hold_out(windows: Windows, share: float) -> npt.NDArray[np.bool_]:
         share: of the clips or tracks, 0 for none.
     """
     clips, tracks = windows.clip, windows.clip * (windows.person.max(initial=0) + 1) + windows.person
-    groups = clips if len(np.unique(clips)) >= _FEWEST_CLIPS else tracks
+    groups = clips if len(np.unique(clips)) >= _MIN_CLIPS else tracks
     names = np.unique(groups)
     count = min(math.ceil(share * len(names)), len(names) - 1)
     spread = np.linspace(0, len(names) - 1, count + 2)[1:-1].round().astype(int)
     return np.asarray(np.isin(groups, names[spread]))
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads for each operation."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def available_device(name: str) -> str:
-    """Return `name` if torch can use that device here.
-
-    Raises:
-        InputError: torch knows no such device or it is not here.
-    """
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"torch cannot use the device {name!r}: {str(error).splitlines()[0]}") from None
-    return name
 
 
 def mirrored(windows: Tensor) -> Tensor:
@@ -295,20 +268,3 @@ def mirrored(windows: Tensor) -> Tensor:
     flipped = windows[..., list(OPENPOSE_MIRROR)].clone()
     flipped[:, 0] *= -1
     return flipped
-
-
-def score(model: DAFlow, poses: Poses) -> Tensor:
-    """Return the nll of windows `(N, 2, T, 18)`, `(N,)` on the CPU, in batches that fit small machines."""
-    device = next(model.parameters()).device
-    batches = torch.split(torch.from_numpy(poses), _EVALUATION_BATCH)
-    if not batches[0].numel():
-        return torch.zeros(0)
-
-    @torch.inference_mode()
-    def score_batch(batch: Tensor) -> Tensor:
-        return model.nll(batch.to(device)).cpu()
-
-    # A batch a thread: the threads that share one small operation wait for each other, for minutes on a busy machine.
-    threads = torch.get_num_threads()
-    with _threads(1), ThreadPoolExecutor(threads) as pool:
-        return torch.cat(list(pool.map(score_batch, batches)))

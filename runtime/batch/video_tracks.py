@@ -15,7 +15,7 @@ from daflow.core.errors import InputError
 from daflow.core.files import sha256, write_text
 from daflow.core.parallel import run_tasks
 from daflow.core.progress import track
-from runtime.commands.poses import PoseTask, find_poses, named_videos
+from runtime.batch.find_poses import PoseTask, find_poses, named_videos
 from runtime.config.schema import CameraOptions
 from runtime.sources.video import VideoSource
 

@@ -64,7 +64,7 @@ def doctor(
         config = make_config(path, {}, OPTION_NAMES)
     cameras = named_sources(sources)
     if cameras:
-        from runtime.cli import refuse_password
+        from runtime.config.options import refuse_password
 
         for uri in cameras.values():
             refuse_password(uri, "--source", "rtsp://user:${CAMERA_PASSWORD}@host/path")

@@ -24,7 +24,7 @@ else:
 Tree = dict[str, Any]
 
 _LARGEST = 1 << 20
-_MOST_ERRORS = 20
+_MAX_ERRORS = 20
 
 
 def read_toml(path: Path) -> Tree:
@@ -67,7 +67,7 @@ def make_config(
         return Config.model_validate(tree)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        lines = [_complaint(path, names, options, fault) for fault in found[:_MOST_ERRORS]]
+        lines = [_complaint(path, names, options, fault) for fault in found[:_MAX_ERRORS]]
         more = len(found) - len(lines)
         raise InputError("\n".join([*lines, *([f"... and {more} more"] if more else [])])) from None
 

@@ -12,7 +12,9 @@ import click
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from daflow.core.errors import InputError
 from runtime.config.schema import CameraOptions, Config
+from runtime.sources.redaction import holds_secret
 
 Place = tuple[str, ...]
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -136,3 +138,16 @@ def named_sources(sources: tuple[str, ...]) -> dict[str, str]:
             raise click.UsageError(f"Two sources are named {name}; name them as in --source door=rtsp://...")
         named[name] = uri
     return named
+
+
+def refuse_password(uri: str, option: str, better: str) -> None:
+    """A command line can be read by everybody on the machine, and stays in the shell's history.
+
+    Raises:
+        InputError: the source holds a password.
+    """
+    if holds_secret(uri):
+        raise InputError(
+            f"{option} holds a password, which everybody on this machine could read: put it into an environment "
+            f"variable, as in {better}, or into the file of --config."
+        )

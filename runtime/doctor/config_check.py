@@ -10,8 +10,7 @@ from runtime.config.schema import Config
 from runtime.config.secrets import read_secret
 from runtime.pipeline.alarm_rule import alarm_rule
 from runtime.poses.people import open_people
-from runtime.service.camera_worker import needs_poses
-from runtime.sources.uri import open_source
+from runtime.sources.uri import needs_poses, open_source
 from runtime.web.server import check_serving
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runtime.config.schema import Config
-from runtime.service.camera_worker import needs_poses
-from runtime.sources.uri import is_live
+from runtime.sources.uri import is_live, needs_poses
 
 State = Literal["ok", "warning", "problem", "absent"]
 

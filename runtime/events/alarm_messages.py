@@ -13,10 +13,10 @@ from runtime.events.message import SCHEMA, EventMessage, Kind
 from runtime.json_values import iso, number
 from runtime.pipeline.results import Person, Result
 
-MOST_PEOPLE = 20
+MAX_PEOPLE = 20
 """People in a message: those with the highest scores."""
 
-MOST_POSES = 24
+MAX_POSES = 24
 """Poses of the worst person in a message: the last ones of the window."""
 
 
@@ -46,7 +46,7 @@ class _Alarm:
             self.peak = _peak(result, worst, utc)
 
 
-class AlarmLife:
+class AlarmEventBuilder:
     """Turns the results of one camera into `begin`, `update` and `end` messages.
 
     It follows `Result.alarm`: an alarm whose `begin` or `end` did not come, because its camera was started again,
@@ -140,11 +140,11 @@ def _people(people: tuple[Person, ...]) -> list[dict[str, Any]]:
         }
         for person in people
     ]
-    return sorted(rows, key=lambda row: math.inf if row["score"] is None else -row["score"])[:MOST_PEOPLE]
+    return sorted(rows, key=lambda row: math.inf if row["score"] is None else -row["score"])[:MAX_PEOPLE]
 
 
 def _peak(result: Result, worst: Person, utc: float) -> dict[str, Any]:
-    poses = [] if worst.window is None else worst.window[:2, -MOST_POSES:].transpose(1, 2, 0).tolist()
+    poses = [] if worst.window is None else worst.window[:2, -MAX_POSES:].transpose(1, 2, 0).tolist()
     return {
         "utc": iso(utc),
         "time": number(result.frame.time, 3),

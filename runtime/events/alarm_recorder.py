@@ -1,4 +1,4 @@
-"""The alarm desk: results become event messages that are stored, and calibrations are watched for drift."""
+"""The alarm recorder: results become event messages that are stored, and calibrations are watched for drift."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import logging
 import threading
 import time
 
+from daflow.core.alarms.calibration import Alarm
 from daflow.core.alarms.drift import DriftVerdict, DriftWatch
-from daflow.core.bundle import Alarm
 from daflow.core.errors import InputError
-from runtime.events.alarm_messages import AlarmLife
+from runtime.events.alarm_messages import AlarmEventBuilder
 from runtime.events.store import EventStore, StoreError
-from runtime.events.store_writer import EventKeeper
+from runtime.events.store_writer import StoreWriter
 from runtime.pipeline.results import Result
 
 logger = logging.getLogger(__name__)
 
 
-class AlarmDesk:
+class AlarmEventRecorder:
     """Takes the results of all cameras; a sink.
 
     Args:
         store: keeps the state of the drift watches over restarts.
-        keeper: stores the messages.
+        store_writer: stores the messages.
     """
 
-    def __init__(self, store: EventStore, keeper: EventKeeper) -> None:
+    def __init__(self, store: EventStore, store_writer: StoreWriter) -> None:
         self._store = store
-        self._keeper = keeper
+        self._store_writer = store_writer
         self.model: dict[str, str] = {}
         """What each message from now on says of the model, see `EventMessage`."""
         # A camera may get another calibration, or leave, while its results come in.
         self._lock = threading.RLock()
-        self._lives: dict[str, AlarmLife] = {}
+        self._lives: dict[str, AlarmEventBuilder] = {}
         self._drifts: dict[str, DriftWatch] = {}
         self._told: dict[str, str] = {}
         self._alarms: dict[str, int] = {}
@@ -41,7 +41,7 @@ class AlarmDesk:
         """Begin with a camera, or go on with another calibration; an alarm that is on is ended."""
         with self._lock:
             self.leave(camera)
-            self._lives[camera] = AlarmLife(camera, self.model, update_seconds)
+            self._lives[camera] = AlarmEventBuilder(camera, self.model, update_seconds)
             if calibration is not None and calibration.normal is not None:
                 self._drifts[camera] = self._drift_watch(camera, calibration)
 
@@ -50,7 +50,7 @@ class AlarmDesk:
         with self._lock:
             life = self._lives.pop(camera, None)
             if life is not None:
-                self._keeper.submit(*life.close())
+                self._store_writer.submit(*life.close())
                 self._alarms[camera] = self._alarms.get(camera, 0) + life.alarms
             if camera in self._drifts:
                 self._remember(camera)
@@ -65,7 +65,7 @@ class AlarmDesk:
                 return
             messages = life(result)
             if messages:
-                self._keeper.submit(*messages)
+                self._store_writer.submit(*messages)
             drift = self._drifts.get(result.camera)
             if drift is not None:
                 smoothed = {p.person: p.smoothed for p in result.people if p.smoothed is not None}
@@ -81,7 +81,7 @@ class AlarmDesk:
         watch = self._drifts.get(camera)
         return watch.verdict if watch else None
 
-    def tell_drift(self) -> None:
+    def log_drift(self) -> None:
         """Log each camera whose drift watch has changed its mind."""
         for camera in list(self._drifts):
             verdict = self.drift(camera)

@@ -23,7 +23,7 @@ def wanted_deliveries(config: Config) -> list[str]:
 
 
 def build_deliveries(config: Config, without: Collection[str] = ()) -> list[Delivery]:
-    """Build the deliveries of a configuration; the caller closes them, which a `Courier` does.
+    """Build the deliveries of a configuration; the caller closes them, which a `Sender` does.
 
     Args:
         config: which deliveries.

@@ -1,4 +1,4 @@
-"""What a courier asks of a way to deliver messages."""
+"""What a sender asks of a way to deliver messages."""
 
 from __future__ import annotations
 

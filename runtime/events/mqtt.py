@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _KEEPALIVE = 30  # seconds
-_LONGEST_RECONNECT = 30  # seconds
+_MAX_RECONNECT = 30  # seconds
 
 
 class Mqtt:
@@ -134,7 +134,7 @@ class Mqtt:
                     f"Cannot use {options.ca_file} as certificate authority of the MQTT broker: {error}."
                 ) from error
         client.will_set(f"{options.topic}/available", "offline", qos=1, retain=True)
-        client.reconnect_delay_set(1, _LONGEST_RECONNECT)
+        client.reconnect_delay_set(1, _MAX_RECONNECT)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect

@@ -16,15 +16,15 @@ logger = logging.getLogger(__name__)
 State = Literal["idle", "sending", "waiting"]
 
 _BATCH = 20
-_LONGEST_RETRY_AFTER = 3600.0
+_MAX_RETRY_AFTER = 3600.0
 
 
-class Courier:
+class Sender:
     """Delivers in a thread of its own; the delivery must be registered with the store.
 
     Args:
         store: where the messages are.
-        delivery: how they are delivered; closed with the courier.
+        delivery: how they are delivered; closed with the sender.
         first_wait: seconds before the second try; each further wait is twice as long, less up to a half of it by
             chance, so that many devices do not come at once.
         longest_wait: the longest one, unless the receiver asks for more (an hour at most).
@@ -52,7 +52,7 @@ class Courier:
         self._refused = 0
         self._last_error: str | None = None
         store.listen(self._wake.set)
-        self._thread = threading.Thread(target=self._run, name=f"courier-{delivery.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"sender-{delivery.name}", daemon=True)
         self._thread.start()
 
     @property
@@ -92,7 +92,7 @@ class Courier:
         if self._thread.is_alive():
             logger.warning("The delivery %s still waits for its receiver at the end", self.name)
 
-    def __enter__(self) -> Courier:
+    def __enter__(self) -> Sender:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,7 +111,7 @@ class Courier:
                 continue
             self._hurry.clear()
             jittered = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
-            self._pause(max(jittered, min(retry_after, _LONGEST_RETRY_AFTER)))
+            self._pause(max(jittered, min(retry_after, _MAX_RETRY_AFTER)))
             wait = min(2 * wait, self._longest_wait)
 
     def _pause(self, seconds: float) -> None:

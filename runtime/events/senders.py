@@ -1,4 +1,4 @@
-"""All couriers of a configuration: opened, changed and closed together."""
+"""All senders of a configuration: opened, changed and closed together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from daflow.core.errors import InputError
 from runtime.config.schema import Config
 from runtime.events.configured_deliveries import build_deliveries, wanted_deliveries
-from runtime.events.sender import Courier
+from runtime.events.sender import Sender
 from runtime.events.store import EventStore
 
 logger = logging.getLogger(__name__)
@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 _DRAIN_SECONDS = 5.0
 
 
-class Couriers:
-    """A courier for each delivery that a configuration asks for; a context manager.
+class Senders:
+    """A sender for each delivery that a configuration asks for; a context manager.
 
     Args:
         store: where the messages are.
@@ -34,7 +34,7 @@ class Couriers:
         self._config = config
         self.undelivered: list[str] = []
         """What is lost with a store that is gone after the run: a sentence for each delivery."""
-        self._couriers = self._open(config)
+        self._senders = self._open(config)
 
     def change(self, config: Config) -> None:
         """Deliver as another configuration says; a delivery that stays the same is left alone.
@@ -42,54 +42,54 @@ class Couriers:
         Raises:
             InputError: a delivery cannot be used; nothing was changed.
         """
-        old, before = self._config, {courier.name: courier for courier in self._couriers}
+        old, before = self._config, {sender.name: sender for sender in self._senders}
         kept = [c for name, c in before.items() if _settings(old, name) == _settings(config, name)]
-        names = [courier.name for courier in kept]
+        names = [sender.name for sender in kept]
         if names == list(before) == wanted_deliveries(config):
             self._config = config
             return
         # First: the last word of an MQTT client is that the device is gone.
-        self._close([courier for courier in self._couriers if courier not in kept])
+        self._close([sender for sender in self._senders if sender not in kept])
         try:
-            self._couriers = [*kept, *self._open(config, names)]
+            self._senders = [*kept, *self._open(config, names)]
         except InputError:
-            self._couriers = [*kept, *self._open(old, names)]
+            self._senders = [*kept, *self._open(old, names)]
             raise
         self._config = config
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Return how each delivery is doing, by name."""
-        return {courier.name: courier.statistics() for courier in self._couriers}
+        return {sender.name: sender.statistics() for sender in self._senders}
 
-    def __enter__(self) -> Couriers:
+    def __enter__(self) -> Senders:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for text, error in self._close(self._couriers):
+        for text, error in self._close(self._senders):
             if self._config.store.path:
                 logger.warning("%sthey wait in the store: %s", text, error)
             else:
                 self.undelivered.append(f"{text}they are lost without --store FILE: {error}")
-        self._couriers = []
+        self._senders = []
 
-    def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Courier]:
+    def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Sender]:
         deliveries = build_deliveries(config, kept)
         self._store.register([*kept, *(delivery.name for delivery in deliveries)])
-        return [Courier(self._store, delivery) for delivery in deliveries]
+        return [Sender(self._store, delivery) for delivery in deliveries]
 
     @staticmethod
-    def _close(couriers: Sequence[Courier]) -> list[tuple[str, str]]:
+    def _close(senders: Sequence[Sender]) -> list[tuple[str, str]]:
         """Deliver what waits, as far as a few seconds allow; say what was not delivered, and why."""
         deadline = time.monotonic() + _DRAIN_SECONDS
-        for courier in couriers:
-            courier.drain(max(0.1, deadline - time.monotonic()))
+        for sender in senders:
+            sender.drain(max(0.1, deadline - time.monotonic()))
         left = []
-        for courier in couriers:
-            facts = courier.statistics()
+        for sender in senders:
+            facts = sender.statistics()
             if facts["pending"]:
                 reason = facts["last_error"] or "the receiver has not answered yet"
-                left.append((f"{courier.name}: {facts['pending']} events were not delivered, ", reason))
-            courier.close()
+                left.append((f"{sender.name}: {facts['pending']} events were not delivered, ", reason))
+            sender.close()
         return left
 
 

@@ -16,7 +16,7 @@ _BATCH = 100
 _TIDY_SECONDS = 60.0
 
 
-class EventKeeper:
+class StoreWriter:
     """Stores messages in a thread of its own, and keeps the store within its limits.
 
     Args:
@@ -46,7 +46,7 @@ class EventKeeper:
         self._stored = 0
         self._lost = 0
         self._tidied = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="event-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="event-store_writer", daemon=True)
         self._thread.start()
 
     def submit(self, *messages: EventMessage) -> None:
@@ -82,7 +82,7 @@ class EventKeeper:
         if waiting:
             logger.error("%d events could not be stored before the end", waiting)
 
-    def __enter__(self) -> EventKeeper:
+    def __enter__(self) -> StoreWriter:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -76,3 +77,12 @@ class Machine:
     def is_jetson(self) -> bool:
         """Whether this is an NVIDIA Jetson."""
         return "Jetson" in self.read("proc/device-tree/model") or bool(self.read("etc/nv_tegra_release"))
+
+
+def memory_mb() -> float | None:
+    """Return the resident memory of this process in megabytes, None where /proc is not there."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  called often
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except (OSError, ValueError, IndexError):
+        return None

@@ -23,7 +23,7 @@ _CHART_HEIGHT = 96
 _CHART_FRAMES = 240
 _FRAGMENT_SECONDS = 2
 _SEEN = 0.3  # a joint below this confidence is a guess and is not drawn
-_SMALLEST_WIDTH = 480  # smaller pictures are enlarged, so that the text is readable
+_MIN_WIDTH = 480  # smaller pictures are enlarged, so that the text is readable
 
 
 class AnnotatedVideo:
@@ -89,7 +89,7 @@ class AnnotatedVideo:
     def draw(self, result: Result) -> Image:
         """Return the picture of one frame: the image or, for privacy, a dark ground, skeletons, and the chart below."""
         width, height = result.frame.size
-        scale = max(1.0, _SMALLEST_WIDTH / width)
+        scale = max(1.0, _MIN_WIDTH / width)
         width, height = int(width * scale) // 2 * 2, int(height * scale) // 2 * 2
         canvas = np.full((height + _CHART_HEIGHT, width, 3), _BLANK, dtype=np.uint8)
         if self._pictures and result.frame.image is not None:

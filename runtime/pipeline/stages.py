@@ -1,7 +1,7 @@
 """The edge: a frame becomes people, people become windows, windows become scores, scores become alarms.
 
 Everything up to the windows concerns one camera alone (`Observer`); then the windows of all cameras are scored in one
-batch (`score_together`); then each camera has its own alarm (`Judge`). `Edge` is all three for a single camera.
+batch (`score_together`); then each camera has its own alarm (`AlarmDecider`). `Edge` is all three for a single camera.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daflow.core.alarms.calibration import Alarm as Calibration
 from daflow.core.alarms.p_value import p_value
 from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother
-from daflow.core.bundle import Alarm as Calibration
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.windows import Poses, normalise
 from daflow.core.scoring.scorer import Scorer
@@ -107,7 +107,7 @@ def score_together(scorer: Scorer, observations: Sequence[Observation]) -> list[
     return scores
 
 
-class Judge:
+class AlarmDecider:
     """Decides about one camera's alarm.
 
     Args:
@@ -181,7 +181,7 @@ class Edge:
     ) -> None:
         self._scorer = scorer
         self._observer = Observer(finder, window, max_missing, clock)
-        self._judge = Judge("camera", rule, calibration)
+        self._judge = AlarmDecider("camera", rule, calibration)
         self._clock = clock
 
     @property

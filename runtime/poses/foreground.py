@@ -17,8 +17,8 @@ Boxes = npt.NDArray[np.float32]
 _WIDTH = 480  # pixels of the picture that is searched; a person of 40 pixels in 1080p is still 10 there
 _REMEMBERED_SECONDS = 200.0
 _SURE = 200  # MOG2 marks foreground as 255 and shadows as 127
-_SMALLEST_HEIGHT = 0.05  # of the picture's height
-_SMALLEST_AREA = 0.12  # of a square as high as the region: lines and specks are less
+_MIN_HEIGHT = 0.05  # of the picture's height
+_MIN_AREA = 0.12  # of a square as high as the region: lines and specks are less
 _WIDEST = 3.0  # times the height: somebody who lies is wide too
 _EVERYTHING = 0.5  # of the picture; that much changes only with the light or with the camera
 _WARM_UP = 5  # frames until the first background is believed
@@ -81,9 +81,9 @@ class Foreground:
         high, wide = boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]
         longest = np.maximum(high, wide)
         plausible = (
-            (longest >= _SMALLEST_HEIGHT * mask.shape[0])
+            (longest >= _MIN_HEIGHT * mask.shape[0])
             & (wide <= _WIDEST * high)
-            & (boxes[:, 4] >= _SMALLEST_AREA * high * np.minimum(high, wide))
+            & (boxes[:, 4] >= _MIN_AREA * high * np.minimum(high, wide))
         )
         boxes = boxes[plausible]
         return np.asarray(boxes[np.argsort(-boxes[:, 4], kind="stable"), :4], dtype=np.float32)

@@ -15,8 +15,8 @@ from runtime.sources.frames import Frame, Keypoints
 
 _CROP_CONFIDENCE = 0.3  # with 0.5 a fifth of the people of a surveillance view is missed
 _TORSO = (5, 6, 11, 12)
-_LEAST_VISIBLE_TORSO = 0.9  # its worst joint; people who lie have 0.97, signs and rocks 0.5 to 0.9
-_LEAST_VISIBLE = 0.6  # mean of all joints
+_MIN_VISIBLE_TORSO = 0.9  # its worst joint; people who lie have 0.97, signs and rocks 0.5 to 0.9
+_MIN_VISIBLE = 0.6  # mean of all joints
 
 
 class MediaPipePoses:
@@ -91,4 +91,4 @@ def _is_visible(poses: Keypoints) -> npt.NDArray[np.bool_]:
     """Whether each of `(N, 17, 3)` is a person rather than something else that moved."""
     visible = poses[..., 2]
     torso, body = visible[:, _TORSO].min(axis=1), visible.mean(axis=1)
-    return np.asarray((torso >= _LEAST_VISIBLE_TORSO) & (body >= _LEAST_VISIBLE), dtype=np.bool_)
+    return np.asarray((torso >= _MIN_VISIBLE_TORSO) & (body >= _MIN_VISIBLE), dtype=np.bool_)

@@ -23,8 +23,8 @@ _EXPLAINED = 0.6  # of a region, by one skeleton
 _BODY = 0.1  # of a skeleton's longer side, that a body reaches beyond it
 _BESIDE = 0.1  # of a box's height: people whose middles are nearer stand behind each other
 _SMALLEST = 0.05  # of the picture's height: what is smaller has no joints to tell apart
-_LEAST_INSIDE = 0.7  # of a skeleton's joints, in its crop
-_LEAST_SHARE = 0.5  # of the length of the box that it was looked for in
+_MIN_INSIDE = 0.7  # of a skeleton's joints, in its crop
+_MIN_SHARE = 0.5  # of the length of the box that it was looked for in
 _LOOKS = 10  # where somebody was, until the place is given up
 _ZOOM = (1.0, 2.0, 3.0)  # only a leg may have moved: each look in vain at a region is followed by a wider one
 _FIRST_SURVEYS = 10  # frames
@@ -229,13 +229,13 @@ def _beside(other: Box, box: Box) -> Box:
 def _is_plausible(skeleton: Keypoints, box: Box | None, square: Box, size: FrameSize) -> bool:
     """Whether a skeleton `(J, 3)` is as large as what moved, mostly in its crop, and its middle in the picture."""
     points = skeleton[:, :2]
-    share = 0.0 if box is None else _LEAST_SHARE * float((box[2:] - box[:2]).max())
+    share = 0.0 if box is None else _MIN_SHARE * float((box[2:] - box[:2]).max())
     smallest = max(_SMALLEST * size[1], share)
     inside = ((points >= square[:2]) & (points <= square[2:])).all(axis=1).mean()
     middle = points.mean(axis=0)
     return bool(
         np.ptp(points, axis=0).max() >= smallest
-        and inside >= _LEAST_INSIDE
+        and inside >= _MIN_INSIDE
         and (middle >= 0).all()
         and (middle <= np.array(size)).all()
     )

@@ -16,9 +16,9 @@ from runtime.profiling.statistics import quartiles, windows
 
 FORMAT = 1
 State = Literal["same", "slower", "faster", "within noise"]
-_LEAST_MS = 0.005
+_MIN_MS = 0.005
 """Differences below this are the timer's and the cache's."""
-_LEAST_ROUNDS = 4
+_MIN_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _change(name: str, before: _Series, after: _Series, tolerance: float) -> Cha
         steady_ratio = _ratio(ours, others)
     (_, middle, _), (_, other, _) = quartiles(before.rounds), quartiles(after.rounds)
     state: State = "same"
-    if plain == steady and abs(other - middle) >= _LEAST_MS:
+    if plain == steady and abs(other - middle) >= _MIN_MS:
         state = plain
     elif plain != "same":
         state = "within noise"
@@ -168,7 +168,7 @@ def _verdict(before: Sequence[float], after: Sequence[float], tolerance: float) 
     ratio = _ratio(before, after)
     if 1 / (1 + tolerance) <= ratio <= 1 + tolerance:
         return "same"
-    if _overlap(before, after) or min(len(before), len(after)) < _LEAST_ROUNDS:
+    if _overlap(before, after) or min(len(before), len(after)) < _MIN_ROUNDS:
         return "within noise"
     return "slower" if ratio > 1 else "faster"
 

@@ -17,9 +17,8 @@ from runtime.profiling.events import EventPipe
 from runtime.profiling.overhead import WARM_UP_FRAMES, overhead, pose_only, too_short
 from runtime.profiling.reference_work import yardstick
 from runtime.profiling.statistics import figure
-from runtime.service.camera_worker import needs_poses
 from runtime.service.service import Service
-from runtime.sources.uri import is_live, open_source
+from runtime.sources.uri import is_live, needs_poses, open_source
 from runtime.stage_clock import STAGES
 
 _CAMERA = "camera"
@@ -186,7 +185,7 @@ def measure_pace(run: EdgeRun, seconds: float) -> dict[str, Any]:
         with Service(config, listeners=[seen]) as service:
             service.start()
             while time.perf_counter() < began + seconds and not _is_over(service):
-                service.tend(_TURN_SECONDS)
+                service.supervise(_TURN_SECONDS)
             dropped = _health(service)["dropped"]
         delays = pipe.delays
     if len(seen.at) < 2:
@@ -210,12 +209,12 @@ def _free_run(
     with Service(run.config(NEVER, max_frames=frames), listeners=[seen]) as service:
         service.start()
         while len(seen.at) < WARM_UP_FRAMES and not _is_over(service):
-            service.tend(0.002)
+            service.supervise(0.002)
         for clock in service.clocks():
             clock.take()
         first, end = len(seen.at), time.perf_counter() + (seconds or 3600.0)
         while time.perf_counter() < end and not _is_over(service):
-            service.tend(_TURN_SECONDS)
+            service.supervise(_TURN_SECONDS)
         health = _health(service)
         scorer = service.scorer_name
         clocks = service.clocks()

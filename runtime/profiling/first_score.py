@@ -1,9 +1,9 @@
 """Run the edge until its first score in a fresh process, and say when each step of the start was done.
 
-`python -m runtime.profiling.first_score CONFIGURATION STARTED`: the configuration as JSON, and when the process was
-started by the monotonic clock. It prints one line of JSON: `python_s`, `import_s`, `open_s`, `frame_s` and `score_s`, each from
-the start, `score_s` None when the source ended before; `processor_s`, the processor time until then; and `memory_mb`,
-the resident memory.
+`python -m runtime.profiling.first_score CONFIGURATION STARTED` takes the configuration as JSON, and when the process
+was started by the monotonic clock. It prints one line of JSON: `python_s`, `import_s`, `open_s`, `frame_s` and
+`score_s`, each from the start, `score_s` None when the source ended before; `processor_s`, the processor time until
+then; and `memory_mb`, the resident memory.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def main() -> None:
     step("python_s")
     import runtime.cli  # noqa: F401  what daflow-edge imports
     from runtime.config.schema import Config
+    from runtime.machine.board import memory_mb
     from runtime.pipeline.results import Result
-    from runtime.service.health import memory_mb
     from runtime.service.service import Service
 
     step("import_s")
@@ -40,7 +40,7 @@ def main() -> None:
         step("open_s")
         service.start()
         while "score_s" not in steps and service.camera_health("camera")["state"] != "ended":
-            service.tend(0.005)
+            service.supervise(0.005)
         memory = memory_mb()
     sys.stdout.write(json.dumps({"score_s": None, **steps, "memory_mb": memory}) + "\n")
 

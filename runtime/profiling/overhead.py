@@ -16,7 +16,7 @@ from runtime.poses.person_crops import PersonCrops
 from runtime.sources.uri import open_source
 
 WARM_UP_FRAMES = 10
-_LEAST_FRAMES = 3
+_MIN_FRAMES = 3
 
 
 def pose_only(source_uri: str, options: Camera, seconds: float) -> tuple[list[float], list[float]]:
@@ -38,9 +38,9 @@ def pose_only(source_uri: str, options: Camera, seconds: float) -> tuple[list[fl
             used.append(time.process_time())
             if index == WARM_UP_FRAMES:
                 end = wall[-1] + seconds
-            if wall[-1] > end and index >= WARM_UP_FRAMES + _LEAST_FRAMES:
+            if wall[-1] > end and index >= WARM_UP_FRAMES + _MIN_FRAMES:
                 break
-    if len(wall) < WARM_UP_FRAMES + _LEAST_FRAMES:
+    if len(wall) < WARM_UP_FRAMES + _MIN_FRAMES:
         raise too_short(source_uri)
     return np.diff(wall[WARM_UP_FRAMES:]).tolist(), np.diff(used[WARM_UP_FRAMES:]).tolist()
 
@@ -87,5 +87,5 @@ def overhead(
 def too_short(source: str) -> InputError:
     """The error of a source that ends before it can be measured."""
     return InputError(
-        f"{source} is too short to measure: it needs {WARM_UP_FRAMES + _LEAST_FRAMES} frames at least."
+        f"{source} is too short to measure: it needs {WARM_UP_FRAMES + _MIN_FRAMES} frames at least."
     )

@@ -22,7 +22,7 @@ from runtime.scorers.registry import open_scorer
 from runtime.scorers.tensorrt import PhasedScorer
 
 _WARM_UP = 20
-_LEAST_CALLS = 3
+_MIN_CALLS = 3
 _YARDSTICK_SHARE = 0.1
 PHASES = ("to_device", "compute", "to_host")
 
@@ -136,7 +136,7 @@ def time_calls(scorer: Scorer, poses: Poses, seconds: float) -> list[float]:
     """Call a scorer again and again for so long, at least three times; return the seconds of each call."""
     taken: list[float] = []
     end = time.perf_counter() + seconds
-    while len(taken) < _LEAST_CALLS or time.perf_counter() < end:
+    while len(taken) < _MIN_CALLS or time.perf_counter() < end:
         began = time.perf_counter()
         scorer.score(poses)
         taken.append(time.perf_counter() - began)
@@ -144,7 +144,7 @@ def time_calls(scorer: Scorer, poses: Poses, seconds: float) -> list[float]:
 
 
 def _phases(scorer: Scorer, poses: Poses) -> list[Mapping[str, float]]:
-    return [scorer.phases(poses) for _ in range(_LEAST_CALLS)] if isinstance(scorer, PhasedScorer) else []
+    return [scorer.phases(poses) for _ in range(_MIN_CALLS)] if isinstance(scorer, PhasedScorer) else []
 
 
 def _row(size: int, calls: list[list[float]], phases: list[Mapping[str, float]]) -> dict[str, Any]:

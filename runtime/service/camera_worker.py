@@ -15,14 +15,13 @@ from daflow.core.progress import track
 from runtime.config.schema import Camera
 from runtime.pipeline.stages import Observation, Observer
 from runtime.poses.people import open_people
-from runtime.service.frame_queue import Inbox
+from runtime.service.frame_queue import FrameQueue
 from runtime.sources.frames import Frame
-from runtime.sources.uri import is_live, open_source
+from runtime.sources.uri import is_live, needs_poses, open_source
 from runtime.stage_clock import StageClock
 
 logger = logging.getLogger(__name__)
 
-_RECORDED_PEOPLE = ("tracks:", "synthetic:")
 _WITH_PICTURES = ("streaming", "frozen", "black")
 _ROOM_LIVE, _ROOM_RECORDED = (
     2,
@@ -33,17 +32,8 @@ _RATE_FRAMES = 50
 _RATE_SECONDS = 10.0
 
 
-def needs_poses(uri: str) -> bool:
-    """Whether the people of a source must be found in its pictures.
-
-    >>> needs_poses("shop.mp4"), needs_poses("synthetic:people=4")
-    (True, False)
-    """
-    return not uri.startswith(_RECORDED_PEOPLE)
-
-
 @dataclass(frozen=True)
-class Watched:
+class QueuedObservation:
     """An observation on its way to be scored, and the thread that it comes from; None when nobody reads the camera."""
 
     worker: CameraWorker | None
@@ -51,7 +41,7 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Moment:
+class StreamPosition:
     """Where a camera's stream was when a frame was handed over, so that another thread can go on from there.
 
     Attributes:
@@ -79,7 +69,7 @@ class CameraWorker:
         options: what to read and how.
         window: poses in a window.
         max_missing: frames that may be missing inside.
-        inbox: where the windows go.
+        queue: where the windows go.
         keep_pictures: whether anything needs the pictures after the poses are found.
         max_frames: stop after so many.
         progress: whether to show how far a recording is.
@@ -95,11 +85,11 @@ class CameraWorker:
         options: Camera,
         window: int,
         max_missing: int,
-        inbox: Inbox[Watched],
+        queue: FrameQueue[QueuedObservation],
         keep_pictures: bool,
         max_frames: int | None = None,
         progress: bool = False,
-        after: Moment | None = None,
+        after: StreamPosition | None = None,
     ) -> None:
         self.last = after
         """The last frame that was handed over."""
@@ -121,7 +111,7 @@ class CameraWorker:
             self.source.__exit__(None, None, None)
             raise
         self._observer = Observer(self._finder, window, max_missing, self.clock)
-        self._inbox = inbox
+        self._queue = queue
         self._keep_pictures = keep_pictures
         self._max_frames = max_frames
         self._progress = progress and not self.live
@@ -199,24 +189,24 @@ class CameraWorker:
         for frame in self._frames():
             self.clock.lap("capture")
             self._enter("pose")
-            observation = self._observer.observe(self._going_on(frame))
+            observation = self._observer.observe(self._continue_stream(frame))
             if not self._keep_pictures and frame.image is not None:
                 observation = replace(observation, frame=replace(frame, image=None))
             self._enter("queue")
-            if self._stopping.is_set() or not self._inbox.put(
-                self.name, Watched(self, observation), self.room
+            if self._stopping.is_set() or not self._queue.put(
+                self.name, QueuedObservation(self, observation), self.room
             ):
                 return
             self.frames += 1
             seen = observation.frame
-            self.last = Moment(seen.index, seen.time, seen.size, self._since)
+            self.last = StreamPosition(seen.index, seen.time, seen.size, self._since)
             self._recent.append(self._since)
             if self.frames == self._max_frames:
                 return
             self._enter("capture")
             self.clock.lap("queue")
 
-    def _going_on(self, frame: Frame) -> Frame:
+    def _continue_stream(self, frame: Frame) -> Frame:
         """Give a frame the time and the number that it has since the camera was first read."""
         if not self._frames_before:
             return frame

@@ -16,22 +16,22 @@ from runtime.config.schema import Camera
 from runtime.json_values import iso
 from runtime.pipeline.results import Result
 from runtime.pipeline.stages import Observation
-from runtime.service.camera_worker import CameraWorker, Moment, Watched
-from runtime.service.frame_queue import Inbox
+from runtime.service.camera_worker import CameraWorker, QueuedObservation, StreamPosition
+from runtime.service.frame_queue import FrameQueue
 from runtime.sources.frames import Frame
 from runtime.sources.redaction import redacted
 from runtime.stage_clock import StageClock
 
 logger = logging.getLogger(__name__)
 
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds until a camera that failed is started again
-_MOST_STUCK = 5
+_FIRST_WAIT, _MAX_WAIT = 1.0, 60.0  # seconds until a camera that failed is started again
+_MAX_STUCK = 5
 """Threads that stand still at the same time, each with its pose model, before the process has to begin anew."""
 _ABSENT = ("connecting", "lost")
 
 
 @dataclass
-class _Berth:
+class CameraSlot:
     """The place of a camera, whichever thread reads it at the moment."""
 
     options: Camera
@@ -42,7 +42,7 @@ class _Berth:
     frames_before: int = 0
     failure: str | None = None
     since: float = field(default_factory=time.time)
-    last: Moment | None = None
+    last: StreamPosition | None = None
 
     def release(self) -> CameraWorker | None:
         """Let the worker go; remember where its stream was."""
@@ -54,12 +54,12 @@ class _Berth:
         return worker
 
 
-class Fleet:
+class CameraManager:
     """The cameras by name.
 
     Args:
         manifest: of the bundle, which says how long windows are.
-        inbox: where the windows go.
+        queue: where the windows go.
         keep_pictures: whether anything needs the pictures after the poses are found.
         stall_seconds: how long a stage may stand still.
         max_frames: stop each camera after so many frames.
@@ -68,17 +68,17 @@ class Fleet:
     def __init__(
         self,
         manifest: Manifest,
-        inbox: Inbox[Watched],
+        queue: FrameQueue[QueuedObservation],
         keep_pictures: bool,
         stall_seconds: float,
         max_frames: int | None = None,
     ) -> None:
         self.manifest = manifest
         self.stall_seconds = stall_seconds
-        self._inbox = inbox
+        self._queue = queue
         self._keep_pictures = keep_pictures
         self._max_frames = max_frames
-        self._berths: dict[str, _Berth] = {}
+        self._slots: dict[str, CameraSlot] = {}
         self._stuck: list[CameraWorker] = []
 
     def add(self, name: str, options: Camera, progress: bool = False) -> None:
@@ -87,49 +87,49 @@ class Fleet:
         Raises:
             InputError: a recording, pose model or package is missing, or an option is wrong.
         """
-        self._berths[name] = _Berth(options, self._open(name, options, progress))
+        self._slots[name] = CameraSlot(options, self._open(name, options, progress))
 
     def change(self, name: str, options: Camera) -> None:
         """Read a camera with other options, or a new one, at once; what cannot be opened is tried again later."""
-        berth = self._berths.setdefault(name, _Berth(options))
-        self._let_go(berth, wait=1)
-        berth.options, berth.wait, berth.next_start = options, _FIRST_WAIT, 0.0
-        self._try_again(name, berth)
+        slot = self._slots.setdefault(name, CameraSlot(options))
+        self._release(slot, wait=1)
+        slot.options, slot.wait, slot.next_start = options, _FIRST_WAIT, 0.0
+        self._try_again(name, slot)
 
     def start(self) -> None:
         """Begin to read the cameras that were added."""
-        for berth in self._berths.values():
-            if berth.worker is not None and not berth.worker.started:
-                berth.worker.start()
+        for slot in self._slots.values():
+            if slot.worker is not None and not slot.worker.started:
+                slot.worker.start()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._berths
+        return name in self._slots
 
     def fps(self, name: str) -> float:
         """The nominal rate of a camera, frames a second."""
-        worker = self._berths[name].worker
+        worker = self._slots[name].worker
         return worker.source.fps if worker else 25.0
 
     @property
     def capacity(self) -> int:
         """How many frames can wait to be scored."""
-        return sum(berth.worker.room for berth in list(self._berths.values()) if berth.worker is not None)
+        return sum(slot.worker.room for slot in list(self._slots.values()) if slot.worker is not None)
 
     def remove(self, *names: str) -> None:
         """Stop cameras."""
         for name in names:
-            self._let_go(self._berths.pop(name), wait=0)
+            self._release(self._slots.pop(name), wait=0)
 
-    def _let_go(self, berth: _Berth, wait: float) -> None:
+    def _release(self, slot: CameraSlot, wait: float) -> None:
         """Stop the thread of a camera; wait so many seconds for it to free the device."""
-        worker = berth.release()
+        worker = slot.release()
         if worker is not None:
             worker.stop(timeout=wait)
             self._stuck.append(worker)
 
     def stop(self) -> None:
         """Stop all cameras, side by side."""
-        workers = [berth.worker for berth in self._berths.values() if berth.worker is not None]
+        workers = [slot.worker for slot in self._slots.values() if slot.worker is not None]
         for worker in workers:
             worker.stop(timeout=0)
         for worker in workers:
@@ -138,27 +138,27 @@ class Fleet:
     @property
     def ended(self) -> bool:
         """Whether every camera has come to its end; a live one never does."""
-        return all(berth.worker is not None and _is_over(berth.worker) for berth in self._berths.values())
+        return all(slot.worker is not None and _is_over(slot.worker) for slot in self._slots.values())
 
     def failures(self) -> dict[str, str]:
         """Why recordings broke off, by camera."""
         found = {
-            name: b.worker.error or "" for name, b in self._berths.items() if b.worker and _is_over(b.worker)
+            name: b.worker.error or "" for name, b in self._slots.items() if b.worker and _is_over(b.worker)
         }
         return {name: error for name, error in found.items() if error}
 
     def frames(self, name: str) -> int:
         """Frames of a camera that were handed over in this run."""
-        berth = self._berths[name]
-        return berth.frames_before + (berth.worker.frames if berth.worker else 0)
+        slot = self._slots[name]
+        return slot.frames_before + (slot.worker.frames if slot.worker else 0)
 
     def clocks(self) -> Iterator[StageClock]:
         """The clocks of all cameras."""
-        for berth in list(self._berths.values()):
-            if berth.worker is not None:
-                yield berth.worker.clock
+        for slot in list(self._slots.values()):
+            if slot.worker is not None:
+                yield slot.worker.clock
 
-    def tend(self, latest: Mapping[str, Result]) -> None:
+    def supervise(self, latest: Mapping[str, Result]) -> None:
         """Start again what failed or stands still, and end the alarms of cameras that are lost.
 
         Raises:
@@ -167,82 +167,82 @@ class Fleet:
         self._stuck = [worker for worker in self._stuck if not worker.ended]
         # Others only need a moment to end, such as after a reload that changed many cameras.
         stuck = sum(worker.stalled(self.stall_seconds) is not None for worker in self._stuck)
-        if stuck >= _MOST_STUCK:
+        if stuck >= _MAX_STUCK:
             raise CheckFailed(f"{stuck} threads of cameras stand still; start daflow-edge again.")
-        for name, berth in list(self._berths.items()):
-            worker = berth.worker
+        for name, slot in list(self._slots.items()):
+            worker = slot.worker
             if worker is None:
-                self._try_again(name, berth)
+                self._try_again(name, slot)
             elif worker.ended and worker.error and worker.live:
                 logger.error("camera %s: %s; it is started again", name, worker.error)
-                self._set_aside(berth, worker.error)
+                self._set_aside(slot, worker.error)
             elif stage := worker.stalled(self.stall_seconds):
                 logger.error("camera %s stands still at %s; it is started again", name, stage)
-                self._set_aside(berth, f"{stage} stood still")
-            elif worker.age > _LONGEST_WAIT:
-                berth.wait, berth.failure = _FIRST_WAIT, None
+                self._set_aside(slot, f"{stage} stood still")
+            elif worker.age > _MAX_WAIT:
+                slot.wait, slot.failure = _FIRST_WAIT, None
             result = latest.get(name)
-            if result is not None and result.alarm and _is_absent(berth.worker):
-                self._see_nobody(name, berth)
+            if result is not None and result.alarm and _is_absent(slot.worker):
+                self._submit_empty_frame(name, slot)
 
-    def _set_aside(self, berth: _Berth, failure: str) -> None:
-        worker = berth.release()
+    def _set_aside(self, slot: CameraSlot, failure: str) -> None:
+        worker = slot.release()
         if worker is not None:
             self._stuck.append(worker)
-        berth.failure, berth.since = failure, time.time()
-        berth.restarts += 1
-        berth.next_start = time.monotonic() + berth.wait
-        berth.wait = min(2 * berth.wait, _LONGEST_WAIT)
+        slot.failure, slot.since = failure, time.time()
+        slot.restarts += 1
+        slot.next_start = time.monotonic() + slot.wait
+        slot.wait = min(2 * slot.wait, _MAX_WAIT)
 
-    def _try_again(self, name: str, berth: _Berth) -> None:
-        if time.monotonic() < berth.next_start:
+    def _try_again(self, name: str, slot: CameraSlot) -> None:
+        if time.monotonic() < slot.next_start:
             return
         try:
-            berth.worker = self._open(name, berth.options, after=berth.last)
+            slot.worker = self._open(name, slot.options, after=slot.last)
         except InputError as error:
-            berth.next_start = time.monotonic() + berth.wait
-            berth.wait = min(2 * berth.wait, _LONGEST_WAIT)
-            if error.message != berth.failure:
+            slot.next_start = time.monotonic() + slot.wait
+            slot.wait = min(2 * slot.wait, _MAX_WAIT)
+            if error.message != slot.failure:
                 logger.error("camera %s: %s; it is tried again", name, error.message)
-            berth.failure = error.message
+            slot.failure = error.message
             return
-        berth.worker.start()
+        slot.worker.start()
 
     def _open(
-        self, name: str, options: Camera, progress: bool = False, after: Moment | None = None
+        self, name: str, options: Camera, progress: bool = False, after: StreamPosition | None = None
     ) -> CameraWorker:
         manifest = self.manifest
         return CameraWorker(
-            name, options, manifest.window, manifest.max_missing, self._inbox, self._keep_pictures,
+            name, options, manifest.window, manifest.max_missing, self._queue, self._keep_pictures,
             self._max_frames, progress, after,
         )  # fmt: skip
 
-    def _see_nobody(self, name: str, berth: _Berth) -> None:
+    def _submit_empty_frame(self, name: str, slot: CameraSlot) -> None:
         """An alarm ends although no frame comes: a camera that is lost sees nobody."""
-        last = berth.worker.last if berth.worker else berth.last
+        last = slot.worker.last if slot.worker else slot.last
         if last is None:
             return
         frame = Frame(last.frame, last.now(), last.size, None, {}, time.time())
         poses = np.zeros((0, 2, self.manifest.window, 18), dtype=np.float32)
-        self._inbox.offer(name, Watched(None, Observation(frame, {}, {}, poses, 0)), room=1)
+        self._queue.offer(name, QueuedObservation(None, Observation(frame, {}, {}, poses, 0)), room=1)
 
     def snapshot(self, name: str) -> dict[str, Any]:
         """Return how a camera is doing, for `runtime.service.health`."""
-        berth = self._berths[name]
-        worker = berth.worker
+        slot = self._slots[name]
+        worker = slot.worker
         facts = {
-            "source": redacted(berth.options.source), "restarts": berth.restarts, "frames": self.frames(name),
+            "source": redacted(slot.options.source), "restarts": slot.restarts, "frames": self.frames(name),
         }  # fmt: skip
         if worker is None:
-            return {**facts, "state": "failed", "since_utc": iso(berth.since), "error": berth.failure, "fps": 0.0,
+            return {**facts, "state": "failed", "since_utc": iso(slot.since), "error": slot.failure, "fps": 0.0,
                     "dropped": 0, "reconnects": 0}  # fmt: skip
         status = worker.source.status
         state = "stalled" if worker.stalled(self.stall_seconds) else status.state
         if worker.ended and not worker.live:
             state = "ended"
         return {
-            **facts, "state": state, "since_utc": iso(status.since or berth.since),
-            "error": worker.error or status.error or berth.failure, "fps": round(worker.rate(), 1),
+            **facts, "state": state, "since_utc": iso(status.since or slot.since),
+            "error": worker.error or status.error or slot.failure, "fps": round(worker.rate(), 1),
             "dropped": status.dropped, "reconnects": status.reconnects,
         }  # fmt: skip
 

@@ -9,13 +9,13 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Inbox(Generic[T]):
+class FrameQueue(Generic[T]):
     """A queue with room for some items of each camera, so that a fast one cannot crowd out the others.
 
-    >>> inbox: Inbox[str] = Inbox()
-    >>> inbox.put("door", "a frame", room=2)
+    >>> queue: FrameQueue[str] = FrameQueue()
+    >>> queue.put("door", "a frame", room=2)
     True
-    >>> inbox.take(timeout=1)
+    >>> queue.take(timeout=1)
     [('door', 'a frame')]
     """
 
@@ -32,7 +32,7 @@ class Inbox(Generic[T]):
         return len(self._items)
 
     def put(self, camera: str, item: T, room: int) -> bool:
-        """Wait until fewer than `room` items of the camera wait, and add one; False when the inbox was closed."""
+        """Wait until fewer than `room` items of the camera wait, and add one; False when the queue was closed."""
         with self._lock:
             emptied = self._emptied.setdefault(camera, threading.Condition(self._lock))
             emptied.wait_for(lambda: self._closed or self._waiting[camera] < room)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -51,15 +50,6 @@ def _copy(seconds: Iterable[float]) -> list[float]:
             return list(seconds)
         except RuntimeError:  # it changed meanwhile
             continue
-
-
-def memory_mb() -> float | None:
-    """Return the resident memory of this process in megabytes, None where /proc is not there."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  called often
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def problems(cameras: Mapping[str, Mapping[str, Any]], scoring: bool, waiting: int) -> list[str]:

@@ -11,9 +11,9 @@ import click
 
 from daflow.core.errors import CheckFailed
 from daflow.core.scoring.scorer import Scorer
-from runtime.pipeline.stages import Judge, Sink, score_together
-from runtime.service.camera_worker import CameraWorker, Watched
-from runtime.service.frame_queue import Inbox
+from runtime.pipeline.stages import AlarmDecider, Sink, score_together
+from runtime.service.camera_worker import CameraWorker, QueuedObservation
+from runtime.service.frame_queue import FrameQueue
 from runtime.stage_clock import StageClock
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Scoring:
 
     Args:
         open_scorer: opens what scores windows.
-        inbox: where the cameras put them.
+        queue: where the cameras put them.
         judges: the one of each camera; a camera without one is left out. May be changed while it runs.
         sinks: called with every result, in this thread.
         clock: where the time of each stage is counted; `delay` is the time from the arrival of a frame to its result.
@@ -35,8 +35,8 @@ class Scoring:
     def __init__(
         self,
         open_scorer: Callable[[], Scorer],
-        inbox: Inbox[Watched],
-        judges: Mapping[str, Judge],
+        queue: FrameQueue[QueuedObservation],
+        judges: Mapping[str, AlarmDecider],
         sinks: Sequence[Sink],
         clock: StageClock,
     ) -> None:
@@ -45,7 +45,7 @@ class Scoring:
         self.error: str | None = None
         self._failure: click.ClickException | None = None
         self._open_scorer = open_scorer
-        self._inbox = inbox
+        self._queue = queue
         self._judges = judges
         self._sinks = sinks
         self._clock = clock
@@ -87,7 +87,7 @@ class Scoring:
 
     def finish(self, timeout: float) -> bool:
         """Score what the cameras handed over, and no more; return whether that was done in time."""
-        self._inbox.close()
+        self._queue.close()
         self._started.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
@@ -104,9 +104,9 @@ class Scoring:
                 self.name = scorer.name
                 self._opened.set()
                 self._started.wait()
-                while not (self._stopping or self._inbox.done):
+                while not (self._stopping or self._queue.done):
                     self._beat = time.monotonic()
-                    self._score(scorer, self._inbox.take(_TURN_SECONDS))
+                    self._score(scorer, self._queue.take(_TURN_SECONDS))
         except click.ClickException as error:
             self._failure, self.error = error, error.message
         except Exception as error:
@@ -116,7 +116,7 @@ class Scoring:
         finally:
             self._opened.set()
 
-    def _score(self, scorer: Scorer, waiting: Sequence[tuple[str, Watched]]) -> None:
+    def _score(self, scorer: Scorer, waiting: Sequence[tuple[str, QueuedObservation]]) -> None:
         taken = [
             (self._judges[camera], watched)
             for camera, watched in waiting
@@ -131,7 +131,7 @@ class Scoring:
             # Another thread took over while this one stood still, or the camera has another judge since then.
             if self._stopping or self._judges.get(judge.camera) is not judge:
                 continue
-            self._greet(judge, watched.worker)
+            self._on_worker_change(judge, watched.worker)
             result = judge.judge(watched.observation, of_frame)
             self._clock.lap("alarm")
             for sink in self._sinks:
@@ -140,7 +140,7 @@ class Scoring:
             if result.frame.utc:
                 self._clock.add("delay", max(0.0, time.time() - result.frame.utc))
 
-    def _greet(self, judge: Judge, worker: CameraWorker | None) -> None:
+    def _on_worker_change(self, judge: AlarmDecider, worker: CameraWorker | None) -> None:
         """Another thread reads the camera: its people have the numbers of others."""
         if worker is not None and self._readers.get(judge.camera) is not worker:
             if judge.camera in self._readers:

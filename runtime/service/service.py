@@ -14,21 +14,21 @@ from daflow.core.bundle import MANIFEST, Bundle, read_bundle
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.files import sha256
 from runtime.config.schema import Camera, Config
-from runtime.events.alarm_recorder import AlarmDesk
-from runtime.events.senders import Couriers
+from runtime.events.alarm_recorder import AlarmEventRecorder
+from runtime.events.senders import Senders
 from runtime.events.store import EventStore, StoreError
-from runtime.events.store_writer import EventKeeper
-from runtime.machine.board import temperature
+from runtime.events.store_writer import StoreWriter
+from runtime.machine.board import memory_mb, temperature
 from runtime.outputs.run_files import Outputs
 from runtime.pipeline.alarm_rule import alarm_rule, check_rules
 from runtime.pipeline.results import Result
-from runtime.pipeline.stages import Judge, Sink
+from runtime.pipeline.stages import AlarmDecider, Sink
 from runtime.scorers.registry import open_scorer
 from runtime.service import health
 from runtime.service import systemd as notify
-from runtime.service.camera_worker import Watched
-from runtime.service.cameras import Fleet
-from runtime.service.frame_queue import Inbox
+from runtime.service.camera_worker import QueuedObservation
+from runtime.service.cameras import CameraManager
+from runtime.service.frame_queue import FrameQueue
 from runtime.service.logs import set_up_logs
 from runtime.service.scoring_worker import Scoring
 from runtime.stage_clock import StageClock
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 _TURN_SECONDS = 0.2
 _REMEMBER_SECONDS = 300.0
-_MOST_RESTARTS = 3
+_MAX_RESTARTS = 3
 """Times in a row that a scorer is opened again before the process gives up, for its manager to start it anew."""
 _UNCHANGEABLE = ("store", "serve", "privacy", "video", "scores", "record", "max_frames", "stall_seconds")
 
@@ -72,8 +72,8 @@ class Service:
         self._scoring_restarts = 0
         self._remembered = time.monotonic()
         self._latest: dict[str, Result] = {}
-        self._judges: dict[str, Judge] = {}
-        self._inbox: Inbox[Watched] = Inbox()
+        self._judges: dict[str, AlarmDecider] = {}
+        self._queue: FrameQueue[QueuedObservation] = FrameQueue()
         self._clock = StageClock()
         self.live = LiveState()
         self._served: Served | None = None
@@ -92,31 +92,31 @@ class Service:
     def _open(self) -> None:
         config, stack = self.config, self._stack
         self.bundle = read_bundle(config.bundle)
-        self._fleet = Fleet(
+        self._manager = CameraManager(
             self.bundle.manifest,
-            self._inbox,
+            self._queue,
             config.privacy == "pictures",
             config.stall_seconds,
             config.max_frames,
         )
-        stack.callback(self._fleet.stop)
+        stack.callback(self._manager.stop)
         # A service, and machines that read its log, have no use for how far a recording is.
         progress = len(config.cameras) == 1 and self._reread is None and config.log.format == "text"
         for name in config.cameras:
-            self._fleet.add(name, config.camera(name), progress)
+            self._manager.add(name, config.camera(name), progress)
         store = config.store
         self.store = stack.enter_context(EventStore(store.path, store.keep_days, store.keep_messages))
-        self._couriers = stack.enter_context(Couriers(self.store, config))
-        self._keeper = stack.enter_context(EventKeeper(self.store))
-        self._desk = AlarmDesk(self.store, self._keeper)
-        stack.callback(self._desk.close)
+        self._senders = stack.enter_context(Senders(self.store, config))
+        self._store_writer = stack.enter_context(StoreWriter(self.store))
+        self._recorder = AlarmEventRecorder(self.store, self._store_writer)
+        stack.callback(self._recorder.close)
         for name in config.cameras:
             self._watch(name)
         self._outputs = stack.enter_context(
-            Outputs(config, {name: self._fleet.fps(name) for name in config.cameras})
+            Outputs(config, {name: self._manager.fps(name) for name in config.cameras})
         )
         self._sinks: list[Sink] = [
-            self._desk,
+            self._recorder,
             self._remember_latest,
             self.live,
             self._outputs,
@@ -125,7 +125,7 @@ class Service:
         self._scoring = self._open_scoring(config, self.bundle)
         stack.callback(self._finish)
         self._scoring.start()
-        self._desk.model.update(self._model())
+        self._recorder.model.update(self._model())
         if config.serve.address:
             self._served = stack.enter_context(
                 serve(config.serve, self.live, self.store, self.health, config.privacy)
@@ -135,7 +135,7 @@ class Service:
     def _open_scoring(self, config: Config, bundle: Bundle) -> Scoring:
         """Open a scorer in a thread of its own; systemd is told that this takes its time."""
         scoring = Scoring(
-            lambda: open_scorer(bundle, config.scorer, config.precision), self._inbox, self._judges, self._sinks,
+            lambda: open_scorer(bundle, config.scorer, config.precision), self._queue, self._judges, self._sinks,
             self._clock,
         )  # fmt: skip
         scoring.open(lambda: notify.notify("WATCHDOG=1", "EXTEND_TIMEOUT_USEC=60000000"))
@@ -156,12 +156,12 @@ class Service:
                 name,
             )
             calibration = None
-        self._judges[name] = Judge(name, rule, calibration)
-        self._desk.watch(name, calibration, options.update_seconds)
+        self._judges[name] = AlarmDecider(name, rule, calibration)
+        self._recorder.watch(name, calibration, options.update_seconds)
 
     def _finish(self) -> None:
         """Let nothing that was seen get lost: what the cameras handed over is scored before the rest is closed."""
-        self._fleet.stop()
+        self._manager.stop()
         if not self._scoring.finish(self.config.stall_seconds):
             logger.error("the scorer stands still; what waits for it is left out")
             self._scoring.abandon()
@@ -193,14 +193,14 @@ class Service:
         """
         self.start()
         notify.notify("READY=1", f"STATUS=watching {', '.join(self.config.cameras)}")
-        while not (self._stop or self._fleet.ended):
-            self.tend(_TURN_SECONDS)
+        while not (self._stop or self._manager.ended):
+            self.supervise(_TURN_SECONDS)
 
     def start(self) -> None:
         """Begin to read."""
-        self._fleet.start()
+        self._manager.start()
 
-    def tend(self, seconds: float) -> None:
+    def supervise(self, seconds: float) -> None:
         """Wait for so long, and see that everything goes on.
 
         A signal handler only sets a flag: it may interrupt whatever lock this thread holds.
@@ -212,7 +212,7 @@ class Service:
         if self._reload:
             self._reload = False
             self._reload_config()
-        self._fleet.tend(self._latest)
+        self._manager.supervise(self._latest)
         if self._scoring.error or self._scoring.stalled(self.config.stall_seconds):
             self._restart_scoring()
         elif self._clock.seconds.get("score"):
@@ -223,14 +223,14 @@ class Service:
         notify.notify("WATCHDOG=1")
         if time.monotonic() - self._remembered > _REMEMBER_SECONDS:
             self._remembered = time.monotonic()
-            self._desk.tell_drift()
-            self._desk.remember()
+            self._recorder.log_drift()
+            self._recorder.remember()
 
     def _restart_scoring(self) -> None:
         reason = self._scoring.error or "it stands still"
         self._scoring_restarts += 1
-        if self._scoring_restarts > _MOST_RESTARTS:
-            raise CheckFailed(f"The scorer failed {_MOST_RESTARTS} times in a row: {reason}.")
+        if self._scoring_restarts > _MAX_RESTARTS:
+            raise CheckFailed(f"The scorer failed {_MAX_RESTARTS} times in a row: {reason}.")
         logger.error("the scorer failed and is opened again: %s", reason)
         self._scoring.abandon()
         self._clock.seconds.pop("score", None)
@@ -275,18 +275,18 @@ class Service:
         )
         scoring = self._open_scoring(new, bundle) if other_model else self._scoring
         try:
-            self._couriers.change(new)
+            self._senders.change(new)
         except InputError:
             if other_model:
                 scoring.abandon()
             raise
         set_up_logs(new.log)
-        self.config, self.bundle, self._fleet.manifest = new, bundle, bundle.manifest
+        self.config, self.bundle, self._manager.manifest = new, bundle, bundle.manifest
         if other_model:
             self._scoring.abandon()
             self._scoring = scoring
             scoring.start()
-        self._desk.model.update(self._model())
+        self._recorder.model.update(self._model())
         for name in set(old.cameras) - set(new.cameras):
             self._leave(name)
         for name in new.cameras:
@@ -295,12 +295,12 @@ class Service:
             if before is None or not calibrated or before.alarm != options.alarm or other_model:
                 self._watch(name)
             if before is None or _without_alarm(before) != _without_alarm(options) or other_model:
-                self._fleet.change(name, options)
+                self._manager.change(name, options)
         logger.info("the configuration was read again: %d cameras", len(new.cameras))
 
     def _leave(self, name: str) -> None:
-        self._fleet.remove(name)
-        self._desk.leave(name)
+        self._manager.remove(name)
+        self._recorder.leave(name)
         self.live.forget(name)
         self._latest.pop(name, None)
         self._judges.pop(name, None)
@@ -309,9 +309,9 @@ class Service:
 
     def health(self) -> dict[str, Any]:
         """Return the state of everything as plain values for JSON; may be called from any thread."""
-        cameras = {name: self.camera_health(name) for name in list(self._judges) if name in self._fleet}
+        cameras = {name: self.camera_health(name) for name in list(self._judges) if name in self._manager}
         scoring = not (self._scoring.error or self._scoring.stalled(self.config.stall_seconds))
-        waiting = self._keeper.statistics()["waiting"]
+        waiting = self._store_writer.statistics()["waiting"]
         found = health.problems(cameras, scoring, waiting)
         if self._page_lost:
             found.append("the live page has stopped")
@@ -321,15 +321,15 @@ class Service:
             **health.uptime(self._began, time.monotonic() - self._began_clock),
             "version": __version__,
             "scorer": self._scoring.name,
-            "bundle": {"path": str(self.bundle.folder), "hash": self._desk.model["bundle"]},
+            "bundle": {"path": str(self.bundle.folder), "hash": self._recorder.model["bundle"]},
             "temperature_c": temperature(),
-            "memory_mb": health.memory_mb(),
+            "memory_mb": memory_mb(),
             "cameras": cameras,
             "stages": health.stages(self.clocks()),
-            "queue": {"length": len(self._inbox), "capacity": self._fleet.capacity},
+            "queue": {"length": len(self._queue), "capacity": self._manager.capacity},
             "events": {
                 **self._event_counts(),
-                "deliveries": self._couriers.statistics(),
+                "deliveries": self._senders.statistics(),
             },
         }
 
@@ -340,10 +340,10 @@ class Service:
 
     def clocks(self) -> list[StageClock]:
         """The clocks of all cameras and of the scoring thread."""
-        return [*self._fleet.clocks(), self._clock]
+        return [*self._manager.clocks(), self._clock]
 
     def _event_counts(self) -> dict[str, int]:
-        counts = self._keeper.statistics()
+        counts = self._store_writer.statistics()
         with contextlib.suppress(StoreError):
             counts["lost"] += self.store.lost
         return counts
@@ -352,14 +352,14 @@ class Service:
         """Return the state of one camera; may be called from any thread."""
         result, judge = self._latest.get(name), self._judges[name]
         worst = result.worst if result else None
-        drift = self._desk.drift(name)
+        drift = self._recorder.drift(name)
         return {
-            **self._fleet.snapshot(name),
+            **self._manager.snapshot(name),
             "people": len(result.people) if result else 0,
             "score": worst.smoothed if worst else None,
             "p_value": worst.p_value if worst else None,
             "alarm": bool(result and result.alarm),
-            "alarms": self._desk.alarms(name),
+            "alarms": self._recorder.alarms(name),
             "unusable": judge.unusable,
             "threshold": judge.rule.threshold,
             "drift": drift.message if drift else None,
@@ -371,22 +371,22 @@ class Service:
         seconds = max(time.monotonic() - self._began_clock, 1e-9)
         lines = []
         for name, judge in self._judges.items():
-            frames = self._fleet.frames(name)
+            frames = self._manager.frames(name)
             unusable = (
                 f", {judge.unusable} windows could not be scored (NaN or no spread)" if judge.unusable else ""
             )
             lines.append(
-                f"{self._fleet.snapshot(name)['source']}: {frames} frames in {seconds:.1f} s "
-                f"({frames / seconds:.0f} a second), {self._desk.alarms(name)} alarms at threshold "
+                f"{self._manager.snapshot(name)['source']}: {frames} frames in {seconds:.1f} s "
+                f"({frames / seconds:.0f} a second), {self._recorder.alarms(name)} alarms at threshold "
                 f"{judge.rule.threshold:.3f}, {self._scoring.name}{unusable}"
             )
         return lines
 
     def complaints(self) -> list[str]:
         """Say what went wrong for good, once it is closed: recordings, files and events."""
-        broken = self._fleet.failures()
+        broken = self._manager.failures()
         cameras = [f"{name}: {error}" if len(self._judges) > 1 else error for name, error in broken.items()]
-        return [*cameras, *self._outputs.errors, *self._couriers.undelivered]
+        return [*cameras, *self._outputs.errors, *self._senders.undelivered]
 
 
 def _differ(old: Config, new: Config, *names: str) -> bool:

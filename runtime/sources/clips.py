@@ -16,7 +16,7 @@ from daflow.core.errors import InputError
 from runtime.sources.frames import Frame, Keypoints, SourceStatus
 from runtime.sources.status import StatusKeeper
 
-_MOST_FRAMES = 10**9
+_MAX_FRAMES = 10**9
 _WHOLE_FRAMES = 2000  # up to here generated clips are made in one piece
 _PIECE_FRAMES = 500
 _PIECES = 6
@@ -34,9 +34,9 @@ class ClipSource:
         self.frames: int | None = max(self._people, default=-1) + 1
         self._status = StatusKeeper()
         self._stopped = threading.Event()
-        if self.frames > _MOST_FRAMES:
+        if self.frames > _MAX_FRAMES:
             raise InputError(
-                f"Frame {self.frames - 1} of {clip.name} is beyond {_MOST_FRAMES}, months of video."
+                f"Frame {self.frames - 1} of {clip.name} is beyond {_MAX_FRAMES}, months of video."
             )
 
     @property
@@ -161,7 +161,7 @@ def _option(name: str, value: str) -> Any:
     most: Mapping[str, float] = {
         "people": 1000,
         "fps": 1e4,
-        "frames": _MOST_FRAMES,
+        "frames": _MAX_FRAMES,
         "jitter": 1e3,
         "seed": 2**63,
     }

@@ -14,7 +14,7 @@ _STEP = 8
 _DARK = 32  # luma; black is 16 in video
 _DARK_PART = 0.98
 _SAME_MEAN = 0.3  # a still picture that is encoded anew differs less, the noise of a sensor more
-_SAME_MOST = 8
+_MAX_SAME = 8
 
 
 def luma(picture: Any) -> Luma:
@@ -72,4 +72,4 @@ def _same(one: Luma, other: Luma) -> bool:
     if one.shape != other.shape:
         return False
     difference = np.maximum(one, other) - np.minimum(one, other)
-    return bool(difference.max(initial=0) <= _SAME_MOST and difference.mean() < _SAME_MEAN)
+    return bool(difference.max(initial=0) <= _MAX_SAME and difference.mean() < _SAME_MEAN)

@@ -18,7 +18,7 @@ from runtime.sources.remuxer import HEAD, NO_STAMP
 logger = logging.getLogger(__name__)
 
 _START_S = 5.0  # what the child needs to begin
-_MOST_HEADER = 1 << 20
+_MAX_HEADER = 1 << 20
 
 
 def stream_options(scheme: str, options: Mapping[str, str], seconds: float) -> dict[str, str]:
@@ -107,7 +107,7 @@ class NetworkStream:
         line = b""
         while not line.endswith(b"\n"):
             byte = self._child.read_whole(1)
-            if not byte or len(line) > _MOST_HEADER:
+            if not byte or len(line) > _MAX_HEADER:
                 raise SourceLostError(self._reason())
             line += byte
         header: dict[str, Any] = json.loads(line)

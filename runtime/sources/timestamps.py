@@ -21,13 +21,13 @@ import math
 import statistics
 
 _AHEAD_S = 10.0
-_LEAST_STEP_S = 0.001
+_MIN_STEP_S = 0.001
 _MEMORY = 16
 _LONGEST = 3.0  # intervals that a step counts at most in the mean
 _GAP = 2.5  # intervals from which on frames are missing
 _USUAL_STEP_S = 0.04
 _CERTAIN_GAP_S = 1.0
-_MOST_MISSING = 10**6
+_MAX_MISSING = 10**6
 
 
 class StreamTime:
@@ -67,7 +67,7 @@ class StreamTime:
         else:
             time = None if stamp is None or self._stamp is None else stamp + self._offset
             if time is None or not self._time < time <= self._time + waited + _AHEAD_S:
-                time = self._time + max(waited, _LEAST_STEP_S)
+                time = self._time + max(waited, _MIN_STEP_S)
                 self._offset = time - (stamp or 0.0)
             self._time = max(time, math.nextafter(self._time, math.inf))
         self._stamp, self._arrival = stamp, arrival
@@ -107,12 +107,12 @@ class Pace:
                 return 1
         if step < _GAP * interval:
             return 1
-        return int(min(step / interval + 0.5, _MOST_MISSING))
+        return int(min(step / interval + 0.5, _MAX_MISSING))
 
     def _learn(self, step: float) -> None:
         if len(self._first) < _MEMORY:
             self._first.append(step)
-            self._interval = max(statistics.median_high(self._first), _LEAST_STEP_S)
+            self._interval = max(statistics.median_high(self._first), _MIN_STEP_S)
         else:
             step = min(step, _LONGEST * self._interval)
-            self._interval = max(self._interval + (step - self._interval) / _MEMORY, _LEAST_STEP_S)
+            self._interval = max(self._interval + (step - self._interval) / _MEMORY, _MIN_STEP_S)

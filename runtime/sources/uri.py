@@ -205,3 +205,15 @@ def _whole(uri: str) -> str:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
+
+
+_RECORDED_PEOPLE = ("tracks:", "synthetic:")
+
+
+def needs_poses(uri: str) -> bool:
+    """Whether the people of a source must be found in its pictures.
+
+    >>> needs_poses("shop.mp4"), needs_poses("synthetic:people=4")
+    (True, False)
+    """
+    return not uri.startswith(_RECORDED_PEOPLE)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 COOKIE = "daflow_session"
 SESSION_SECONDS = 30 * 86400
-SHORTEST_TOKEN = 8  # characters
+MIN_TOKEN = 8  # characters
 
 _FREE_GUESSES = 5
-_LONGEST_WAIT = 60.0  # seconds
+_MAX_WAIT = 60.0  # seconds
 _ADDRESSES = 1024  # that are remembered
 
 SECURITY_HEADERS = {
@@ -47,7 +47,7 @@ class Guesses:
     def wrong(self, address: str) -> None:
         """Count a wrong token."""
         count = self._wrong.pop(address, (0, 0.0))[0] + 1
-        pause = min(_LONGEST_WAIT, 2.0 ** (count - _FREE_GUESSES)) if count >= _FREE_GUESSES else 0.0
+        pause = min(_MAX_WAIT, 2.0 ** (count - _FREE_GUESSES)) if count >= _FREE_GUESSES else 0.0
         self._wrong[address] = count, self._now() + pause
         if len(self._wrong) > _ADDRESSES:
             self._wrong.popitem(last=False)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Privacy = Literal["skeletons", "pictures"]
 
-_MOST_ALARMS = 200  # in one answer
-_LONGEST_FORM = 4096  # bytes
+_MAX_ALARMS = 200  # in one answer
+_MAX_FORM = 4096  # bytes
 _SILENT = "the service does not answer"
 
 
@@ -122,7 +122,7 @@ class Site:
         body = b""
         async for chunk in request.stream():
             body += chunk
-            if len(body) > _LONGEST_FORM:
+            if len(body) > _MAX_FORM:
                 return self._refused(413, "That is too long for a token.")
         fields = parse_qs(body.decode("utf-8", "replace"))
         if not self._access.token_is_right(fields.get("token", [""])[0].strip()):
@@ -180,8 +180,8 @@ class Site:
 
         query = request.query_params
         text = query.get("limit", "30")
-        if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= _MOST_ALARMS):
-            return json_answer({"error": f"limit is a number from 1 to {_MOST_ALARMS}"}, 400)
+        if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= _MAX_ALARMS):
+            return json_answer({"error": f"limit is a number from 1 to {_MAX_ALARMS}"}, 400)
         try:
             alarms = await run_in_threadpool(
                 self._store.recent, int(text), query.get("camera") or None, query.get("before") or None

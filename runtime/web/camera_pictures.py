@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from daflow.core.errors import unusable_package
-from runtime.web.live_state import LiveState, Seen
+from runtime.web.live_state import LiveState, CameraState
 
 _WIDEST = 960  # pixels
 _QUALITY = 75
@@ -41,7 +41,7 @@ class Pictures:
                 self._encoded[camera] = last
             return last
 
-    def _encode(self, seen: Seen) -> bytes:
+    def _encode(self, seen: CameraState) -> bytes:
         image = seen.result.frame.image
         assert image is not None
         height, width = image.shape[:2]

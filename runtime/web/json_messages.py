@@ -10,12 +10,12 @@ import numpy as np
 from runtime.json_values import number
 from runtime.pipeline.results import Person
 from runtime.sources.frames import Keypoints
-from runtime.web.live_state import Moment, Seen
+from runtime.web.live_state import CameraState, ScorePoint
 
 _FARTHEST = 32_000  # pixels; a joint further outside is not drawn
 
 
-def camera_message(seen: Seen) -> dict[str, Any]:
+def camera_message(seen: CameraState) -> dict[str, Any]:
     """Return what is known of a camera now.
 
     Keys: `n` (number of the result), `utc`, `time` (seconds of the stream), `size` (width, height), `score` and
@@ -36,7 +36,7 @@ def camera_message(seen: Seen) -> dict[str, Any]:
     }
 
 
-def history_message(moments: Iterable[Moment]) -> list[list[Any]]:
+def history_message(moments: Iterable[ScorePoint]) -> list[list[Any]]:
     """Return scores over time as `[utc, score or null, 1 while the alarm was on else 0]`, oldest first."""
     return [[round(utc, 2), number(score), int(alarm)] for utc, score, alarm in moments]
 

@@ -14,7 +14,7 @@ from runtime.pipeline.results import Result
 _PER_SECOND = 5  # moments of the history
 
 
-class Moment(NamedTuple):
+class ScorePoint(NamedTuple):
     """A point of the score over time: the worst of the frames it stands for.
 
     Attributes:
@@ -29,7 +29,7 @@ class Moment(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Seen:
+class CameraState:
     """The last that is known of a camera.
 
     Attributes:
@@ -58,8 +58,8 @@ class LiveState:
         self._seconds = history_seconds
         self._length = max(1, math.ceil(history_seconds * _PER_SECOND))
         self._lock = threading.Lock()
-        self._seen: dict[str, Seen] = {}
-        self._history: dict[str, deque[Moment]] = {}
+        self._seen: dict[str, CameraState] = {}
+        self._history: dict[str, deque[ScorePoint]] = {}
 
     def __call__(self, result: Result) -> None:
         """Take the result of a frame."""
@@ -72,14 +72,14 @@ class LiveState:
             since = None
             if result.alarm:
                 since = before.alarm_since if before and before.alarm_since is not None else utc
-            self._seen[result.camera] = Seen(result, before.number + 1 if before else 1, utc, since)
+            self._seen[result.camera] = CameraState(result, before.number + 1 if before else 1, utc, since)
             history = self._history.setdefault(result.camera, deque(maxlen=self._length))
             if history and int(history[-1].utc * _PER_SECOND) == int(utc * _PER_SECOND):
                 last = history[-1]
                 worst = max((s for s in (last.score, score) if s is not None), default=None)
-                history[-1] = Moment(last.utc, worst, last.alarm or result.alarm)
+                history[-1] = ScorePoint(last.utc, worst, last.alarm or result.alarm)
             else:
-                history.append(Moment(utc, score, result.alarm))
+                history.append(ScorePoint(utc, score, result.alarm))
 
     def forget(self, camera: str) -> None:
         """Leave out a camera that is no longer watched."""
@@ -87,17 +87,17 @@ class LiveState:
             self._seen.pop(camera, None)
             self._history.pop(camera, None)
 
-    def cameras(self) -> dict[str, Seen]:
+    def cameras(self) -> dict[str, CameraState]:
         """Return the last of every camera that had a result."""
         with self._lock:
             return dict(self._seen)
 
-    def camera(self, name: str) -> Seen | None:
+    def camera(self, name: str) -> CameraState | None:
         """Return the last of one camera."""
         with self._lock:
             return self._seen.get(name)
 
-    def history(self, camera: str) -> list[Moment]:
+    def history(self, camera: str) -> list[ScorePoint]:
         """Return the scores of the last minutes, oldest first; empty for a camera that had no result."""
         with self._lock:
             moments = list(self._history.get(camera, ()))

@@ -16,7 +16,7 @@ from typing import Any
 from daflow.core.errors import InputError, unusable_package
 from runtime.config.schema import ServeOptions
 from runtime.config.secrets import read_secret
-from runtime.web.access import SHORTEST_TOKEN, Access
+from runtime.web.access import MIN_TOKEN, Access
 from runtime.web.app import AlarmHistory, Privacy, Site
 from runtime.web.health_reader import Snapshot
 from runtime.web.live_state import LiveState
@@ -119,9 +119,9 @@ def check_serving(options: ServeOptions) -> tuple[str, str | None]:
     """
     secret = read_secret("the token of the live page", options.token_file, options.token_env)
     token = secret.reveal() if secret else None
-    if token is not None and len(token) < SHORTEST_TOKEN:
+    if token is not None and len(token) < MIN_TOKEN:
         raise InputError(
-            f"The token of the live page is shorter than {SHORTEST_TOKEN} characters; take a longer one."
+            f"The token of the live page is shorter than {MIN_TOKEN} characters; take a longer one."
         )
     address = options.address or ""
     if token is None and not ipaddress.ip_address(_resolve(address)[4][0]).is_loopback:

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from calibration.cli import main
+from daflow.core.alarms.calibration import Alarm
 from daflow.core.alarms.p_value import p_value
-from daflow.core.bundle import Alarm, read_bundle, write_manifest
+from daflow.core.bundle import read_bundle, write_manifest
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import Clip, Track, read_clips, write_clips
 from daflow.core.data.windows import make_windows

@@ -12,8 +12,8 @@ from calibration.enough_recordings import objection
 from calibration.false_alarm_rate import check
 from calibration.replay import Signal, episodes, make_signal
 from calibration.threshold import choose_quantile, choose_threshold
+from daflow.core.alarms.calibration import Alarm as Entry
 from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother
-from daflow.core.bundle import Alarm as Entry
 from daflow.core.errors import InputError
 
 RULE = AlarmRule(

@@ -16,7 +16,7 @@ from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import make_windows
 from daflow.core.scoring.comparison import extreme_windows
 from daflow.model.flow import DAFlow, GraphConv, ModelConfig
-from daflow.training.trainer import score
+from daflow.model.torch_scorer import score
 from export.folded_flow import _EPSILON, FoldedFlow
 
 CONFIGS = [

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import DAFlow, ModelConfig
-from daflow.training.trainer import score
+from daflow.model.torch_scorer import score
 from export.folded_flow import FoldedFlow
 from export.onnx_graph import OPSET, export_onnx, trace
 

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from daflow.core.bundle import Alarm, Bundle, Manifest, read_bundle, write_manifest
+from daflow.core.alarms.calibration import Alarm
+from daflow.core.bundle import Bundle, Manifest, read_bundle, write_manifest
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.windows import LENGTH, MAX_MISSING, make_windows
 from daflow.core.files import sha256

@@ -28,8 +28,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from daflow.core.alarms.calibration import Alarm
 from daflow.core.alarms.p_value import p_value
-from daflow.core.bundle import Alarm
 from daflow.core.errors import InputError
 
 DriftState = Literal["learning", "fits", "drifting"]

@@ -12,7 +12,7 @@ from bisect import bisect_right
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.bundle import Alarm, NormalScores
+from daflow.core.alarms.calibration import Alarm, NormalScores
 
 _BULK = 256
 _TAIL = 256

@@ -14,7 +14,7 @@ from typing import Literal
 
 Change = Literal["begin", "end"]
 
-LONGEST_GAP = 1.0
+MAX_GAP = 1.0
 """Seconds between two frames after which what was before says nothing of what is now: the camera was lost."""
 
 _ROUNDING = 1e-6  # seconds; n / fps - m / fps is not always (n - m) / fps
@@ -72,7 +72,7 @@ class Smoother:
             weight = -math.expm1(-max(0.0, time - then) / self._seconds)
             self._last[person] = before + weight * (score - before), time
         smoothed = {person: self._last[person][0] for person in scores}
-        oldest = time - 10 * self._seconds - LONGEST_GAP
+        oldest = time - 10 * self._seconds - MAX_GAP
         for person in [p for p, (_, then) in self._last.items() if then < oldest]:
             del self._last[person]
         return smoothed
@@ -101,7 +101,7 @@ class Sustained:
 
     def update(self, time: float, score: float | None) -> float | None:
         """Take a frame's score; return the level, None while there were not scores for long enough."""
-        if score is None or math.isnan(score) or not 0 <= time - self._last <= LONGEST_GAP:
+        if score is None or math.isnan(score) or not 0 <= time - self._last <= MAX_GAP:
             self._scores.clear()
             self._since = math.inf
         self._last = time
@@ -162,7 +162,7 @@ class Alarm:
         return None
 
     def _end(self, time: float, last: float, score: float | None) -> Change | None:
-        lost = time - last > LONGEST_GAP
+        lost = time - last > MAX_GAP
         quiet = score is None or not score >= self.rule.release
         if not (lost or quiet):
             self._quiet_since = None

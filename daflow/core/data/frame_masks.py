@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.data.tracks import MOST_FRAMES
+from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
 
 Labels = npt.NDArray[np.int64]
@@ -70,7 +70,7 @@ def _from_intervals(path: Path, content: bytes) -> Labels:
     try:
         rows = [line.split(",") for line in content.decode().splitlines() if line.strip()]
         spans = [(int(float(first)), int(float(last))) for _, first, last in rows]
-        if not all(0 <= first <= last < MOST_FRAMES for first, last in spans):
+        if not all(0 <= first <= last < MAX_FRAMES for first, last in spans):
             raise ValueError
     except (ValueError, OverflowError):
         raise InputError(

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from daflow.core.data.frame_masks import Labels, read_masks
-from daflow.core.data.tracks import MOST_FRAMES
+from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
 
 _T = TypeVar("_T")
@@ -50,8 +50,8 @@ def read_labels(path: Path) -> dict[str, Labels]:
         found[clip][frame] = label
     if not found:
         raise InputError(f"{path} labels no frame.")
-    if sum(max(frames) + 1 for frames in found.values()) > MOST_FRAMES:
-        raise InputError(f"{path} has frame numbers of more than {MOST_FRAMES} frames in all, days of video.")
+    if sum(max(frames) + 1 for frames in found.values()) > MAX_FRAMES:
+        raise InputError(f"{path} has frame numbers of more than {MAX_FRAMES} frames in all, days of video.")
     return {clip: _mask(frames) for clip, frames in found.items()}
 
 
@@ -72,8 +72,8 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, str, int, int]]:
             clip, frame, value = (cell.strip() for cell in row)
             if not clip:
                 raise InputError(f"{where}: the clip has no name.")
-            if not (frame.isascii() and frame.isdigit() and len(frame) < 16 and int(frame) < MOST_FRAMES):
-                raise InputError(f"{where}: frame {frame!r} is not a number from 0 to {MOST_FRAMES - 1}.")
+            if not (frame.isascii() and frame.isdigit() and len(frame) < 16 and int(frame) < MAX_FRAMES):
+                raise InputError(f"{where}: frame {frame!r} is not a number from 0 to {MAX_FRAMES - 1}.")
             if value not in values:
                 raise InputError(f"{where}: {header[2]} {value!r} is none of {', '.join(values)}.")
             yield rows.line_num, clip, int(frame), values[value]

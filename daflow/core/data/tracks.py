@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 SUFFIX = "_alphapose_tracked_person.json"
 FRAME_SIZES = "frame_sizes.json"
 DEFAULT_FRAME_SIZE = (1920, 1080)
-MOST_FRAMES = 10_000_000
+MAX_FRAMES = 10_000_000
 """Of a clip that gets a value for each frame: days of video, and no memory for a made-up number."""
 
 FrameSize = tuple[int, int]

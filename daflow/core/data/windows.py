@@ -19,7 +19,7 @@ MAX_MISSING = 2
 STGNF_FRAME_SIZE = (856, 480)
 """What STG-NF divides the pixels of every video by, whatever its size."""
 _BLOCK = 128
-_SMALLEST_SPREAD = 1e-6  # of the frame's height: far below a pixel, so every joint lies on one line
+_MIN_SPREAD = 1e-6  # of the frame's height: far below a pixel, so every joint lies on one line
 
 Poses = npt.NDArray[np.float32]
 Rule = Literal["span", "stgnf"]
@@ -153,7 +153,7 @@ def _normalise_block(
         spread = centred[:, 1].std(axis=1)
         centred /= spread[:, None, None]
         scaled = centred.astype(np.float32)
-        kept = np.isfinite(scaled).all(axis=(1, 2)) & (spread > _SMALLEST_SPREAD)
+        kept = np.isfinite(scaled).all(axis=(1, 2)) & (spread > _MIN_SPREAD)
     return scaled.reshape(points.shape), kept
 
 

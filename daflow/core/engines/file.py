@@ -17,7 +17,7 @@ from daflow.core.files import written_whole
 from daflow.core.scoring.comparison import Precision, Verdict
 
 MAGIC = b"daflow-engine 1\n"
-_LONGEST_HEADER = 1 << 20  # bytes
+_MAX_HEADER = 1 << 20  # bytes
 _Batch = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -136,7 +136,7 @@ def read_engine(path: Path) -> tuple[EngineHeader, bytes]:
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise InputError(f"{path} is not an engine file of this daflow.")
-        line = file.readline(_LONGEST_HEADER)
+        line = file.readline(_MAX_HEADER)
         plan = file.read()
     try:
         header = EngineHeader.model_validate_json(line)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from daflow.core.data.windows import Poses
 from daflow.core.errors import InputError, unusable_package
 
-_LARGEST_BATCH = 256  # fits the caches of a small processor
+_MAX_BATCH = 256  # fits the caches of a small processor
 
 
 class OnnxScorer:
@@ -52,12 +52,12 @@ class OnnxScorer:
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the nll of windows `(B, 2, T, 18)` float32, `(B,)` float32."""
-        if 0 < len(poses) <= _LARGEST_BATCH:
+        if 0 < len(poses) <= _MAX_BATCH:
             nll: npt.NDArray[np.float32] = self._session.run(["nll"], {"poses": poses})[0]
             return nll
         parts = [
-            self._session.run(["nll"], {"poses": poses[first : first + _LARGEST_BATCH]})[0]
-            for first in range(0, len(poses), _LARGEST_BATCH)
+            self._session.run(["nll"], {"poses": poses[first : first + _MAX_BATCH]})[0]
+            for first in range(0, len(poses), _MAX_BATCH)
         ]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
 

@@ -25,7 +25,7 @@ from daflow.core.data.windows import make_windows
 from daflow.evaluation.frame_scores import frame_scores
 from daflow.model.checkpoint import Checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
-from daflow.training.trainer import score
+from daflow.model.torch_scorer import score
 
 
 def run(*arguments: object) -> Result:

@@ -15,9 +15,9 @@ import torch
 from click.testing import CliRunner, Result
 
 from daflow.cli import main
-from daflow.commands.train import enough_data
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.model.checkpoint import load_checkpoint
+from daflow.training.data_check import enough_data
 
 
 def run(*arguments: object) -> Result:

@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from daflow.core.alarms.calibration import Alarm, NormalScores
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import Alarm, Bundle, Int8, Manifest, NormalScores, read_bundle, write_manifest
+from daflow.core.bundle import Bundle, Int8, Manifest, read_bundle, write_manifest
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
 from daflow.core.scoring.comparison import LIMITS, Comparison, Verdict, judge

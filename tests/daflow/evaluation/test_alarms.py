@@ -8,7 +8,7 @@ import pytest
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.data.tracks import Clip, Track
 from daflow.core.data.windows import Windows, make_windows
-from daflow.evaluation.alarms import evaluate_as_seen, last_frames
+from daflow.evaluation.alarms import evaluate_causal, last_frames
 
 LENGTH = 4
 
@@ -36,7 +36,7 @@ def test_delay_and_false_alarms_are_counted() -> None:
     mask = np.zeros(40, dtype=np.int64)
     mask[20:30], mask[35:37] = 1, 1
     rule = AlarmRule(1.0, 1.0, begin_seconds=0.0, end_seconds=0.0)
-    seen = evaluate_as_seen(nll, windows, [clip], {"a": mask}, {"a": 10.0}, rule)
+    seen = evaluate_causal(nll, windows, [clip], {"a": mask}, {"a": 10.0}, rule)
     assert seen.alarms is not None
     (of_clip,) = seen.alarms.clips.values()
     assert of_clip.begins == (8, 23)
@@ -58,7 +58,7 @@ def test_an_alarm_that_was_on_before_is_no_quick_one() -> None:
     nll = np.where((ends >= 12) & (ends < 20), 5, 0).astype(np.float32)
     mask = np.r_[np.zeros(15, dtype=np.int64), np.ones(15, dtype=np.int64)]
     rule = AlarmRule(1.0, 1.0, begin_seconds=0.0, end_seconds=0.0)
-    alarms = evaluate_as_seen(nll, windows, [clip], {"a": mask}, {"a": 10.0}, rule).alarms
+    alarms = evaluate_causal(nll, windows, [clip], {"a": mask}, {"a": 10.0}, rule).alarms
     assert alarms is not None
     assert alarms.events[0].on_before
     assert alarms.median_delay is None
@@ -72,7 +72,7 @@ def test_frames_without_a_score_count_as_normal_and_are_counted() -> None:
     mask = np.r_[
         np.zeros(6, dtype=np.int64), np.ones(14, dtype=np.int64)
     ]  # nobody is seen in the last ten frames
-    seen = evaluate_as_seen(nll, windows, [clip], {"a": mask}, {}, None)
+    seen = evaluate_causal(nll, windows, [clip], {"a": mask}, {}, None)
     assert seen.alarms is None
     assert seen.scored.auc == 1
     assert seen.scored.frames == 7

@@ -20,14 +20,14 @@ from daflow.core.errors import InputError
 from daflow.evaluation.auc import Evaluation, Figures, evaluate, figures, smooth
 
 LENGTH = 24
-Judged = tuple[str, list[float]]  # a clip's name and the nll of its windows, which start at 0, 1, 2...
+ScoringModel = tuple[str, list[float]]  # a clip's name and the nll of its windows, which start at 0, 1, 2...
 
 
 def labels(*values: int) -> Labels:
     return np.array(values, dtype=np.int64)
 
 
-def judge(clips: list[Judged], masks: dict[str, Labels]) -> Evaluation:
+def judge(clips: list[ScoringModel], masks: dict[str, Labels]) -> Evaluation:
     counts = [len(nll) for _, nll in clips]
     windows = Windows(
         poses=np.zeros((sum(counts), 2, LENGTH, 18), dtype=np.float32),
@@ -155,7 +155,7 @@ def test_ignored_frames_do_not_count() -> None:
 
 
 def test_a_clip_with_no_poses_takes_part_as_the_most_normal_one() -> None:
-    scored: Judged = ("a", [1.0] * 50 + [5.0] * 50)
+    scored: ScoringModel = ("a", [1.0] * 50 + [5.0] * 50)
     mask = half_abnormal(100)
     alone = judge([scored], {"a": mask})
     missed = judge([scored, ("empty", [])], {"a": mask, "empty": np.ones(100, dtype=np.int64)})
@@ -169,7 +169,7 @@ def test_a_clip_with_no_poses_takes_part_as_the_most_normal_one() -> None:
 
 
 def test_a_clip_without_a_mask_is_left_out_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    scored: Judged = ("b", [1.0] * 50 + [5.0] * 50)
+    scored: ScoringModel = ("b", [1.0] * 50 + [5.0] * 50)
     masks = {"b": half_abnormal(100)}
     judged = judge([("a", [9.0] * 40), scored], masks)
     assert judged == judge([scored], masks)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from daflow.cli import main
 from daflow.model.flow import DAFlow
-from daflow.training.trainer import score
+from daflow.model.torch_scorer import score
 from export.folded_flow import FoldedFlow
 
 

@@ -12,17 +12,9 @@ from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import Poses, Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.model.flow import ModelConfig
+from daflow.model.torch_scorer import available_device, score
 from daflow.training import trainer as training
-from daflow.training.trainer import (
-    Trained,
-    TrainOptions,
-    available_device,
-    hold_out,
-    mirrored,
-    one_cycle,
-    score,
-    train,
-)
+from daflow.training.trainer import Trained, TrainOptions, hold_out, mirrored, one_cycle, train
 
 QUICK = TrainOptions(epochs=3)
 

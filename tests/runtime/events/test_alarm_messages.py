@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daflow.core.alarms.rule import Change
-from runtime.events.alarm_messages import MOST_PEOPLE, AlarmLife
+from runtime.events.alarm_messages import MAX_PEOPLE, AlarmEventBuilder
 from runtime.events.message import EventMessage
 from runtime.pipeline.results import Person, Result
 from runtime.sources.frames import Frame
@@ -56,8 +56,8 @@ def result(
     return Result(frame, (*rest, worst), None if score is None else worst, alarm, change, "door", threshold)
 
 
-def life(update_seconds: float = 5.0) -> AlarmLife:
-    return AlarmLife("door", MODEL, update_seconds)
+def life(update_seconds: float = 5.0) -> AlarmEventBuilder:
+    return AlarmEventBuilder("door", MODEL, update_seconds)
 
 
 def strictly(message: EventMessage) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def test_numbers_that_json_does_not_know_become_null(value: float) -> None:
 
 
 def test_a_frame_that_does_not_know_when_it_came_gets_the_time_of_day() -> None:
-    alarm = AlarmLife("door", MODEL, now=lambda: 1.5)
+    alarm = AlarmEventBuilder("door", MODEL, now=lambda: 1.5)
     (begin,) = alarm(result(0, 9.0, change="begin", utc=0.0))
     assert (begin.utc, begin.content["utc"]) == (1.5, "1970-01-01T00:00:01.500+00:00")
 
@@ -189,7 +189,7 @@ def test_a_frame_that_does_not_know_when_it_came_gets_the_time_of_day() -> None:
 def test_a_message_stays_small_and_names_the_worst_people() -> None:
     alarm = life()
     (begin,) = alarm(result(0, 1234.5678, change="begin", others=60))
-    assert len(begin.content["people"]) == MOST_PEOPLE
+    assert len(begin.content["people"]) == MAX_PEOPLE
     assert begin.content["people"][0] == {"person": 7, "score": 1234.5678, "p_value": 0.012346}
     assert begin.content["people"][1] == {"person": 100, "score": None, "p_value": None}
     assert len(begin.json()) < 12_000

@@ -19,7 +19,7 @@ from runtime.config.schema import MqttOptions
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
 from runtime.events.mqtt import Mqtt
-from runtime.events.sender import Courier
+from runtime.events.sender import Sender
 from runtime.events.store import EventStore
 
 MakeMessage = Callable[..., EventMessage]
@@ -163,20 +163,20 @@ def outage(
     """Stop the broker in the middle of many messages; check that all arrive, in order."""
     store.register(["mqtt"])
     sent = [make(f"{number:032x}", kind="end", text="x" * 100) for number in range(200)]
-    with Courier(store, connect(broker, timeout=2.0), first_wait=0.1, longest_wait=1) as courier:
+    with Sender(store, connect(broker, timeout=2.0), first_wait=0.1, longest_wait=1) as sender:
         store.append(*sent[:100])
         eventually(lambda: len(listener.keys()) > 10)
         broker.stop()
         stopped = time.monotonic()
         store.append(*sent[100:])
         while time.monotonic() - stopped < seconds:
-            assert courier.statistics()["pending"] >= 100
+            assert sender.statistics()["pending"] >= 100
             time.sleep(0.1)
         subscriptions = listener.subscriptions
         broker.start()
-        eventually(lambda: listener.subscriptions > subscriptions or courier.drain(0))
-        eventually(lambda: courier.statistics()["pending"] == 0, 60)
-        assert courier.statistics()["failures"] > 0
+        eventually(lambda: listener.subscriptions > subscriptions or sender.drain(0))
+        eventually(lambda: sender.statistics()["pending"] == 0, 60)
+        assert sender.statistics()["failures"] > 0
         eventually(lambda: listener.keys()[-1] == sent[-1].key)
     keys = listener.keys()
     unique = list(dict.fromkeys(keys))
@@ -184,7 +184,7 @@ def outage(
     assert unique == sorted(unique)
     assert unique[-100:] == [message.key for message in sent[100:]]
     assert len(keys) - len(unique) <= 1  # the one that was on its way when the broker stopped
-    assert courier.statistics()["delivered"] == 200
+    assert sender.statistics()["delivered"] == 200
     assert listener.last()["daflow/available"] == "offline"
 
 

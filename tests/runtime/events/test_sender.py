@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
-from runtime.events.sender import Courier
+from runtime.events.sender import Sender
 from runtime.events.store import EventStore
 
 MakeMessage = Callable[..., EventMessage]
@@ -37,12 +37,12 @@ def test_messages_come_in_order_and_once(
     delivery = fake_delivery()
     sent = messages(make_message, 100)
     ready.append(*sent[:50])
-    with Courier(ready, delivery) as courier:
+    with Sender(ready, delivery) as sender:
         ready.append(*sent[50:])
         eventually(lambda: len(delivery.got) == 100)
-        assert courier.drain(5)
-        eventually(lambda: courier.statistics()["state"] == "idle")
-        assert courier.statistics() == {
+        assert sender.drain(5)
+        eventually(lambda: sender.statistics()["state"] == "idle")
+        assert sender.statistics() == {
             "state": "idle",
             "pending": 0,
             "delivered": 100,
@@ -68,10 +68,10 @@ def test_failures_are_tried_again_and_logged_when_they_begin_and_end(
     )
     sent = messages(make_message, 10)
     ready.append(*sent)
-    with Courier(ready, delivery, first_wait=0.01) as courier:
-        eventually(lambda: courier.statistics()["delivered"] == 10)
+    with Sender(ready, delivery, first_wait=0.01) as sender:
+        eventually(lambda: sender.statistics()["delivered"] == 10)
         eventually(lambda: len(caplog.messages) == 2)
-        statistics = courier.statistics()
+        statistics = sender.statistics()
     assert delivery.got == sent
     assert (statistics["failures"], statistics["last_error"]) == (3, "RuntimeError: a bug")
     assert caplog.messages == [
@@ -90,9 +90,9 @@ def test_a_refused_message_is_left_out(
     delivery = fake_delivery(DeliveryFailed("it is bad", delivered=2, refused=True))
     sent = messages(make_message, 5)
     ready.append(*sent)
-    with Courier(ready, delivery, first_wait=60) as courier:
+    with Sender(ready, delivery, first_wait=60) as sender:
         eventually(lambda: ready.pending("fake") == 0)
-        statistics = courier.statistics()
+        statistics = sender.statistics()
     assert delivery.got == [*sent[:2], *sent[3:]]
     assert (statistics["delivered"], statistics["refused"], statistics["failures"]) == (4, 1, 0)
     assert f"fake refused the event {sent[2].key}, which is left out: it is bad" in caplog.text
@@ -109,8 +109,8 @@ def test_waits_grow_to_their_limit_and_the_receiver_may_ask_for_more(
     failures = [DeliveryFailed("no", retry_after={6: 30.0, 7: 1e9}.get(number)) for number in range(8)]
     delivery = fake_delivery(*failures)
     ready.append(*messages(make_message, 1))
-    monkeypatch.setattr(Courier, "_pause", lambda self, seconds: waits.append(seconds))
-    with Courier(ready, delivery, first_wait=1, longest_wait=8):
+    monkeypatch.setattr(Sender, "_pause", lambda self, seconds: waits.append(seconds))
+    with Sender(ready, delivery, first_wait=1, longest_wait=8):
         eventually(lambda: delivery.got)
     for wait, longest in zip(waits, (1, 2, 4, 8, 8, 8), strict=False):
         assert longest / 2 <= wait <= longest
@@ -122,12 +122,12 @@ def test_new_messages_do_not_shorten_the_wait_but_the_end_does(
 ) -> None:
     delivery = fake_delivery(DeliveryFailed("no"))
     ready.append(*messages(make_message, 1))
-    with Courier(ready, delivery, first_wait=60) as courier:
-        eventually(lambda: courier.statistics()["state"] == "waiting")
+    with Sender(ready, delivery, first_wait=60) as sender:
+        eventually(lambda: sender.statistics()["state"] == "waiting")
         ready.append(*messages(make_message, 5, 1))
         assert delivery.tries == 1
-        assert courier.statistics()["pending"] == 6
-        assert courier.drain(5)
+        assert sender.statistics()["pending"] == 6
+        assert sender.drain(5)
         assert len(delivery.got) == 6
 
 
@@ -137,10 +137,10 @@ def test_drain_gives_up_when_the_receiver_is_away(
     delivery = fake_delivery()
     delivery.down.set()
     ready.append(*messages(make_message, 1))
-    with Courier(ready, delivery, first_wait=60) as courier:
-        eventually(lambda: courier.statistics()["state"] == "waiting")
+    with Sender(ready, delivery, first_wait=60) as sender:
+        eventually(lambda: sender.statistics()["state"] == "waiting")
         start = time.monotonic()
-        assert not courier.drain(30)
+        assert not sender.drain(30)
         assert time.monotonic() - start < 5
     assert time.monotonic() - start < 10
 
@@ -152,13 +152,13 @@ def test_the_next_process_goes_on_where_this_one_ended(
     first, second = fake_delivery(DeliveryFailed("no", delivered=7)), fake_delivery()
     with EventStore(tmp_path / "events.sqlite") as store:
         store.register(["fake"])
-        with Courier(store, first, first_wait=60) as courier:
+        with Sender(store, first, first_wait=60) as sender:
             store.append(*sent)
-            courier.drain(0.3)
+            sender.drain(0.3)
     with EventStore(tmp_path / "events.sqlite") as store:
         store.register(["fake"])
-        with Courier(store, second) as courier:
-            assert courier.drain(5)
+        with Sender(store, second) as sender:
+            assert sender.drain(5)
     assert first.got + second.got == sent
 
 
@@ -169,13 +169,13 @@ def test_messages_that_were_removed_are_stepped_over(
     delivery.down.set()
     with EventStore(tmp_path / "events.sqlite", keep_messages=10) as store:
         store.register(["fake"])
-        with Courier(store, delivery, first_wait=0.01, longest_wait=0.01) as courier:
+        with Sender(store, delivery, first_wait=0.01, longest_wait=0.01) as sender:
             sent = messages(make_message, 40)
             store.append(*sent)
             while store.tidy():
                 pass
             delivery.down.clear()
-            eventually(lambda: courier.statistics()["pending"] == 0)
+            eventually(lambda: sender.statistics()["pending"] == 0)
         assert delivery.got == sent[30:]
         assert store.lost == 30
 
@@ -194,7 +194,7 @@ def test_a_slow_delivery_does_not_hold_up_another(
 
     slow, quick = Slow(), fake_delivery()
     store.register(["slow", "fake"])
-    with Courier(store, slow) as one, Courier(store, quick):
+    with Sender(store, slow) as one, Sender(store, quick):
         store.append(*messages(make_message, 3))
         eventually(lambda: len(quick.got) == 3)
         assert one.statistics()["pending"] == 3
@@ -212,8 +212,8 @@ def test_a_store_that_fails_for_a_while_does_not_end_the_courier(
     delivery = fake_delivery()
     with monkeypatch.context() as broken:
         broken.setattr(ready, "undelivered", lambda *_: 1 / 0)
-        with Courier(ready, delivery, first_wait=0.01, longest_wait=0.01) as courier:
-            eventually(lambda: courier.statistics()["failures"] > 1)
+        with Sender(ready, delivery, first_wait=0.01, longest_wait=0.01) as sender:
+            eventually(lambda: sender.statistics()["failures"] > 1)
             broken.undo()
             ready.append(*messages(make_message, 2))
             eventually(lambda: len(delivery.got) == 2)
@@ -247,9 +247,9 @@ def test_over_failures_and_restarts_messages_come_in_order_at_least_once(
                 done = min(after, max(pending - 1, 0))
                 delivery.failures.append(DeliveryFailed("no", delivered=done))
                 pending -= done
-            with Courier(store, delivery, first_wait=0.001, longest_wait=0.001) as courier:
+            with Sender(store, delivery, first_wait=0.001, longest_wait=0.001) as sender:
                 deadline = time.monotonic() + 5
-                while not courier.drain(1):
+                while not sender.drain(1):
                     assert time.monotonic() < deadline
             got += delivery.got
     assert list(dict.fromkeys(each.key for each in got)) == [each.key for each in sent]

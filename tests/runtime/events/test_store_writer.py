@@ -15,7 +15,7 @@ import pytest
 
 from runtime.events.message import EventMessage
 from runtime.events.store import EventStore
-from runtime.events.store_writer import EventKeeper
+from runtime.events.store_writer import StoreWriter
 
 MakeMessage = Callable[..., EventMessage]
 Eventually = Callable[..., None]
@@ -24,7 +24,7 @@ Eventually = Callable[..., None]
 FULL_DISK = """
 import json, logging, resource, sys, time
 from pathlib import Path
-from runtime.events.store_writer import EventKeeper
+from runtime.events.store_writer import StoreWriter
 from runtime.events.message import EventMessage
 from runtime.events.store import EventStore
 
@@ -33,19 +33,19 @@ def message(number):
 
 logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stderr)
 store = EventStore(Path(sys.argv[1]))
-keeper = EventKeeper(store, first_wait=0.02, longest_wait=0.05)
+store_writer = StoreWriter(store, first_wait=0.02, longest_wait=0.05)
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
 for number in range(300):
-    keeper.submit(message(number))
+    store_writer.submit(message(number))
     time.sleep(0.001)
-full = not keeper.flush(1.0)
+full = not store_writer.flush(1.0)
 before = [m.content["number"] for _, m in store.messages_after(0, 1000)]
-waiting = keeper.statistics()["waiting"]
+waiting = store_writer.statistics()["waiting"]
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-flushed = keeper.flush(10.0)
+flushed = store_writer.flush(10.0)
 after = [m.content["number"] for _, m in store.messages_after(0, 1000)]
-keeper.close()
+store_writer.close()
 store.close()
 print(json.dumps([full, before, waiting, flushed, after]))
 """
@@ -69,17 +69,17 @@ def impatient(tmp_path: Path) -> EventStore:
 
 
 def test_messages_are_stored_in_order(store: EventStore, make_message: MakeMessage) -> None:
-    with EventKeeper(store) as keeper:
+    with StoreWriter(store) as store_writer:
         for sequence in range(250):
-            keeper.submit(make_message(sequence=sequence, kind="update"))
-        assert keeper.flush(10)
-        assert keeper.statistics() == {"stored": 250, "waiting": 0, "lost": 0}
+            store_writer.submit(make_message(sequence=sequence, kind="update"))
+        assert store_writer.flush(10)
+        assert store_writer.statistics() == {"stored": 250, "waiting": 0, "lost": 0}
     assert [each.sequence for _, each in store.messages_after(0, 1000)] == list(range(250))
 
 
 def test_what_waits_is_stored_at_the_end(store: EventStore, make_message: MakeMessage) -> None:
-    with EventKeeper(store) as keeper:
-        keeper.submit(*(make_message(sequence=sequence, kind="update") for sequence in range(50)))
+    with StoreWriter(store) as store_writer:
+        store_writer.submit(*(make_message(sequence=sequence, kind="update") for sequence in range(50)))
     assert store.count() == 50
 
 
@@ -87,15 +87,15 @@ def test_a_locked_store_is_tried_again_and_logged_once(
     impatient: EventStore, make_message: MakeMessage, eventually: Eventually, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="runtime")
-    with impatient as store, EventKeeper(store, first_wait=0.01, longest_wait=0.02) as keeper:
+    with impatient as store, StoreWriter(store, first_wait=0.01, longest_wait=0.02) as store_writer:
         blocked = Blocked(store)
         start = time.monotonic()
-        keeper.submit(make_message())
+        store_writer.submit(make_message())
         assert time.monotonic() - start < 0.5
-        assert not keeper.flush(0.4)
-        assert keeper.statistics()["waiting"] == 1
+        assert not store_writer.flush(0.4)
+        assert store_writer.statistics()["waiting"] == 1
         blocked.release()
-        assert keeper.flush(5)
+        assert store_writer.flush(5)
         assert store.count() == 1
         eventually(lambda: len(caplog.messages) == 2)
     assert "wait in memory" in caplog.messages[0]
@@ -108,19 +108,19 @@ def test_memory_is_bounded_and_updates_go_first(
 ) -> None:
     with impatient as store:
         blocked = Blocked(store)
-        with EventKeeper(store, capacity=6, first_wait=0.01, longest_wait=0.02) as keeper:
-            keeper.submit(make_message("f" * 32))  # in the thread's hands
-            eventually(lambda: keeper._batch)
-            keeper.submit(make_message("a" * 32), make_message("a" * 32, 1, "update"))
-            keeper.submit(make_message("b" * 32), make_message("b" * 32, 1, "update"))
-            keeper.submit(make_message("a" * 32, 2, "end"))
-            keeper.submit(make_message("a" * 32, 3, "update"))  # left out: it is full
-            keeper.submit(make_message("b" * 32, 2, "end"))  # instead of the first update
-            keeper.submit(make_message("c" * 32))  # instead of the second
-            keeper.submit(make_message("d" * 32))  # instead of the oldest
-            assert keeper.statistics() == {"stored": 0, "waiting": 6, "lost": 4}
+        with StoreWriter(store, capacity=6, first_wait=0.01, longest_wait=0.02) as store_writer:
+            store_writer.submit(make_message("f" * 32))  # in the thread's hands
+            eventually(lambda: store_writer._batch)
+            store_writer.submit(make_message("a" * 32), make_message("a" * 32, 1, "update"))
+            store_writer.submit(make_message("b" * 32), make_message("b" * 32, 1, "update"))
+            store_writer.submit(make_message("a" * 32, 2, "end"))
+            store_writer.submit(make_message("a" * 32, 3, "update"))  # left out: it is full
+            store_writer.submit(make_message("b" * 32, 2, "end"))  # instead of the first update
+            store_writer.submit(make_message("c" * 32))  # instead of the second
+            store_writer.submit(make_message("d" * 32))  # instead of the oldest
+            assert store_writer.statistics() == {"stored": 0, "waiting": 6, "lost": 4}
             blocked.release()
-            assert keeper.flush(5)
+            assert store_writer.flush(5)
         assert [each.key[0] + each.key[32:] for _, each in store.messages_after(0)] == [
             *("f-0", "b-0", "a-2", "b-2", "c-0", "d-0")
         ]
@@ -129,23 +129,26 @@ def test_memory_is_bounded_and_updates_go_first(
 def test_a_message_that_is_no_json_does_not_hold_up_the_others(
     store: EventStore, make_message: MakeMessage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with EventKeeper(store) as keeper:
-        keeper.submit(
+    with StoreWriter(store) as store_writer:
+        store_writer.submit(
             make_message(),
             make_message(sequence=1, kind="update", score=float("inf")),
             make_message(sequence=2, kind="end"),
         )
-        assert keeper.flush(5)
-        assert keeper.statistics() == {"stored": 2, "waiting": 0, "lost": 1}
+        assert store_writer.flush(5)
+        assert store_writer.statistics() == {"stored": 2, "waiting": 0, "lost": 1}
     assert f"{'a' * 32}-1 cannot be stored" in caplog.text
 
 
 def test_it_keeps_the_store_within_its_limits(tmp_path: Path, make_message: MakeMessage) -> None:
-    with EventStore(tmp_path / "events.sqlite", keep_messages=20) as store, EventKeeper(store) as keeper:
+    with (
+        EventStore(tmp_path / "events.sqlite", keep_messages=20) as store,
+        StoreWriter(store) as store_writer,
+    ):
         for number in range(100):
-            keeper.submit(make_message(f"{number:032x}", kind="end"))
-        keeper.flush(10)
-        keeper.close()
+            store_writer.submit(make_message(f"{number:032x}", kind="end"))
+        store_writer.flush(10)
+        store_writer.close()
         assert store.count() == 20
 
 
@@ -154,12 +157,12 @@ def test_what_cannot_be_stored_at_the_end_is_said(
 ) -> None:
     with impatient as store:
         blocked = Blocked(store)
-        keeper = EventKeeper(store, first_wait=0.01)
-        keeper.submit(make_message(), make_message(sequence=1, kind="end"))
-        keeper.close(timeout=0.3)
+        store_writer = StoreWriter(store, first_wait=0.01)
+        store_writer.submit(make_message(), make_message(sequence=1, kind="end"))
+        store_writer.close(timeout=0.3)
         blocked.release()
     assert caplog.messages[-1] == "2 events could not be stored before the end"
-    assert not keeper._thread.is_alive()
+    assert not store_writer._thread.is_alive()
 
 
 def test_a_full_disk_loses_nothing_and_is_used_again_when_there_is_room(tmp_path: Path) -> None:
@@ -207,14 +210,14 @@ def test_a_file_system_without_room_loses_nothing(
 ) -> None:
     disk, resize = small_disk
     caplog.set_level(logging.INFO, logger="runtime")
-    with EventStore(disk / "events.sqlite") as store, EventKeeper(store, 10_000, 0.02, 0.05) as keeper:
-        keeper.submit(*(make_message(f"{number:032x}", kind="end") for number in range(30)))
-        assert keeper.flush(5)
-        keeper.submit(*(make_message(f"{number:032x}", kind="end") for number in range(30, 200)))
-        assert not keeper.flush(0.5)
-        assert len(store.recent(1000)) == keeper.statistics()["stored"] >= 30
+    with EventStore(disk / "events.sqlite") as store, StoreWriter(store, 10_000, 0.02, 0.05) as store_writer:
+        store_writer.submit(*(make_message(f"{number:032x}", kind="end") for number in range(30)))
+        assert store_writer.flush(5)
+        store_writer.submit(*(make_message(f"{number:032x}", kind="end") for number in range(30, 200)))
+        assert not store_writer.flush(0.5)
+        assert len(store.recent(1000)) == store_writer.statistics()["stored"] >= 30
         resize("40m")
-        assert keeper.flush(10)
+        assert store_writer.flush(10)
         assert [int(each.id, 16) for _, each in store.messages_after(0, 1000)] == list(range(200))
         eventually(lambda: len(caplog.messages) >= 2)
     assert "disk is full" in caplog.messages[0]
@@ -231,9 +234,9 @@ def test_a_disk_that_is_full_from_the_start_stops_nobody(
             other.write(b"x" * 4096)
     with EventStore(disk / "events.sqlite") as store:
         store.register(["mqtt"])
-        with EventKeeper(store, 10_000, 0.02, 0.05) as keeper:
-            keeper.submit(make_message())
-            assert not keeper.flush(0.2)
+        with StoreWriter(store, 10_000, 0.02, 0.05) as store_writer:
+            store_writer.submit(make_message())
+            assert not store_writer.flush(0.2)
             resize("4m")
-            assert keeper.flush(5)
+            assert store_writer.flush(5)
         assert store.pending("mqtt") == 1

@@ -20,7 +20,7 @@ from daflow.core.errors import InputError
 from runtime.config.schema import WebhookOptions
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
-from runtime.events.sender import Courier
+from runtime.events.sender import Sender
 from runtime.events.store import EventStore
 from runtime.events.webhook import Webhook
 
@@ -211,18 +211,18 @@ def test_over_an_outage_every_event_comes_in_order(
     server = Server()
     port, url = server.port, server.url
     sent = [make_message(f"{number:032x}", kind="end") for number in range(40)]
-    with Courier(store, webhook(url), first_wait=0.05, longest_wait=0.1) as courier:
+    with Sender(store, webhook(url), first_wait=0.05, longest_wait=0.1) as sender:
         server.answers = [200] * 5 + [500, 503, 422]
         store.append(*sent[:20])
-        eventually(lambda: courier.statistics()["pending"] == 0)
+        eventually(lambda: sender.statistics()["pending"] == 0)
         first = server.posts
         server.close()
         store.append(*sent[20:])
-        eventually(lambda: courier.statistics()["failures"] > 4)
+        eventually(lambda: sender.statistics()["failures"] > 4)
         server = Server(port)
-        eventually(lambda: courier.statistics()["pending"] == 0)
+        eventually(lambda: sender.statistics()["pending"] == 0)
         server.close()
-        statistics: dict[str, Any] = courier.statistics()
+        statistics: dict[str, Any] = sender.statistics()
     posts = [headers["X-DAFlow-Delivery"] for _, headers, _ in first + server.posts]
     assert list(dict.fromkeys(posts)) == [message.key for message in sent]
     assert len(posts) == 42  # two were tried again: what failed is not what was taken

@@ -133,7 +133,10 @@ def test_a_broken_plugin_is_one_sentence(
 
 
 def test_what_a_plugin_refuses_is_said_in_its_own_words(install: Callable[..., None]) -> None:
-    code = "from daflow.core.errors import InputError\ndef open(options):\n    raise InputError('Its model is missing.')"
+    code = (
+        "from daflow.core.errors import InputError\n"
+        "def open(options):\n    raise InputError('Its model is missing.')"
+    )
     install("refusing", code, refusing="refusing:open")
     with pytest.raises(InputError, match=r"^Its model is missing\.$"):
         open_estimator(CameraOptions(estimator="refusing"))

@@ -180,10 +180,10 @@ def test_reloading_changes_only_what_differs(bundle: Bundle) -> None:
     first_config = config_of(bundle, first, realtime=True, alarm={"threshold": 99})
     with running(Service(first_config, configs.pop)) as service:
         wait_for(lambda: all(camera(service, name)["frames"] > 30 for name in first))
-        workers = {name: berth.worker for name, berth in service._fleet._berths.items()}
+        workers = {name: slot.worker for name, slot in service._manager._slots.items()}
         service.reload()
         wait_for(lambda: "comes" in service.health()["cameras"] and camera(service, "comes")["frames"] > 0)
-        after = {name: berth.worker for name, berth in service._fleet._berths.items()}
+        after = {name: slot.worker for name, slot in service._manager._slots.items()}
         assert set(after) == set(second) == set(service.health()["cameras"])
         assert after["stays"] is workers["stays"]
         assert after["changes"] is not workers["changes"]
@@ -335,7 +335,7 @@ def test_too_many_threads_that_stand_still_end_the_service(
             return super().estimate(frame)
 
     def let_go_after_five(service: Service) -> None:
-        wait_for(lambda: len(service._fleet._stuck) >= 5)
+        wait_for(lambda: len(service._manager._stuck) >= 5)
         time.sleep(0.5)
         let_go.set()
 
@@ -343,7 +343,7 @@ def test_too_many_threads_that_stand_still_end_the_service(
         pytest.skip("GStreamer is not here")
     let_go = threading.Event()
     monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Sticks())
-    monkeypatch.setattr("runtime.service.cameras._LONGEST_WAIT", 0.1)
+    monkeypatch.setattr("runtime.service.cameras._MAX_WAIT", 0.1)
     pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
     cameras = {"a": pipeline, "b": pipeline}
     with (

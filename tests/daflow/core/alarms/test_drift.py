@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daflow.core.alarms.calibration import Alarm
 from daflow.core.alarms.drift import DriftWatch
 from daflow.core.alarms.p_value import normal_scores
-from daflow.core.bundle import Alarm
 from daflow.core.errors import InputError
 
 DAY = 2880

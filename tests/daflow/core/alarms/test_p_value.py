@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daflow.core.alarms.calibration import Alarm
 from daflow.core.alarms.p_value import normal_scores, p_value
-from daflow.core.bundle import Alarm
 
 
 def alarm_of(sample: np.typing.NDArray[np.float64]) -> Alarm:

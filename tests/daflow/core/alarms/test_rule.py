@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daflow.core.alarms.rule import LONGEST_GAP, Alarm, AlarmRule, Change, Smoother, Sustained
+from daflow.core.alarms.rule import MAX_GAP, Alarm, AlarmRule, Change, Smoother, Sustained
 
 RULE = AlarmRule(threshold=5, release=4, begin_seconds=0.2, end_seconds=0.1)
 
@@ -111,7 +111,7 @@ def test_every_begin_has_its_time_above_the_threshold(
             first = frame
             while times[frame] - times[first] < rule.begin_seconds - 1e-6:
                 first -= 1
-                assert times[first + 1] - times[first] <= LONGEST_GAP
+                assert times[first + 1] - times[first] <= MAX_GAP
             assert all(value is not None and value > 5 for value in values[first : frame + 1])
 
 
@@ -135,7 +135,7 @@ def test_the_level_is_the_lowest_score_of_the_last_seconds(
     unbroken: list[tuple[float, float]] = []
     last = -math.inf
     for time, value in zip(times, values, strict=True):
-        if value is None or time - last > LONGEST_GAP:
+        if value is None or time - last > MAX_GAP:
             unbroken = []
         last = time
         if value is not None:
