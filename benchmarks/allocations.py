@@ -20,6 +20,7 @@ import click
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FOLDER, Command
+from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.data.windows import LENGTH, MAX_MISSING
 from daflow.core.scoring.onnx import OnnxScorer
 from runtime.pipeline.stages import Edge
@@ -37,7 +38,8 @@ def traced_bytes(bundle: Path, looks: tuple[int, int]) -> list[int]:
     """Return the bytes that are allocated after so many frames."""
     with OnnxScorer(read_bundle(bundle).graph("fp32")) as scorer:
         edge = Edge(
-            scorer, PeopleFinder(None, 25.0), AlarmRule(math.inf, math.inf), LENGTH, MAX_MISSING, StageClock(_LAPS)
+            scorer, PeopleFinder(None, DEFAULT_FPS), AlarmRule(math.inf, math.inf), LENGTH, MAX_MISSING,
+            StageClock(_LAPS),
         )  # fmt: skip
         with synthetic_source(f"frames={_PIECE},people={_PEOPLE},event=none,seed=2") as source:
             piece = list(source)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from daflow.core.command_line import FOLDER, Command, FiniteRange, write_json
+from daflow.core.command_line import FOLDER, Command, FiniteRange, json_option, write_json
 from runtime.config.schema import Config
 from runtime.service.service import Service
 
@@ -57,9 +57,7 @@ def _frames(service: Service) -> dict[str, int]:
 @click.option("--cameras", default=16, type=click.IntRange(1, 256), help="Cameras side by side.")
 @click.option("--people", default=4, type=click.IntRange(1, 100), help="People before each camera.")
 @click.option("--seconds", default=20.0, type=FiniteRange(1), help="How long to measure.")
-@click.option(
-    "--json", "json_target", metavar="FILE", help="Also write the figures as JSON; - is standard output."
-)
+@json_option("the figures")
 def main(bundle: Path, cameras: int, people: int, seconds: float, json_target: str | None) -> None:
     """Measure the sustained rate of many cameras in one process against one alone."""
     alone = rate(bundle, 1, people, seconds / 2)["frames_per_second"]

@@ -15,8 +15,8 @@ from typing import Any
 import onnxruntime
 import torch
 
-from daflow import __version__
 from daflow.core.gpu import find_gpu
+from daflow.core.version import __version__
 
 _PACKAGES = ("numpy", "torch", "onnxruntime", "mediapipe", "av", "trackers")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")

@@ -19,7 +19,7 @@ import onnxslim
 import torch
 from torch import Tensor, nn
 
-from daflow.core.command_line import FILE, Command, write_json
+from daflow.core.command_line import FILE, Command, json_option, write_json
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.model.checkpoint import load_checkpoint
 from daflow.model.flow import DAFlow
@@ -79,9 +79,7 @@ def _median_call(scorer: OnnxScorer, poses: np.ndarray) -> float:
 
 @click.command(cls=Command)
 @click.option("--model", type=FILE, help="The checkpoint to export.  [default: an untrained DA-Flow]")
-@click.option(
-    "--json", "json_target", metavar="FILE", help="Also write the figures as JSON; - is standard output."
-)
+@json_option("the figures")
 def main(model: Path | None, json_target: str | None) -> None:
     """Time the folded graph against torch's own export, simplified by onnxslim, on ONNX Runtime with one thread."""
     torch.manual_seed(0)

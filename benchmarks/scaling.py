@@ -19,7 +19,15 @@ from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import read_bundle
 from daflow.core.data.frame_masks import read_masks
 from daflow.core.data.synthetic import Scene, generate_clip
-from daflow.core.data.tracks import Track, TrackFile, find_tracks, read_clip, read_clips, write_clips
+from daflow.core.data.tracks import (
+    DEFAULT_FPS,
+    Track,
+    TrackFile,
+    find_tracks,
+    read_clip,
+    read_clips,
+    write_clips,
+)
 from daflow.core.data.windows import LENGTH, MAX_MISSING, STGNF_FRAME_SIZE, make_windows
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.core.scoring.scorer import Scorer
@@ -125,7 +133,12 @@ def _frames(people: int, count: int) -> list[Frame]:
 def _edge_seconds(scorer: Scorer, frames: Sequence[Frame], warm_up: int, divisor: int) -> float:
     """Return the seconds of the frames after the warm-up, divided by `divisor`."""
     edge = Edge(
-        scorer, PeopleFinder(None, 25.0), AlarmRule(math.inf, math.inf), LENGTH, MAX_MISSING, StageClock()
+        scorer,
+        PeopleFinder(None, DEFAULT_FPS),
+        AlarmRule(math.inf, math.inf),
+        LENGTH,
+        MAX_MISSING,
+        StageClock(),
     )
     for frame in frames[:warm_up]:
         edge.process(frame)

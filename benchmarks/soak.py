@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 
-from daflow.core.command_line import FOLDER, Command, write_json
+from daflow.core.command_line import FOLDER, Command, json_option, write_json
 from daflow.core.errors import CheckFailed
 from runtime.config.schema import Config
 from runtime.machine.board import memory_mb
@@ -108,9 +108,7 @@ def complaints(tenths: list[Tenth]) -> list[str]:
 @click.option("--bundle", type=FOLDER, required=True, help="The bundle to run.")
 @click.option("--frames", default=500_000, type=click.IntRange(1000), help="Frames of all cameras together.")
 @click.option("--cameras", default=4, type=click.IntRange(1, 64), help="Cameras side by side.")
-@click.option(
-    "--json", "json_target", metavar="FILE", help="Also write the tenths as JSON; - is standard output."
-)
+@json_option("the tenths")
 def main(bundle: Path, frames: int, cameras: int, json_target: str | None) -> None:
     """Run the edge for long at full speed and see whether anything grows."""
     began = time.monotonic()

@@ -14,8 +14,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from daflow.core.data.perturbation import perturb
@@ -26,6 +24,8 @@ from daflow.core.files import sha256, write_text
 
 Method = Literal["minmax", "percentile", "entropy"]
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
+Activations = Callable[[Sequence[str]], Iterable[list[npt.NDArray[np.float32]]]]
+"""Yields the values of the named tensors, batch after batch; called twice, since a histogram needs the range first."""
 Histogram = npt.NDArray[np.float64]
 
 BINS = 4096
@@ -33,7 +33,6 @@ LEVELS = 128
 """Magnitudes of a signed byte without its lowest value, which a symmetric range leaves out."""
 
 _PERCENTILE = 99.99
-_BATCH = 256
 _NORMAL = 4096
 _SEED = 8
 _SCENES = 6
@@ -73,24 +72,27 @@ def calibration_windows(normal: Poses) -> Poses:
     return np.concatenate([chosen, perturb(normal, _NORMAL, _SEED), make_windows(clips, length).poses])
 
 
-def calibrate(graph: Path, tensors: Sequence[str], poses: Poses, method: Method, origin: str) -> Ranges:
-    """Score windows through a graph and choose the range of each of its tensors.
+def calibrate(
+    graph: Path, tensors: Sequence[str], activations: Activations, windows: int, method: Method, origin: str
+) -> Ranges:
+    """Choose the range of each tensor of a graph by the values that it takes.
 
     Args:
         graph: the FP32 ONNX file.
         tensors: names of tensors in it.
-        poses: `(N, 2, T, V)`, see `calibration_windows`.
+        activations: runs the graph on the windows to calibrate on, see `calibration_windows`.
+        windows: how many those are.
         method: `minmax`, the largest magnitude; `percentile`, which leaves out 1 value in 10,000; `entropy`, the range
             whose 128 levels lose least of the distribution (Kullback-Leibler, as TensorRT's entropy calibrator).
         origin: what the windows are.
     """
     tensors = list(dict.fromkeys(tensors))
     largest = np.zeros(len(tensors))
-    for values in _activations(graph, tensors, poses):
+    for values in activations(tensors):
         largest = np.maximum(largest, [np.abs(v).max(initial=0.0) for v in values])
     largest = np.maximum(largest, 1e-6)  # a tensor that is always zero still needs a step
     histograms = np.zeros((len(tensors), BINS))
-    for values in _activations(graph, tensors, poses):
+    for values in activations(tensors):
         for index, value in enumerate(values):
             histograms[index] += np.histogram(np.abs(value), bins=BINS, range=(0.0, largest[index]))[0]
     choose = _CHOICES[method]
@@ -98,7 +100,7 @@ def calibrate(graph: Path, tensors: Sequence[str], poses: Poses, method: Method,
         name: float(top * choose(histogram) / BINS)
         for name, histogram, top in zip(tensors, histograms, largest, strict=True)
     }
-    return Ranges(graph=sha256(graph), method=method, windows=len(poses), origin=origin, tensors=ranges)
+    return Ranges(graph=sha256(graph), method=method, windows=windows, origin=origin, tensors=ranges)
 
 
 def percentile_bins(histogram: Histogram) -> int:
@@ -172,19 +174,3 @@ def read_ranges(path: Path, graph: Path) -> Ranges:
 def write_ranges(path: Path, ranges: Ranges) -> None:
     """Write a calibration cache, whole or not at all."""
     write_text(path, json.dumps(ranges.model_dump(), indent=1) + "\n")
-
-
-def _activations(
-    graph: Path, tensors: Sequence[str], poses: Poses
-) -> Iterable[list[npt.NDArray[np.float32]]]:
-    """Run the graph in batches and yield the values of the tensors."""
-    model = onnx.load(graph)
-    there = {output.name for output in model.graph.output}
-    model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(t) for t in tensors if t not in there)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    for first in range(0, len(poses), _BATCH):
-        yield session.run(list(tensors), {"poses": poses[first : first + _BATCH]})

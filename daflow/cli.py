@@ -15,7 +15,7 @@ from daflow.core.command_line import (
     lazy={
         "demo": "daflow.commands.demo:demo",
         "generate": "daflow.commands.generate:generate",
-        "poses": "runtime.commands.poses:poses",
+        "poses": "daflow.commands.poses:poses",
         "train": "daflow.commands.train:train",
         "import-stgnf": "daflow.commands.import_stgnf:import_stgnf",
         "evaluate": "daflow.commands.evaluate:evaluate",

@@ -14,8 +14,7 @@ from typing import Literal
 import onnx
 import torch
 
-from calibration.int8_ranges import Method, calibrate, calibration_windows, read_ranges, write_ranges
-from daflow import __version__
+from calibration.int8_ranges import Method, calibration_windows, read_ranges, write_ranges
 from daflow.core.bundle import MANIFEST, Bundle, Int8, Manifest, read_bundle, write_manifest
 from daflow.core.data.windows import MAX_MISSING, Poses
 from daflow.core.engines.file import BuildOptions
@@ -32,11 +31,12 @@ from daflow.core.scoring.comparison import (
     judge,
 )
 from daflow.core.scoring.onnx import OnnxScorer
+from daflow.core.version import __version__
 from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import DAFlow, parameter_count
 from daflow.model.torch_scorer import score
 from export.folded_flow import FoldedFlow
-from export.int8_graph import operations, quantise
+from export.int8_graph import calibrated_ranges, operations, quantise
 from export.onnx_graph import export_onnx
 from export.sensitivity import MARGINS, Sensitivity
 from export.verification import VerificationSet
@@ -191,7 +191,9 @@ def _int8_graphs(
             raise InputError(f"{options.ranges} has no range of {min(lacking)}; calibrate again.")
     else:
         tensors = [name for names in candidates.values() for name in names]
-        ranges = calibrate(graph, tensors, poses, options.method, f"{origin}, perturbed and generated ones")
+        ranges = calibrated_ranges(
+            graph, tensors, poses, options.method, f"{origin}, perturbed and generated ones"
+        )
     half = len(poses) // 2
     sets = WindowSets(poses[:half], poses[half:], extreme_windows(poses))
     write_ranges(work / RANGES, ranges)

@@ -9,7 +9,15 @@ from typing import Any, get_args
 import click
 
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
-from daflow.core.command_line import FILE, FOLDER, Command, frame_size_option, version_option, write_json
+from daflow.core.command_line import (
+    FILE,
+    FOLDER,
+    CommandWithSubcommands,
+    frame_size_option,
+    json_option,
+    version_option,
+    write_json,
+)
 from daflow.core.data.tracks import FrameSize
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
@@ -17,22 +25,6 @@ from daflow.core.scoring.comparison import Precision, parse_limits
 from export.commands.inspect import inspect
 
 _METHODS = ("minmax", "percentile", "entropy")
-
-
-class _WithInspect(Command):
-    """The export itself, and `daflow-export inspect FILE` beside it."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """Leave `inspect ...` to that command."""
-        if args[:1] == ["inspect"]:
-            return inspect.make_context(f"{info_name} inspect", args[1:], parent, **extra)
-        return super().make_context(info_name, args, parent, **extra)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run whichever command the context belongs to."""
-        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
 
 
 def _parse_batch(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int, int] | None:  # noqa: ARG001
@@ -66,7 +58,7 @@ def _parse_targets(ctx: click.Context, param: click.Parameter, text: str | None)
     return list(dict.fromkeys(names))
 
 
-@click.command(cls=_WithInspect, epilog="See also: daflow-export inspect --help")
+@click.command(cls=CommandWithSubcommands)
 @click.argument("model", type=FOLDER)
 @click.option(
     "-o",
@@ -157,9 +149,7 @@ def _parse_targets(ctx: click.Context, param: click.Parameter, text: str | None)
 @click.option(
     "--layers", is_flag=True, help="Write what is known about the layers beside each engine, as JSON."
 )
-@click.option(
-    "--json", "json_target", metavar="FILE", help="Also write the manifest as JSON; - is standard output."
-)
+@json_option("the manifest")
 @frame_size_option
 @version_option()
 def main(
@@ -238,6 +228,9 @@ def main(
         write_json(json_target, manifest.model_dump(mode="json", by_alias=True))
     echo(f"{output}: written; verification.html shows how each form compares with the model")
     echo(f"set its alarm threshold with 'daflow-calibrate alarm --bundle {output} --poses DIR'")
+
+
+main.add(inspect)
 
 
 def _build_on_device(

@@ -7,16 +7,21 @@ all of its inputs or kept in FP32.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
+import onnxruntime
 from onnx import helper, numpy_helper
 
-from calibration.int8_ranges import Ranges
+from calibration.int8_ranges import Method, Ranges, calibrate
+from daflow.core.data.windows import Poses
 
+_BATCH = 256
 _STEPS = 127
 _QUANTISED = ("Gemm", "MatMul", "Conv")
 
@@ -30,6 +35,21 @@ def operations(graph: Path) -> dict[str, list[str]]:
         for node in model.graph.node
         if node.op_type in _QUANTISED
     }
+
+
+def calibrated_ranges(
+    graph: Path, tensors: Sequence[str], poses: Poses, method: Method, origin: str
+) -> Ranges:
+    """Run windows through a graph and choose the range of each of the named tensors.
+
+    Args:
+        graph: the FP32 ONNX file.
+        tensors: names of tensors in it.
+        poses: `(N, 2, T, V)`, see `calibration.int8_ranges.calibration_windows`.
+        method: as for `calibration.int8_ranges.calibrate`.
+        origin: what the windows are, for people.
+    """
+    return calibrate(graph, tensors, partial(activations, graph, poses), len(poses), method, origin)
 
 
 def quantise(graph: Path, ranges: Ranges, chosen: Collection[str]) -> onnx.ModelProto:
@@ -93,3 +113,17 @@ def _pair(name: str, axis: int | None) -> list[onnx.NodeProto]:
             f"{name}.DequantizeLinear", **along,
         ),
     ]  # fmt: skip
+
+
+def activations(graph: Path, poses: Poses, tensors: Sequence[str]) -> Iterator[list[npt.NDArray[np.float32]]]:
+    """Run an FP32 graph on windows `(N, 2, T, V)` in batches, and yield the values of the named tensors."""
+    model = onnx.load(graph)
+    there = {output.name for output in model.graph.output}
+    model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(t) for t in tensors if t not in there)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    for first in range(0, len(poses), _BATCH):
+        yield session.run(list(tensors), {"poses": poses[first : first + _BATCH]})

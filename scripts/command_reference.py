@@ -20,6 +20,8 @@ from typing import Any
 
 import click
 
+from daflow.core.command_line import CommandWithSubcommands
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -27,9 +29,6 @@ else:
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 PROJECT = PAGE.parents[1] / "pyproject.toml"
-BESIDE = {"daflow-export": {"inspect": "export.commands.inspect:inspect"}}
-"""Commands beside another one that is no group."""
-
 _HEAD = """# Commands
 
 <!-- Written by scripts/command_reference.py. Change the commands and run it again. -->
@@ -58,7 +57,9 @@ def commands() -> dict[str, str]:
 
 def load(name: str) -> click.Command:
     """Import a command."""
-    return _import(commands()[name])
+    module, _, attribute = commands()[name].partition(":")
+    command: click.Command = getattr(importlib.import_module(module), attribute)
+    return command
 
 
 def inner_commands(name: str, command: click.Command) -> dict[str, click.Command]:
@@ -67,13 +68,7 @@ def inner_commands(name: str, command: click.Command) -> dict[str, click.Command
         context = click.Context(command, info_name=name)
         found = {inner: command.get_command(context, inner) for inner in command.list_commands(context)}
         return {inner: below for inner, below in found.items() if below is not None}
-    return {inner: _import(place) for inner, place in BESIDE.get(name, {}).items()}
-
-
-def _import(place: str) -> click.Command:
-    module, _, attribute = place.partition(":")
-    command: click.Command = getattr(importlib.import_module(module), attribute)
-    return command
+    return command.subcommands if isinstance(command, CommandWithSubcommands) else {}
 
 
 def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
@@ -84,7 +79,7 @@ def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Comma
 
 def _runs(command: click.Command) -> bool:
     """Whether it does something by itself, which a mere group does not."""
-    return not isinstance(command, click.Group) or command.invoke_without_command
+    return not isinstance(command, click.Group)
 
 
 def _section(name: str, command: click.Command) -> Iterator[str]:

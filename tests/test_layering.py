@@ -1,8 +1,12 @@
-"""Data flows one way, and a device needs no torch."""
+"""The layers: import-linter holds the imports that can be seen, these tests what it cannot see."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,70 +14,92 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MAY_IMPORT = {
-    "daflow": {"daflow"},
-    "calibration": {"calibration", "daflow"},
-    # Export takes INT8 ranges from calibration, and runs what it built on a device to prove it.
-    "export": {"export", "calibration", "runtime", "daflow"},
-    "runtime": {"runtime", "daflow"},
+PACKAGES = ("daflow", "export", "calibration", "runtime")
+IMPORTS_BY_NAME = {
+    "daflow/core/command_line.py": "a subcommand is imported when it is asked for",
+    "daflow/core/gpu.py": "TensorRT has one of two names",
+    "daflow/studies/__init__.py": "a study is a module of its name",
 }
-NEEDS_TRAINING = {
-    "daflow.model.flow", "daflow.training.trainer", "daflow.model.checkpoint", "daflow.evaluation.auc", "daflow.model.skeleton_graph", "daflow.evaluation.scoring_model",
+"""The files that import a module by a name in a string, and why."""
+HEAVY = {
+    "torch", "onnx", "matplotlib", "sklearn", "scipy", "pyarrow", "ray", "tqdm", "mediapipe", "cv2", "av", "trackers",
+    "tensorrt", "starlette", "uvicorn", "paho", "prometheus_client", "urllib3",
 }  # fmt: skip
 
 
-def imported(path: Path) -> set[str]:
-    """Every module that a file imports, wherever it does."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.update({node.module, *(f"{node.module}.{alias.name}" for alias in node.names)})
-    return names
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter on the packages of a folder."""
+    program = Path(sys.executable).with_name("lint-imports")
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(
+        [program, "--no-cache"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_a_package_imports_only_what_is_upstream_of_it(package: str) -> None:
-    for path in (ROOT / package).rglob("*.py"):
-        ours = {name.split(".")[0] for name in imported(path)} & set(MAY_IMPORT)
-        assert ours <= MAY_IMPORT[package], path
+def test_the_contracts_hold() -> None:
+    done = lint(ROOT)
+    assert done.returncode == 0, done.stdout
 
 
-def test_the_runtime_knows_only_the_numpy_half_of_daflow() -> None:
-    for path in (ROOT / "runtime").rglob("*.py"):
-        assert not imported(path) & NEEDS_TRAINING, path
+@pytest.mark.parametrize(
+    ("module", "what", "contract"),
+    [
+        ("runtime/pipeline/probe.py", "torch", "A device needs no training package"),
+        ("runtime/pipeline/probe.py", "pyarrow", "A device needs no training package"),
+        ("runtime/pipeline/probe.py", "daflow.training.trainer", "What a device needs is daflow.core"),
+        ("daflow/core/probe.py", "daflow.model.flow", "Data flows one way"),
+        ("runtime/sources/probe.py", "runtime.service.service", "The edge"),
+        ("daflow/training/probe.py", "click", "The command line is a thin layer"),
+    ],
+)
+def test_an_import_through_another_module_breaks_a_contract(
+    module: str, what: str, contract: str, tmp_path: Path
+) -> None:
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    probe = tmp_path / module
+    probe.with_name("between.py").write_text(f"def later():\n    import {what}\n")
+    probe.write_text(f"from {'.'.join(Path(module).parent.parts)} import between\n")
+    done = lint(tmp_path)
+    assert done.returncode == 1, done.stdout
+    assert re.search(rf"{re.escape(contract)}.* BROKEN", done.stdout), done.stdout
+
+
+def test_modules_are_imported_by_name_only_where_that_is_known() -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(r"import_module|__import__", path.read_text(encoding="utf-8"))
+    }
+    assert found == set(IMPORTS_BY_NAME)
+
+
+def test_each_module_that_is_named_in_a_string_is_there() -> None:
+    pattern = re.compile(rf"((?:{'|'.join(PACKAGES)})(?:\.[a-z_0-9]+)+):([A-Za-z_]+)")
+    named = {}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                text = node.value if isinstance(node, ast.Constant) else None
+                if isinstance(text, str) and (match := pattern.fullmatch(text)):
+                    named[text] = match
+    assert named
+    for name, match in named.items():
+        assert hasattr(importlib.import_module(match[1]), match[2]), name
 
 
 def test_importing_the_runtime_brings_no_heavy_package() -> None:
-    paths = (path.relative_to(ROOT).with_suffix("") for path in (ROOT / "runtime").rglob("*.py"))
-    modules = [".".join(path.parts) for path in paths if path.stem != "__init__"]
-    modules += [
-        "daflow.core.engines.builder",
-        "daflow.core.engines.cache",
-        "daflow.core.engines.file",
-        "daflow.core.scoring.comparison",
+    paths = [
+        path.relative_to(ROOT).with_suffix("")
+        for folder in ("runtime", "calibration", "daflow/core")
+        for path in (ROOT / folder).rglob("*.py")
     ]
-    heavy = {
-        "torch",
-        "onnx",
-        "matplotlib",
-        "sklearn",
-        "scipy",
-        "mediapipe",
-        "cv2",
-        "av",
-        "trackers",
-        "tensorrt",
-        "starlette",
-        "uvicorn",
-        "paho",
-        "prometheus_client",
-        "urllib3",
-    }
+    modules = [".".join(path.parts) for path in paths if path.stem not in ("__init__", "__main__")]
     code = (
         f"import sys, importlib\nfor m in {modules}: importlib.import_module(m)\n"
-        f"found = {heavy} & set(sys.modules)\nsys.exit(f'imported: {{found}}' if found else 0)"
+        f"found = {HEAVY} & set(sys.modules)\nsys.exit(f'imported: {{found}}' if found else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

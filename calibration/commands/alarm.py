@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from calibration.commands.options import POSITIVE, SECONDS, camera_option, json_option
+from calibration.commands.options import POSITIVE, SECONDS, camera_option
 from calibration.enough_recordings import objection
 from calibration.replay import read_signals
 from calibration.threshold import REFUSED, Choice, choose_quantile, choose_threshold
@@ -18,8 +18,8 @@ from daflow.core.alarms.calibration import Alarm
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
-from daflow.core.command_line import FOLDER, Command, FiniteRange, frame_size_option, write_json
-from daflow.core.data.tracks import FrameSize
+from daflow.core.command_line import FOLDER, Command, FiniteRange, frame_size_option, json_option, write_json
+from daflow.core.data.tracks import DEFAULT_FPS, FrameSize
 from daflow.core.errors import CheckFailed
 
 _BEYOND = 10
@@ -52,7 +52,7 @@ _BEYOND = 10
     type=FiniteRange(0, 1, min_open=True, max_open=True),
     help="Instead of a rate, the fraction of the normal scores that stay below the threshold; for short recordings.",
 )
-@click.option("--fps", default=25.0, type=POSITIVE, help="Frames a second of the recordings.")
+@click.option("--fps", default=DEFAULT_FPS, type=POSITIVE, help="Frames per second of the recordings.")
 @click.option(
     "--begin-seconds", default=0.1, type=SECONDS, help="How long the score must stay above the threshold."
 )
@@ -74,7 +74,7 @@ _BEYOND = 10
     is_flag=True,
     help="Fail, and leave the bundle as it is, when the recordings are too short to promise the rate.",
 )
-@json_option
+@json_option("the result")
 @frame_size_option
 def alarm(
     folder: Path, poses: Path, camera: str | None, per_day: float | None, quantile: float | None, fps: float,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from calibration.commands.options import POSITIVE, camera_option, json_option
+from calibration.commands.options import POSITIVE, camera_option
 from calibration.false_alarm_rate import check as check_signals
 from calibration.replay import read_signals
 from daflow.core.bundle import read_bundle
-from daflow.core.command_line import FOLDER, Command, frame_size_option, write_json
+from daflow.core.command_line import FOLDER, Command, frame_size_option, json_option, write_json
 from daflow.core.data.tracks import FrameSize
 from daflow.core.errors import CheckFailed, InputError
 
@@ -28,7 +28,7 @@ from daflow.core.errors import CheckFailed, InputError
 @click.option(
     "--fps", type=POSITIVE, help="Frames a second of the recordings.  [default: as the bundle was calibrated]"
 )
-@json_option
+@json_option("the result")
 @frame_size_option
 def check(
     folder: Path, poses: Path, camera: str | None, fps: float | None, json_target: str | None,

@@ -6,11 +6,12 @@ import re
 
 import click
 
+from daflow.core.alarms.calibration import CAMERA_NAME
 from daflow.core.command_line import FiniteRange
 
 
 def _camera(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:  # noqa: ARG001
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
+    if name is not None and not re.fullmatch(CAMERA_NAME, name):
         raise click.BadParameter(f"{name!r} is not a name of letters, digits, - and _, of at most 64.")
     return name
 
@@ -21,12 +22,6 @@ camera_option = click.option(
     callback=_camera,
     help="The camera by its name in the configuration of daflow-edge; without it, all that have no calibration of "
     "their own.",
-)
-json_option = click.option(
-    "--json",
-    "json_target",
-    metavar="FILE",
-    help="Also write the result as JSON; - is standard output.",
 )
 POSITIVE = FiniteRange(0, 1e6, min_open=True)
 SECONDS = FiniteRange(0, 1e6)

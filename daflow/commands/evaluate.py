@@ -14,12 +14,19 @@ import click
 from daflow.commands.evaluate_videos import (
     VideoOptions,
     alarm_rule,
-    percent,
     print_causal,
     track_videos,
     video_options,
 )
-from daflow.core.command_line import FILE, FOLDER, Command, frame_size_option, require_folder_for, write_json
+from daflow.core.command_line import (
+    FILE,
+    FOLDER,
+    Command,
+    frame_size_option,
+    json_option,
+    require_folder_for,
+    write_json,
+)
 from daflow.core.data.datasets import BENCHMARKS, Benchmark, open_benchmark
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.label_table import CLIPS_HELP, choose_clips, read_labels
@@ -28,6 +35,7 @@ from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE, Windows, make_win
 from daflow.core.errors import InputError
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
+from daflow.evaluation.text import percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,12 +89,7 @@ if TYPE_CHECKING:
     help="How windows are cut: as everywhere in this toolkit, or exactly as STG-NF's code does it (856x480 for every "
     "video unless --frame-size is given, its rule for missing frames, the last window of a track left out).",
 )
-@click.option(
-    "--json",
-    "json_target",
-    metavar="FILE",
-    help="Also write the figures as JSON; - is standard output.",
-)
+@json_option("the figures")
 @click.option(
     "--report",
     type=FILE,

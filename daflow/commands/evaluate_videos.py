@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +16,8 @@ from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FILE, FOLDER, FiniteRange
 from daflow.core.data.frame_masks import Labels
 from daflow.core.errors import InputError
+from daflow.evaluation.text import percent
+from runtime.batch.video_tracks import track_videos as find_tracks
 
 if TYPE_CHECKING:
     from daflow.evaluation.alarms import CausalEvaluation
@@ -120,9 +121,7 @@ def track_videos(
     """
     people = {name: getattr(options, name) for name in ("people", "max_people", "pose_model")}
     given = {name: value for name, value in people.items() if value is not None}
-    found = importlib.import_module("runtime.batch.video_tracks").track_videos(
-        videos, tracks, labels.__contains__, given, options.workers
-    )
+    found = find_tracks(videos, tracks, labels.__contains__, given, options.workers)
     broken += found.failed.values()
     if found.kept:
         click.echo(f"{found.kept} of {len(found.fps)} clips have their tracks already", err=True)
@@ -172,8 +171,3 @@ def _delay(delay: float | None, on_before: bool) -> str:
     if delay is None:
         return "none"
     return "on before" if on_before else f"{delay:.2f}"
-
-
-def percent(value: float | None) -> str:
-    """Return a fraction in %, or a dash."""
-    return "-" if value is None else f"{100 * value:.2f}"

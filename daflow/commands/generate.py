@@ -11,6 +11,7 @@ from daflow.core.command_line import (
     Command,
 )
 from daflow.core.data.synthetic import Scene, generate_dataset
+from daflow.core.data.tracks import DEFAULT_FPS
 
 
 @click.command(cls=Command)
@@ -18,7 +19,12 @@ from daflow.core.data.synthetic import Scene, generate_dataset
 @click.option("--seed", default=0, help="Seed; the same seed gives the same files.")
 @click.option("--train-clips", default=12, type=click.IntRange(1), help="Clips of normal walking.")
 @click.option("--test-clips", default=6, type=click.IntRange(1), help="Clips with a fall, a run or a fight.")
-@click.option("--frames", default=600, type=click.IntRange(48), help="Frames a clip, at 25 a second.")
+@click.option(
+    "--frames",
+    default=600,
+    type=click.IntRange(48),
+    help=f"Frames per clip, at {DEFAULT_FPS:g} frames per second.",
+)
 @click.option("--people", default=2, type=click.IntRange(1, 50), help="People a clip.")
 def generate(output: Path, seed: int, train_clips: int, test_clips: int, frames: int, people: int) -> None:
     """Generate pose tracks of walking people, with falls, runs and fights in the test clips."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from daflow.core.command_line import FOLDER, Command, frame_size_option, task_options, write_json
+from daflow.commands.ray_cluster import runner, task_options
+from daflow.core.command_line import FOLDER, Command, frame_size_option, json_option, write_json
 from daflow.core.data.tracks import FrameSize, find_tracks
 from daflow.core.errors import InputError
-from daflow.core.parallel import run_tasks
 from daflow.core.progress import track
 from daflow.core.scoring.comparison import PRECISIONS, Precision
 
@@ -29,9 +29,7 @@ logger = logging.getLogger(__name__)
     help="Folder of <clip>.windows.parquet and <clip>.frames.parquet. What is there and still fits is kept.",
 )
 @task_options
-@click.option(
-    "--json", "json_target", metavar="FILE", help="Also write the summary as JSON; - is standard output."
-)
+@json_option("the summary")
 @frame_size_option
 def score(
     poses: Path, model: str, precision: Precision, output: Path, workers: int | None, ray_address: str | None,
@@ -52,7 +50,7 @@ def score(
     model_hash = hash_of_model(model, precision)
     tasks = [ScoreTask(file, model, model_hash, precision, output.resolve()) for file in files]
     done, failed = {}, {}
-    for outcome in track(run_tasks(score_clip, tasks, workers, ray_address), "scoring, clips", len(tasks)):
+    for outcome in track(runner(workers, ray_address)(score_clip, tasks), "scoring, clips", len(tasks)):
         name = outcome.task.file.clip
         if outcome.result is None:
             failed[name] = str(outcome.error)

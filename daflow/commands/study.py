@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from daflow.core.command_line import FOLDER, Command, frame_size_option, task_options
+from daflow.commands.ray_cluster import runner, task_options
+from daflow.core.command_line import FOLDER, Command, frame_size_option
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.tracks import FrameSize
 from daflow.core.errors import CheckFailed, InputError
@@ -63,7 +64,7 @@ def study(
         train, judged = _data(output, (other_poses, other_test, other_masks), seed=1, quick=quick)
         settings = replace(settings, other_train=train, other_test=Test(*judged))
     chosen = load_study(name)
-    results, failed = run_study(chosen, settings, workers, ray_address)
+    results, failed = run_study(chosen, settings, runner(workers, ray_address))
     if not results:
         raise CheckFailed(f"Every trial failed. {failed[0]}")
     click.echo(write_report(output, name, chosen, settings, results, failed))

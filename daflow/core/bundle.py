@@ -20,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 
-from daflow.core.alarms.calibration import Alarm, ManifestPart
+from daflow.core.alarms.calibration import Alarm, CameraName, ManifestPart
 from daflow.core.engines.file import BuildOptions, EngineKey
 from daflow.core.errors import InputError
 from daflow.core.files import sha256, write_text
@@ -30,7 +30,6 @@ FORMAT = "daflow-bundle"
 SCHEMA = 3
 MANIFEST = "manifest.json"
 
-_Camera = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -95,7 +94,7 @@ class Manifest(ManifestPart):
     int8: Int8 | None = None
     engine_options: BuildOptions = BuildOptions()
     alarm: Alarm | None = None
-    cameras: dict[_Camera, Alarm] = Field(default_factory=dict)
+    cameras: dict[CameraName, Alarm] = Field(default_factory=dict)
 
     @field_validator("files")
     @classmethod

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import logging
 import math
 import re
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from daflow import __version__
 from daflow.core.data.tracks import FrameSize
-from daflow.core.errors import InputError, unusable_package
+from daflow.core.errors import CheckFailed, DaflowError, InputError, unusable_package
 from daflow.core.files import write_text
+from daflow.core.version import __version__
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
+PACKAGES = ("daflow", "export", "calibration", "runtime")
 CONTEXT = {"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EXTRA_OF_PACKAGE = {
     "torch": "train", "sklearn": "train", "scipy": "train", "matplotlib": "train", "pyarrow": "train", "ray": "ray",
@@ -36,26 +37,119 @@ class Command(click.Command):
         kwargs["context_settings"] = {**CONTEXT, **kwargs.get("context_settings", {})}
         super().__init__(*args, **kwargs)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; what a callback refuses is one line too."""
+        with one_line_errors():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command and translate what the operating system or an import complains about."""
-        logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
-        for package in ("daflow", "export", "calibration", "runtime"):
-            logging.getLogger(package).setLevel(logging.INFO)
-        try:
+        """Run the command with its log on standard error."""
+        with log_to_stderr(), one_line_errors():
             return super().invoke(ctx)
-        except ImportError as error:
-            package = (error.name or "").split(".")[0]
-            if package not in _EXTRA_OF_PACKAGE:
-                raise
-            raise unusable_package(error, package, _EXTRA_OF_PACKAGE[package]) from error
-        except BrokenPipeError:
+
+
+class _Refused(click.ClickException):
+    """The input is wrong."""
+
+    exit_code = 2
+
+
+class _Failed(click.ClickException):
+    """The thing that was checked does not hold."""
+
+    exit_code = 1
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn the toolkit's errors, a full disk and a missing package into one line and an exit code.
+
+    `CheckFailed` is 1, everything else 2.
+    """
+    try:
+        yield
+    except DaflowError as error:
+        raise (_Failed if isinstance(error, CheckFailed) else _Refused)(error.message) from error
+    except ImportError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in _EXTRA_OF_PACKAGE:
             raise
-        except OSError as error:
-            where = f" {error.filename}" if error.filename else ""
-            raise InputError(
-                f"Cannot read or write{where}: {error.strerror or error}. "
-                "Check that it exists, may be written and has room."
-            ) from error
+        raise _Refused(unusable_package(error, package, _EXTRA_OF_PACKAGE[package]).message) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        raise _Refused(
+            f"Cannot read or write{where}: {error.strerror or error}. "
+            "Check that it exists, may be written and has room."
+        ) from error
+
+
+@contextlib.contextmanager
+def log_to_stderr() -> Iterator[None]:
+    """Write the log of the toolkit's packages to standard error while a command runs, one line each.
+
+    The log of the process is left alone, and the packages' loggers are as before afterwards, so that a program may run
+    commands beside logs of its own.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    loggers = [logging.getLogger(package) for package in PACKAGES]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+
+class CommandWithSubcommands(Command):
+    """A command that does something by itself and has subcommands beside it, as `daflow-export MODEL` and `inspect`.
+
+    A first word that names a subcommand is that subcommand, unless an option follows that only the command itself has:
+    `daflow-export inspect -o bundle` exports a model that is called `inspect`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.subcommands: dict[str, click.Command] = {}
+
+    def add(self, command: click.Command) -> None:
+        """Put a subcommand beside the command."""
+        assert command.name is not None
+        self.subcommands[command.name] = command
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Leave the words of a subcommand to it."""
+        below = self.subcommands.get(args[0]) if args else None
+        if below is not None and not self._own_options(below) & {word.partition("=")[0] for word in args[1:]}:
+            return below.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run whichever command the context belongs to."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, and the subcommands below them."""
+        super().format_options(ctx, formatter)
+        with formatter.section("Commands"):
+            rows = [(name, command.get_short_help_str(80)) for name, command in self.subcommands.items()]
+            formatter.write_dl(rows)
+
+    def _own_options(self, below: click.Command) -> set[str]:
+        """The options of this command that a subcommand does not have."""
+        ours, theirs = (
+            {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+            for command in (self, below)
+        )
+        return {name for name in ours - theirs if name.startswith("-")}
 
 
 class LazyGroup(click.Group):
@@ -119,19 +213,15 @@ frame_size_option = click.option(
 )
 
 
-def task_options(command: _Decorated) -> _Decorated:
-    """The options of where many tasks run."""
-    workers = click.option(
-        "--workers", type=click.IntRange(1), help="Processes on this machine; one for each core without it."
+def json_option(what: str) -> Callable[[_Decorated], _Decorated]:
+    """The `--json` option of a command, for `write_json`.
+
+    Args:
+        what: is written, such as `the figures`.
+    """
+    return click.option(
+        "--json", "json_target", metavar="FILE", help=f"Also write {what} as JSON; - is standard output."
     )
-    ray = click.option(
-        "--ray",
-        "ray_address",
-        metavar="ADDRESS",
-        help="Run on this Ray cluster instead, such as auto or 10.0.0.1:6379. Its machines need daflow[ray] and the "
-        "same paths.",
-    )
-    return workers(ray(command))
 
 
 def version_option() -> Callable[[_Decorated], _Decorated]:

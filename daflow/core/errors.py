@@ -1,26 +1,28 @@
-"""The two ways in which a command can fail, each with its exit code.
+"""How the toolkit fails: one error class, and the two ways in which a caller may want to tell failures apart.
 
-Both are click exceptions, so that every command prints them as one line and no caller has to translate.
+They know nothing of the command line, which turns them into one line and an exit code (`daflow.core.command_line`).
 """
 
 from __future__ import annotations
-
-import click
 
 SYSTEM_LIBRARIES = "libegl1 libgles2 libgl1 libglib2.0-0"
 """Debian's packages of what MediaPipe and OpenCV load."""
 
 
-class InputError(click.ClickException):
-    """The input is wrong: a file, a value, a missing package. Exit code 2."""
+class DaflowError(Exception):
+    """Whatever the toolkit raises on purpose; `message` is one or two sentences for a person."""
 
-    exit_code = 2
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
-class CheckFailed(click.ClickException):
-    """The thing that was checked does not hold: a verification limit was missed. Exit code 1."""
+class InputError(DaflowError):
+    """The input is wrong: a file, a value, a missing package. A command ends with exit code 2."""
 
-    exit_code = 1
+
+class CheckFailed(DaflowError):  # noqa: N818  the outcome of a check, not a fault
+    """The thing that was checked does not hold: a verification limit was missed. A command ends with exit code 1."""
 
 
 def unusable_package(error: ImportError, package: str, extra: str) -> InputError:

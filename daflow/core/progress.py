@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
-from tqdm import tqdm
-
 T = TypeVar("T")
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -22,6 +20,8 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
     if total is None and isinstance(items, Sized):
         total = len(items)
     if sys.stderr.isatty():
+        from tqdm import tqdm
+
         yield from tqdm(items, desc=description, total=total, dynamic_ncols=True, leave=False)
         return
     last = time.monotonic()

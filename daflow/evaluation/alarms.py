@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother
 from daflow.core.data.frame_masks import Labels
-from daflow.core.data.tracks import Clip
+from daflow.core.data.tracks import DEFAULT_FPS, Clip
 from daflow.core.data.windows import Windows, last_frames
 from daflow.evaluation.auc import Figures, figures
 from daflow.evaluation.frame_scores import Scores, fill_empty_frames
@@ -172,8 +172,8 @@ def evaluate_causal(
             ends[rows].tolist(), windows.person[rows].tolist(), nll[rows].tolist(), strict=True
         ):
             people[frame][person] = score
-        scores[name], on, begins = _follow(people, fps.get(name, 25.0), rule)
-        alarms[name] = _judge(mask, on, begins, fps.get(name, 25.0))
+        scores[name], on, begins = _follow(people, fps.get(name, DEFAULT_FPS), rule)
+        alarms[name] = _judge(mask, on, begins, fps.get(name, DEFAULT_FPS))
     joined, labels = np.concatenate(list(scores.values())), np.concatenate(list(masks.values()))
     seen = np.isfinite(joined)
     position = np.concatenate([np.arange(len(mask), dtype=np.float64) for mask in masks.values()])

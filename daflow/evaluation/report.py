@@ -17,6 +17,7 @@ from daflow.core.html import page
 from daflow.evaluation.auc import Evaluation, Figures
 from daflow.evaluation.frame_scores import Scores
 from daflow.evaluation.plots import draw_window, figure, picture
+from daflow.evaluation.text import percent
 
 _MISTAKES = 6
 
@@ -58,7 +59,7 @@ def evaluation_page(
     """
     threshold = equal_error_threshold(result.frame_scores, masks)
     sections = (
-        f'<p class="verdict good">micro AUC {_percent(result.micro.auc)} %</p><p>{_facts(result)}</p>',
+        f'<p class="verdict good">micro AUC {percent(result.micro.auc)} %</p><p>{_facts(result)}</p>',
         f'<img class="wide" alt="ROC and precision-recall curves" src="{_curves(result.frame_scores, masks)}">',
         "<h2>Score over time</h2><p>Smoothed score of the worst person; grey frames are labelled abnormal, hatched "
         "ones are ignored. Dashed: the threshold at which false alarms and misses are equally frequent.</p>",
@@ -154,8 +155,8 @@ def _mistakes_section(
 def _facts(result: Evaluation) -> str:
     micro = result.micro
     return (
-        f"AUC-PR {_percent(micro.auc_pr)} %, equal error rate {_percent(micro.eer)} %, mean AUC of the clips "
-        f"{_percent(result.macro_auc)} %; {result.windows} windows, {micro.frames} labelled frames, "
+        f"AUC-PR {percent(micro.auc_pr)} %, equal error rate {percent(micro.eer)} %, mean AUC of the clips "
+        f"{percent(result.macro_auc)} %; {result.windows} windows, {micro.frames} labelled frames, "
         f"{micro.abnormal} of them abnormal"
     )
 
@@ -195,7 +196,7 @@ def _clip(name: str, result: Evaluation, mask: Labels, threshold: float) -> str:
 def _figures_of(figures: Figures) -> str:
     if figures.auc is None:
         return "only one kind of frame"
-    return f"AUC {_percent(figures.auc)} %"
+    return f"AUC {percent(figures.auc)} %"
 
 
 def _runs(where: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -212,7 +213,3 @@ def _joined(scores: dict[str, Scores], masks: dict[str, Labels]) -> tuple[Scores
     joined = np.concatenate(list(scores.values()))
     labels = np.concatenate([masks[name] for name in scores])
     return joined[labels >= 0], labels[labels >= 0]
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f}"

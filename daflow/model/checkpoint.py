@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from daflow import __version__
 from daflow.core.errors import InputError
 from daflow.core.files import written_whole
+from daflow.core.version import __version__
 from daflow.model.flow import DAFlow, ModelConfig
 
 _FORMAT = "daflow-checkpoint"

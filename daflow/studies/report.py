@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from daflow import __version__
 from daflow.core.files import write_text, written_whole
+from daflow.core.version import __version__
 from daflow.evaluation.plots import figure
 from daflow.studies.runner import Result, Settings, Study
 

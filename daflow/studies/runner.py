@@ -16,7 +16,7 @@ import torch
 from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.tracks import Clip, FrameSize, read_clips
 from daflow.core.data.windows import Poses, Windows, make_windows
-from daflow.core.parallel import run_tasks
+from daflow.core.parallel import Runner, run_tasks
 from daflow.core.progress import track
 from daflow.evaluation.auc import evaluate
 from daflow.model.flow import DAFlow, ModelConfig, parameter_count
@@ -132,16 +132,13 @@ def flows(row: str, settings: Settings, config: ModelConfig | None = None) -> li
     return [Trial(row, seed, settings, (settings.test,), config=config) for seed in range(settings.seeds)]
 
 
-def run_study(
-    study: Study, settings: Settings, workers: int | None = None, ray_address: str | None = None
-) -> tuple[list[Result], list[str]]:
+def run_study(study: Study, settings: Settings, run: Runner = run_tasks) -> tuple[list[Result], list[str]]:
     """Run the trials of a study.
 
     Args:
         study: which one.
         settings: the data.
-        workers: as `daflow.core.parallel.run_tasks`.
-        ray_address: as `daflow.core.parallel.run_tasks`.
+        run: where the trials run.
 
     Returns:
         The results in the order of the trials, and the messages of trials that failed.
@@ -149,7 +146,7 @@ def run_study(
     trials = study.trials(settings)
     found: dict[Trial, list[Result]] = {}
     failed = []
-    for outcome in track(run_tasks(run_trial, trials, workers, ray_address), "study, trials", len(trials)):
+    for outcome in track(run(run_trial, trials), "study, trials", len(trials)):
         if outcome.result is None:
             failed.append(f"{outcome.task.row}, seed {outcome.task.seed}: {outcome.error}")
             logger.warning("failed: %s", failed[-1])

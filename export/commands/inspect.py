@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from daflow.core.bundle import read_bundle
-from daflow.core.command_line import FOLDER, Command, write_json
+from daflow.core.command_line import FOLDER, Command, json_option, write_json
 from daflow.core.engines.file import MAGIC, EngineHeader, read_engine
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
@@ -18,12 +18,7 @@ from daflow.core.scoring.comparison import Verdict
 
 @click.command(cls=Command)
 @click.argument("path", type=FOLDER, metavar="BUNDLE|ENGINE|ONNX")
-@click.option(
-    "--json",
-    "json_target",
-    metavar="FILE",
-    help="Write what is known as JSON instead; - is standard output.",
-)
+@json_option("what is known")
 def inspect(path: Path, json_target: str | None) -> None:
     """Say what a bundle, an engine or an ONNX file is: for what, from what, verified how."""
     facts = describe(path)

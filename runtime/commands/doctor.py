@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from daflow.core.command_line import FILE, FOLDER, Command, write_json
+from daflow.core.command_line import FILE, FOLDER, Command, json_option, write_json
 from daflow.core.errors import CheckFailed
 from runtime.config.options import OPTION_NAMES, named_sources
 from runtime.doctor.diagnose import diagnose
@@ -42,9 +42,7 @@ _WIDTH = 100
     type=FOLDER,
     help="Look for free disk here. [default: what the configuration names, else this folder]",
 )
-@click.option(
-    "--json", "json_target", metavar="FILE", help="Write the findings as JSON; - is standard output."
-)
+@json_option("the findings")
 def doctor(
     path: Path | None,
     bundle: Path | None,

@@ -12,6 +12,7 @@ import click
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from daflow.core.alarms.calibration import CAMERA_NAME
 from daflow.core.errors import InputError
 from runtime.config.schema import CameraOptions, Config
 from runtime.sources.redaction import holds_secret
@@ -21,7 +22,7 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 _PREFIX = {"mqtt": "mqtt-", "webhook": "webhook-", "log": "log-"}
 _NAMES: dict[Place, str] = {("serve", "address"): "--serve", ("store", "path"): "--store"}
-_NAMED_SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,63})=(.+)", re.DOTALL)
+_NAMED_SOURCE = re.compile(rf"({CAMERA_NAME})=(.+)", re.DOTALL)
 
 
 def places() -> Iterator[tuple[Place, FieldInfo]]:

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from daflow.core.alarms.calibration import CameraName
+
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Bits = Annotated[FiniteFloat, Field(gt=-1e9, lt=1e9)]
 
 
@@ -163,7 +164,7 @@ class Config(CameraOptions):
     precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
         "auto", description="Which graph; auto is fp32 on onnxruntime and the engine's own on tensorrt."
     )
-    cameras: dict[Name, Camera] = Field(min_length=1, description="The cameras by name.")
+    cameras: dict[CameraName, Camera] = Field(min_length=1, description="The cameras by name.")
     alarm: AlarmOptions = AlarmOptions.model_validate({})
     events: Path | None = Field(None, description="Append alarm events to this JSON lines file.")
     print_events: bool = Field(False, description="Print alarm events as JSON lines on standard output.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from daflow.core.bundle import read_bundle
+from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError
 from runtime.config.schema import Config
 from runtime.config.secrets import read_secret
@@ -38,7 +39,7 @@ def faults(config: Config) -> list[str]:
             attempt(f"cameras.{name}", lambda c=camera, n=name, b=bundle: alarm_rule(b, n, c.alarm))  # type: ignore[misc]
         attempt(f"cameras.{name}.source", lambda c=camera: open_source(c.source).__exit__(None, None, None))  # type: ignore[misc]
         if needs_poses(camera.source):
-            attempt(f"cameras.{name}", lambda c=camera: open_people(c, 25.0, True).__exit__())  # type: ignore[misc]
+            attempt(f"cameras.{name}", lambda c=camera: open_people(c, DEFAULT_FPS, True).__exit__())  # type: ignore[misc]
     secrets = (
         ("mqtt", "the password of the MQTT broker", config.mqtt.password_file, config.mqtt.password_env),
         ("webhook", "the secret of the webhook", config.webhook.secret_file, config.webhook.secret_env),

@@ -8,8 +8,8 @@ import re
 from importlib import metadata
 from typing import Any
 
-from daflow import __version__
 from daflow.core.gpu import find_gpu
+from daflow.core.version import __version__
 from runtime.machine.board import Machine, temperature
 
 _PACKAGES = (

@@ -12,7 +12,9 @@ from daflow.core.command_line import (
     FILE,
     FOLDER,
     Command,
+    CommandWithSubcommands,
     FiniteRange,
+    json_option,
     require_folder_for,
     version_option,
     write_json,
@@ -36,11 +38,7 @@ from runtime.scorers.registry import PRECISIONS, SCORERS
 _WIDTH = 120  # where nobody says how wide the terminal is
 
 
-class _Group(Command, click.Group):
-    """The profile itself, and `compare` beside it."""
-
-
-@click.group(cls=_Group, invoke_without_command=True, subcommand_metavar="[compare ...]")
+@click.command(cls=CommandWithSubcommands)
 @click.option("--bundle", "folder", type=FOLDER, help="The bundle to profile.")
 @click.option(
     "--scorer",
@@ -85,15 +83,12 @@ class _Group(Command, click.Group):
     metavar="NAME",
     help="Scorer that the others are compared with, such as 'onnxruntime fp32'.  [default: the first]",
 )
-@click.option(
-    "--json", "json_target", metavar="FILE", help="Also write everything as JSON; - is standard output."
-)
+@json_option("everything")
 @click.option("--report", type=FILE, help="Also write a page with the distributions to this HTML file.")
 @camera_options
 @version_option()
-@click.pass_context
 def main(
-    ctx: click.Context, /, folder: Path | None, scorers: tuple[str, ...], precisions: tuple[str, ...], batches: str,
+    folder: Path | None, scorers: tuple[str, ...], precisions: tuple[str, ...], batches: str,
     uri: str, seconds: float, rounds: int, baseline: str | None, json_target: str | None, report: Path | None,
     **values: str | None,
 ) -> None:  # fmt: skip
@@ -101,8 +96,6 @@ def main(
 
     'daflow-profile compare BEFORE AFTER' compares two profiles that were saved with --json.
     """
-    if ctx.invoked_subcommand is not None:
-        return
     if folder is None:
         raise click.UsageError("Missing option '--bundle'.")
     sizes = _batch_sizes(batches)
@@ -124,7 +117,7 @@ def main(
             click.echo(line)
 
 
-@main.command("compare", cls=Command)
+@click.command("compare", cls=Command)
 @click.argument("before", type=FILE)
 @click.argument("after", type=FILE)
 @click.option(
@@ -136,9 +129,7 @@ def main(
 @click.option(
     "--anyway", is_flag=True, help="Compare profiles of different machines or power modes, for curiosity."
 )
-@click.option(
-    "--json", "json_target", metavar="FILE", help="Also write the verdict as JSON; - is standard output."
-)
+@json_option("the verdict")
 def compare_command(
     before: Path, after: Path, tolerance: float, anyway: bool, json_target: str | None
 ) -> None:
@@ -167,6 +158,9 @@ def compare_command(
     slower = [change.name for change in changes if change.state == "slower"]
     if slower:
         raise CheckFailed(f"Slower: {', '.join(slower)}.")
+
+
+main.add(compare_command)
 
 
 def _batch_sizes(text: str) -> list[int]:

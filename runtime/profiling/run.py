@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daflow import __version__
 from daflow.core.bundle import MANIFEST, Bundle
 from daflow.core.engines.cache import engine_folder
 from daflow.core.engines.file import read_engine
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
 from daflow.core.progress import track
+from daflow.core.version import __version__
 from runtime.json_values import iso
 from runtime.machine.board import Machine
 from runtime.machine.environment import advice, environment

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from daflow.core.bundle import Manifest
+from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import CheckFailed, InputError
 from runtime.config.schema import Camera
 from runtime.json_values import iso
@@ -108,7 +109,7 @@ class CameraManager:
     def fps(self, name: str) -> float:
         """The nominal rate of a camera, frames a second."""
         worker = self._slots[name].worker
-        return worker.source.fps if worker else 25.0
+        return worker.source.fps if worker else DEFAULT_FPS
 
     @property
     def capacity(self) -> int:

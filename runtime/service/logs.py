@@ -6,9 +6,8 @@ import json
 import logging
 from datetime import datetime, timezone
 
+from daflow.core.command_line import PACKAGES
 from runtime.config.schema import LogOptions
-
-_PACKAGES = ("daflow", "export", "calibration", "runtime")
 
 
 class JsonFormatter(logging.Formatter):
@@ -31,9 +30,12 @@ class JsonFormatter(logging.Formatter):
 
 def set_up_logs(options: LogOptions) -> None:
     """Use this format and level for all that this toolkit logs."""
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(
-            JsonFormatter() if options.format == "json" else logging.Formatter("%(levelname)s: %(message)s")
-        )
-    for package in _PACKAGES:
-        logging.getLogger(package).setLevel(options.level.upper())
+    for package in PACKAGES:
+        logger = logging.getLogger(package)
+        logger.setLevel(options.level.upper())
+        for handler in logger.handlers:
+            handler.setFormatter(
+                JsonFormatter()
+                if options.format == "json"
+                else logging.Formatter("%(levelname)s: %(message)s")
+            )

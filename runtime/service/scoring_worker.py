@@ -7,9 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import click
-
-from daflow.core.errors import CheckFailed
+from daflow.core.errors import CheckFailed, DaflowError
 from daflow.core.scoring.scorer import Scorer
 from runtime.pipeline.stages import AlarmDecider, Sink, score_together
 from runtime.service.camera_worker import CameraWorker, QueuedObservation
@@ -43,7 +41,7 @@ class Scoring:
         self.name = ""
         """Of the scorer, once it is open."""
         self.error: str | None = None
-        self._failure: click.ClickException | None = None
+        self._failure: DaflowError | None = None
         self._open_scorer = open_scorer
         self._queue = queue
         self._judges = judges
@@ -107,7 +105,7 @@ class Scoring:
                 while not (self._stopping or self._queue.done):
                     self._beat = time.monotonic()
                     self._score(scorer, self._queue.take(_TURN_SECONDS))
-        except click.ClickException as error:
+        except DaflowError as error:
             self._failure, self.error = error, error.message
         except Exception as error:
             logger.debug("scoring", exc_info=True)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-from daflow import __version__
 from daflow.core.bundle import MANIFEST, Bundle, read_bundle
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.files import sha256
+from daflow.core.version import __version__
 from runtime.config.schema import Camera, Config
 from runtime.events.alarm_recorder import AlarmEventRecorder
 from runtime.events.senders import Senders

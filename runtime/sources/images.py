@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError, unusable_package
 from runtime.sources.frames import Frame, Image, SourceStatus
 from runtime.sources.status import StatusKeeper
@@ -19,7 +20,6 @@ from runtime.sources.status import StatusKeeper
 logger = logging.getLogger(__name__)
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-_FPS = 25.0
 
 
 class ImagesSource:
@@ -36,7 +36,7 @@ class ImagesSource:
         InputError: it holds no image, or PyAV is not installed.
     """
 
-    def __init__(self, folder: Path, fps: float = _FPS) -> None:
+    def __init__(self, folder: Path, fps: float = DEFAULT_FPS) -> None:
         try:
             import av
         except ImportError as error:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from daflow.core.data.tracks import DEFAULT_FPS
 from runtime.sources.child_process import SourceLostError
 from runtime.sources.frames import Frame, Image, SourceStatus
 from runtime.sources.frozen_pictures import PictureCheck, luma
@@ -21,7 +22,6 @@ from runtime.sources.timestamps import Pace, StreamTime
 
 logger = logging.getLogger(__name__)
 
-_USUAL_FPS = 25.0
 _CLOSE_S = 10.0
 _CAPACITY = {"latest": 1, "all": 8}  # pictures; one of 1080p takes 3 MB
 
@@ -85,7 +85,7 @@ class LiveSource:
         longest_wait: float = 30.0,
         check: PictureCheck | None = None,
     ) -> None:
-        self.fps = _USUAL_FPS
+        self.fps = DEFAULT_FPS
         self._connect = connect
         self._name = name
         self._latest = policy == "latest"

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from daflow.core.data.tracks import frame_size_of, read_clip
+from daflow.core.data.tracks import DEFAULT_FPS, frame_size_of, read_clip
 from daflow.core.errors import InputError, unusable_package
 from runtime.sources.clips import ClipSource, synthetic_source
 from runtime.sources.frames import Source
@@ -39,7 +39,6 @@ __all__ = ["Policy", "connector", "is_live", "open_source", "redacted"]
 
 Policy = Literal["auto", "latest", "all"]
 
-_TRACKS_FPS = 25.0
 _TIMEOUT_S = 10.0
 _NETWORK = ("rtsp", "rtsps", "http", "https")
 _LIVE = (*_NETWORK, "v4l2", "csi", "gst")
@@ -89,7 +88,7 @@ def _recording(uri: str) -> Source:
     scheme, _, rest = uri.partition(":")
     if scheme == "tracks":
         path = Path(rest)
-        return ClipSource(read_clip(path, frame_size_of(path)), _TRACKS_FPS)
+        return ClipSource(read_clip(path, frame_size_of(path)), DEFAULT_FPS)
     if scheme == "synthetic":
         return synthetic_source(rest)
     if scheme == "file" and rest.startswith("//"):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError, unusable_package
 from runtime.sources.frames import Frame, SourceStatus
 from runtime.sources.status import StatusKeeper
@@ -61,7 +62,7 @@ class VideoSource:
             raise InputError(f"{path} holds no video stream.")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
-        self.fps = float(self._stream.average_rate or 25)
+        self.fps = float(self._stream.average_rate or DEFAULT_FPS)
         self._begin, self._end = begin, math.inf if end is None else end
         self._whole = begin <= 0 and end is None
         total = self._stream.frames or None

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from daflow.core.errors import unusable_package
-from runtime.web.live_state import LiveState, CameraState
+from runtime.web.live_state import CameraState, LiveState
 
 _WIDEST = 960  # pixels
 _QUALITY = 75

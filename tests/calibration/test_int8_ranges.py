@@ -16,7 +16,6 @@ from calibration.int8_ranges import (
     BINS,
     LEVELS,
     METHODS,
-    calibrate,
     calibration_windows,
     entropy_bins,
     percentile_bins,
@@ -26,6 +25,7 @@ from calibration.int8_ranges import (
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import Poses, make_windows
 from daflow.core.errors import InputError
+from export.int8_graph import calibrated_ranges
 
 TENSORS = ["steps.1.block.ReduceMean", "steps.2.block.Reshape"]
 
@@ -73,13 +73,13 @@ def test_minmax_is_the_largest_magnitude(graphs: dict[str, Path], normal: Poses)
         name: np.abs(v).max()
         for name, v in zip(TENSORS, session.run(TENSORS, {"poses": normal}), strict=True)
     }
-    found = calibrate(graphs["fp32"], TENSORS, normal, "minmax", "test")
+    found = calibrated_ranges(graphs["fp32"], TENSORS, normal, "minmax", "test")
     assert found.tensors == pytest.approx(expected, rel=1e-5)
     assert found.windows == len(normal)
 
 
 def test_the_methods_keep_more_and_less(graphs: dict[str, Path], normal: Poses) -> None:
-    found = [calibrate(graphs["fp32"], TENSORS, normal, method, "test").tensors for method in METHODS]
+    found = [calibrated_ranges(graphs["fp32"], TENSORS, normal, method, "test").tensors for method in METHODS]
     minmax, percentile, entropy = found
     for name in TENSORS:
         assert 0 < percentile[name] <= minmax[name]
@@ -89,13 +89,13 @@ def test_the_methods_keep_more_and_less(graphs: dict[str, Path], normal: Poses) 
 def test_abnormal_windows_are_in_the_set_and_widen_the_ranges(graphs: dict[str, Path], normal: Poses) -> None:
     wide = calibration_windows(normal)
     assert len(wide) > 2 * len(normal)
-    alone = calibrate(graphs["fp32"], TENSORS, normal, "minmax", "test").tensors
-    both = calibrate(graphs["fp32"], TENSORS, wide, "minmax", "test").tensors
+    alone = calibrated_ranges(graphs["fp32"], TENSORS, normal, "minmax", "test").tensors
+    both = calibrated_ranges(graphs["fp32"], TENSORS, wide, "minmax", "test").tensors
     assert all(both[name] > alone[name] for name in TENSORS)
 
 
 def test_the_cache_is_readable_and_comes_back(graphs: dict[str, Path], normal: Poses, tmp_path: Path) -> None:
-    ranges = calibrate(graphs["fp32"], TENSORS, normal, "entropy", "test")
+    ranges = calibrated_ranges(graphs["fp32"], TENSORS, normal, "entropy", "test")
     write_ranges(tmp_path / "ranges.json", ranges)
     assert json.loads((tmp_path / "ranges.json").read_text())["tensors"].keys() == set(TENSORS)
     assert read_ranges(tmp_path / "ranges.json", graphs["fp32"]) == ranges
@@ -104,7 +104,9 @@ def test_the_cache_is_readable_and_comes_back(graphs: dict[str, Path], normal: P
 def test_the_cache_of_another_graph_is_refused(
     graphs: dict[str, Path], normal: Poses, tmp_path: Path
 ) -> None:
-    write_ranges(tmp_path / "ranges.json", calibrate(graphs["fp32"], TENSORS, normal, "minmax", "test"))
+    write_ranges(
+        tmp_path / "ranges.json", calibrated_ranges(graphs["fp32"], TENSORS, normal, "minmax", "test")
+    )
     with pytest.raises(InputError, match="belongs to another graph"):
         read_ranges(tmp_path / "ranges.json", graphs["fp16"])
 
@@ -113,7 +115,7 @@ def test_the_cache_of_another_graph_is_refused(
 def test_a_range_must_be_a_positive_number(
     graphs: dict[str, Path], normal: Poses, tmp_path: Path, value: object
 ) -> None:
-    ranges = calibrate(graphs["fp32"], TENSORS, normal, "minmax", "test").model_dump()
+    ranges = calibrated_ranges(graphs["fp32"], TENSORS, normal, "minmax", "test").model_dump()
     ranges["tensors"][TENSORS[0]] = value
     (tmp_path / "ranges.json").write_text(json.dumps(ranges))
     with pytest.raises(InputError, match="is not a calibration cache"):

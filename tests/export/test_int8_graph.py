@@ -10,17 +10,17 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from calibration.int8_ranges import Ranges, calibrate
+from calibration.int8_ranges import Ranges
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.model.flow import DAFlow, ModelConfig
 from export.folded_flow import FoldedFlow
-from export.int8_graph import operations, quantise
+from export.int8_graph import calibrated_ranges, operations, quantise
 from export.onnx_graph import export_onnx
 
 
 def ranges_of(graph: Path, poses: np.ndarray) -> Ranges:
     tensors = [name for names in operations(graph).values() for name in names]
-    return calibrate(graph, tensors, poses, "minmax", "random windows")
+    return calibrated_ranges(graph, tensors, poses, "minmax", "random windows")
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.int8_ranges import Ranges, calibrate
+from calibration.int8_ranges import Ranges
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import make_windows
 from daflow.core.errors import CheckFailed
 from daflow.core.scoring.comparison import LIMITS, Limits, WindowSets
-from export.int8_graph import operations
+from export.int8_graph import calibrated_ranges, operations
 from export.sensitivity import MARGINS, Sensitivity
 
 
@@ -25,7 +25,7 @@ def sets(dataset: Path) -> WindowSets:
 def ranges(graphs: dict[str, Path], sets: WindowSets) -> Ranges:
     tensors = [name for names in operations(graphs["fp32"]).values() for name in names]
     windows = np.concatenate([sets.recorded, sets.perturbed])
-    return calibrate(graphs["fp32"], tensors, windows, "percentile", "test")
+    return calibrated_ranges(graphs["fp32"], tensors, windows, "percentile", "test")
 
 
 def test_everything_is_int8_when_anything_goes(

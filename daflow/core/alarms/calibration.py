@@ -14,7 +14,12 @@ from pydantic import (
 )
 
 from daflow.core.alarms.rule import AlarmRule
+from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.scoring.comparison import Precision
+
+CAMERA_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+"""What a camera may be called: it is a part of topics, paths and configuration keys."""
+CameraName = Annotated[str, Field(pattern=f"^{CAMERA_NAME}$")]
 
 _Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 
@@ -86,7 +91,7 @@ class Alarm(ManifestPart):
     interval_per_day: tuple[_Rate, _Rate] | None = None
     promised: bool = False
     hours: Annotated[FiniteFloat, Field(ge=0)] = 0.0
-    fps: Annotated[FiniteFloat, Field(gt=0)] = 25.0
+    fps: Annotated[FiniteFloat, Field(gt=0)] = DEFAULT_FPS
     windows: int
     precision: Precision
     normal: NormalScores | None = None

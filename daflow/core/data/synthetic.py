@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.data.tracks import Clip, FrameSize, Track, write_clips
+from daflow.core.data.tracks import DEFAULT_FPS, Clip, FrameSize, Track, write_clips
 from daflow.core.files import written_whole
 
 Array = npt.NDArray[np.float64]
@@ -47,7 +47,7 @@ class Scene:
     people: int = 2
     event: Event | None = None
     frame_size: FrameSize = (1280, 720)
-    fps: float = 25.0
+    fps: float = DEFAULT_FPS
     jitter: float = 0.004
     missing_joints: float = 0.01
     missed_poses: float = 0.005

@@ -30,6 +30,9 @@ DEFAULT_FRAME_SIZE = (1920, 1080)
 MAX_FRAMES = 10_000_000
 """Of a clip that gets a value for each frame: days of video, and no memory for a made-up number."""
 
+DEFAULT_FPS = 25.0
+"""Frames per second of recordings that do not say how many."""
+
 FrameSize = tuple[int, int]
 
 

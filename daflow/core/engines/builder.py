@@ -19,8 +19,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
 from daflow.core.files import written_whole
@@ -250,6 +248,7 @@ def _monitor(trt: ModuleType) -> Any:
     """TensorRT's progress as a bar on a terminal; None elsewhere, and where this version tells none (8.x)."""
     if not hasattr(trt, "IProgressMonitor") or not sys.stderr.isatty():
         return None
+    from tqdm import tqdm
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:

@@ -243,7 +243,7 @@ def _workers() -> list[int]:
     found = []
     for status in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"ray::_guarded" in status.read_bytes():
+            if b"ray::guarded" in status.read_bytes():
                 found.append(int(status.parent.name))
         except OSError:
             continue  # ended meanwhile

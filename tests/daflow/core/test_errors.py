@@ -1,10 +1,6 @@
 from __future__ import annotations
 
-from daflow.core.errors import CheckFailed, InputError, unusable_package
-
-
-def test_errors_own_their_exit_codes() -> None:
-    assert (InputError("x").exit_code, CheckFailed("x").exit_code) == (2, 1)
+from daflow.core.errors import unusable_package
 
 
 def test_a_package_that_lacks_a_system_library_is_not_called_missing() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from daflow.commands.poses import poses
 from daflow.core.data.tracks import SUFFIX, read_clips
 from daflow.core.data.windows import make_windows
-from runtime.commands.poses import poses
 from runtime.sources.video import VideoSource
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from daflow.core.command_line import FOLDER, Command, FiniteRange, task_options
+from daflow.commands.ray_cluster import runner, task_options
+from daflow.core.command_line import FOLDER, Command, FiniteRange
 from daflow.core.data.tracks import (
     add_frame_sizes,
     read_frame_sizes,
 )
 from daflow.core.errors import InputError
-from daflow.core.parallel import Outcome, run_tasks
+from daflow.core.parallel import Outcome
 from daflow.core.progress import track
 from runtime.batch.find_poses import Found, PoseTask, find_poses, is_done, named_videos, split_into_parts
 from runtime.config.options import camera_options, people_options
@@ -94,7 +95,7 @@ def poses(
     if len(left) == 1:
         left = [PoseTask(**{**vars(left[0]), "progress": True})]
     people, frames = 0, 0
-    done = run_tasks(find_poses, left, workers, ray_address)
+    done = runner(workers, ray_address)(find_poses, left)
     for outcome in done if len(left) == 1 else track(done, "poses, clips", len(left)):
         if outcome.result is None:
             failed[outcome.task.clip] = str(outcome.error)

@@ -1,0 +1,74 @@
+"""How the command line turns what goes wrong into one line and an exit code, and leaves the process's log alone."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from daflow.core.command_line import Command
+from daflow.core.errors import CheckFailed, DaflowError, InputError
+
+
+def run(error: Exception, in_callback: bool = False) -> Result:
+    def refuse(ctx: click.Context, param: click.Parameter, value: object) -> object:
+        if in_callback:
+            raise error
+        return value
+
+    @click.command(cls=Command)
+    @click.option("--value", callback=refuse)
+    def command(value: str | None) -> None:
+        raise error
+
+    return CliRunner().invoke(command)
+
+
+@pytest.mark.parametrize("in_callback", [False, True])
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("Wrong."), 2, "Error: Wrong.\n"),
+        (CheckFailed("It does not hold."), 1, "Error: It does not hold.\n"),
+        (DaflowError("Neither."), 2, "Error: Neither.\n"),
+        (
+            OSError(28, "No space left on device", "out.pt"),
+            2,
+            "Error: Cannot read or write out.pt: No space left on device. Check that it exists, may be written and "
+            "has room.\n",
+        ),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            2,
+            "Error: The package torch is not installed; install it with: pip install 'daflow[train]'\n",
+        ),
+    ],
+)
+def test_a_failure_is_one_line_and_an_exit_code(
+    error: Exception, code: int, line: str, in_callback: bool
+) -> None:
+    result = run(error, in_callback)
+    assert (result.exit_code, result.stderr) == (code, line)
+
+
+def test_a_defect_keeps_its_traceback() -> None:
+    assert isinstance(
+        run(ModuleNotFoundError("No module named 'runtim'", name="runtim")).exception, ImportError
+    )
+
+
+def test_the_log_of_a_command_is_on_standard_error_and_goes_with_it() -> None:
+    logger = logging.getLogger("runtime.somewhere")
+    before = logging.getLogger().handlers[:]
+
+    @click.command(cls=Command)
+    def command() -> None:
+        logger.warning("a line")
+
+    for _ in range(2):
+        result = CliRunner().invoke(command)
+        assert (result.stdout, result.stderr) == ("", "WARNING: a line\n")
+    assert logging.getLogger("runtime").handlers == []
+    assert logging.getLogger().handlers == before
