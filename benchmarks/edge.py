@@ -11,7 +11,7 @@ from benchmarks.material import Material
 from benchmarks.timing import Effort, Spread, ratios, turns
 from daflow.core.errors import CheckFailed
 from runtime.config.schema import Config
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.poses.mediapipe import MediaPipePoses
 from runtime.service.service import Service
 from runtime.sources.video import VideoSource
@@ -72,7 +72,7 @@ class _Stopwatch(LiveState):
         super().__init__()
         self.moments: list[tuple[float, float]] = []
 
-    def __call__(self, result: Result) -> None:
+    def __call__(self, result: FrameResult) -> None:
         super().__call__(result)
         self.moments.append(_now())
 

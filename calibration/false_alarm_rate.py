@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from calibration import poisson_interval as poisson
 from calibration.replay import Signal, episodes
-from daflow.core.alarms.calibration import Alarm
+from daflow.core.alarms.calibration import AlarmCalibration
 
 UNLIKELY = 0.05
 """Probability at or below which so many alarms refute the rate."""
@@ -62,7 +62,7 @@ class Check:
         return f"{came}; {said}, which agrees (so many or more have a probability of {self.probability:.2g})"
 
 
-def check(signals: Sequence[Signal], alarm: Alarm) -> Check:
+def check(signals: Sequence[Signal], alarm: AlarmCalibration) -> Check:
     """Raise the alarms of normal recordings and compare their number with what was expected.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother, Sustained
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother, Sustained
 from daflow.core.bundle import Bundle
 from daflow.core.data.tracks import MAX_FRAMES, Clip, FrameSize, find_tracks, read_each
 from daflow.core.data.windows import Poses, last_frames, make_windows
@@ -156,8 +156,8 @@ def make_signal(name: str, frames: Iterable[dict[int, float]], fps: float, rule:
 
 
 def episodes(signal: Signal, rule: AlarmRule) -> Iterator[Episode]:
-    """Yield the alarms that a rule would have raised; the edge's `Alarm` decides."""
-    alarm = Alarm(rule)
+    """Yield the alarms that a rule would have raised; the edge's `AlarmState` decides."""
+    alarm = AlarmState(rule)
     times, levels = signal.times.tolist(), signal.levels.tolist()
     scores = [None if math.isnan(s) else s for s in signal.scores.tolist()]
     above = np.flatnonzero(signal.levels > rule.threshold)

@@ -38,7 +38,7 @@ class Choice:
 
     Attributes:
         threshold: bits per dimension.
-        method: as in `daflow.core.alarms.calibration.Alarm`.
+        method: as in `daflow.core.alarms.calibration.AlarmCalibration`.
         expected_per_day: false alarms a day; None is not known.
         interval_per_day: its 95 % interval; None is not known.
         episodes: what was counted: episodes above the level, blocks of time, or alarms.

@@ -25,7 +25,7 @@ from daflow.core.scoring.comparison import (
     Comparison,
     Limits,
     Precision,
-    Score,
+    ScoreFunction,
     WindowSets,
     extreme_windows,
     judge,
@@ -149,7 +149,7 @@ class _Gate:
         with OnnxScorer(path, precision, threads=0) as scorer:
             return self.judge(precision, scorer.score, f"{nodes} nodes, ", last)
 
-    def judge(self, form: Form, candidate: Score, what: str = "", last: bool = True) -> bool:
+    def judge(self, form: Form, candidate: ScoreFunction, what: str = "", last: bool = True) -> bool:
         """Judge a form of the model; return whether it is the one to keep.
 
         Args:

@@ -10,7 +10,7 @@ from daflow.core.data.synthetic import Scene, generate_clip, test_scenes
 from daflow.core.data.tracks import Clip, FrameSize, read_clips
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import InputError
-from daflow.core.scoring.comparison import Comparison, Nll, Score, WindowSets, compare_scores
+from daflow.core.scoring.comparison import Comparison, Nll, ScoreFunction, WindowSets, compare_scores
 from daflow.evaluation.auc import evaluate
 
 _SEED = 20240602
@@ -36,7 +36,7 @@ class VerificationSet:
     origin: str
 
     def compare(
-        self, reference: tuple[Nll, Nll, Nll], candidate: Score
+        self, reference: tuple[Nll, Nll, Nll], candidate: ScoreFunction
     ) -> tuple[Comparison, tuple[Nll, Nll, Nll]]:
         """Score all windows by a form of the model and compare with the reference's scores.
 

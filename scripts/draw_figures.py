@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from matplotlib.patches import Rectangle
 
-from daflow.core.alarms.rule import Alarm, AlarmRule
+from daflow.core.alarms.rule import AlarmRule, AlarmState
 from daflow.core.data.skeleton import OPENPOSE_BONES, OPENPOSE_JOINTS
 from daflow.core.data.synthetic import Scene, generate_clip, generate_dataset
 from daflow.core.data.tracks import Clip, read_clips
@@ -139,7 +139,7 @@ def draw_fall(path: Path, model: DAFlow, normal: npt.NDArray[np.float32], fall: 
     nll = score(model, windows.poses[own]).numpy()
     ends = track.frames[np.searchsorted(track.frames, windows.start[own]) + LENGTH - 1]
     threshold = float(np.quantile(normal.astype(np.float64), 0.999))
-    alarm = Alarm(AlarmRule(threshold, threshold))
+    alarm = AlarmState(AlarmRule(threshold, threshold))
     followed = zip(ends.tolist(), nll.tolist(), strict=True)
     begun = [frame / 25 for frame, value in followed if alarm.update(frame / 25, value) == "begin"]
     first = np.flatnonzero(mask)[0] / 25

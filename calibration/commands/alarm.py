@@ -14,7 +14,7 @@ from calibration.commands.options import POSITIVE, SECONDS, camera_option
 from calibration.enough_recordings import objection
 from calibration.replay import read_signals
 from calibration.threshold import REFUSED, Choice, choose_quantile, choose_threshold
-from daflow.core.alarms.calibration import Alarm
+from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
@@ -105,7 +105,7 @@ def alarm(
         doubt = _few(windows, quantile)
     if doubt and require_promise:
         raise CheckFailed(f"{doubt[0].upper()}{doubt[1:]}. {folder} is left as it was.")
-    entry = Alarm(
+    entry = AlarmCalibration(
         threshold=choice.threshold, method=choice.method, quantile=quantile, begin_seconds=begin_seconds,
         end_seconds=end_seconds, cool_down_seconds=cool_down_seconds, smoothing_seconds=smoothing_seconds,
         target_per_day=per_day, expected_per_day=choice.expected_per_day, interval_per_day=choice.interval_per_day,
@@ -135,13 +135,13 @@ def _few(windows: int, quantile: float) -> str | None:
     )
 
 
-def _write(bundle: Bundle, camera: str | None, entry: Alarm) -> None:
+def _write(bundle: Bundle, camera: str | None, entry: AlarmCalibration) -> None:
     manifest = bundle.manifest
     update = {"alarm": entry} if camera is None else {"cameras": {**manifest.cameras, camera: entry}}
     write_manifest(bundle.folder, manifest.model_copy(update=update))
 
 
-def _lines(folder: Path, camera: str | None, entry: Alarm, choice: Choice) -> list[str]:
+def _lines(folder: Path, camera: str | None, entry: AlarmCalibration, choice: Choice) -> list[str]:
     of = f" of camera {camera}" if camera else ""
     lines = [
         f"{folder}: threshold{of} {entry.threshold:.4f} bits/dim, {_why(entry, choice)}",
@@ -152,7 +152,7 @@ def _lines(folder: Path, camera: str | None, entry: Alarm, choice: Choice) -> li
     return lines
 
 
-def _why(entry: Alarm, choice: Choice) -> str:
+def _why(entry: AlarmCalibration, choice: Choice) -> str:
     if entry.method == "quantile":
         return f"the {entry.quantile:g} quantile of {entry.windows} windows"
     if choice.tail is None or choice.goodness is None:
@@ -166,7 +166,7 @@ def _why(entry: Alarm, choice: Choice) -> str:
     )
 
 
-def _rate(entry: Alarm) -> str:
+def _rate(entry: AlarmCalibration) -> str:
     if entry.expected_per_day is None:
         return "not known"
     rate = f"{entry.expected_per_day:.3g}"

@@ -20,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 
-from daflow.core.alarms.calibration import Alarm, CameraName, ManifestPart
+from daflow.core.alarms.calibration import AlarmCalibration, CameraName, ManifestPart
 from daflow.core.engines.file import BuildOptions, EngineKey
 from daflow.core.errors import InputError
 from daflow.core.files import sha256, write_text
@@ -93,8 +93,8 @@ class Manifest(ManifestPart):
     verification: dict[Literal["folded"] | Precision, Verdict] = Field(default_factory=dict)
     int8: Int8 | None = None
     engine_options: BuildOptions = BuildOptions()
-    alarm: Alarm | None = None
-    cameras: dict[CameraName, Alarm] = Field(default_factory=dict)
+    alarm: AlarmCalibration | None = None
+    cameras: dict[CameraName, AlarmCalibration] = Field(default_factory=dict)
 
     @field_validator("files")
     @classmethod
@@ -125,7 +125,7 @@ class Bundle:
             raise InputError(f"The bundle {self.folder} has no {precision} graph; it has {there}.")
         return self.folder / name
 
-    def alarm_for(self, camera: str) -> Alarm | None:
+    def alarm_for(self, camera: str) -> AlarmCalibration | None:
         """The calibration of a camera, else the one of all cameras, else None."""
         return self.manifest.cameras.get(camera, self.manifest.alarm)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import DEFAULT_FPS, Clip
 from daflow.core.data.windows import Windows, last_frames
@@ -191,7 +191,7 @@ def _follow(
     people: Sequence[Mapping[int, float]], fps: float, rule: AlarmRule | None
 ) -> tuple[Scores, npt.NDArray[np.bool_], list[int]]:
     """Return each frame's score (`-inf` for none), whether the alarm is on in it, and where alarms begin."""
-    smoother, alarm = Smoother(rule.smoothing_seconds if rule else 0.0), Alarm(rule) if rule else None
+    smoother, alarm = Smoother(rule.smoothing_seconds if rule else 0.0), AlarmState(rule) if rule else None
     scores, on = np.full(len(people), -np.inf), np.zeros(len(people), dtype=np.bool_)
     begins: list[int] = []
     for frame, scored in enumerate(people):

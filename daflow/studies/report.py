@@ -13,7 +13,7 @@ import numpy as np
 from daflow.core.files import write_text, written_whole
 from daflow.core.version import __version__
 from daflow.evaluation.plots import figure
-from daflow.studies.runner import Result, Settings, Study
+from daflow.studies.runner import Settings, Study, TrialResult
 
 
 def write_report(
@@ -21,7 +21,7 @@ def write_report(
     name: str,
     study: Study,
     settings: Settings,
-    results: Sequence[Result],
+    results: Sequence[TrialResult],
     failed: Sequence[str],
 ) -> str:
     """Write `<name>.md`, `<name>.json` and `<name>.png`, each whole or not at all, and return the Markdown.
@@ -44,7 +44,7 @@ def write_report(
     return markdown
 
 
-def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
+def summary(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
     """Return mean and spread of each row over its seeds, in the order in which rows came.
 
     Figures are fractions; `auc_sd` is the standard deviation over seeds, None for a single one.
@@ -71,7 +71,7 @@ def summary(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def _markdown(
-    name: str, study: Study, settings: Settings, results: Sequence[Result], failed: Sequence[str]
+    name: str, study: Study, settings: Settings, results: Sequence[TrialResult], failed: Sequence[str]
 ) -> str:
     lines = [
         f"# {study.title}", "", study.question, "",
@@ -93,7 +93,7 @@ def _markdown(
     return "\n".join(lines)
 
 
-def _draw(path: Path, title: str, results: Sequence[Result]) -> None:
+def _draw(path: Path, title: str, results: Sequence[TrialResult]) -> None:
     import matplotlib.pyplot as plt
 
     rows = summary(results)

@@ -103,7 +103,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Result:
+class TrialResult:
     """One row and seed: figures as fractions, seconds of training alone."""
 
     row: str
@@ -132,7 +132,9 @@ def flows(row: str, settings: Settings, config: ModelConfig | None = None) -> li
     return [Trial(row, seed, settings, (settings.test,), config=config) for seed in range(settings.seeds)]
 
 
-def run_study(study: Study, settings: Settings, run: Runner = run_tasks) -> tuple[list[Result], list[str]]:
+def run_study(
+    study: Study, settings: Settings, run: Runner = run_tasks
+) -> tuple[list[TrialResult], list[str]]:
     """Run the trials of a study.
 
     Args:
@@ -144,7 +146,7 @@ def run_study(study: Study, settings: Settings, run: Runner = run_tasks) -> tupl
         The results in the order of the trials, and the messages of trials that failed.
     """
     trials = study.trials(settings)
-    found: dict[Trial, list[Result]] = {}
+    found: dict[Trial, list[TrialResult]] = {}
     failed = []
     for outcome in track(run(run_trial, trials), "study, trials", len(trials)):
         if outcome.result is None:
@@ -155,7 +157,7 @@ def run_study(study: Study, settings: Settings, run: Runner = run_tasks) -> tupl
     return [result for trial in trials for result in found.get(trial, [])], failed
 
 
-def run_trial(trial: Trial) -> list[Result]:
+def run_trial(trial: Trial) -> list[TrialResult]:
     """Train a detector and judge it on each of its tests."""
     settings, length = trial.settings, trial.config.window
     data = read_training_set(settings.train, length, _STRIDE, settings.frame_size, settings.cache)
@@ -185,7 +187,7 @@ def _detector(trial: Trial, poses: Poses, held_out: np.ndarray) -> tuple[Callabl
 
 def _judge(
     trial: Trial, detector: Callable[[Poses], np.ndarray], parameters: int, seconds: float
-) -> Iterator[Result]:
+) -> Iterator[TrialResult]:
     for test in trial.tests:
         clips, masks, windows = _test_windows(test, trial.config.window, trial.settings.frame_size)
         found = evaluate(detector(windows.poses), windows, clips, masks, trial.config.window)
@@ -194,7 +196,7 @@ def _judge(
         assert micro.auc_pr is not None
         assert micro.eer is not None
         row = ", ".join(filter(None, [trial.row, test.name]))
-        yield Result(
+        yield TrialResult(
             row,
             trial.seed,
             micro.auc,

@@ -11,7 +11,7 @@ from typing import Any
 
 from runtime.events.message import SCHEMA, EventMessage, Kind
 from runtime.json_values import iso, number
-from runtime.pipeline.results import Person, Result
+from runtime.pipeline.results import FrameResult, Person
 
 MAX_PEOPLE = 20
 """People in a message: those with the highest scores."""
@@ -24,9 +24,9 @@ MAX_POSES = 24
 class _Alarm:
     """An alarm that is on."""
 
-    begun: Result
+    begun: FrameResult
     began_utc: float
-    last: Result
+    last: FrameResult
     last_utc: float
     told: float
     """Stream time of the last message."""
@@ -36,7 +36,7 @@ class _Alarm:
     peak_score: float = -math.inf
     peak: dict[str, Any] | None = None
 
-    def take(self, result: Result, utc: float) -> None:
+    def take(self, result: FrameResult, utc: float) -> None:
         """Remember a result, and its worst person if nobody was worse."""
         self.last, self.last_utc = result, utc
         worst, score = result.worst, result.score
@@ -49,7 +49,7 @@ class _Alarm:
 class AlarmEventBuilder:
     """Turns the results of one camera into `begin`, `update` and `end` messages.
 
-    It follows `Result.alarm`: an alarm whose `begin` or `end` did not come, because its camera was started again,
+    It follows `FrameResult.alarm`: an alarm whose `begin` or `end` did not come, because its camera was started again,
     begins or ends with the next result.
 
     Args:
@@ -73,7 +73,7 @@ class AlarmEventBuilder:
         self._alarm: _Alarm | None = None
         self.alarms = 0
 
-    def __call__(self, result: Result) -> list[EventMessage]:
+    def __call__(self, result: FrameResult) -> list[EventMessage]:
         """Take the next result; return the messages that it causes, in their order."""
         messages = []
         utc = result.frame.utc or self._now()
@@ -143,7 +143,7 @@ def _people(people: tuple[Person, ...]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: math.inf if row["score"] is None else -row["score"])[:MAX_PEOPLE]
 
 
-def _peak(result: Result, worst: Person, utc: float) -> dict[str, Any]:
+def _peak(result: FrameResult, worst: Person, utc: float) -> dict[str, Any]:
     poses = [] if worst.window is None else worst.window[:2, -MAX_POSES:].transpose(1, 2, 0).tolist()
     return {
         "utc": iso(utc),

@@ -6,13 +6,13 @@ import logging
 import threading
 import time
 
-from daflow.core.alarms.calibration import Alarm
+from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.drift import DriftVerdict, DriftWatch
 from daflow.core.errors import InputError
 from runtime.events.alarm_messages import AlarmEventBuilder
 from runtime.events.store import EventStore, StoreError
 from runtime.events.store_writer import StoreWriter
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class AlarmEventRecorder:
         self._told: dict[str, str] = {}
         self._alarms: dict[str, int] = {}
 
-    def watch(self, camera: str, calibration: Alarm | None, update_seconds: float) -> None:
+    def watch(self, camera: str, calibration: AlarmCalibration | None, update_seconds: float) -> None:
         """Begin with a camera, or go on with another calibration; an alarm that is on is ended."""
         with self._lock:
             self.leave(camera)
@@ -57,7 +57,7 @@ class AlarmEventRecorder:
                 del self._drifts[camera]
                 self._told.pop(camera, None)
 
-    def __call__(self, result: Result) -> None:
+    def __call__(self, result: FrameResult) -> None:
         """Take the result of a frame."""
         with self._lock:
             life = self._lives.get(result.camera)
@@ -101,7 +101,7 @@ class AlarmEventRecorder:
         for camera in list(self._lives):
             self.leave(camera)
 
-    def _drift_watch(self, camera: str, calibration: Alarm) -> DriftWatch:
+    def _drift_watch(self, camera: str, calibration: AlarmCalibration) -> DriftWatch:
         try:
             return DriftWatch(calibration, self._remembered(camera))
         except InputError as error:

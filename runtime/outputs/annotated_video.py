@@ -12,7 +12,7 @@ import numpy as np
 from daflow.core.data.skeleton import OPENPOSE_BONES
 from daflow.core.data.tracks import FrameSize
 from daflow.core.errors import InputError, unusable_package
-from runtime.pipeline.results import Person, Result
+from runtime.pipeline.results import FrameResult, Person
 from runtime.sources.frames import Image
 
 Colour = tuple[int, int, int]  # RGB
@@ -67,7 +67,7 @@ class AnnotatedVideo:
         self._stream.gop_size = max(1, round(_FRAGMENT_SECONDS * fps))
         self._failed = False
 
-    def __call__(self, result: Result) -> None:
+    def __call__(self, result: FrameResult) -> None:
         """Draw and encode one frame."""
         picture = self.draw(result)
         size = (picture.shape[1], picture.shape[0])
@@ -86,7 +86,7 @@ class AnnotatedVideo:
             self._failed = True  # FFmpeg crashes when it is flushed after a disk was full
             raise
 
-    def draw(self, result: Result) -> Image:
+    def draw(self, result: FrameResult) -> Image:
         """Return the picture of one frame: the image or, for privacy, a dark ground, skeletons, and the chart below."""
         width, height = result.frame.size
         scale = max(1.0, _MIN_WIDTH / width)
@@ -120,7 +120,7 @@ class AnnotatedVideo:
         left, top = int(points[:, 0].min()), int(points[:, 1].min())
         self._text(canvas, label, (left, max(16, top - 24)), colour, 0.5)
 
-    def _draw_chart(self, canvas: Image, result: Result) -> None:
+    def _draw_chart(self, canvas: Image, result: FrameResult) -> None:
         canvas[:] = _PAPER
         height, width = canvas.shape[:2]
         scores = np.array(self._scores)

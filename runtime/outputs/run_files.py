@@ -11,7 +11,7 @@ from runtime.config.schema import Config
 from runtime.outputs.annotated_video import AnnotatedVideo
 from runtime.outputs.score_log import ScoreLog
 from runtime.outputs.track_recorder import TrackRecorder
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.pipeline.stages import Sink
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Outputs:
             ]
             self._stack = self._stack.pop_all()
 
-    def __call__(self, result: Result) -> None:
+    def __call__(self, result: FrameResult) -> None:
         """Take the result of a frame; what is made up for a camera that is lost is no frame."""
         if self._written.get(result.camera) == result.frame.index:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TextIO
 
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 
 
 class LineFile:
@@ -32,7 +32,7 @@ class ScoreLog:
         self._file = LineFile(path)
         self._header_missing = self._file.empty
 
-    def __call__(self, result: Result) -> None:
+    def __call__(self, result: FrameResult) -> None:
         """Take the result of a frame."""
         if self._header_missing:
             self._file.write("camera,frame,time,person,score,alarm")

@@ -13,7 +13,7 @@ import numpy as np
 
 from daflow.core.data.tracks import Clip, FrameSize, Track, write_clips
 from daflow.core.errors import InputError
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.sources.frames import Keypoints
 
 logger = logging.getLogger(__name__)
@@ -26,20 +26,20 @@ _WAITING = 64  # clips that wait for a slow disk
 class _Piece:
     """The poses of one camera since a moment."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: FrameResult) -> None:
         self.size: FrameSize = result.frame.size
         self.begin = result.frame.time
         self.utc = result.frame.utc
         self.first = result.frame.index
         self.people: dict[int, list[tuple[int, Keypoints]]] = {}
 
-    def ends_before(self, result: Result) -> bool:
+    def ends_before(self, result: FrameResult) -> bool:
         frame = result.frame
         return (
             not 0 <= frame.time - self.begin < _SECONDS or frame.size != self.size or frame.index < self.first
         )
 
-    def add(self, result: Result) -> None:
+    def add(self, result: FrameResult) -> None:
         for person in result.people:
             pose = (result.frame.index - self.first, person.keypoints)
             self.people.setdefault(person.person, []).append(pose)
@@ -68,7 +68,7 @@ class TrackRecorder:
         self._thread = threading.Thread(target=self._write, name="recording", daemon=True)
         self._thread.start()
 
-    def __call__(self, result: Result) -> None:
+    def __call__(self, result: FrameResult) -> None:
         """Take the result of a frame."""
         piece = self._pieces.get(result.camera)
         if piece is None or piece.ends_before(result):

@@ -30,7 +30,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Result:
+class FrameResult:
     """What the edge knows of a frame.
 
     Attributes:

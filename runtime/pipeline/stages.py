@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daflow.core.alarms.calibration import Alarm as Calibration
+from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import p_value
-from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.windows import Poses, normalise
 from daflow.core.scoring.scorer import Scorer
 from runtime.pipeline.pose_memory import PoseMemory
-from runtime.pipeline.results import Person, Result
+from runtime.pipeline.results import FrameResult, Person
 from runtime.poses.people import PeopleFinder
 from runtime.sources.frames import Frame, Keypoints
 from runtime.stage_clock import StageClock
@@ -116,20 +116,20 @@ class AlarmDecider:
         calibration: what p-values are taken from, None for none.
     """
 
-    def __init__(self, camera: str, rule: AlarmRule, calibration: Calibration | None = None) -> None:
+    def __init__(self, camera: str, rule: AlarmRule, calibration: AlarmCalibration | None = None) -> None:
         self.camera = camera
         self.rule = rule
         self.unusable = 0
         """Windows that could not be scored: NaN, infinite or spreadless coordinates, or a score that is not finite."""
         self._calibration = calibration
         self._smoother = Smoother(rule.smoothing_seconds)
-        self._alarm = Alarm(rule)
+        self._alarm = AlarmState(rule)
 
     def forget_people(self) -> None:
         """Smooth nobody's scores with those of somebody else who has the same number now."""
         self._smoother = Smoother(self.rule.smoothing_seconds)
 
-    def judge(self, observation: Observation, scores: dict[int, float]) -> Result:
+    def judge(self, observation: Observation, scores: dict[int, float]) -> FrameResult:
         """Take the scores of the next frame."""
         frame, windows = observation.frame, observation.windows
         self.unusable += observation.unusable + len(windows) - len(scores)
@@ -149,7 +149,7 @@ class AlarmDecider:
         )
         worst = max((person for person in people if person.smoothed is not None), key=_smoothed, default=None)
         change = self._alarm.update(frame.time, worst.smoothed if worst else None)
-        return Result(frame, people, worst, self._alarm.active, change, self.camera, self.rule.threshold)
+        return FrameResult(frame, people, worst, self._alarm.active, change, self.camera, self.rule.threshold)
 
 
 def _smoothed(person: Person) -> float:
@@ -177,7 +177,7 @@ class Edge:
         window: int,
         max_missing: int,
         clock: StageClock,
-        calibration: Calibration | None = None,
+        calibration: AlarmCalibration | None = None,
     ) -> None:
         self._scorer = scorer
         self._observer = Observer(finder, window, max_missing, clock)
@@ -189,7 +189,7 @@ class Edge:
         """Windows that could not be scored."""
         return self._judge.unusable
 
-    def process(self, frame: Frame) -> Result:
+    def process(self, frame: Frame) -> FrameResult:
         """Take the next frame."""
         observation = self._observer.observe(frame)
         (scores,) = score_together(self._scorer, [observation])
@@ -199,4 +199,4 @@ class Edge:
         return result
 
 
-Sink = Callable[[Result], None]
+Sink = Callable[[FrameResult], None]

@@ -12,7 +12,7 @@ import numpy as np
 
 from daflow.core.errors import InputError
 from runtime.config.schema import Camera, Config
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.profiling.events import EventPipe
 from runtime.profiling.overhead import WARM_UP_FRAMES, overhead, pose_only, too_short
 from runtime.profiling.reference_work import yardstick
@@ -39,7 +39,7 @@ class _Seen:
     people: int = 0
     windows: int = 0
 
-    def __call__(self, result: Result) -> None:
+    def __call__(self, result: FrameResult) -> None:
         self.at.append(time.perf_counter())
         self.cpu.append(time.process_time())
         if result.frame.utc:

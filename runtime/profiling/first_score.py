@@ -25,12 +25,12 @@ def main() -> None:
     import runtime.cli  # noqa: F401  what daflow-edge imports
     from runtime.config.schema import Config
     from runtime.machine.board import memory_mb
-    from runtime.pipeline.results import Result
+    from runtime.pipeline.results import FrameResult
     from runtime.service.service import Service
 
     step("import_s")
 
-    def listen(result: Result) -> None:
+    def listen(result: FrameResult) -> None:
         step("frame_s")
         if result.score is not None:
             step("score_s")

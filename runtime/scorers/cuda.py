@@ -38,7 +38,7 @@ class Buffer:
         self.host = np.zeros(0, dtype=np.float32)
 
 
-class Gpu:
+class CudaContext:
     """The primary context of the first GPU with one stream. Everything that it hands out is released by `close`.
 
     Every call that touches the GPU happens within `current()`, from one thread at a time.

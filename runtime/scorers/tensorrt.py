@@ -21,7 +21,7 @@ from daflow.core.errors import CheckFailed, InputError
 from daflow.core.gpu import find_gpu, load_tensorrt
 from daflow.core.scoring.comparison import LIMITS, Limits, Precision, Verdict, WindowSets, compare, judge
 from daflow.core.scoring.onnx import OnnxScorer
-from runtime.scorers.cuda import Gpu
+from runtime.scorers.cuda import CudaContext
 
 if TYPE_CHECKING:
     import tensorrt
@@ -166,7 +166,8 @@ class TensorRTScorer:
     """
 
     def __init__(
-        self, trt: ModuleType, data: bytes, window: int, batch: tuple[int, int, int], name: str, gpu: Gpu | None = None
+        self, trt: ModuleType, data: bytes, window: int, batch: tuple[int, int, int], name: str,
+        gpu: CudaContext | None = None,
     ) -> None:  # fmt: skip
         self.name = name
         self._sizes = tuple(size for size in buckets(batch[2]) if size >= batch[0]) or (batch[0],)
@@ -174,7 +175,7 @@ class TensorRTScorer:
         self._steps: dict[int, tuple[Callable[[], object], ...]] = {}
         self._runtime: tensorrt.Runtime | None = None
         self._engine: tensorrt.ICudaEngine | None = None
-        self._gpu = gpu or Gpu()
+        self._gpu = gpu or CudaContext()
         try:
             with self._gpu.current():
                 self._poses = self._gpu.buffer(self._sizes[-1], 2, window, _JOINTS)

@@ -15,7 +15,7 @@ from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import CheckFailed, InputError
 from runtime.config.schema import Camera
 from runtime.json_values import iso
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.pipeline.stages import Observation
 from runtime.service.camera_worker import CameraWorker, QueuedObservation, StreamPosition
 from runtime.service.frame_queue import FrameQueue
@@ -159,7 +159,7 @@ class CameraManager:
             if slot.worker is not None:
                 yield slot.worker.clock
 
-    def supervise(self, latest: Mapping[str, Result]) -> None:
+    def supervise(self, latest: Mapping[str, FrameResult]) -> None:
         """Start again what failed or stands still, and end the alarms of cameras that are lost.
 
         Raises:

@@ -21,7 +21,7 @@ from runtime.events.store_writer import StoreWriter
 from runtime.machine.board import memory_mb, temperature
 from runtime.outputs.run_files import Outputs
 from runtime.pipeline.alarm_rule import alarm_rule, check_rules
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.pipeline.stages import AlarmDecider, Sink
 from runtime.scorers.registry import open_scorer
 from runtime.service import health
@@ -71,7 +71,7 @@ class Service:
         self._reload = False
         self._scoring_restarts = 0
         self._remembered = time.monotonic()
-        self._latest: dict[str, Result] = {}
+        self._latest: dict[str, FrameResult] = {}
         self._judges: dict[str, AlarmDecider] = {}
         self._queue: FrameQueue[QueuedObservation] = FrameQueue()
         self._clock = StageClock()
@@ -240,7 +240,7 @@ class Service:
         except (InputError, CheckFailed) as error:
             logger.error("the scorer cannot be opened: %s", error.message)
 
-    def _remember_latest(self, result: Result) -> None:
+    def _remember_latest(self, result: FrameResult) -> None:
         self._latest[result.camera] = result
 
     # Reloading

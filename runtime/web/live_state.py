@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 
 _PER_SECOND = 5  # moments of the history
 
@@ -39,7 +39,7 @@ class CameraState:
         alarm_since: when the alarm went on, seconds since 1970; None while it is off.
     """
 
-    result: Result
+    result: FrameResult
     number: int
     utc: float
     alarm_since: float | None
@@ -61,7 +61,7 @@ class LiveState:
         self._seen: dict[str, CameraState] = {}
         self._history: dict[str, deque[ScorePoint]] = {}
 
-    def __call__(self, result: Result) -> None:
+    def __call__(self, result: FrameResult) -> None:
         """Take the result of a frame."""
         utc = result.frame.utc or time.time()
         score = result.score

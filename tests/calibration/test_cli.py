@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from calibration.cli import main
-from daflow.core.alarms.calibration import Alarm
+from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import p_value
 from daflow.core.bundle import read_bundle, write_manifest
 from daflow.core.data.synthetic import Scene, generate_clip
@@ -37,7 +37,7 @@ def calibrate(bundle: Path, poses: Path, *options: object) -> Result:
     return run("alarm", bundle, poses, *options)
 
 
-def alarm_of(bundle: Path) -> Alarm:
+def alarm_of(bundle: Path) -> AlarmCalibration:
     alarm = read_bundle(bundle).manifest.alarm
     assert alarm is not None
     return alarm

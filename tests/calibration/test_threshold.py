@@ -12,8 +12,8 @@ from calibration.enough_recordings import objection
 from calibration.false_alarm_rate import check
 from calibration.replay import Signal, episodes, make_signal
 from calibration.threshold import choose_quantile, choose_threshold
-from daflow.core.alarms.calibration import Alarm as Entry
-from daflow.core.alarms.rule import Alarm, AlarmRule, Smoother
+from daflow.core.alarms.calibration import AlarmCalibration as Entry
+from daflow.core.alarms.rule import AlarmCalibration, AlarmRule, Smoother
 from daflow.core.errors import InputError
 
 RULE = AlarmRule(
@@ -45,7 +45,7 @@ def recordings(seed: int, hours: float, rule: AlarmRule = RULE) -> list[Signal]:
 
 def begins(clip: list[dict[int, float]], rule: AlarmRule) -> list[float]:
     """The alarms that the edge raises, frame by frame."""
-    smoother, alarm = Smoother(rule.smoothing_seconds), Alarm(rule)
+    smoother, alarm = Smoother(rule.smoothing_seconds), AlarmCalibration(rule)
     found = []
     for index, scores in enumerate(clip):
         smoothed = smoother.update(index / FPS, scores)

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from daflow.core.alarms.calibration import Alarm
+from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.bundle import Bundle, Manifest, read_bundle, write_manifest
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.windows import LENGTH, MAX_MISSING, make_windows
 from daflow.core.files import sha256
-from runtime.pipeline.results import Person, Result
+from runtime.pipeline.results import FrameResult, Person
 from runtime.sources.frames import Frame, Keypoints
 
 # Child processes of the tests share the cores with the workers.
@@ -57,7 +57,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         max_missing=MAX_MISSING,
         precisions={"fp32": graph},
         files={graph: sha256(folder / graph)},
-        alarm=Alarm(threshold=threshold, quantile=1.0, windows=len(windows), precision="fp32"),
+        alarm=AlarmCalibration(threshold=threshold, quantile=1.0, windows=len(windows), precision="fp32"),
     )
     write_manifest(folder, manifest)
     return read_bundle(folder)
@@ -82,7 +82,7 @@ def squats(shared: Path) -> Path:
 
 
 @pytest.fixture
-def make_result() -> Callable[..., Result]:
+def make_result() -> Callable[..., FrameResult]:
     """Return a function that makes the result of a frame with one person."""
     skeleton = np.zeros((18, 3), dtype=np.float32)
     skeleton[:, 0], skeleton[:, 1], skeleton[:, 2] = np.linspace(80, 120, 18), np.linspace(60, 180, 18), 0.9
@@ -92,12 +92,12 @@ def make_result() -> Callable[..., Result]:
         score: float | None = None,
         size: tuple[int, int] = (320, 240),
         **fields: Any,
-    ) -> Result:
+    ) -> FrameResult:
         person = Person(7, skeleton, score, smoothed=score)
         worst = None if score is None else person
         frame = Frame(index, index / 25, size, fields.pop("image", None))
         fields = {"alarm": False, "change": None, "threshold": 5.0, **fields}
-        return Result(frame, (person,), worst, **fields)
+        return FrameResult(frame, (person,), worst, **fields)
 
     return make
 

@@ -59,7 +59,7 @@ class NormalScores(ManifestPart):
         return self
 
 
-class Alarm(ManifestPart):
+class AlarmCalibration(ManifestPart):
     """The alarm threshold, what it was chosen with, and how often it is expected to be exceeded by normal behaviour.
 
     Attributes:

@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from daflow.core.alarms.calibration import Alarm
+from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import p_value
 from daflow.core.errors import InputError
 
@@ -87,7 +87,7 @@ class DriftWatch:
         InputError: the state is damaged.
     """
 
-    def __init__(self, alarm: Alarm, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, alarm: AlarmCalibration, state: Mapping[str, Any] | None = None) -> None:
         self._alarm = alarm
         self._game = _Game()
         self._bets = 0

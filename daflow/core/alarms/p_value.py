@@ -12,13 +12,13 @@ from bisect import bisect_right
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.alarms.calibration import Alarm, NormalScores
+from daflow.core.alarms.calibration import AlarmCalibration, NormalScores
 
 _BULK = 256
 _TAIL = 256
 
 
-def p_value(alarm: Alarm, score: float) -> float | None:
+def p_value(alarm: AlarmCalibration, score: float) -> float | None:
     """Return the share of normal scores that are as high as this one, the score itself among them.
 
     It is never below 1 / (n + 1), for n normal scores cannot tell what is rarer.
@@ -31,7 +31,7 @@ def p_value(alarm: Alarm, score: float) -> float | None:
         Above 0, at most 1; None when the calibration holds no normal scores.
 
     >>> normal = normal_scores(np.arange(1.0, 100.0))
-    >>> alarm = Alarm(threshold=99, windows=99, precision="fp32", normal=normal)
+    >>> alarm = AlarmCalibration(threshold=99, windows=99, precision="fp32", normal=normal)
     >>> [p_value(alarm, score) for score in (0.0, 50.0, 99.0, 1000.0)]
     [1.0, 0.51, 0.02, 0.01]
     """

@@ -121,10 +121,10 @@ class Sustained:
         return self._scores[0][1]
 
 
-class Alarm:
+class AlarmState:
     """The state of a camera's alarm.
 
-    >>> alarm = Alarm(AlarmRule(threshold=5, release=4, begin_seconds=1, end_seconds=0))
+    >>> alarm = AlarmState(AlarmRule(threshold=5, release=4, begin_seconds=1, end_seconds=0))
     >>> [alarm.update(time, score) for time, score in enumerate((6, 3, 6, 6, 4.5, 3))]
     [None, None, None, 'begin', None, 'end']
     """

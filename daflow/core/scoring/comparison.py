@@ -20,7 +20,7 @@ from daflow.core.errors import InputError
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 Nll = npt.NDArray[np.float32]
-Score = Callable[[Poses], Nll]
+ScoreFunction = Callable[[Poses], Nll]
 
 ALARM_QUANTILE = 0.999
 """Of the recorded windows; the threshold to compare alarms at while none is calibrated."""
@@ -120,7 +120,7 @@ class WindowSets:
         """Derive perturbed and extreme windows from recorded ones."""
         return cls(recorded, perturb(recorded, _PERTURBED, _SEED), extreme_windows(recorded))
 
-    def score(self, score: Score) -> tuple[Nll, Nll, Nll]:
+    def score(self, score: ScoreFunction) -> tuple[Nll, Nll, Nll]:
         """Score the three sets."""
         return score(self.recorded), score(self.perturbed), score(self.extreme)
 
@@ -144,7 +144,7 @@ def extreme_windows(poses: Poses) -> Poses:
 
 
 def compare(
-    sets: WindowSets, reference: Score, candidate: Score, threshold: float | None = None
+    sets: WindowSets, reference: ScoreFunction, candidate: ScoreFunction, threshold: float | None = None
 ) -> Comparison:
     """Score all windows by two forms of the model and compare; see `compare_scores`."""
     return compare_scores(sets.score(reference), sets.score(candidate), threshold)

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from daflow.core.alarms.calibration import Alarm, NormalScores
+from daflow.core.alarms.calibration import AlarmCalibration, NormalScores
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle, Int8, Manifest, read_bundle, write_manifest
 from daflow.core.errors import InputError
@@ -60,13 +60,13 @@ def make_manifest(folder: Path) -> Manifest:
         nodes={"fp32": 171},
         verification={"fp32": verdict(1.0), "fp16": verdict(0.5)},
         int8=Int8(ranges="int8.ranges.json", method="minmax", windows=9, quantised=("a",), kept=("b",)),
-        alarm=Alarm(threshold=1.75, quantile=0.999, windows=1000, precision="fp32"),
+        alarm=AlarmCalibration(threshold=1.75, quantile=0.999, windows=1000, precision="fp32"),
         cameras={"door": door_alarm()},
     )
 
 
-def door_alarm() -> Alarm:
-    return Alarm(
+def door_alarm() -> AlarmCalibration:
+    return AlarmCalibration(
         threshold=2.5, method="pot", begin_seconds=0.2, end_seconds=1, cool_down_seconds=30, smoothing_seconds=2,
         target_per_day=1, expected_per_day=1, interval_per_day=(0.5, 1.75), promised=True, hours=30, fps=12.5,
         windows=1000, precision="fp16", normal=NormalScores(size=9, scores=(0.5, 1, 2), at_least=(9, 4, 1)),

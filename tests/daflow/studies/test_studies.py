@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner, TrialResult
 from PIL import Image
 
 from daflow.cli import main
@@ -17,8 +17,8 @@ from daflow.studies import NAMES, load_study
 from daflow.studies.distortion import Distortion, distort
 from daflow.studies.pose_autoencoder import train_autoencoder
 from daflow.studies.report import summary
-from daflow.studies.runner import Result as Row
 from daflow.studies.runner import Settings, Test, _contaminated, _test_windows, run_study
+from daflow.studies.runner import TrialResult as Row
 
 ROWS = {
     "untrained": 11, "ablation": 5, "attention-vs-window": 12, "noise": 11, "contamination": 5, "cross": 4,
@@ -26,7 +26,7 @@ ROWS = {
 }  # fmt: skip
 
 
-def run(*arguments: object) -> Result:
+def run(*arguments: object) -> TrialResult:
     return CliRunner().invoke(main, ["study", *(str(argument) for argument in arguments)])
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from daflow.core.alarms.rule import Change
 from runtime.events.alarm_messages import MAX_PEOPLE, AlarmEventBuilder
 from runtime.events.message import EventMessage
-from runtime.pipeline.results import Person, Result
+from runtime.pipeline.results import FrameResult, Person
 from runtime.sources.frames import Frame
 
 FIELDS = [
@@ -47,13 +47,15 @@ def result(
     others: int = 0,
     utc: float | None = None,
     threshold: float = 4.0,
-) -> Result:
+) -> FrameResult:
     window = np.full((2, 24, 18), 1919.987, dtype=np.float32) - np.float32(person)
     keypoints = np.ones((18, 3), dtype=np.float32)
     worst = Person(person, keypoints, score, score, 0.0123456789, window)
     rest = tuple(Person(100 + number, keypoints) for number in range(others))
     frame = Frame(index, index / 10, (1920, 1080), utc=1_700_000_000 + index / 10 if utc is None else utc)
-    return Result(frame, (*rest, worst), None if score is None else worst, alarm, change, "door", threshold)
+    return FrameResult(
+        frame, (*rest, worst), None if score is None else worst, alarm, change, "door", threshold
+    )
 
 
 def life(update_seconds: float = 5.0) -> AlarmEventBuilder:

@@ -15,7 +15,7 @@ from runtime.config.secrets import Secret
 from runtime.events.alarm_messages import AlarmEventBuilder
 from runtime.events.message import EventMessage
 from runtime.events.webhook import REFUSED, sign
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.sources.frames import Frame
 
 if sys.version_info >= (3, 11):
@@ -33,7 +33,7 @@ def block(language: str) -> str:
 
 def test_the_example_has_the_fields_of_a_message() -> None:
     frame = Frame(0, 0.0, (64, 48))
-    (begin,) = AlarmEventBuilder("door", {})(Result(frame, (), None, alarm=True, change="begin"))
+    (begin,) = AlarmEventBuilder("door", {})(FrameResult(frame, (), None, alarm=True, change="begin"))
     assert list(json.loads(block("json"))) == list(begin.content)
 
 

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pytest
 
 from runtime.outputs.annotated_video import AnnotatedVideo
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 
 pytest.importorskip("av")
 
-MakeResult = Callable[..., Result]
+MakeResult = Callable[..., FrameResult]
 ReadVideo = Callable[[Path], list[npt.NDArray[np.uint8]]]
 CHART = 96
 

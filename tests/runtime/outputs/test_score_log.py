@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runtime.outputs.score_log import ScoreLog
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 
-MakeResult = Callable[..., Result]
+MakeResult = Callable[..., FrameResult]
 
 
 def test_every_frame_has_a_line_also_one_with_nobody(tmp_path: Path, make_result: MakeResult) -> None:

@@ -13,7 +13,7 @@ from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import make_windows
 from runtime.config.schema import Config
 from runtime.outputs.track_recorder import TrackRecorder
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.service.service import Service
 
 
@@ -33,7 +33,7 @@ def test_recorded_people_give_the_windows_that_they_gave_before(bundle: Bundle, 
 
 
 def test_a_file_for_each_five_minutes_and_none_where_nobody_was(
-    tmp_path: Path, make_result: Callable[..., Result]
+    tmp_path: Path, make_result: Callable[..., FrameResult]
 ) -> None:
     with TrackRecorder(tmp_path) as recorder:
         for second in (0, 100, 299, 300, 450, 601, 2000):
@@ -51,7 +51,7 @@ def test_a_file_for_each_five_minutes_and_none_where_nobody_was(
 
 
 def test_a_disk_that_cannot_be_written_stops_nothing(
-    tmp_path: Path, make_result: Callable[..., Result], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, make_result: Callable[..., FrameResult], caplog: pytest.LogCaptureFixture
 ) -> None:
     with TrackRecorder(tmp_path / "tracks") as recorder:
         recorder(make_result(0))
@@ -61,7 +61,7 @@ def test_a_disk_that_cannot_be_written_stops_nothing(
 
 
 def test_a_file_of_sizes_that_is_broken_stops_nothing(
-    tmp_path: Path, make_result: Callable[..., Result], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, make_result: Callable[..., FrameResult], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "197001").mkdir()
     (tmp_path / "197001" / "frame_sizes.json").write_text("{")

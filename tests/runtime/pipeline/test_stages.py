@@ -14,7 +14,7 @@ from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import LENGTH, MAX_MISSING, make_windows
 from daflow.core.scoring.scorer import Scorer
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.pipeline.stages import Edge
 from runtime.poses.people import PeopleFinder
 from runtime.scorers.registry import open_scorer
@@ -30,7 +30,7 @@ def make_edge(scorer: Scorer, threshold: float = 100.0) -> Edge:
     return Edge(scorer, PeopleFinder(None, 25), rule, LENGTH, MAX_MISSING, StageClock())
 
 
-def results_of(clip: Clip, scorer: Scorer) -> Iterator[Result]:
+def results_of(clip: Clip, scorer: Scorer) -> Iterator[FrameResult]:
     edge = make_edge(scorer)
     yield from (edge.process(frame) for frame in ClipSource(clip, 25))
 

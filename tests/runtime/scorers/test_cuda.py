@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from daflow.core.errors import InputError
-from runtime.scorers.cuda import Gpu
+from runtime.scorers.cuda import CudaContext
 
 
 class Recorder:
@@ -95,8 +95,8 @@ def driver() -> Recorder:
     return Recorder()
 
 
-def open_gpu(driver: Recorder) -> Gpu:
-    return Gpu(driver, driver)
+def open_gpu(driver: Recorder) -> CudaContext:
+    return CudaContext(driver, driver)
 
 
 def test_the_context_is_current_only_within(driver: Recorder) -> None:
@@ -224,12 +224,12 @@ def test_a_missing_pycuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delitem(sys.modules, "pycuda.driver", raising=False)
     monkeypatch.setattr(builtins, "__import__", no_pycuda)
     with pytest.raises(InputError, match=r"pip install 'daflow\[jetson\]'"):
-        Gpu()
+        CudaContext()
 
 
 def test_time_on_the_gpu_is_between_events_of_the_stream() -> None:
     recorder = Recorder()
-    gpu = Gpu(recorder, recorder)
+    gpu = CudaContext(recorder, recorder)
     with gpu.current():
         first, second = gpu.mark(), gpu.mark()
         assert gpu.seconds_between(first, second) == 0.0025

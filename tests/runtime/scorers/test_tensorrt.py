@@ -346,9 +346,9 @@ def test_another_graph_in_the_bundle_makes_its_engines_stale(cellar: Cellar, bun
 def test_the_alarm_threshold_of_the_bundle_is_what_alarms_are_compared_at(
     cellar: Cellar, bundle: Path
 ) -> None:
-    from daflow.core.alarms.calibration import Alarm
+    from daflow.core.alarms.calibration import AlarmCalibration
 
-    alarm = Alarm(threshold=12.5, quantile=0.999, windows=10, precision="fp32")
+    alarm = AlarmCalibration(threshold=12.5, quantile=0.999, windows=10, precision="fp32")
     cellar.bundle = Bundle(bundle, cellar.bundle.manifest.model_copy(update={"alarm": alarm}))
     verdict = verify_engine(
         cellar.bundle, cellar._scorer(None, b"", 24, None, "x"), LIMITS["fp16"], cellar.lines.append

@@ -25,7 +25,7 @@ from daflow.core.errors import CheckFailed, InputError
 from daflow.core.scoring.onnx import OnnxScorer
 from runtime.config.schema import Config
 from runtime.events.store import EventStore
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.service.service import Service
 from runtime.sources.frames import Frame, Keypoints
 
@@ -426,7 +426,7 @@ def test_a_camera_that_is_read_anew_goes_on_in_time_and_raises_alarms(bundle: Bu
     times: list[float] = []
     frames: list[int] = []
 
-    def listen(result: Result) -> None:
+    def listen(result: FrameResult) -> None:
         times.append(result.frame.time)
         frames.append(result.frame.index)
 
@@ -440,7 +440,7 @@ def test_a_camera_that_is_read_anew_goes_on_in_time_and_raises_alarms(bundle: Bu
     assert frames == sorted(set(frames))
 
 
-def _p_values(result: Result) -> list[float | None]:
+def _p_values(result: FrameResult) -> list[float | None]:
     return [person.p_value for person in result.people]
 
 

@@ -21,7 +21,7 @@ from daflow.core.data.synthetic import Event, Scene, generate_clip
 from runtime.config.schema import ServeOptions
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
-from runtime.pipeline.results import Person, Result
+from runtime.pipeline.results import FrameResult, Person
 from runtime.sources.frames import Frame
 from runtime.web.live_state import LiveState
 from runtime.web.server import Served, serve
@@ -77,7 +77,7 @@ class World:
         utc: float | None = None,
         image: npt.NDArray[np.uint8] | None = None,
         people: bool = True,
-    ) -> Result:
+    ) -> FrameResult:
         """Let a camera see its frame; the first person there has the score, the others a low one."""
         found = self._clips[camera].get(frame, {}) if people else {}
         persons = tuple(
@@ -88,7 +88,7 @@ class World:
         alarm = worst is not None and score is not None and score > THRESHOLD
         now = time.time() if utc is None else utc
         shown = Frame(frame, frame / 25, SIZE, image, utc=now)
-        result = Result(shown, persons, worst, alarm, None, camera, THRESHOLD)
+        result = FrameResult(shown, persons, worst, alarm, None, camera, THRESHOLD)
         self.live(result)
         return result
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from runtime.pipeline.results import Result
+from runtime.pipeline.results import FrameResult
 from runtime.web.json_messages import camera_message, history_message
 from runtime.web.live_state import LiveState
 
-MakeResult = Callable[..., Result]
+MakeResult = Callable[..., FrameResult]
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def at(make_result: MakeResult) -> MakeResult:
     """Make a result whose frame came at a time."""
     from dataclasses import replace
 
-    def make(index: int, utc: float, score: float | None = None, **fields: object) -> Result:
+    def make(index: int, utc: float, score: float | None = None, **fields: object) -> FrameResult:
         result = make_result(index, score, **fields)
         return replace(result, frame=replace(result.frame, utc=utc))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daflow.core.alarms.calibration import Alarm
+from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.drift import DriftWatch
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.errors import InputError
@@ -19,9 +19,11 @@ DAY = 2880
 
 
 @pytest.fixture(scope="module")
-def alarm() -> Alarm:
+def alarm() -> AlarmCalibration:
     sample = np.random.default_rng(1).normal(size=800)
-    return Alarm(threshold=5, windows=800, hours=10, precision="fp32", normal=normal_scores(sample))
+    return AlarmCalibration(
+        threshold=5, windows=800, hours=10, precision="fp32", normal=normal_scores(sample)
+    )
 
 
 def people(rng: np.random.Generator, moments: int, stay: int = 20) -> npt.NDArray[np.float64]:
@@ -39,7 +41,9 @@ def watch_over(watch: DriftWatch, scores: npt.NDArray[np.float64], first: float 
     return None
 
 
-def test_a_quarter_of_a_year_of_normal_gives_no_verdict(alarm: Alarm, rng: np.random.Generator) -> None:
+def test_a_quarter_of_a_year_of_normal_gives_no_verdict(
+    alarm: AlarmCalibration, rng: np.random.Generator
+) -> None:
     watch = DriftWatch(alarm)
     assert watch_over(watch, people(rng, 90 * DAY)) is None
     assert watch.verdict.state == "fits"
@@ -48,7 +52,7 @@ def test_a_quarter_of_a_year_of_normal_gives_no_verdict(alarm: Alarm, rng: np.ra
 
 @pytest.mark.parametrize(("shift", "word", "hours"), [(1, "higher", 24), (-1, "lower", 24), (3, "higher", 8)])
 def test_a_shift_is_told_within_hours(
-    alarm: Alarm, rng: np.random.Generator, shift: float, word: str, hours: float
+    alarm: AlarmCalibration, rng: np.random.Generator, shift: float, word: str, hours: float
 ) -> None:
     watch = DriftWatch(alarm)
     assert watch_over(watch, people(rng, 7 * DAY)) is None
@@ -61,7 +65,7 @@ def test_a_shift_is_told_within_hours(
 
 
 def test_a_verdict_stays_while_it_drifts_and_is_taken_back_when_normal_returns(
-    alarm: Alarm, rng: np.random.Generator
+    alarm: AlarmCalibration, rng: np.random.Generator
 ) -> None:
     watch = DriftWatch(alarm)
     for moment, (one, two) in enumerate((people(rng, 6 * DAY) + 2).tolist()):
@@ -72,7 +76,7 @@ def test_a_verdict_stays_while_it_drifts_and_is_taken_back_when_normal_returns(
     assert watch.verdict.state == "fits"
 
 
-def test_it_learns_for_an_hour_of_people(alarm: Alarm, rng: np.random.Generator) -> None:
+def test_it_learns_for_an_hour_of_people(alarm: AlarmCalibration, rng: np.random.Generator) -> None:
     watch = DriftWatch(alarm)
     watch_over(watch, people(rng, 100))
     assert watch.verdict.state == "learning"
@@ -81,7 +85,7 @@ def test_it_learns_for_an_hour_of_people(alarm: Alarm, rng: np.random.Generator)
     assert watch.verdict.state == "fits"
 
 
-def test_nobody_and_frames_in_between_say_nothing(alarm: Alarm) -> None:
+def test_nobody_and_frames_in_between_say_nothing(alarm: AlarmCalibration) -> None:
     watch = DriftWatch(alarm)
     for moment in range(100_000):
         watch.update(moment / 10, {} if moment % 300 < 250 else {1: 99.0})
@@ -93,12 +97,12 @@ def test_nobody_and_frames_in_between_say_nothing(alarm: Alarm) -> None:
 
 
 def test_without_normal_scores_it_learns_for_ever(rng: np.random.Generator) -> None:
-    watch = DriftWatch(Alarm(threshold=5, windows=1, precision="fp32"))
+    watch = DriftWatch(AlarmCalibration(threshold=5, windows=1, precision="fp32"))
     watch_over(watch, people(rng, DAY) + 9)
     assert watch.verdict.state == "learning"
 
 
-def test_a_restart_forgets_nothing(alarm: Alarm, rng: np.random.Generator) -> None:
+def test_a_restart_forgets_nothing(alarm: AlarmCalibration, rng: np.random.Generator) -> None:
     scores = people(rng, 2 * DAY) + 0.8
     straight, restarted = DriftWatch(alarm), DriftWatch(alarm)
     for block in range(0, 2 * DAY, 20):
@@ -111,14 +115,16 @@ def test_a_restart_forgets_nothing(alarm: Alarm, rng: np.random.Generator) -> No
     assert straight.verdict.state == restarted.verdict.state == "drifting"
 
 
-def test_another_calibration_begins_anew(alarm: Alarm, rng: np.random.Generator) -> None:
+def test_another_calibration_begins_anew(alarm: AlarmCalibration, rng: np.random.Generator) -> None:
     watch = DriftWatch(alarm)
     watch_over(watch, people(rng, DAY))
     again = alarm.model_copy(update={"threshold": 6.0})
     assert DriftWatch(again, watch.state()).verdict.bets == 0
 
 
-def test_a_clock_that_is_set_back_does_not_stop_the_watch(alarm: Alarm, rng: np.random.Generator) -> None:
+def test_a_clock_that_is_set_back_does_not_stop_the_watch(
+    alarm: AlarmCalibration, rng: np.random.Generator
+) -> None:
     watch = DriftWatch(alarm)
     watch_over(watch, people(rng, DAY), first=1e9)
     before = watch.verdict.bets
@@ -130,7 +136,7 @@ anything = st.none() | st.text() | st.floats() | st.integers() | st.lists(st.flo
 
 
 @given(key=st.sampled_from(["bets", "mean", "since", "quiet", "capital", "sum", "highest"]), value=anything)
-def test_a_damaged_state_is_refused_or_harmless(alarm: Alarm, key: str, value: Any) -> None:
+def test_a_damaged_state_is_refused_or_harmless(alarm: AlarmCalibration, key: str, value: Any) -> None:
     state = {**DriftWatch(alarm).state(), key: value}
     try:
         watch = DriftWatch(alarm, state)

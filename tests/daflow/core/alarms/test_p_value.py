@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daflow.core.alarms.calibration import Alarm
+from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import normal_scores, p_value
 
 
-def alarm_of(sample: np.typing.NDArray[np.float64]) -> Alarm:
-    return Alarm(threshold=9, windows=len(sample), precision="fp32", normal=normal_scores(sample))
+def alarm_of(sample: np.typing.NDArray[np.float64]) -> AlarmCalibration:
+    return AlarmCalibration(threshold=9, windows=len(sample), precision="fp32", normal=normal_scores(sample))
 
 
 def test_there_is_no_p_value_without_a_calibration() -> None:
-    assert p_value(Alarm(threshold=9, windows=1, precision="fp32"), 3.0) is None
+    assert p_value(AlarmCalibration(threshold=9, windows=1, precision="fp32"), 3.0) is None
 
 
 @pytest.mark.parametrize("size", [1, 50, 512, 20_000])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daflow.core.alarms.rule import MAX_GAP, Alarm, AlarmRule, Change, Smoother, Sustained
+from daflow.core.alarms.rule import MAX_GAP, AlarmRule, AlarmState, Change, Smoother, Sustained
 
 RULE = AlarmRule(threshold=5, release=4, begin_seconds=0.2, end_seconds=0.1)
 
@@ -16,7 +16,7 @@ def changes(
     scores: Sequence[float | None], rule: AlarmRule = RULE, times: Iterable[float] | None = None
 ) -> list[tuple[int, Change]]:
     """What changes in which frame; ten frames a second unless times are given."""
-    alarm = Alarm(rule)
+    alarm = AlarmState(rule)
     times = times or [frame / 10 for frame in range(len(scores))]
     updates = [(f, alarm.update(t, s)) for f, (t, s) in enumerate(zip(times, scores, strict=True))]
     return [(frame, change) for frame, change in updates if change]
@@ -182,7 +182,7 @@ def test_no_smoothing_keeps_the_scores() -> None:
 
 def test_a_stream_that_begins_anew_raises_alarms_again() -> None:
     rule = AlarmRule(5, 5, begin_seconds=0.1, end_seconds=0.5, cool_down_seconds=10, smoothing_seconds=0.5)
-    alarm, smoother = Alarm(rule), Smoother(rule.smoothing_seconds)
+    alarm, smoother = AlarmState(rule), Smoother(rule.smoothing_seconds)
 
     def changes(seconds: float) -> list[str | None]:
         times = [frame / 25 for frame in range(round(25 * seconds))]
