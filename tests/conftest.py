@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from filelock import FileLock
 
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.tracks import read_clips
@@ -19,6 +21,24 @@ from daflow.core.data.windows import make_windows
 from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
 from daflow.model.stgnf import read_stgnf
+
+SLOWEST_FIRST = ("test_aihub.py",)
+"""Files that take longest begin first, so that at the end no worker waits for another."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--everything` also runs what takes minutes."""
+    parser.addoption("--everything", action="store_true", help="Also run the tests that take minutes.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what takes minutes unless it is asked for, and begin with the slowest files."""
+    if not config.getoption("--everything"):
+        for item in items:
+            if item.get_closest_marker("everything"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes: ./test --everything"))
+    order = {name: place for place, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 class Page(HTMLParser):
@@ -84,12 +104,38 @@ def shared() -> Path:
     return folder
 
 
+class BuildOnce(Protocol):
+    """Builds something slow once for all workers."""
+
+    def __call__(self, name: str, build: Callable[[Path], None]) -> Path:
+        """Return the folder of this name, which `build` filled, here or in another worker."""
+        ...
+
+
 @pytest.fixture(scope="session")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> BuildOnce:
+    """Builds a folder once for all workers; tests only read what it holds, or copy it."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def build_once(name: str, build: Callable[[Path], None]) -> Path:
+        folder, unfinished = root / name, root / f"{name}.unfinished"
+        with FileLock(root / f"{name}.lock"):
+            if not folder.exists():
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                build(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return build_once
+
+
+@pytest.fixture(scope="session")
+def dataset(build_once: BuildOnce) -> Path:
     """A small generated data set: train, test and masks."""
-    folder = tmp_path_factory.mktemp("dataset")
-    generate_dataset(folder, seed=1, train_clips=3, test_clips=3, scene=Scene(frames=200))
-    return folder
+    scene = Scene(frames=200)
+    return build_once("dataset", lambda folder: generate_dataset(folder, 1, 3, 3, scene))
 
 
 @pytest.fixture
@@ -99,14 +145,16 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def checkpoint_file(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
+def checkpoint_file(build_once: BuildOnce, dataset: Path) -> Path:
     """A checkpoint whose scale fits the generated data, with random weights."""
-    torch.manual_seed(0)
-    model = DAFlow().eval()
-    model.initialise(torch.from_numpy(make_windows(read_clips(dataset / "train")).poses))
-    path = tmp_path_factory.mktemp("checkpoint") / "model.pt"
-    save_checkpoint(path, Checkpoint(model, {"data": "generated"}))
-    return path
+
+    def build(folder: Path) -> None:
+        torch.manual_seed(0)
+        model = DAFlow().eval()
+        model.initialise(torch.from_numpy(make_windows(read_clips(dataset / "train")).poses))
+        save_checkpoint(folder / "model.pt", Checkpoint(model, {"data": "generated"}))
+
+    return build_once("checkpoint", build) / "model.pt"
 
 
 @pytest.fixture(scope="session")
@@ -122,40 +170,49 @@ def stgnf(shared: Path) -> DAFlow:
 
 
 @pytest.fixture(scope="session")
-def graphs(tmp_path_factory: pytest.TempPathFactory, checkpoint: Checkpoint) -> dict[str, Path]:
+def graphs(build_once: BuildOnce, checkpoint: Checkpoint) -> dict[str, Path]:
     """Its FP32 and FP16 graphs."""
-    from export.folded_flow import FoldedFlow
-    from export.onnx_graph import export_onnx
+    names = {"fp32": torch.float32, "fp16": torch.float16}
 
-    folder = tmp_path_factory.mktemp("graphs")
-    paths = {}
-    for name, dtype in (("fp32", torch.float32), ("fp16", torch.float16)):
-        paths[name] = folder / f"scorer.{name}.onnx"
-        export_onnx(FoldedFlow(checkpoint.model, dtype), checkpoint.model.config.window, paths[name])
-    return paths
+    def build(folder: Path) -> None:
+        from export.folded_flow import FoldedFlow
+        from export.onnx_graph import export_onnx
+
+        for name, dtype in names.items():
+            graph = folder / f"scorer.{name}.onnx"
+            export_onnx(FoldedFlow(checkpoint.model, dtype), checkpoint.model.config.window, graph)
+
+    folder = build_once("graphs", build)
+    return {name: folder / f"scorer.{name}.onnx" for name in names}
 
 
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint_file: Path) -> Path:
-    """A bundle of that checkpoint, exported by the command; never written to."""
-    folder = tmp_path_factory.mktemp("exported") / "bundle"
+def run_export(*words: object) -> None:
+    """Run `daflow-export` in this process."""
     from export.cli import main
 
-    result = CliRunner().invoke(main, [str(checkpoint_file), "-o", str(folder), "--fp16", "--target", "sm86"])
-    assert result.exit_code == 0, result.output
-    return folder
-
-
-@pytest.fixture(scope="session")
-def exported_int8(tmp_path_factory: pytest.TempPathFactory, checkpoint_file: Path, dataset: Path) -> Path:
-    """A bundle with all three precisions and no engine; never written to."""
-    folder = tmp_path_factory.mktemp("exported-int8") / "bundle"
-    from export.cli import main
-
-    words = [checkpoint_file, "-o", folder, "--int8", "--calibrate-on", dataset / "train", "--no-engine"]
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 0, result.output
-    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(build_once: BuildOnce, checkpoint_file: Path) -> Path:
+    """A bundle of that checkpoint, exported by the command; never written to."""
+
+    def build(folder: Path) -> None:
+        run_export(checkpoint_file, "-o", folder / "bundle", "--fp16", "--target", "sm86")
+
+    return build_once("exported", build) / "bundle"
+
+
+@pytest.fixture(scope="session")
+def exported_int8(build_once: BuildOnce, checkpoint_file: Path, dataset: Path) -> Path:
+    """A bundle with all three precisions and no engine; never written to."""
+
+    def build(folder: Path) -> None:
+        words = ("--int8", "--calibrate-on", dataset / "train", "--no-engine")
+        run_export(checkpoint_file, "-o", folder / "bundle", *words)
+
+    return build_once("exported-int8", build) / "bundle"
 
 
 @pytest.fixture

@@ -30,8 +30,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def bundle(build_once: Callable[[str, Callable[[Path], None]], Path]) -> Bundle:
     """A bundle as export and calibration write it; the model is initialised on walkers and not trained."""
+    return read_bundle(build_once("runtime-bundle", _write_bundle))
+
+
+def _write_bundle(folder: Path) -> None:
     import torch
 
     from daflow.model.flow import DAFlow
@@ -45,7 +49,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     model.initialise(torch.from_numpy(windows))
     with torch.no_grad():
         threshold = float(model.nll(torch.from_numpy(windows)).max())
-    folder = tmp_path_factory.mktemp("bundle")
     graph = "scorer.fp32.onnx"
     export_onnx(FoldedFlow(model), LENGTH, folder / graph)
     manifest = Manifest(
@@ -60,7 +63,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         alarm=AlarmCalibration(threshold=threshold, quantile=1.0, windows=len(windows), precision="fp32"),
     )
     write_manifest(folder, manifest)
-    return read_bundle(folder)
 
 
 @pytest.fixture(scope="session")
