@@ -12,8 +12,8 @@ from calibration.enough_recordings import objection
 from calibration.false_alarm_rate import check
 from calibration.replay import Signal, episodes, make_signal
 from calibration.threshold import choose_quantile, choose_threshold
-from daflow.core.alarms.calibration import AlarmCalibration as Entry
-from daflow.core.alarms.rule import AlarmCalibration, AlarmRule, Smoother
+from daflow.core.alarms.calibration import AlarmCalibration
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother
 from daflow.core.errors import InputError
 
 RULE = AlarmRule(
@@ -45,7 +45,7 @@ def recordings(seed: int, hours: float, rule: AlarmRule = RULE) -> list[Signal]:
 
 def begins(clip: list[dict[int, float]], rule: AlarmRule) -> list[float]:
     """The alarms that the edge raises, frame by frame."""
-    smoother, alarm = Smoother(rule.smoothing_seconds), AlarmCalibration(rule)
+    smoother, alarm = Smoother(rule.smoothing_seconds), AlarmState(rule)
     found = []
     for index, scores in enumerate(clip):
         smoothed = smoother.update(index / FPS, scores)
@@ -146,9 +146,9 @@ def test_any_recording_gives_a_threshold_or_a_sentence(
     assert objection(choice, hours, per_day) is None or "short" in str(objection(choice, hours, per_day))
 
 
-def of_rate(signals: list[Signal], per_day: float) -> Entry:
+def of_rate(signals: list[Signal], per_day: float) -> AlarmCalibration:
     choice = choose_threshold(signals, RULE, per_day)
-    return Entry(
+    return AlarmCalibration(
         threshold=choice.threshold, method=choice.method, begin_seconds=RULE.begin_seconds,
         end_seconds=RULE.end_seconds, cool_down_seconds=RULE.cool_down_seconds,
         smoothing_seconds=RULE.smoothing_seconds, target_per_day=per_day, expected_per_day=choice.expected_per_day,
@@ -180,7 +180,7 @@ def test_a_quantile_counts_its_alarms_and_promises_nothing() -> None:
     rule = replace(RULE, threshold=choice.threshold, release=choice.threshold)
     count = sum(1 for s in signals for _ in episodes(s, rule))
     assert choice.expected_per_day == pytest.approx(count * 48)
-    entry = Entry(threshold=choice.threshold, quantile=0.99, windows=1, precision="fp32")
+    entry = AlarmCalibration(threshold=choice.threshold, quantile=0.99, windows=1, precision="fp32")
     assert check(signals, entry).probability is None
 
 
