@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import replace
 
@@ -37,10 +38,11 @@ def frames(rng: np.random.Generator, seconds: float, people: int = 2) -> list[di
     ]
 
 
-def recordings(seed: int, hours: float, rule: AlarmRule = RULE) -> list[Signal]:
+@functools.cache
+def recordings(seed: int, hours: float) -> list[Signal]:
     rng = np.random.default_rng(seed)
     clips = max(1, round(hours * 12))
-    return [make_signal(f"clip {i}", frames(rng, hours * 3600 / clips), FPS, rule) for i in range(clips)]
+    return [make_signal(f"clip {i}", frames(rng, hours * 3600 / clips), FPS, RULE) for i in range(clips)]
 
 
 def begins(clip: list[dict[int, float]], rule: AlarmRule) -> list[float]:
