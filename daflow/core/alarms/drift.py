@@ -49,11 +49,8 @@ LIMIT = 1e6
 HARMLESS = 0.1
 """How far the mean p-value may be from 0.5 without drift."""
 
-_BETS = (
-    -1.6,
-    0.0,
-    1.6,
-)  # stakes of the strategies; the capital stays above 0 for stakes up to 1 / (0.5 + HARMLESS)
+# Stakes of the strategies; the capital stays above 0 for stakes up to 1 / (0.5 + HARMLESS).
+_BETS = (-1.6, 0.0, 1.6)
 _JUMP = 0.01  # the share of the capital that moves between strategies at every bet, as in the paper
 _MIN_BETS = 6  # before the first result: an hour with people
 _RECOVERY_BETS = 288  # without new drift, after which drift is over: two days with people

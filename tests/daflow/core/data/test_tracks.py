@@ -302,7 +302,11 @@ def test_a_frame_size_must_be_a_width_and_a_height(tmp_path: Path, size: str) ->
         read_clips(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"\xff", b"[" * 100_000],
+    ids=["empty", "a list", "not UTF-8", "deeply nested"],
+)
 def test_a_broken_file_of_frame_sizes_is_an_input_error(tmp_path: Path, content: bytes) -> None:
     save(tmp_path, "01_0001", {"1": {"0": POSE}})
     (tmp_path / "frame_sizes.json").write_bytes(content)
