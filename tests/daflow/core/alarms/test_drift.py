@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daflow.core.alarms.calibration import AlarmCalibration
-from daflow.core.alarms.drift import DriftWatch
+from daflow.core.alarms.drift import BET_SECONDS, DriftWatch
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.errors import InputError
 
@@ -35,8 +35,9 @@ def people(rng: np.random.Generator, moments: int, stay: int = 20) -> npt.NDArra
 def watch_over(watch: DriftWatch, scores: npt.NDArray[np.float64], first: float = 0.0) -> float | None:
     """Return after how many hours it drifts."""
     for moment, (one, two) in enumerate(scores.tolist()):
-        watch.update(first + 30 * moment, {1: one, 2: two})
-        if watch.verdict.state == "drifting":
+        time = first + 30 * moment
+        watch.update(time, {1: one, 2: two})
+        if time % BET_SECONDS < 30 and watch.verdict.state == "drifting":  # it changes with a bet only
             return moment / 120
     return None
 
