@@ -73,7 +73,7 @@ def recorded_set(
     clips = read_clips(poses, frame_size)
     windows = make_windows(clips, length)
     if not len(windows):
-        raise InputError(f"{poses} gives no window to verify on: {windows.left_out()}.")
+        raise InputError(f"{poses} gives no window to verify on: {windows.skipped()}.")
     labels = read_masks(masks) if masks else None
     return VerificationSet(
         windows, WindowSets.of(windows.poses), clips, labels, f"recordings in {poses.name}"

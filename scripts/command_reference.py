@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Writes docs/commands.md, the reference of all commands, from what the commands themselves know.
+"""Writes docs/commands.md, the reference of all commands, from their own help.
 
     .venv/bin/python scripts/command_reference.py            writes the page
-    .venv/bin/python scripts/command_reference.py --check    fails when the page is not what would be written
+    .venv/bin/python scripts/command_reference.py --check    fails when the page is out of date
 
-The page depends on neither the width of a terminal nor the version of click: nothing of click's own formatting is used.
+The page does not depend on the width of a terminal or the version of click, because it is formatted here.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _HEAD = """# Commands
 
 <!-- Written by scripts/command_reference.py. Change the commands and run it again. -->
 
-Every command explains itself with `--help`, which says the same as this page. Exit code 0 means done, 1 that the thing
-which was checked does not hold, 2 that the input was wrong. `FILE` is a file, `PATH` a file or a folder.
+`--help` of every command shows the same as this page. Exit code 0 means success, 1 a failed check, 2 wrong input.
+`FILE` is a file, `PATH` a file or a folder.
 """
 
 
@@ -50,7 +50,7 @@ def page() -> str:
 
 
 def commands() -> dict[str, str]:
-    """Return the names of the commands, and where each is, `module:attribute`."""
+    """Return `module:attribute` of each command by name."""
     scripts: dict[str, str] = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["scripts"]
     return scripts
 
@@ -63,7 +63,7 @@ def load(name: str) -> click.Command:
 
 
 def inner_commands(name: str, command: click.Command) -> dict[str, click.Command]:
-    """Return the commands right below one, in the order of its help."""
+    """Return the subcommands of a command, in the order of its help."""
     if isinstance(command, click.Group):
         context = click.Context(command, info_name=name)
         found = {inner: command.get_command(context, inner) for inner in command.list_commands(context)}
@@ -78,7 +78,7 @@ def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Comma
 
 
 def _runs(command: click.Command) -> bool:
-    """Whether it does something by itself, which a mere group does not."""
+    """Whether it runs by itself, which a group does not."""
     return not isinstance(command, click.Group)
 
 
@@ -102,7 +102,7 @@ def _section(name: str, command: click.Command) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> str:
-    """Return a help text as Markdown; a paragraph that click would leave alone becomes a block."""
+    """Return a help text as Markdown; a paragraph that click would not rewrap becomes a code block."""
     parts = []
     for part in inspect.cleandoc(text).split("\f")[0].strip().split("\n\n"):
         if part.startswith("\b\n"):
@@ -126,7 +126,7 @@ def _names(option: click.Option) -> str:
 
 
 def _metavar(parameter: click.Parameter) -> str:
-    """What stands for the value: nothing for a switch."""
+    """The placeholder of the value; empty for a flag."""
     if isinstance(parameter, click.Option) and (parameter.is_flag or parameter.count):
         return ""
     if parameter.metavar:
@@ -163,7 +163,7 @@ def _range(kind: click.ParamType[Any]) -> str:
 
 
 def _meaning(option: click.Option) -> tuple[str, str]:
-    """Return the help and the default; some options say their default in their help."""
+    """Return the help and the default; some options have the default in their help."""
     text, said, default = (option.help or "").partition("[default: ")
     if said:
         default = default.strip().removesuffix("]")
@@ -199,7 +199,7 @@ def _anchor(heading: str) -> str:
 def main() -> int:
     """Write the page, or compare it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    parser.add_argument("--check", action="store_true", help="compare and do not write")
     check = parser.parse_args().check
     text = page() + "\n"
     if not check:
@@ -207,7 +207,7 @@ def main() -> int:
         return 0
     if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
         return 0
-    print(f"{PAGE.name} is not what the commands say: run scripts/command_reference.py", file=sys.stderr)
+    print(f"{PAGE.name} is out of date: run scripts/command_reference.py", file=sys.stderr)
     return 1
 
 

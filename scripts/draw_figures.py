@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Draws the figures of docs/model.md: generated people, and what a model does with them that was trained on walkers.
+"""Draws the figures of docs/model.md: generated people, and the output of a model that was trained on walkers.
 
 .venv/bin/python scripts/draw_figures.py [FOLDER]        docs without it; about half a minute
 """
@@ -36,7 +36,7 @@ _EPOCHS = 12
 
 
 def trained_model() -> tuple[DAFlow, npt.NDArray[np.float32]]:
-    """Return a model of generated walkers, and the scores of the windows that it was trained on."""
+    """Return a model that was trained on generated walkers, and the scores of its training windows."""
     with tempfile.TemporaryDirectory() as folder:
         generate_dataset(Path(folder), seed=0, train_clips=12, test_clips=1)
         windows = make_windows(read_clips(Path(folder) / "train"), stride=6)
@@ -46,7 +46,7 @@ def trained_model() -> tuple[DAFlow, npt.NDArray[np.float32]]:
 
 
 def draw_step(path: Path) -> None:
-    """One step of the flow as boxes."""
+    """Draw one step of the flow as boxes."""
     figure, axis = plt.subplots(figsize=(12, 5.2), layout="constrained")
     axis.set(xlim=(0, 24), ylim=(0, 10.4))
     axis.axis("off")
@@ -87,7 +87,7 @@ def draw_step(path: Path) -> None:
 
 
 def draw_window(path: Path, walk: Clip, fall: Clip, begin: int) -> None:
-    """Skeletons as the camera sees them, and as the model does."""
+    """Draw skeletons in pixels and as normalised windows."""
     figure, axes = plt.subplots(2, 2, figsize=(9.6, 8.2), layout="constrained")
     for row, (name, clip, start) in enumerate((("walking", walk, begin), ("falling", fall, begin))):
         track = clip.tracks[0]
@@ -112,7 +112,7 @@ def draw_window(path: Path, walk: Clip, fall: Clip, begin: int) -> None:
 
 
 def draw_attention(path: Path, model: DAFlow, walk: Clip, fall: Clip, begin: int) -> None:
-    """What the two attentions of one step weigh in a walking and in a falling window."""
+    """Draw the weights of both attentions of one step, for a walking and a falling window."""
     figure, axes = plt.subplots(
         2, 2, figsize=(11, 5.4), layout="constrained", gridspec_kw={"width_ratios": [1.25, 1]}
     )
@@ -132,7 +132,7 @@ def draw_attention(path: Path, model: DAFlow, walk: Clip, fall: Clip, begin: int
 
 
 def draw_fall(path: Path, model: DAFlow, normal: npt.NDArray[np.float32], fall: Clip, mask: Any) -> None:
-    """The score of a person who falls, and the alarm."""
+    """Draw the score of a person who falls, and the alarm."""
     track = fall.tracks[0]
     windows = make_windows([fall])
     own = windows.person == track.person
@@ -140,8 +140,8 @@ def draw_fall(path: Path, model: DAFlow, normal: npt.NDArray[np.float32], fall: 
     ends = track.frames[np.searchsorted(track.frames, windows.start[own]) + LENGTH - 1]
     threshold = float(np.quantile(normal.astype(np.float64), 0.999))
     alarm = AlarmState(AlarmRule(threshold, threshold))
-    followed = zip(ends.tolist(), nll.tolist(), strict=True)
-    begun = [frame / 25 for frame, value in followed if alarm.update(frame / 25, value) == "begin"]
+    scores = zip(ends.tolist(), nll.tolist(), strict=True)
+    begun = [frame / 25 for frame, value in scores if alarm.update(frame / 25, value) == "begin"]
     first = np.flatnonzero(mask)[0] / 25
     figure, (above, axis) = plt.subplots(
         2, 1, figsize=(11, 5.6), layout="constrained", gridspec_kw={"height_ratios": [1, 1.9]}, sharex=True
@@ -179,7 +179,7 @@ def _window(clip: Clip, begin: int) -> torch.Tensor:
 
 @torch.no_grad()
 def _attention(wanted: Any, model: DAFlow, x: torch.Tensor) -> tuple[Any, Any]:
-    """Return the weights of both attentions in a step: `(2, 18)` of the joints and `(24, 2)` of the moments."""
+    """Return the weights of both attentions in a step: `(2, 18)` of the joints and `(24, 2)` of the frames."""
     for step in model.steps:
         assert isinstance(step, FlowStep)
         if step is wanted:
@@ -212,7 +212,7 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Draw all of them."""
+    """Draw all figures."""
     walk, _ = generate_clip("walk", seed=2, scene=Scene(people=1, frames=400))
     fall, mask = generate_clip("fall", seed=1, scene=Scene(people=1, frames=400, event="fall"))
     begin = int(np.flatnonzero(mask)[0])

@@ -133,9 +133,7 @@ def evaluate(
         found = [clip for clip in found if clip.name in labels]
     windows = make_windows(found, judged.window, rule="stgnf" if stgnf else "span")
     if not len(windows):
-        raise InputError(
-            f"{videos or folder} gives no window of {judged.window} poses: {windows.left_out()}."
-        )
+        raise InputError(f"{videos or folder} gives no window of {judged.window} poses: {windows.skipped()}.")
     nll = judged.score(windows.poses)
     result = judge(nll, windows, found, labels, judged.window)
     seen = _causal(nll, windows, found, labels, fps, rule) if videos else None
@@ -156,7 +154,7 @@ def evaluate(
         return
     _print_table(result)
     unread = f"{len(broken)} files could not be read" if broken else ""
-    counts = ", ".join(filter(None, [f"{result.windows} windows", windows.left_out(), unread]))
+    counts = ", ".join(filter(None, [f"{result.windows} windows", windows.skipped(), unread]))
     click.echo(f"{judged.name}: {counts}, {time.monotonic() - began:.1f} s; figures in %")
     if benchmark:
         click.echo(_beside_the_paper(benchmark, result.micro.auc, judged.window))

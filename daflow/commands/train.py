@@ -106,7 +106,7 @@ def train(
     normal = _normal_part(data, normal_only)
     marked = len(data.windows) - len(normal)
     if len(normal) < 2:
-        reasons = data.windows.left_out() or ("none is normal throughout" if marked else "too few poses")
+        reasons = data.windows.skipped() or ("none is normal throughout" if marked else "too few poses")
         raise InputError(f"{poses} gives {len(normal)} windows of {window} poses: {reasons}.")
     everything, labels = normal.poses, None
     if abnormal_poses:
@@ -186,7 +186,7 @@ def _normal_part(data: TrainingSet, labels: Path | None) -> Windows:
 
 def _summary(data: TrainingSet) -> str:
     facts = [f"{len(data.clips)} clips, {len(data.windows)} windows"]
-    if left_out := data.windows.left_out():
+    if left_out := data.windows.skipped():
         facts.append(f"left out: {left_out}")
     if data.broken_files:
         facts.append(f"{len(data.broken_files)} files could not be read")

@@ -79,7 +79,7 @@ def score_clip(task: ScoreTask) -> ScoredClip:
         raise InputError(f"{task.file.path}: frame {frames - 1} is beyond {MAX_FRAMES}, days of video.")
     _write(windows_file, _window_table(windows, nll, judged.window), key)
     _write(frames_file, _frame_table(windows, nll, judged.window, frames), key)
-    return ScoredClip(len(windows), windows.left_out())
+    return ScoredClip(len(windows), windows.skipped())
 
 
 def hash_of_model(model: str, precision: Precision) -> str:

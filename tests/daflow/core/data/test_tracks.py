@@ -11,7 +11,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from daflow.core.data.tracks import Clip, Track, frame_size_of, read_clip, read_clips, write_clips
+from daflow.core.data.tracks import (
+    Clip,
+    Track,
+    frame_size_of,
+    read_clip,
+    read_clips,
+    read_tracks,
+    write_clips,
+)
 from daflow.core.data.windows import make_windows
 from daflow.core.errors import InputError
 
@@ -47,7 +55,7 @@ def written_tracks(draw: st.DrawFn, person: int) -> Track:
     return Track(person, np.array(frames, dtype=np.int64), keypoints, scores)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(numbers.flatmap(lambda people: st.tuples(*map(written_tracks, people))))
 def test_what_was_written_is_read_again(
     tmp_path_factory: pytest.TempPathFactory, tracks: tuple[Track, ...]
@@ -169,7 +177,11 @@ def test_a_missing_file_and_a_folder_in_its_place_are_input_errors(path: Path) -
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-anything = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner))
+anything = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
 rows = st.builds(
     lambda row, at, value: [*row[:at], value, *row[at + 1 :]],
     st.sampled_from([KEYPOINTS, KEYPOINTS[:48], [1] * 54]),
@@ -178,12 +190,16 @@ rows = st.builds(
 )
 poses = st.fixed_dictionaries({"keypoints": rows | anything}, optional={"scores": leaves}) | anything
 by_frame = st.dictionaries(st.sampled_from(["0", "00", "1", "x"]), poses, max_size=3)
-almost_right = st.dictionaries(st.sampled_from(["1", "2", "a"]), by_frame | st.lists(by_frame) | anything)
+almost_right = st.dictionaries(
+    st.sampled_from(["1", "2", "a"]), by_frame | st.lists(by_frame, max_size=3) | anything, max_size=3
+)
 
 
 @settings(deadline=None, max_examples=300)
-@given(almost_right | anything)
+@given(almost_right)
 @example({"1": {"0": {"keypoints": [1e300] * 51}}})
+@example(None)
+@example([])
 def test_arbitrary_json_is_a_clip_or_an_input_error(
     tmp_path_factory: pytest.TempPathFactory, content: Any
 ) -> None:
@@ -240,6 +256,22 @@ def test_the_frame_size_is_the_one_given_else_of_the_file_else_full_hd(tmp_path:
     assert {clip.frame_size for clip in read_clips(tmp_path, (856, 480))} == {(856, 480)}
 
 
+def test_a_file_and_a_folder_are_read_by_one_function(tmp_path: Path) -> None:
+    for name in ("01_0001", "01_0002"):
+        save(tmp_path, name, {"1": {"0": POSE}})
+    (tmp_path / "frame_sizes.json").write_text('{"01_0002": [640, 480]}')
+    assert [(c.name, c.frame_size) for c in read_tracks(tmp_path)] == [
+        ("01_0001", (1920, 1080)),
+        ("01_0002", (640, 480)),
+    ]
+    (clip,) = read_tracks(str(tmp_path / f"01_0002{SUFFIX}"))
+    assert (clip.name, clip.frame_size) == ("01_0002", (640, 480))
+    (clip,) = read_tracks(tmp_path / f"01_0002{SUFFIX}", frame_size=(320, 240))
+    assert clip.frame_size == (320, 240)
+    with pytest.raises(InputError, match="no folder"):
+        read_tracks(tmp_path / "nothing")
+
+
 def test_clips_of_an_unknown_frame_size_are_counted_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -270,7 +302,11 @@ def test_a_frame_size_must_be_a_width_and_a_height(tmp_path: Path, size: str) ->
         read_clips(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"\xff", b"[" * 100_000],
+    ids=["empty", "a list", "not UTF-8", "deeply nested"],
+)
 def test_a_broken_file_of_frame_sizes_is_an_input_error(tmp_path: Path, content: bytes) -> None:
     save(tmp_path, "01_0001", {"1": {"0": POSE}})
     (tmp_path / "frame_sizes.json").write_bytes(content)
