@@ -20,6 +20,8 @@ import pytest
 from runtime.cli import main as daflow_edge
 from runtime.config.file import make_config, to_toml
 from runtime.config.schema import Config
+from runtime.doctor.config_checks import config_errors
+from runtime.machine.board import Machine
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -65,9 +67,7 @@ def test_the_example_is_one_with_all_its_comments_switched_on(tmp_path: Path) ->
 
 
 def test_what_the_check_finds_in_the_example_is_only_what_this_machine_lacks() -> None:
-    from runtime.doctor.config_check import faults
-
-    found = faults(example())
+    found = config_errors(example(), Machine())
     for line in found:
         assert re.search("bundle|DOOR_PASSWORD|pose model", line), line
     assert any("There is no" in line or "bundle" in line for line in found)

@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 
 _PIPE_BYTES = 1 << 20  # what Linux lets every user have
 _F_SETPIPE_SZ = 1031
-_SAID_LINES = 12
+_KEPT_LINES = 12
 
 
 class SourceLostError(Exception):
     """A camera gives no more pictures, and why."""
 
 
-class Child:
+class ReaderProcess:
     """A process and the pipe that it writes to; as a file it can be read by PyAV.
 
     Args:
@@ -34,7 +34,7 @@ class Child:
         self, command: Callable[[int], Sequence[str]], message: bytes = b"", wait_seconds: float = 10.0
     ) -> None:
         self.wait_seconds = wait_seconds
-        self._said: deque[str] = deque(maxlen=_SAID_LINES)
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._lock = threading.Lock()
         self._output, theirs = os.pipe()
         with contextlib.suppress(OSError):  # the user may have used up the memory for pipes
@@ -70,7 +70,7 @@ class Child:
             raise SourceLostError(f"no picture for {self.wait_seconds:g} s")
         return os.read(self._output, size if 0 < size < _PIPE_BYTES else _PIPE_BYTES)
 
-    def read_whole(self, size: int) -> bytes:
+    def read_exactly(self, size: int) -> bytes:
         """Return exactly so many bytes, or nothing when the process has ended before.
 
         Raises:
@@ -85,12 +85,12 @@ class Child:
             size -= len(part)
         return b"".join(parts)
 
-    def said(self) -> list[str]:
+    def last_lines(self) -> list[str]:
         """The last lines that the process wrote to its standard output and error, once it has ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
             self._listener.join(1)
-        return list(self._said)
+        return list(self._lines)
 
     def kill(self) -> None:
         """End the process now; whoever reads from it reads its end. May be called from any thread."""
@@ -114,4 +114,4 @@ class Child:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._said.append(line.decode(errors="replace").strip()[:500])
+            self._lines.append(line.decode(errors="replace").strip()[:500])

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from daflow.core.errors import InputError, unusable_package
-from runtime.sources.child_process import Child, SourceLostError
-from runtime.sources.live import Picture
+from runtime.sources.camera import Picture
+from runtime.sources.child_process import ReaderProcess, SourceLostError
 from runtime.sources.redaction import Redactor
 
 _PROGRAM = "gst-launch-1.0"
@@ -72,7 +72,7 @@ def find_gstreamer() -> None:
 
 
 class PipelineStream:
-    """One run of a pipeline; see `runtime.sources.live.Connection`.
+    """One run of a pipeline; see `runtime.sources.camera.Connection`.
 
     Args:
         pipeline: its words, which end in an element with raw video.
@@ -94,7 +94,7 @@ class PipelineStream:
         self._redactor = redactor
         self._device = device
         self.fps: float | None = None
-        self._child = Child(
+        self._child = ReaderProcess(
             lambda output: [_PROGRAM, "-q", *pipeline, *_TO_PIPE, f"fd={output}"],
             wait_seconds=_START_S + seconds,
         )
@@ -126,7 +126,7 @@ class PipelineStream:
         self._child.close()
 
     def _reason(self) -> str:
-        lines = [line for line in self._child.said() if line and not _NOISE.match(line)]
+        lines = [line for line in self._child.last_lines() if line and not _NOISE.match(line)]
         errors = [number for number, line in enumerate(lines) if "ERROR" in line or "erroneous" in line]
         # The first error is the cause of the others; the line after it says more.
         chosen = lines[errors[0] : errors[0] + 2] if errors else lines[-1:]

@@ -74,10 +74,10 @@ class StreamTime:
         return self._time
 
 
-class Pace:
+class FrameNumbering:
     """Numbers delivered frames, as this module describes.
 
-    >>> pace = Pace()
+    >>> pace = FrameNumbering()
     >>> [pace.number(time) for time in (0.0, 0.1, 0.2, 0.3, 2.3, 2.4)]
     [0, 1, 2, 3, 23, 24]
     """

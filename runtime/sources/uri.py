@@ -25,14 +25,15 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from daflow.core.data.tracks import DEFAULT_FPS, frame_size_of, read_clip
 from daflow.core.errors import InputError, unusable_package
-from runtime.sources.clips import ClipSource, synthetic_source
+from runtime.sources.camera import CameraSource, Connection
 from runtime.sources.frames import Source
 from runtime.sources.gstreamer import PipelineStream, csi_pipeline, find_gstreamer, v4l2_pipeline
 from runtime.sources.images import ImagesSource
-from runtime.sources.live import Connection, LiveSource
-from runtime.sources.network import NetworkStream, check_options, positive_number, stream_options
-from runtime.sources.realtime import RealtimeSource
+from runtime.sources.network_camera import NetworkStream, check_options, positive_number, stream_options
+from runtime.sources.realtime_playback import RealtimeSource
+from runtime.sources.recorded_tracks import ClipSource
 from runtime.sources.redaction import Redactor, redacted, with_environment
+from runtime.sources.synthetic import synthetic_source
 from runtime.sources.video import VideoSource
 
 __all__ = ["Policy", "connector", "is_live", "open_source", "redacted"]
@@ -77,7 +78,7 @@ def open_source(uri: str, policy: Policy = "auto", realtime: bool = False, name:
     _whole(uri)
     if is_live(uri):
         connect = connector(uri)
-        return LiveSource(connect, name or redacted(uri), "all" if policy == "all" else "latest")
+        return CameraSource(connect, name or redacted(uri), "all" if policy == "all" else "latest")
     source = _recording(with_environment(uri))
     return RealtimeSource(source, policy == "latest") if realtime else source
 

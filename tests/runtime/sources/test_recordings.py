@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from daflow.core.errors import InputError
-from runtime.sources.realtime import RealtimeSource
+from runtime.sources.realtime_playback import RealtimeSource
 from runtime.sources.uri import open_source
 
 av = pytest.importorskip("av")
@@ -44,7 +44,7 @@ def test_images_come_in_natural_order_each_with_its_own_size(tmp_path: Path) -> 
     assert source.status.state == "ended"
 
 
-def test_a_broken_image_is_counted_logged_and_left_out(
+def test_a_broken_image_is_counted_logged_and_skipped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_image(tmp_path / "1.jpg", 90)
@@ -54,13 +54,13 @@ def test_a_broken_image_is_counted_logged_and_left_out(
     with caplog.at_level(logging.WARNING), open_source(str(tmp_path)) as source:
         assert [frame.index for frame in source] == [0, 3]
     assert source.status.dropped == 2
-    assert ["2.jpg is left out" in r.message or "3.jpg is left out" in r.message for r in caplog.records] == [
+    assert ["2.jpg is skipped" in r.message or "3.jpg is skipped" in r.message for r in caplog.records] == [
         True
     ] * 2
 
 
 def test_a_folder_without_a_usable_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="has no image"):
         open_source(str(tmp_path))
     (tmp_path / "1.png").write_bytes(b"no picture")
     with open_source(str(tmp_path)) as source, pytest.raises(InputError, match="None of the 1 images"):

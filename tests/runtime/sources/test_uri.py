@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from daflow.core.errors import InputError
 from runtime.sources import gstreamer
+from runtime.sources.camera import CameraSource
 from runtime.sources.frames import Source
-from runtime.sources.live import LiveSource
 from runtime.sources.uri import is_live, open_source
 
 
 @pytest.mark.parametrize(
-    ("uri", "complaint"),
+    ("uri", "message"),
     [
         ("", "The source is empty"),
         ("  ", "The source is empty"),
@@ -41,10 +41,10 @@ from runtime.sources.uri import is_live, open_source
         ("rtsp://a:${NOT_SET_HERE}@camera/", "environment variable 'NOT_SET_HERE'"),
     ],
 )
-def test_wrong_names_are_explained(uri: str, complaint: str) -> None:
+def test_wrong_names_are_explained(uri: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         open_source(uri)
-    assert complaint in error.value.message
+    assert message in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_whole_source_may_come_from_the_environment(
     monkeypatch.setenv("DOOR", "rtsp://a:Gr3en@camera/live")
     monkeypatch.setenv("FILM", str(tmp_path / "film.mp4"))
     assert is_live("${DOOR}")
-    assert isinstance(open_source("${DOOR}"), LiveSource)
+    assert isinstance(open_source("${DOOR}"), CameraSource)
     with pytest.raises(InputError, match=r"There is no video .*film\.mp4"):
         open_source("${FILM}")
     with pytest.raises(InputError, match="environment variable 'NOT_SET_HERE'"):

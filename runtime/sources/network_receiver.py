@@ -1,4 +1,4 @@
-"""The program of the child process that receives a network camera: `python -m runtime.sources.remuxer`.
+"""The program of the child process that receives a network camera: `python -m runtime.sources.network_receiver`.
 
 FFmpeg's network code can wait where nothing interrupts it, so it runs in a process that can be killed. What it
 receives stays compressed on its way to the edge: a line of JSON about the stream, then each packet as its time stamp

@@ -18,7 +18,7 @@ from runtime.sources.child_process import SourceLostError
 from runtime.sources.frames import Frame, Image, SourceStatus
 from runtime.sources.frozen_pictures import PictureCheck, luma
 from runtime.sources.status import StatusKeeper
-from runtime.sources.timestamps import Pace, StreamTime
+from runtime.sources.timestamps import FrameNumbering, StreamTime
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class _Waiting:
     utc: float
 
 
-class LiveSource:
+class CameraSource:
     """Reads a camera in a thread of its own, for ever.
 
     A camera that is lost, or not there from the start, is tried again after waits that double from `first_wait` to
@@ -98,7 +98,7 @@ class LiveSource:
         self._queue: deque[_Waiting] = deque()
         self._connection: Connection | None = None
         self._time = StreamTime()
-        self._pace = Pace()
+        self._pace = FrameNumbering()
         self._was_there = False
         self._since: float | None = None  # when the first picture of this connection came
         self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
@@ -115,7 +115,7 @@ class LiveSource:
                 size = (image.shape[1], image.shape[0])
                 yield Frame(self._pace.number(waiting.time), waiting.time, size, image, None, waiting.utc)
 
-    def __enter__(self) -> LiveSource:
+    def __enter__(self) -> CameraSource:
         self._thread.start()
         return self
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from daflow.core.errors import InputError, unusable_package
-from runtime.sources.child_process import Child, SourceLostError
-from runtime.sources.live import Picture
+from runtime.sources.camera import Picture
+from runtime.sources.child_process import ReaderProcess, SourceLostError
+from runtime.sources.network_receiver import HEAD, NO_STAMP
 from runtime.sources.redaction import Redactor
-from runtime.sources.remuxer import HEAD, NO_STAMP
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def stream_options(scheme: str, options: Mapping[str, str], seconds: float) -> d
 
 
 class NetworkStream:
-    """One connection to a network camera; see `runtime.sources.live.Connection`.
+    """One connection to a network camera; see `runtime.sources.camera.Connection`.
 
     Args:
         address: rtsp, rtsps, http or https.
@@ -74,8 +74,8 @@ class NetworkStream:
             "read_seconds": seconds,
         }
         message = json.dumps(request).encode() + b"\n"
-        program = [sys.executable, "-m", "runtime.sources.remuxer"]
-        self._child = Child(lambda output: [*program, str(output)], message, _START_S + 2 * seconds)
+        program = [sys.executable, "-m", "runtime.sources.network_receiver"]
+        self._child = ReaderProcess(lambda output: [*program, str(output)], message, _START_S + 2 * seconds)
 
     def __iter__(self) -> Iterator[Picture]:
         header = self._header()
@@ -83,9 +83,9 @@ class NetworkStream:
         unit = float(header["unit"])
         self.fps = float(header["fps"]) or None
         self._child.wait_seconds = self._seconds
-        while head := self._child.read_whole(HEAD.size):
+        while head := self._child.read_exactly(HEAD.size):
             stamp, size = HEAD.unpack(head)
-            packet = self._av.Packet(self._child.read_whole(size))
+            packet = self._av.Packet(self._child.read_exactly(size))
             packet.pts = packet.dts = None if stamp == NO_STAMP else stamp
             try:
                 pictures = decoder.decode(packet)
@@ -106,7 +106,7 @@ class NetworkStream:
     def _header(self) -> dict[str, Any]:
         line = b""
         while not line.endswith(b"\n"):
-            byte = self._child.read_whole(1)
+            byte = self._child.read_exactly(1)
             if not byte or len(line) > _MAX_HEADER:
                 raise SourceLostError(self._reason())
             line += byte
@@ -123,7 +123,7 @@ class NetworkStream:
         return decoder
 
     def _reason(self) -> str:
-        said = [line for line in self._child.said() if line]
+        said = [line for line in self._child.last_lines() if line]
         return self._redactor(said[-1]) if said else "the stream ended"
 
 
