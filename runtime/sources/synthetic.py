@@ -26,11 +26,11 @@ _MAX: Mapping[str, float] = {"people": 1000, "fps": 1e4, "frames": MAX_FRAMES, "
 class SyntheticSource(Recording):
     """Generates people piece by piece: everybody leaves at the end of a piece, and others come.
 
-    A few pieces are made, each from a seed of its own, and then shown again and again with new ids, so that a long
-    stream costs next to nothing and its memory does not grow.
+    A few pieces are generated, each with its own seed, and then repeated with new ids, so that a long stream costs
+    little time and a fixed amount of memory.
 
     Args:
-        scene: what happens in each piece; its `frames` are those of the whole stream, 0 for one without end.
+        scene: what happens in each piece; its `frames` are those of the whole stream, 0 for an endless one.
         seed: of the first piece.
     """
 
@@ -75,7 +75,9 @@ def synthetic_source(options: str) -> SyntheticSource:
     for option in filter(None, options.split(",")):
         name, _, value = option.partition("=")
         if name not in known:
-            raise InputError(f"synthetic: knows no {name!r}; it knows {', '.join(sorted(known))}.")
+            raise InputError(
+                f"synthetic: has no option {name!r}; its options are {', '.join(sorted(known))}."
+            )
         number = _option(name, value)
         if name == "seed":
             seed = int(number)

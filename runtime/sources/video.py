@@ -20,7 +20,7 @@ from runtime.sources.recording import Recording
 
 logger = logging.getLogger(__name__)
 
-_COMPLETE_SHARE = 0.98  # containers may count a frame or two more than there are
+_COMPLETE_SHARE = 0.98  # the file may count a frame or two more than it has
 
 
 class VideoSource(Recording):
@@ -28,8 +28,8 @@ class VideoSource(Recording):
 
     Args:
         path: the file.
-        begin: seconds from its first frame at which to begin; frames are numbered from 0 there.
-        end: seconds at which to stop, before the frame at that time; None is the end.
+        begin: where to begin, seconds from the first frame; frames are numbered from 0 there.
+        end: where to stop, before the frame at that time; None is the end of the video.
 
     Raises:
         InputError: the file is missing or is not a video.

@@ -314,7 +314,7 @@ def look_at(uri: str) -> Finding:
         ("http://127.0.0.1:{port}/mjpeg", "Connection refused", "Check that it is on"),
         ("rtsp://camera.invalid/live", "port 554", "its address is right"),
         ("rtsp://user:8554/slash@127.0.0.1/live", "***", "its address is right"),
-        ("rtsp://:99999/", "is not one", "None"),
+        ("rtsp://:99999/", "is invalid", "None"),
         ("rtsp://127.0.0.1/live#transport=pigeon", "tcp or udp", "None"),
         ("rtsp://guard:${NOT_SET_ANYWHERE}@camera/live", "NOT_SET_ANYWHERE", "None"),
         ("v4l2:///dev/video-of-nobody", "no /dev/video-of-nobody", "Plug the camera in"),

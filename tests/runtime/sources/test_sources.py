@@ -45,8 +45,8 @@ def test_a_synthetic_source_needs_no_options_and_repeats() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("colour=red", "knows no 'colour'; it knows event, fps, frames"),
-        ("frame_size=5", "knows no 'frame_size'"),
+        ("colour=red", "has no option 'colour'; its options are event, fps, frames"),
+        ("frame_size=5", "has no option 'frame_size'"),
         ("people=many", "people=many is not a number"),
         ("frames=1.5", "frames=1.5 is not a number"),
         ("seed=", "seed= is not a number"),
