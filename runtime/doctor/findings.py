@@ -22,7 +22,7 @@ class Finding:
 
     Attributes:
         name: what was looked at.
-        state: `problem` stops daflow-edge, `warning` is worth a look, `absent` is not there and need not be.
+        state: `problem` stops daflow-edge, `warning` should be looked at, `absent` is missing and not required.
         found: what is there, or what is wrong, in a few words.
         advice: what to do, None when nothing needs to be done.
     """

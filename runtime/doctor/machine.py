@@ -104,7 +104,9 @@ def disk(file: Path) -> Finding:
             probe.write(b"x")
     except OSError as error:
         why = f"{folder} cannot be written: {error.strerror}"
-        return Finding("disk", "problem", why, "Free some space, or give the folder to the user of the service")
+        return Finding(
+            "disk", "problem", why, "Free some space, or give the folder to the user of the service"
+        )
     free = shutil.disk_usage(folder).free / 1e9
     state: State = "ok" if free >= _ENOUGH_DISK_GB else "warning" if free >= _MIN_DISK_GB else "problem"
     advice = None if state == "ok" else "Free some space"

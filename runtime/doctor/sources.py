@@ -29,11 +29,11 @@ _ADVICE = (
 
 
 def first_picture(uri: str) -> FrameSize:
-    """Return width and height of the first picture of a source; (0, 0) when a recording holds none.
+    """Return width and height of the first picture of a source; (0, 0) when a recording has none.
 
     Raises:
-        InputError: the source is named wrongly, or a recording cannot be read.
-        SourceLostError: the camera gives no picture.
+        InputError: the name of the source is wrong, or a recording cannot be read.
+        SourceLostError: the camera sends no picture.
     """
     if is_live(uri):
         connection = connector(uri)()

@@ -9,11 +9,11 @@ Number. A device that is slower than its camera gets, for example, every third f
 of a slower camera, and windows are made of them, so their numbers must be consecutive. A frame that comes much later
 than the recent steps between frames means that frames are missing.
 
-The rule: `interval` is the median of the first 16 steps between delivered frames, and from then on the exponential mean over 16 steps, in which a step counts at most three
-times the mean. A step shorter than 2.5 intervals is one frame; a longer one is as many frames as intervals fit into
-it. During the first 16 steps, when cameras often send in bursts, only a step of more than a second can be a gap.
-After a lasting change of the rate, such as from 30 to 10 frames per second, a few frames are numbered with gaps until
-the mean has followed.
+The rule: `interval` is the median of the first 16 steps between delivered frames, and then the exponential mean over
+16 steps, in which a step counts at most three times the mean. A step shorter than 2.5 intervals is one frame; a longer
+one is as many frames as intervals fit into it. During the first 16 steps, when cameras often send in bursts, only a
+step of more than a second can be a gap. After a lasting change of the rate, such as from 30 to 10 frames per second, a
+few frames are numbered with gaps until the mean has followed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_STEP = 3.0  # intervals that a step counts at most in the mean
 _GAP = 2.5  # intervals from which on frames are missing
 _USUAL_STEP_S = 0.04  # 25 frames per second
 _CERTAIN_GAP_S = 1.0
-_MAX_MISSING = 10**6  # 11 hours at 25 frames per second; the number of a frame must fit into a file
+_MAX_MISSING = 10**6  # 11 hours at 25 frames per second
 
 
 class StreamTime:
