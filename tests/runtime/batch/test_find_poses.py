@@ -59,7 +59,18 @@ def test_a_folder_of_videos_is_resumed_and_a_broken_one_does_not_stop_it(
         record_video(videos / name, frames=6)
     (videos / "broken.mp4").write_bytes(b"no video")
     (videos / "notes.txt").write_text("no video either")
-    words = ["--source", videos, "-o", tmp_path / "out", "--pose-model", pose_model, "--workers", 1]
+    words = [
+        "--source",
+        videos,
+        "-o",
+        tmp_path / "out",
+        "--pose-model",
+        pose_model,
+        "--workers",
+        1,
+        "--max-frames",
+        6,
+    ]
     first = run(*words)
     assert first.exit_code == 0, first.output
     assert "1 sources failed" in first.output
