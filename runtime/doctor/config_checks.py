@@ -25,6 +25,8 @@ from runtime.doctor.findings import Check, Finding, run_checks
 from runtime.doctor.packages import failure
 from runtime.machine.board import Machine
 from runtime.pipeline.alarm_rule import alarm_rule
+from runtime.poses.estimators import BUILT_IN
+from runtime.poses.models import find_pose_model
 from runtime.sources.uri import needs_poses
 from runtime.web.server import check_serving
 
@@ -124,7 +126,9 @@ def people(machine: Machine, name: str, options: CameraOptions) -> Finding:
     """The pose estimator and its model, opened as a camera's run opens them."""
     ran = machine.python(_OPEN_PEOPLE.format(options=options.model_dump_json(), fps=DEFAULT_FPS))
     if ran.returncode == 0:
-        return Finding(name, "ok", f"{options.estimator}, people {options.people}")
+        model = options.pose_model or find_pose_model()
+        with_model = f" with {model}" if options.estimator == BUILT_IN else ""
+        return Finding(name, "ok", f"{options.estimator}{with_model}, people = {options.people}")
     return Finding(name, "problem", ran.stdout.strip() or failure(ran) or "cannot be opened")
 
 

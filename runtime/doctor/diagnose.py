@@ -38,7 +38,10 @@ def diagnose(
     """
     sources = sources or {}
     configured = [camera.source for camera in config.cameras.values()] if config else []
-    checks = _machine_checks(machine, requirements(config, [*configured, *sources.values()]))
+    required = requirements(config, [*configured, *sources.values()])
+    checks = _machine_checks(machine, required)
+    if config is None:  # of a configuration each camera's estimator is opened with its model
+        checks.append(("pose model", partial(doctor_packages.pose_model, required.pictures)))
     folders = [] if store is None else [store]
     folders += written_files(config) if config else [] if store else [Path()]
     checks += [("disk", partial(doctor_machine.disk, folder)) for folder in folders]
@@ -61,7 +64,6 @@ def _machine_checks(machine: Machine, required: Requirements) -> list[Check]:
         ("TensorRT", lambda: doctor_packages.tensorrt(machine, required.tensorrt)),
         ("pycuda", lambda: doctor_packages.pycuda(machine, required.tensorrt)),
         *((name, partial(doctor_packages.package, machine, name, *how)) for name, how in loaded),
-        ("pose model", lambda: doctor_packages.pose_model(required.pose_model)),
         ("GStreamer", lambda: doctor_packages.gstreamer(machine, required.gstreamer)),
         ("power mode", lambda: doctor_machine.power_mode(machine)),
         ("clocks", lambda: doctor_machine.clocks(machine)),

@@ -60,7 +60,6 @@ class Requirements:
 
     Attributes:
         pictures: people are found in pictures, by MediaPipe or a plug-in.
-        pose_model: MediaPipe's model is looked for in the default folder.
         gstreamer: a camera is read by GStreamer.
         tensorrt: the model runs on TensorRT.
         mqtt: events go to a broker.
@@ -69,7 +68,6 @@ class Requirements:
     """
 
     pictures: bool | None = None
-    pose_model: bool | None = None
     gstreamer: bool | None = None
     tensorrt: bool | None = None
     mqtt: bool | None = None
@@ -87,14 +85,9 @@ def requirements(config: Config | None, sources: Collection[str]) -> Requirement
     pictures = any(map(needs_poses, sources)) if sources else None
     gstreamer = any(map(_is_read_by_gstreamer, sources)) if sources else None
     if config is None:
-        return Requirements(pictures, pictures, gstreamer)
-    cameras = [config.camera(name) for name in config.cameras]
+        return Requirements(pictures, gstreamer)
     return Requirements(
         pictures=pictures,
-        pose_model=any(
-            needs_poses(camera.source) and camera.estimator == "mediapipe" and camera.pose_model is None
-            for camera in cameras
-        ),
         gstreamer=gstreamer,
         tensorrt=config.scorer == "tensorrt",
         mqtt=config.mqtt.host is not None,
