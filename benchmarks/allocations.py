@@ -25,8 +25,8 @@ from daflow.core.data.windows import LENGTH, MAX_MISSING
 from daflow.core.scoring.onnx import OnnxScorer
 from runtime.pipeline.stages import Edge
 from runtime.poses.people import PeopleFinder
-from runtime.sources.clips import synthetic_source
 from runtime.sources.frames import Frame
+from runtime.sources.synthetic import synthetic_source
 from runtime.stage_clock import StageClock
 
 _PEOPLE = 3

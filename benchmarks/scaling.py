@@ -36,8 +36,8 @@ from daflow.model.flow import DAFlow, ModelConfig
 from daflow.training.trainer import TrainOptions, train
 from runtime.pipeline.stages import Edge
 from runtime.poses.people import PeopleFinder
-from runtime.sources.clips import synthetic_source
 from runtime.sources.frames import Frame
+from runtime.sources.synthetic import synthetic_source
 from runtime.stage_clock import StageClock
 
 WORST = 1.1

@@ -1,4 +1,4 @@
-"""The command `daflow-edge`: watch cameras or recordings and raise alarms."""
+"""The command `daflow-edge`: score the people in cameras or recordings and raise alarms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from daflow.core.errors import InputError
 from runtime.config.file import make_config, to_toml
 from runtime.config.options import OPTION_NAMES, chosen, config_options, named_sources, refuse_password
 from runtime.config.schema import Config
-from runtime.doctor.config_check import faults
+from runtime.doctor.config_checks import config_errors
+from runtime.machine.board import Machine
 from runtime.service.logs import set_up_logs
 from runtime.service.service import Service
 
@@ -26,7 +27,7 @@ from runtime.service.service import Service
     "--config",
     "path",
     type=FILE,
-    help="TOML file with any of the options below, and with cameras; options of the command line count more. "
+    help="TOML file with any of the options below, and with cameras; options of the command line override it. "
     "--print-config shows one. SIGHUP reads it again.",
 )
 @click.option(
@@ -35,17 +36,21 @@ from runtime.service.service import Service
     multiple=True,
     metavar="[NAME=]SRC",
     help="A video file, a folder of images, rtsp://..., v4l2:///dev/video0, csi://0, gst:PIPELINE, tracks:FILE, or "
-    "synthetic: (such as synthetic:seed=3,event=fall). Several times for several cameras. ${NAME} is replaced by the "
-    "environment variable, for passwords.",
+    "synthetic: (such as synthetic:seed=3,event=fall). May be given several times. ${NAME} is replaced by the "
+    "environment variable of that name, for passwords.",
 )
-@click.option("--check-config", is_flag=True, help="Check the configuration and what it names, and stop.")
+@click.option(
+    "--check-config",
+    is_flag=True,
+    help="Check the configuration and what it names without connecting to anything, and stop.",
+)
 @click.option("--print-config", is_flag=True, help="Print the whole configuration as TOML, and stop.")
 @config_options
 @version_option()
 def main(
     path: Path | None, sources: tuple[str, ...], check_config: bool, print_config: bool, **values: Any
 ) -> None:
-    """Score everybody whom cameras or recordings show, and raise an alarm when someone moves abnormally.
+    """Score the movement of everybody in cameras or recordings, and raise an alarm when someone moves abnormally.
 
     Ctrl-C or SIGTERM ends the run with everything written.
     """
@@ -64,8 +69,7 @@ def main(
         click.echo(to_toml(config), nl=False)
         return
     if check_config:
-        found = faults(config)
-        if found:
+        if found := config_errors(config, Machine()):
             raise InputError("\n".join(found))
         click.echo(f"{path or 'the options'}: {len(config.cameras)} cameras, nothing is wrong")
         return

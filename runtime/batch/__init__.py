@@ -1,1 +1,1 @@
-"""Poses of recorded videos, many at once."""
+"""Poses of many recorded videos, found in parallel: pose tracks to train, calibrate and evaluate with."""

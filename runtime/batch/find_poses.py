@@ -1,4 +1,4 @@
-"""Poses of recorded videos: a track file for each video or part of one, many at once."""
+"""Find the poses in recorded videos: a track file for each video or part of a video, as tasks that run in parallel."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _VIDEOS = {".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mt
 
 @dataclass(frozen=True)
 class PoseTask:
-    """A video, or a part of one, to be turned into a track file.
+    """A video, or a part of it, for which a track file is made.
 
     Attributes:
         uri: the source.
         clip: the name of the clip.
         output: the folder of the track file.
-        begin: seconds from the first frame at which the part begins.
-        end: seconds at which it ends; None is the end of the video.
-        max_frames: stop after so many.
+        begin: where the part begins, seconds from the first frame.
+        end: where it ends; None is the end of the video.
+        max_frames: stop after this number of frames.
         options: how people are found.
-        progress: whether to show how far it is.
+        progress: whether to show a progress bar.
     """
 
     uri: str
@@ -55,8 +55,8 @@ class PoseTask:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a source held."""
+class PoseCounts:
+    """What was found in a source: numbers of frames, poses and people, and the frame size in pixels."""
 
     frames: int
     poses: int
@@ -64,8 +64,8 @@ class Found:
     frame_size: FrameSize
 
 
-def find_poses(task: PoseTask) -> Found:
-    """Find and track the people of a source, and write its track file; it is empty when nobody was there.
+def find_poses(task: PoseTask) -> PoseCounts:
+    """Find and track the people of a source, and write its track file, which is empty when nobody was found.
 
     Raises:
         InputError: the source cannot be read, or there is no pose model.
@@ -86,7 +86,7 @@ def find_poses(task: PoseTask) -> Found:
                 break
     clip = Clip(task.clip, tuple(_track(person, seen) for person, seen in sorted(people.items())), size)
     write_tracks(task.output, clip)
-    return Found(frames, clip.poses, len(clip.tracks), size)
+    return PoseCounts(frames, clip.poses, len(clip.tracks), size)
 
 
 def named_videos(uri: str) -> Iterator[tuple[str, str]]:
@@ -97,7 +97,7 @@ def named_videos(uri: str) -> Iterator[tuple[str, str]]:
         return
     videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _VIDEOS and path.is_file())
     if not videos:
-        raise InputError(f"{folder} holds no video ({', '.join(sorted(_VIDEOS))}).")
+        raise InputError(f"{folder} has no video ({', '.join(sorted(_VIDEOS))}).")
     for path in videos:
         yield str(path), "_".join(path.relative_to(folder).with_suffix("").parts)
 
@@ -105,9 +105,20 @@ def named_videos(uri: str) -> Iterator[tuple[str, str]]:
 def split_into_parts(
     uri: str, name: str, seconds: float, max_frames: int | None, failed: dict[str, str]
 ) -> list[tuple[str, float, float | None]]:
-    """Return the clips that a source becomes: name, begin and end in seconds."""
+    """Return the clips of a source: name, begin and end in seconds.
+
+    Args:
+        uri: the source.
+        name: of its clip, to which the number of a part is added.
+        seconds: length of a part.
+        max_frames: stop after this number of frames; the source is not split then.
+        failed: gets the error of a video that cannot be read, by name.
+
+    Raises:
+        InputError: a camera without `max_frames`.
+    """
     if is_live(uri) and max_frames is None:
-        raise InputError("A camera never ends: say how much to record with --max-frames.")
+        raise InputError("A camera has no end: set the number of frames to record with --max-frames.")
     if is_live(uri) or not needs_poses(uri) or max_frames is not None:
         return [(name, 0.0, None)]
     try:

@@ -26,12 +26,12 @@ _MADE_BY = "made_by.json"
 
 @dataclass(frozen=True)
 class VideoTracks:
-    """Tracks that were found in videos.
+    """The result of finding the tracks of videos.
 
     Attributes:
-        fps: frames a second of each video, by clip name.
-        frames: how many frames each has, where the file says so.
-        kept: how many were there already.
+        fps: frames per second of each video, by clip name.
+        frames: number of frames of each video, if known.
+        kept: number of track files that were there already.
         failed: why videos could not be read, by clip name.
     """
 
@@ -51,17 +51,17 @@ def track_videos(
     """Find the people of a folder's videos as the edge does, and write a track file for each video.
 
     A track file that is newer than its video is kept, unless it is known to be made with other options or another pose
-    model; of the files that `daflow poses` wrote that is not known.
+    model. That is unknown for the files of `daflow poses`.
 
     Args:
         videos: the folder; a clip is named as its video.
         folder: of the track files.
-        wanted: whether a clip of this name takes part.
-        people: how people are found, fields of `CameraOptions`.
-        workers: processes on this machine; one for each core without it.
+        wanted: returns whether the clip of this name is needed.
+        people: how people are found; fields of `CameraOptions`.
+        workers: processes on this machine; None is one for each core.
 
     Raises:
-        InputError: the folder holds no such video, none can be read, or there is no pose model.
+        InputError: the folder has no needed video, none can be read, or the pose model is missing.
         OSError: the folder of the tracks cannot be written.
     """
     if not videos.is_dir():
@@ -81,12 +81,13 @@ def track_videos(
                     frames[name] = source.frames
         except InputError as error:
             failed[name] = error.message
-    maker, made_by, sizes = _maker(options), _read_made_by(folder), read_frame_sizes(folder)
+    made_with, made_by, sizes = _options_hash(options), _read_made_by(folder), read_frame_sizes(folder)
     left = [
         PoseTask(str(found[name].resolve()), name, folder.resolve(), 0.0, None, None, options)
         for name in fps
         if not (
-            name in sizes and _is_current(folder / f"{name}{SUFFIX}", found[name], made_by.get(name), maker)
+            name in sizes
+            and _is_current(folder / f"{name}{SUFFIX}", found[name], made_by.get(name), made_with)
         )
     ]
     for outcome in track(run_tasks(find_poses, left, workers), "poses, clips", len(left)):
@@ -95,18 +96,18 @@ def track_videos(
             failed[name] = str(outcome.error)
             continue
         add_frame_sizes(folder, {name: outcome.result.frame_size})
-        made_by[name] = [maker, sha256(folder / f"{name}{SUFFIX}")]
+        made_by[name] = [made_with, sha256(folder / f"{name}{SUFFIX}")]
         write_text(folder / _MADE_BY, json.dumps(made_by, indent=1, sort_keys=True) + "\n")
         frames[name] = outcome.result.frames
     for name, message in failed.items():
-        logger.warning("left out: %s: %s", name, message)
+        logger.warning("skipped: %s: %s", name, message)
     if failed and len(failed) == len(found):
         raise InputError(f"No video of {videos} can be used. {next(iter(failed.values()))}")
     return VideoTracks(fps, frames, len(fps) - len(left), failed)
 
 
-def _maker(options: CameraOptions) -> str:
-    """Return a hash of what makes tracks: the pose model and how people are looked for."""
+def _options_hash(options: CameraOptions) -> str:
+    """Return a hash of what determines the tracks: the pose model and how people are found."""
     facts = options.model_dump(mode="json", include={"people", "max_people", "estimator"})
     if options.pose_model and options.pose_model.is_file():
         facts["pose_model"] = sha256(options.pose_model)
@@ -114,7 +115,7 @@ def _maker(options: CameraOptions) -> str:
 
 
 def _read_made_by(folder: Path) -> dict[str, list[str]]:
-    """Read what made each track file, and that file's hash, by clip name; what is damaged is not known."""
+    """Read what made each track file, and that file's hash, by clip name; damaged entries are ignored."""
     try:
         content = json.loads((folder / _MADE_BY).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
@@ -124,7 +125,7 @@ def _read_made_by(folder: Path) -> dict[str, list[str]]:
     return {name: entry for name, entry in content.items() if isinstance(entry, list) and len(entry) == 2}
 
 
-def _is_current(tracks: Path, video: Path, made_by: list[str] | None, maker: str) -> bool:
+def _is_current(tracks: Path, video: Path, made_by: list[str] | None, made_with: str) -> bool:
     if not tracks.is_file() or tracks.stat().st_mtime < video.stat().st_mtime:
         return False
-    return made_by is None or made_by[0] == maker or made_by[1] != sha256(tracks)
+    return made_by is None or made_by[0] == made_with or made_by[1] != sha256(tracks)

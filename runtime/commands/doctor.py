@@ -1,4 +1,4 @@
-"""The command `daflow doctor`: what on this machine stands in the way."""
+"""The command `daflow doctor`: what keeps daflow-edge from running on this machine."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _WIDTH = 100
     "--config",
     "path",
     type=FILE,
-    help="Check what this configuration of daflow-edge needs: its bundle, cameras, packages, disks, page, broker and "
-    "secrets. Run it as the user of the service, with the service's environment.",
+    help="Check what this configuration of daflow-edge needs: its bundle, cameras, pose model, packages, disks, page, "
+    "broker and secrets. Run it as the user of the service, with the service's environment.",
 )
 @click.option("--bundle", type=FOLDER, help="Check this bundle too.")
 @click.option(
@@ -34,13 +34,13 @@ _WIDTH = 100
     "sources",
     multiple=True,
     metavar="[NAME=]SRC",
-    help="Take a picture from this camera or recording, named as daflow-edge takes it; several times for several. "
+    help="Take a picture from this camera or recording, named as for daflow-edge; may be given several times. "
     "Passwords in it are not printed.",
 )
 @click.option(
     "--store",
     type=FOLDER,
-    help="Look for free disk here. [default: what the configuration names, else this folder]",
+    help="Check the free disk space here.  [default: what the configuration names, else this folder]",
 )
 @json_option("the findings")
 def doctor(
@@ -50,10 +50,10 @@ def doctor(
     store: Path | None,
     json_target: str | None,
 ) -> None:
-    """Check this machine for what daflow-edge needs, and say what helps.
+    """Check whether this machine has what daflow-edge needs, and say what to do about what is missing.
 
-    Exit code 1 when there is a problem, 2 when the configuration is none; warnings (such as clocks that vary) and
-    what is not there but need not be (such as a GPU) leave it 0.
+    Exit code 1 when there is a problem, 2 when the configuration is invalid. Warnings (such as clocks that vary) and
+    optional parts that are missing (such as a GPU) leave it 0.
     """
     config = None
     if path is not None:
@@ -73,16 +73,18 @@ def doctor(
     if json_target != "-":
         click.echo(table(findings))
     if problems:
-        raise CheckFailed(f"This needs to be put right before daflow-edge can run: {', '.join(problems)}.")
+        raise CheckFailed(
+            f"daflow-edge cannot run here before these problems are solved: {', '.join(problems)}."
+        )
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """One line a finding, and its advice below it; what is long goes on below itself.
+    """Return one line per finding with its advice below it; long lines are wrapped.
 
-    >>> print(table([Finding("GPU", "absent", "none"), Finding("clock", "warning", "slow", "Wind it up.")]))
+    >>> print(table([Finding("GPU", "absent", "none"), Finding("clock", "warning", "not synchronised", "Set it.")]))
     -     GPU    none
-    warn  clock  slow
-                 Wind it up.
+    warn  clock  not synchronised
+                 Set it.
     """
     width = max((len(finding.name) for finding in findings), default=0)
     indent = " " * (width + 8)

@@ -23,8 +23,8 @@ else:
 
 Tree = dict[str, Any]
 
-_LARGEST = 1 << 20
-_MAX_ERRORS = 20
+_MAX_BYTES = 1 << 20  # a configuration of a thousand cameras is smaller
+_MAX_ERRORS = 20  # lines that fit on a screen
 
 
 def read_toml(path: Path) -> Tree:
@@ -34,11 +34,13 @@ def read_toml(path: Path) -> Tree:
         InputError: it is missing or is not TOML; the message names the line.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise InputError(f"{path} is larger than a megabyte; a configuration in TOML is wanted.")
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"{path} is larger than 1 MiB; it is probably not a configuration.")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"There is no configuration {path}; daflow-edge --print-config shows one.") from None
+        raise InputError(
+            f"There is no configuration {path}; daflow-edge --print-config prints one."
+        ) from None
     except OSError as error:
         raise InputError(f"Cannot read the configuration {path}: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
@@ -48,15 +50,15 @@ def read_toml(path: Path) -> Tree:
 def make_config(
     path: Path | None, options: Mapping[tuple[str, ...], Any], names: Mapping[tuple[str, ...], str]
 ) -> Config:
-    """Combine a file with options of the command line, which count more.
+    """Combine a file with options of the command line, which override it.
 
     Args:
-        path: the TOML file, None for none.
+        path: the TOML file; None when there are only options.
         options: values by the place of their field, such as `("mqtt", "port")`.
         names: what each option is called on the command line, for messages.
 
     Raises:
-        InputError: there is one line for each wrong field.
+        InputError: a field is wrong or missing; the message has a line for each.
     """
     tree = read_toml(path) if path else {}
     if path:
@@ -67,17 +69,17 @@ def make_config(
         return Config.model_validate(tree)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        lines = [_complaint(path, names, options, fault) for fault in found[:_MAX_ERRORS]]
+        lines = [_error_line(path, names, options, wrong) for wrong in found[:_MAX_ERRORS]]
         more = len(found) - len(lines)
         raise InputError("\n".join([*lines, *([f"... and {more} more"] if more else [])])) from None
 
 
 _MESSAGES = {
     "extra_forbidden": "There is no such setting",
-    "path_type": "The name of a file or folder is wanted",
-    "dict_type": "A table is wanted",
-    "model_type": "A table is wanted",
-    "string_pattern_mismatch": "Letters, digits, - and _ are wanted, 64 at most",
+    "path_type": "This must be the name of a file or folder",
+    "dict_type": "This must be a table",
+    "model_type": "This must be a table",
+    "string_pattern_mismatch": "Use letters, digits, - and _, at most 64",
 }
 _DESCRIPTIONS = {place[-1:]: str(field.description) for place, field in places()}
 
@@ -92,22 +94,22 @@ def _put(tree: Tree, place: tuple[str, ...], value: Any) -> None:
     tree[field] = value
 
 
-def _complaint(
+def _error_line(
     path: Path | None,
     names: Mapping[tuple[str, ...], str],
     options: Mapping[tuple[str, ...], Any],
-    fault: Any,
+    wrong: Any,
 ) -> str:
-    place = tuple(str(part) for part in fault["loc"] if part != "[key]")
-    message = str(fault["msg"]).rstrip(".")
+    place = tuple(str(part) for part in wrong["loc"] if part != "[key]")
+    message = str(wrong["msg"]).rstrip(".")
     given = next((names.get(place[:n]) for n in range(len(place), 0, -1) if place[:n] in options), None)
-    if fault["type"] == "missing" and (given is None):
+    if wrong["type"] == "missing" and (given is None):
         option = names.get(place) or ("--source" if place == ("cameras",) else None)
         return f"{'.'.join(place)} is missing: give {option}, or set it in a file that --config names."
-    message = _MESSAGES.get(fault["type"], message)
+    message = _MESSAGES.get(wrong["type"], message)
     described = _DESCRIPTIONS.get(tuple(part for part in place if part != "cameras")[-1:] or place)
-    if fault["type"] == "string_pattern_mismatch" and described:
-        message = f"This is not one: {described.rstrip('.')}"
+    if wrong["type"] == "string_pattern_mismatch" and described:
+        message = f"This does not have the right form: {described.rstrip('.')}"
     where = given or (f"{path}: {'.'.join(place)}" if path else ".".join(place))
     return f"{where}: {message}."
 
@@ -127,7 +129,7 @@ def _resolve_paths(tree: Tree, folder: Path) -> None:
 def to_toml(config: Config) -> str:
     """Return the whole configuration with the description of each field as a comment; passwords in sources are hidden.
 
-    Fields that are not set stand there as comments, and so do those that a camera takes from the top of the file.
+    Fields that are not set are written as comments, and so are those that a camera takes from the top of the file.
     """
     return "\n".join(_lines(config, ())).lstrip() + "\n"
 

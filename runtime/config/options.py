@@ -1,4 +1,4 @@
-"""The options of `daflow-edge`, made from the fields of its configuration."""
+"""The options of `daflow-edge`: one for each field of its configuration (`runtime.config.schema`)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMED_SOURCE = re.compile(rf"({CAMERA_NAME})=(.+)", re.DOTALL)
 
 
 def places() -> Iterator[tuple[Place, FieldInfo]]:
-    """Yield every field that a command line can set; cameras come by `--source`."""
+    """Yield every field that the command line can set; cameras are given by `--source`."""
     yield from _places(Config, ())
 
 
@@ -57,7 +57,7 @@ def config_options(command: _Decorated) -> _Decorated:
 
 
 def camera_options(command: _Decorated) -> _Decorated:
-    """Give a command the options of how people are found, for commands that only find people."""
+    """Give a command the options for finding people, for commands that do nothing else."""
     wanted = ("people", "max_people", "pose_model", "estimator")
     return _decorate(command, [((name,), CameraOptions.model_fields[name]) for name in wanted])
 
@@ -101,7 +101,7 @@ def _in_order(literal: Any) -> list[str]:
 
 
 def people_options(values: dict[str, Any]) -> CameraOptions:
-    """Return what `camera_options` were given.
+    """Return the values that were given to `camera_options`.
 
     Raises:
         click.BadParameter: a value is wrong.
@@ -111,9 +111,9 @@ def people_options(values: dict[str, Any]) -> CameraOptions:
             {name: value for name, value in values.items() if value is not None}
         )
     except ValidationError as error:
-        fault = error.errors()[0]
-        option = option_name(tuple(str(part) for part in fault["loc"]))
-        raise click.BadParameter(f"{fault['msg']}.", param_hint=option) from None
+        wrong = error.errors()[0]
+        option = option_name(tuple(str(part) for part in wrong["loc"]))
+        raise click.BadParameter(f"{wrong['msg']}.", param_hint=option) from None
 
 
 def chosen(values: dict[str, Any]) -> dict[Place, Any]:
@@ -142,7 +142,7 @@ def named_sources(sources: tuple[str, ...]) -> dict[str, str]:
 
 
 def refuse_password(uri: str, option: str, better: str) -> None:
-    """A command line can be read by everybody on the machine, and stays in the shell's history.
+    """Refuse a password: everybody on the machine can read a command line, and it stays in the shell's history.
 
     Raises:
         InputError: the source holds a password.

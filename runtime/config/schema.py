@@ -41,7 +41,7 @@ class AlarmOptions(_Section):
         None, description="Time constant of the causal smoothing of scores; unset, as calibrated, else 0 s."
     )
     update_seconds: Seconds = Field(
-        5.0, description="How often an alarm that is on sends an update; 0 is never."
+        5.0, description="Seconds between updates while an alarm is on; 0 sends none."
     )
 
 
@@ -50,35 +50,36 @@ class CameraOptions(_Section):
 
     people: Literal["one", "few", "many"] = Field(
         "one",
-        description="one: whole pictures, the fastest; one person, and of several any one of them. few: whole "
-        "pictures, up to --max-people who are large in them; it costs half as much again while one is missing, and "
-        "people who are small, as on surveillance views, are mostly missed. many: a crop around each person and around "
-        "what moves; for cameras that do not move, about 25 ms of a CPU for each crop, of which nearly half find "
-        "nobody.",
+        description="one: searches whole pictures for one person, the fastest; of several people it finds any. few: "
+        "searches whole pictures for up to --max-people; it takes half as long again while fewer are there, and mostly "
+        "misses people who are small, as on surveillance views. many: searches a crop around each person and around "
+        "each thing that moves, for fixed cameras only; each crop takes about 25 ms of a CPU, and nearly half of the "
+        "crops contain nobody.",
     )
     max_people: int = Field(
         4,
         ge=1,
         le=20,
-        description="People looked for with --people few; crops of a frame with --people many, which should be twice "
-        "the people that are expected.",
+        description="With --people few, the largest number of people to find; with --people many, the largest number "
+        "of crops per frame, which should be twice the expected number of people.",
     )
     pose_model: Path | None = Field(
-        None, description="MediaPipe pose model (.task); unset, what 'daflow models fetch' brought."
+        None,
+        description="MediaPipe pose model (.task); unset, the one that 'daflow models fetch' downloaded.",
     )
     estimator: str = Field(
         "mediapipe", description="What finds poses: mediapipe, or the name of an installed plug-in."
     )
     policy: Literal["auto", "latest", "all"] = Field(
         "auto",
-        description="What happens when the source is faster than the edge: latest leaves out old frames and counts "
-        "them, all keeps every frame; auto is latest for live sources and all for recordings.",
+        description="What happens when frames arrive faster than they are processed: latest skips old frames and "
+        "counts them, all keeps every frame; auto is latest for cameras and all for recordings.",
     )
     realtime: bool = Field(False, description="Play recordings at their own speed, as if they were cameras.")
 
 
 class Camera(CameraOptions):
-    """One camera; what it does not say is taken from the top of the file."""
+    """One camera; fields that it does not set are taken from the top of the file."""
 
     source: str = Field(
         min_length=1,
@@ -93,12 +94,14 @@ class StoreOptions(_Section):
     """Where events are kept until they are delivered, and after."""
 
     path: Path | None = Field(
-        None, description="SQLite file of the events; unset, a temporary one that is gone after the run."
+        None, description="SQLite file of the events; unset, a temporary file that is deleted after the run."
     )
     keep_days: Annotated[FiniteFloat, Field(gt=0, le=36500)] = Field(
-        30.0, description="Days that events are kept."
+        30.0, description="How many days events are kept."
     )
-    keep_messages: int = Field(100_000, ge=10, le=100_000_000, description="Messages that are kept at most.")
+    keep_messages: int = Field(
+        100_000, ge=10, le=100_000_000, description="Largest number of messages that are kept."
+    )
 
 
 class MqttOptions(_Section):
@@ -125,13 +128,15 @@ class MqttOptions(_Section):
 class WebhookOptions(_Section):
     """A server that takes events by HTTP POST."""
 
-    url: str | None = Field(None, pattern="^https?://", description="Address that events are posted to.")
+    url: str | None = Field(
+        None, pattern="^https?://", description="Address that events are posted to; unset, no webhook."
+    )
     secret_file: Path | None = Field(
         None, description="File with the secret that signs the posts (HMAC-SHA256)."
     )
-    secret_env: str | None = Field(None, description="Environment variable with that secret.")
+    secret_env: str | None = Field(None, description="Environment variable with the secret.")
     timeout_seconds: Annotated[FiniteFloat, Field(gt=0, le=600)] = Field(
-        10.0, description="Longest wait for it."
+        10.0, description="Longest time to wait for an answer, in seconds."
     )
 
 
@@ -143,26 +148,27 @@ class ServeOptions(_Section):
         pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$",
         description="HOST:PORT of the live page, /metrics, /health and /ready; other than loopback needs a token.",
     )
-    token_file: Path | None = Field(None, description="File with the token that visitors must show.")
-    token_env: str | None = Field(None, description="Environment variable with that token.")
+    token_file: Path | None = Field(None, description="File with the token that visitors must enter.")
+    token_env: str | None = Field(None, description="Environment variable with the token.")
 
 
 class LogOptions(_Section):
     """The log on standard error."""
 
-    format: Literal["text", "json"] = Field("text", description="Lines for people or for machines.")
+    format: Literal["text", "json"] = Field("text", description="text for people, json for programs.")
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least that is logged."
+        "info", description="Lowest level that is logged."
     )
 
 
 class Config(CameraOptions):
-    """Everything that `daflow-edge` can be told."""
+    """The whole configuration of `daflow-edge`."""
 
     bundle: Path = Field(description="The bundle that daflow-export wrote and daflow-calibrate calibrated.")
     scorer: Literal["onnxruntime", "tensorrt"] = Field("onnxruntime", description="What runs the model.")
     precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
-        "auto", description="Which graph; auto is fp32 on onnxruntime and the engine's own on tensorrt."
+        "auto",
+        description="Precision of the model; auto is fp32 on onnxruntime and that of the engine on tensorrt.",
     )
     cameras: dict[CameraName, Camera] = Field(min_length=1, description="The cameras by name.")
     alarm: AlarmOptions = AlarmOptions.model_validate({})
@@ -178,22 +184,22 @@ class Config(CameraOptions):
         None,
         description="Write an annotated video (MP4) to this file; with several cameras one for each, by name.",
     )
-    max_frames: int | None = Field(None, ge=1, description="Stop each camera after so many frames.")
+    max_frames: int | None = Field(None, ge=1, description="Stop each camera after this number of frames.")
     store: StoreOptions = StoreOptions.model_validate({})
     mqtt: MqttOptions = MqttOptions.model_validate({})
     webhook: WebhookOptions = WebhookOptions.model_validate({})
     serve: ServeOptions = ServeOptions.model_validate({})
     privacy: Literal["skeletons", "pictures"] = Field(
         "skeletons",
-        description="What the page and the saved video show; with skeletons no pixel leaves the process.",
+        description="What the page and the saved video show; with skeletons no picture leaves the process.",
     )
     stall_seconds: Annotated[FiniteFloat, Field(gt=0, le=86400)] = Field(
-        30.0, description="How long a stage may stand still before it is started again."
+        30.0, description="How long a camera or the scorer may be stalled before it is restarted."
     )
     log: LogOptions = LogOptions.model_validate({})
 
     def camera(self, name: str) -> Camera:
-        """Return a camera with all that it takes from the top of the file."""
+        """Return a camera, completed with what it takes from the top of the file."""
         own = self.cameras[name]
         shared = {field: getattr(self, field) for field in CameraOptions.model_fields}
         chosen = {field: getattr(own, field) for field in own.model_fields_set}

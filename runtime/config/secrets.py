@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daflow.core.errors import InputError
 
-_LARGEST = 65_536  # bytes
+_MAX_BYTES = 65_536  # far more than any token or password
 
 
 class Secret:
@@ -36,14 +36,14 @@ class Secret:
         return "***"
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a secret is not written to a file")
+        raise TypeError("a secret must not be pickled")
 
 
 def read_secret(what: str, file: Path | None = None, variable: str | None = None) -> Secret | None:
-    """Read a secret; blanks and line ends around it are left out.
+    """Read a secret; spaces and line ends around it are removed.
 
     Args:
-        what: what it is, for errors, as in `the password of the MQTT broker`.
+        what: its description for error messages, such as `the password of the MQTT broker`.
         file: the file that holds it.
         variable: the environment variable that holds it.
 
@@ -51,7 +51,7 @@ def read_secret(what: str, file: Path | None = None, variable: str | None = None
         The secret, None when neither a file nor a variable is named.
 
     Raises:
-        InputError: both are named, or the one that is named is missing, empty or no text.
+        InputError: both are named, or the named one is missing, empty or not text.
     """
     if file and variable:
         raise InputError(f"Both a file and an environment variable are named for {what}; name one of them.")
@@ -72,10 +72,10 @@ def read_secret(what: str, file: Path | None = None, variable: str | None = None
 def _read(file: Path, what: str) -> str:
     try:
         with file.open("rb") as stream:
-            raw = stream.read(_LARGEST + 1)
+            raw = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"Cannot read {what} from {file}: {error.strerror}.") from error
-    if len(raw) > _LARGEST:
+    if len(raw) > _MAX_BYTES:
         raise InputError(f"The file {file} with {what} is larger than 64 KiB; is it the right one?")
     try:
         return raw.decode("utf-8").strip()

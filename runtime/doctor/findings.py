@@ -1,8 +1,9 @@
-"""What a check of the machine found, and what the machine must have for what it is to do."""
+"""What a check returns, how checks are run, and what daflow-edge requires of the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from runtime.sources.uri import is_live, needs_poses
 
 State = Literal["ok", "warning", "problem", "absent"]
 
+_CHECKS_AT_ONCE = 8  # most checks wait for a process or a network
 _NETWORK = ("rtsp:", "rtsps:", "http:", "https:")
 
 
@@ -20,9 +22,9 @@ class Finding:
 
     Attributes:
         name: what was looked at.
-        state: `problem` stops daflow-edge, `warning` is worth a look, `absent` is not there and need not be.
-        found: what is there, in a few words.
-        advice: what helps, None when nothing needs to be done.
+        state: `problem` stops daflow-edge, `warning` should be looked at, `absent` is missing and not required.
+        found: what is there, or what is wrong, in a few words.
+        advice: what to do, None when nothing needs to be done.
     """
 
     name: str
@@ -31,13 +33,33 @@ class Finding:
     advice: str | None = None
 
 
+Check = tuple[str, Callable[[], Finding]]
+"""The name of what is checked, and the function that checks it."""
+
+
+def run_checks(checks: Sequence[Check]) -> list[Finding]:
+    """Run checks, several at a time, and return their findings in the order of the checks.
+
+    A check that raises gives a warning and does not end the others.
+    """
+    with ThreadPoolExecutor(_CHECKS_AT_ONCE) as pool:
+        return list(pool.map(_run, checks))
+
+
+def _run(check: Check) -> Finding:
+    name, function = check
+    try:
+        return function()
+    except Exception as error:  # noqa: BLE001 - one broken check must not hide the findings of the others
+        return Finding(name, "warning", f"could not be checked ({type(error).__name__})")
+
+
 @dataclass(frozen=True)
-class Needs:
-    """What is needed; None where nobody said.
+class Requirements:
+    """What daflow-edge requires here; None where that is unknown, since no configuration or source was given.
 
     Attributes:
         pictures: people are found in pictures, by MediaPipe or a plug-in.
-        pose_model: MediaPipe's model is looked for in the usual folder.
         gstreamer: a camera is read by GStreamer.
         tensorrt: the model runs on TensorRT.
         mqtt: events go to a broker.
@@ -46,7 +68,6 @@ class Needs:
     """
 
     pictures: bool | None = None
-    pose_model: bool | None = None
     gstreamer: bool | None = None
     tensorrt: bool | None = None
     mqtt: bool | None = None
@@ -54,23 +75,19 @@ class Needs:
     page: bool | None = None
 
 
-def needs_of(config: Config | None, sources: Collection[str]) -> Needs:
-    """Return what a configuration, or sources alone, need.
+def requirements(config: Config | None, sources: Collection[str]) -> Requirements:
+    """Return what a configuration, or sources alone, require.
 
-    >>> needs_of(None, ["synthetic:"]).pictures, needs_of(None, ["0"]).gstreamer, needs_of(None, []).pictures
+    >>> required = requirements(None, ["synthetic:"])
+    >>> required.pictures, requirements(None, ["0"]).gstreamer, requirements(None, []).pictures
     (False, True, None)
     """
     pictures = any(map(needs_poses, sources)) if sources else None
-    gstreamer = any(map(_by_gstreamer, sources)) if sources else None
+    gstreamer = any(map(_is_read_by_gstreamer, sources)) if sources else None
     if config is None:
-        return Needs(pictures, pictures, gstreamer)
-    cameras = [config.camera(name) for name in config.cameras]
-    return Needs(
+        return Requirements(pictures, gstreamer)
+    return Requirements(
         pictures=pictures,
-        pose_model=any(
-            needs_poses(camera.source) and camera.estimator == "mediapipe" and camera.pose_model is None
-            for camera in cameras
-        ),
         gstreamer=gstreamer,
         tensorrt=config.scorer == "tensorrt",
         mqtt=config.mqtt.host is not None,
@@ -79,14 +96,18 @@ def needs_of(config: Config | None, sources: Collection[str]) -> Needs:
     )
 
 
-def _by_gstreamer(uri: str) -> bool:
+def _is_read_by_gstreamer(uri: str) -> bool:
     return is_live(uri) and not uri.lower().startswith(_NETWORK)
 
 
-def lacking(needed: bool | None, unknown: State = "warning") -> State:
-    """Return how bad it is that something is missing.
+def state_if_missing(required: bool | None, unknown: State = "warning") -> State:
+    """Return how serious it is that something is missing.
 
-    >>> lacking(True), lacking(None), lacking(False)
+    Args:
+        required: whether it is required, None when that is unknown.
+        unknown: the state in that case.
+
+    >>> state_if_missing(True), state_if_missing(None), state_if_missing(False)
     ('problem', 'warning', 'absent')
     """
-    return unknown if needed is None else "problem" if needed else "absent"
+    return unknown if required is None else "problem" if required else "absent"

@@ -1,17 +1,17 @@
-"""Packages, TensorRT and CUDA: whether they can be loaded here.
+"""Findings about Python packages, TensorRT, CUDA, GStreamer and the pose model: whether they can be loaded here.
 
-Packages are imported in processes of their own, so that one which crashes or hangs is a finding and not the end.
+Packages are imported in processes of their own, so that one which crashes or hangs becomes a finding and the other
+checks go on.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import signal
 
 from daflow.core.errors import SYSTEM_LIBRARIES
-from runtime.doctor.findings import Finding, Needs, State, lacking
-from runtime.machine.board import Machine
+from runtime.doctor.findings import Finding, Requirements, State, state_if_missing
+from runtime.machine import facts
+from runtime.machine.board import Machine, Ran
 
 _INSTALL_EDGE = "Install it with: pip install 'daflow[edge]'"
 _SYSTEM_LIBRARIES = (
@@ -56,68 +56,71 @@ def gpu(machine: Machine) -> Finding:
     ran = machine.python(_GPU)
     if ran.returncode == 0 and ran.stdout.strip():
         return Finding("GPU", "ok", _last_line(ran.stdout))
-    if machine.is_jetson or machine.read("proc/driver/nvidia/version"):
+    if facts.has_nvidia_driver(machine):
         advice = "Add the user to the groups video and render; start a container with: --runtime nvidia"
         return Finding("GPU", "warning", "there, but CUDA cannot use it", advice)
     return Finding("GPU", "absent", "no NVIDIA GPU; onnxruntime scores on the processor")
 
 
 def cuda(machine: Machine) -> Finding:
-    """CUDA's toolkit, whose compiler the installation of pycuda needs."""
-    if not machine.exists("usr/local/cuda/bin/nvcc"):
-        advice = "Installing pycuda compiles with it: apt-get install cuda-toolkit; JetPack's nvidia-jetpack has it"
-        missing = "no compiler (nvcc) in /usr/local/cuda"
-        if machine.is_jetson:
-            return Finding("CUDA", "warning", missing, advice)
-        return Finding("CUDA", "absent", missing)
-    try:
-        version = str(json.loads(machine.read("usr/local/cuda/version.json"))["cuda"]["version"])
-    except (ValueError, KeyError, TypeError):
-        version = "of an unknown version"
-    return Finding("CUDA", "ok", f"toolkit {version}")
+    """CUDA's toolkit, whose compiler the installation of pycuda required."""
+    version = facts.cuda_toolkit(machine)
+    if version is not None:
+        return Finding("CUDA", "ok", f"toolkit {'of unknown version' if version == 'unknown' else version}")
+    missing = "no compiler (nvcc) in /usr/local/cuda"
+    if machine.is_jetson:
+        advice = (
+            "pycuda is compiled with it: apt-get install cuda-toolkit; JetPack's nvidia-jetpack brings it too"
+        )
+        return Finding("CUDA", "warning", missing, advice)
+    return Finding("CUDA", "absent", missing)
 
 
-def tensorrt(machine: Machine, needed: bool | None = None) -> Finding:
+def tensorrt(machine: Machine, required: bool | None = None) -> Finding:
     """TensorRT, of JetPack or for RTX."""
     ran = machine.python(_TENSORRT)
     if ran.returncode == 0 and ran.stdout.strip():
         return Finding("TensorRT", "ok", _last_line(ran.stdout))
-    state = lacking(needed, "warning" if machine.is_jetson else "absent")
+    state = state_if_missing(required, "warning" if machine.is_jetson else "absent")
     if machine.is_jetson:
         advice = (
             "Install python3-libnvinfer with apt-get; the virtual environment needs --system-site-packages"
         )
     else:
-        advice = 'scorer = "tensorrt" needs it; without a GPU take onnxruntime'
+        advice = 'scorer = "tensorrt" needs it; without a GPU use scorer = "onnxruntime"'
     return Finding("TensorRT", state, "cannot be imported", None if state == "absent" else advice)
 
 
-def pycuda(machine: Machine, needed: bool | None = None) -> Finding:
-    """Pycuda, which TensorRT's scorer needs."""
+def pycuda(machine: Machine, required: bool | None = None) -> Finding:
+    """Pycuda, which TensorRT's scorer required."""
     advice = "--scorer tensorrt needs it: pip install 'daflow[jetson]'"
     return package(
-        machine, "pycuda", _PYCUDA, lacking(needed, "warning" if machine.is_jetson else "absent"), advice
+        machine,
+        "pycuda",
+        _PYCUDA,
+        state_if_missing(required, "warning" if machine.is_jetson else "absent"),
+        advice,
     )
 
 
-def packages(needs: Needs) -> dict[str, tuple[str, State]]:
-    """Return the packages of the extra `edge` by name: a program that loads one, and how bad it is without it."""
-    pictures = lacking(needs.pictures, "problem")
+def packages(required: Requirements) -> dict[str, tuple[str, State]]:
+    """Return the packages of the extra `edge` by name: a program that loads one, and the state when it is missing."""
+    pictures = state_if_missing(required.pictures, "problem")
 
     def version(module: str, package: str) -> str:
         return _VERSION.format(module=module, package=package)
 
     return {
-        "onnxruntime": (_ONNXRUNTIME, "absent" if needs.tensorrt else "problem"),
+        "onnxruntime": (_ONNXRUNTIME, "absent" if required.tensorrt else "problem"),
         "mediapipe": (_MEDIAPIPE, pictures),
         "OpenCV": (_OPENCV, pictures),
         "PyAV": (_PYAV, pictures),
         "trackers": (version("trackers", "trackers"), pictures),
-        "paho": (version("paho.mqtt.client", "paho-mqtt"), lacking(needs.mqtt)),
-        "urllib3": (version("urllib3", "urllib3"), lacking(needs.webhook)),
-        "uvicorn": (version("uvicorn", "uvicorn"), lacking(needs.page)),
-        "starlette": (version("starlette", "starlette"), lacking(needs.page)),
-        "prometheus": (version("prometheus_client", "prometheus-client"), lacking(needs.page)),
+        "paho": (version("paho.mqtt.client", "paho-mqtt"), state_if_missing(required.mqtt)),
+        "urllib3": (version("urllib3", "urllib3"), state_if_missing(required.webhook)),
+        "uvicorn": (version("uvicorn", "uvicorn"), state_if_missing(required.page)),
+        "starlette": (version("starlette", "starlette"), state_if_missing(required.page)),
+        "prometheus": (version("prometheus_client", "prometheus-client"), state_if_missing(required.page)),
     }
 
 
@@ -130,32 +133,51 @@ def package(
         machine: where it is imported.
         name: what the finding is called.
         program: the program.
-        missing: how bad it is when it is not installed.
-        advice: what helps then.
+        missing: the state when it is not installed.
+        advice: what to do then.
     """
     ran = machine.python(program)
     if ran.returncode == 0:
         return Finding(name, "ok", _last_line(ran.stdout))
-    reason = _last_line(ran.stderr)
+    reason = failure(ran)
     if reason.startswith("ModuleNotFoundError"):
         return Finding(name, missing, "not installed", None if missing == "absent" else advice)
-    if ran.returncode < 0:
-        reason = f"crashes ({signal.strsignal(-ran.returncode)})"
     broken: State = "warning" if missing == "absent" else missing
     return Finding(
         name, broken, reason or "cannot be imported", _SYSTEM_LIBRARIES if ".so" in reason else advice
     )
 
 
-def gstreamer(machine: Machine, needed: bool | None = None) -> Finding:
+def gstreamer(machine: Machine, required: bool | None = None) -> Finding:
     """GStreamer's command, which reads the cameras of a Jetson."""
-    version = re.search(r"version ([\d.]+)", machine.run(["gst-launch-1.0", "--version"]).stdout)
-    if version:
-        return Finding("GStreamer", "ok", version[1])
-    state = lacking(needed, "warning" if machine.is_jetson else "absent")
+    version = facts.gstreamer_version(machine)
+    if version is not None:
+        return Finding("GStreamer", "ok", version)
+    state = state_if_missing(required, "warning" if machine.is_jetson else "absent")
     parts = "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
     advice = f"Sources of GStreamer (gst:, csi://, v4l2://) need it: apt-get install {parts}"
     return Finding("GStreamer", state, "no gst-launch-1.0", None if state == "absent" else advice)
+
+
+def pose_model(required: bool | None = None) -> Finding:
+    """The pose model in the default folder, which is used when the configuration names none."""
+    from runtime.poses.models import find_pose_model, models_directory
+
+    path = find_pose_model()
+    if path is not None:
+        return Finding("pose model", "ok", str(path))
+    state = state_if_missing(required, "problem")
+    advice = "Cameras and videos need one: daflow models fetch; $DAFLOW_MODELS names another folder"
+    return Finding(
+        "pose model", state, f"none in {models_directory()}", None if state == "absent" else advice
+    )
+
+
+def failure(ran: Ran) -> str:
+    """Return why a program that `Machine.python` ran failed: the signal that ended it, or its last line."""
+    if ran.returncode < 0:
+        return f"crashes ({signal.strsignal(-ran.returncode)})"
+    return _last_line(ran.stderr)
 
 
 def _last_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The machine that this runs on: its system files, its commands and its temperature."""
+"""The machine that this runs on: access to its files and commands, its temperature, and this process's memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 Ran = subprocess.CompletedProcess[str]
 
-_TIMEOUT_S = 30.0
-_ALWAYS_100 = "PMIC-Die"  # this zone of some Jetsons reads 100 degrees whatever happens
-_PLAUSIBLE = (-60.0, 200.0)  # a sensor without power gives nonsense such as -256
+_TIMEOUT_S = 30.0  # chosen: longer than importing any of the packages takes
+_CONSTANT_ZONE = "PMIC-Die"  # this zone of some Jetsons always reads 100 degrees
+_PLAUSIBLE = (-60.0, 200.0)  # °C; a sensor without power gives values such as -256
 
 
 def temperature(root: Path = Path("/")) -> float | None:
-    """Return the temperature of the hottest zone in degrees Celsius, None where none can be read.
+    """Return the temperature of the hottest zone in degrees Celsius, None when no sensor can be read.
 
     Args:
         root: the folder that has `sys`.
@@ -25,16 +25,16 @@ def temperature(root: Path = Path("/")) -> float | None:
     degrees = []
     for zone in root.glob("sys/class/thermal/thermal_zone*"):
         try:
-            if (zone / "type").read_text(encoding="utf-8").strip() == _ALWAYS_100:
+            if (zone / "type").read_text(encoding="utf-8").strip() == _CONSTANT_ZONE:
                 continue
             degrees.append(int((zone / "temp").read_text(encoding="utf-8")) / 1000)
         except (OSError, ValueError):
-            continue  # the sensor of a part without power refuses
+            continue  # a sensor without power cannot be read
     return max((value for value in degrees if _PLAUSIBLE[0] < value < _PLAUSIBLE[1]), default=None)
 
 
 def run(command: Sequence[str], timeout: float = _TIMEOUT_S) -> Ran:
-    """Run a command; one that is too slow or not there has the exit status 124 or 127, as in a shell."""
+    """Run a command; like in a shell, the exit status is 124 when it is too slow and 127 when it is missing."""
     try:
         return subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
@@ -48,7 +48,7 @@ def run(command: Sequence[str], timeout: float = _TIMEOUT_S) -> Ran:
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine whose files and commands can be looked at without an exception.
+    """Access to a machine's files and commands that never raises.
 
     Attributes:
         root: the folder that has `proc`, `sys`, `etc`, `usr` and `dev`.
@@ -59,18 +59,18 @@ class Machine:
     run: Callable[[Sequence[str]], Ran] = run
 
     def read(self, path: str) -> str:
-        """Return the text of a file of the system without its end; it is empty when it cannot be read."""
+        """Return the text of a system file, stripped; empty when it cannot be read."""
         try:
             return (self.root / path).read_text(encoding="utf-8", errors="replace").strip("\0\n ")
         except OSError:
             return ""
 
     def exists(self, path: str) -> bool:
-        """Return whether a file of the system is there."""
+        """Return whether a system file exists."""
         return (self.root / path).exists()
 
     def python(self, program: str) -> Ran:
-        """Run a program in a Python of its own, which imports from where this one does."""
+        """Run a program in a new Python process, which imports from the same places as this one."""
         return self.run([sys.executable, "-c", f"import sys\nsys.path[:] = {sys.path!r}\n{program}"])
 
     @property
@@ -80,7 +80,7 @@ class Machine:
 
 
 def memory_mb() -> float | None:
-    """Return the resident memory of this process in megabytes, None where /proc is not there."""
+    """Return the resident memory of this process in megabytes, None without /proc."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  called often
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -1,97 +1,96 @@
-"""The environment of a measurement, in full: a number without it is worthless."""
+"""The environment of a measurement: what a profile records so that two measurements can be compared."""
 
 from __future__ import annotations
 
 import os
 import platform
-import re
-from importlib import metadata
 from typing import Any
 
 from daflow.core.gpu import find_gpu
 from daflow.core.version import __version__
+from runtime.machine import facts
 from runtime.machine.board import Machine, temperature
 
 _PACKAGES = (
     "numpy", "onnxruntime", "mediapipe", "av", "trackers", "tensorrt", "tensorrt-rtx-cu13", "pycuda",
 )  # fmt: skip
-_CPU = "sys/devices/system/cpu"
-_CORES = f"{_CPU}/cpu[0-9]*/cpufreq"
+_BUSY_SHARE = 0.3  # of the cores, chosen: a load of one process on three cores counts as busy
 SAME_MACHINE = ("board", "processor", "cores", "gpu", "power_mode", "governor", "clock_limits_mhz", "turbo")
 """What must agree for two measurements to be of the same machine in the same state."""
 SAME_SOFTWARE = ("system", "jetpack", "python", "packages")
 
 
 def environment(machine: Machine) -> dict[str, Any]:
-    """Return what is known of the machine; None where the machine does not tell.
+    """Return what is known of the machine; None where it is unknown.
 
     Args:
         machine: whose files are read and whose commands are run.
     """
     gpu = find_gpu()
+    clocks = facts.cpu_clocks(machine)
+    lows = [clock.lowest_mhz for clock in clocks if clock.lowest_mhz is not None]
+    highs = [clock.highest_mhz for clock in clocks if clock.highest_mhz is not None]
+    memory, load = facts.memory(machine), facts.load(machine)
+    modes = facts.power_modes(machine)
+    name = facts.processor(machine)
     return {
-        "board": machine.read("proc/device-tree/model") or machine.read("sys/class/dmi/id/product_name") or None,
+        "board": facts.board_name(machine),
         "jetpack": _jetpack(machine),
-        "processor": _processor(machine),
+        "processor": f"{name} ({platform.machine()})" if name else platform.machine(),
         "cores": os.cpu_count(),
         "cores_allowed": len(os.sched_getaffinity(0)),
-        "quota": _quota(machine),
-        "virtual": "hypervisor" in machine.read("proc/cpuinfo"),
-        "memory_mb": _memory_mb(machine),
-        "system": _system(machine),
-        "power_mode": _power_mode(machine),
-        "governor": machine.read(f"{_CPU}/cpu0/cpufreq/scaling_governor") or None,
-        "clock_limits_mhz": _clock_limits(machine),
-        "clock_mhz": clock_mhz(machine),
-        "gpu_clock_mhz": _gpu_clock(machine),
-        "turbo": _turbo(machine),
+        "quota": facts.core_quota(machine),
+        "virtual": facts.is_virtual(machine),
+        "memory_mb": round(memory.total / 1024) if memory else None,
+        "system": facts.system_name(machine),
+        "power_mode": modes.current if modes else None,
+        "governor": clocks[0].governor if clocks else None,
+        "clock_limits_mhz": [min(lows), max(highs)] if lows and highs else None,
+        "clock_mhz": facts.clock_mhz(machine),
+        "gpu_clock_mhz": facts.gpu_clock_mhz(machine),
+        "turbo": facts.turbo(machine),
         "gpu": f"{gpu.name}, {gpu.target}" if gpu else None,
-        "driver": _driver(machine),
+        "driver": facts.nvidia_driver(machine),
         "temperature_c": temperature(machine.root),
-        "load": _load(machine),
+        "load": load[0] if load else None,
         "python": platform.python_version(),
-        "packages": {"daflow": __version__, **_versions()},
+        "packages": {"daflow": __version__, **facts.package_versions(_PACKAGES)},
     }  # fmt: skip
 
 
-def clock_mhz(machine: Machine) -> float | None:
-    """Return the present clock of the fastest core in MHz, None where it is not told."""
-    return max((value / 1000 for value in _numbers(machine, f"{_CORES}/scaling_cur_freq")), default=None)
+def advice(found: dict[str, Any]) -> list[str]:
+    """Say what makes times that were measured in this environment unreliable, and what to do about it.
 
-
-def throttled(machine: Machine) -> int | None:
-    """Return how often the processor slowed itself down so far because of heat, None where it is not told."""
-    counts = _numbers(machine, f"{_CPU}/cpu[0-9]*/thermal_throttle/core_throttle_count")
-    return int(sum(counts)) if counts else None
-
-
-def advice(facts: dict[str, Any]) -> list[str]:
-    """Say what makes the times of this machine doubtful, and what to do about it."""
-    found = []
-    jetson = facts["jetpack"] is not None or "Jetson" in (facts["board"] or "")
-    limits = facts["clock_limits_mhz"]
-    loose = facts["governor"] not in (None, "performance") or (limits is not None and limits[0] != limits[1])
-    if jetson and loose:
-        found.append(
+    Args:
+        found: what `environment` returned.
+    """
+    lines = []
+    jetson = found["jetpack"] is not None or "Jetson" in (found["board"] or "")
+    limits, governor = found["clock_limits_mhz"], found["governor"]
+    # On a Jetson jetson_clocks keeps the governor and raises the lowest clock to the highest.
+    varies = limits[0] != limits[1] if jetson and limits else governor not in (None, "performance")
+    if varies and jetson:
+        lines.append(
             "The clocks are not fixed: run 'sudo nvpmodel -m 0' and 'sudo jetson_clocks', and measure again."
         )
-    elif facts["governor"] not in (None, "performance"):
-        found.append(
-            f"The clock is not fixed (governor {facts['governor']}): run 'sudo cpupower frequency-set -g performance'."
+    elif varies:
+        lines.append(
+            f"The clock is not fixed (governor {governor}): run 'sudo cpupower frequency-set -g performance'."
         )
-    if jetson and facts["power_mode"] is None:
-        found.append("The power mode is not known: run 'nvpmodel -q' as a user who may, and note it.")
-    load = facts["load"]
-    if load is not None and load > 0.3 * (facts["cores"] or 1):
-        found.append(
-            f"Other programs were busy (load {load:.1f} on {facts['cores']} cores): stop them, or pin the profile to "
-            "a core of its own with 'taskset -c 1 daflow-profile ...'."
+    if jetson and found["power_mode"] is None:
+        lines.append("The power mode is unknown: run 'sudo nvpmodel -q', and note the mode with the profile.")
+    load = found["load"]
+    if load is not None and load > _BUSY_SHARE * (found["cores"] or 1):
+        lines.append(
+            f"Other programs were running (load {load:.1f} on {found['cores']} cores): stop them, or pin the profile "
+            "to a core of its own with 'taskset -c 1 daflow-profile ...'."
         )
-    if facts["governor"] is None and facts["virtual"]:
-        found.append(
-            "This is a virtual machine, whose clock and neighbours nobody tells: compare ratios, not times."
+    if governor is None and found["virtual"]:
+        lines.append(
+            "This is a virtual machine: its clock is unknown and other machines may share its processor. Compare "
+            "ratios, not times."
         )
-    return found
+    return lines
 
 
 def differences(one: dict[str, Any], other: dict[str, Any], names: tuple[str, ...]) -> list[str]:
@@ -101,94 +100,18 @@ def differences(one: dict[str, Any], other: dict[str, Any], names: tuple[str, ..
     ['cores: 2 and 4']
     """
     return [
-        f"{name.replace('_', ' ')}: {_words(one.get(name))} and {_words(other.get(name))}"
+        f"{name.replace('_', ' ')}: {_shown(one.get(name))} and {_shown(other.get(name))}"
         for name in names if one.get(name) != other.get(name)
     ]  # fmt: skip
 
 
-def _words(value: Any) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {version}" for name, version in value.items())
     return "unknown" if value is None else str(value)
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def _jetpack(machine: Machine) -> str | None:
-    release = re.search(r"# R(\d+).*?REVISION: ([\d.]+)", machine.read("etc/nv_tegra_release"))
-    package = machine.run(["dpkg-query", "--show", "--showformat=${Version}", "nvidia-jetpack"])
-    version = package.stdout.strip() if package.returncode == 0 else ""
-    parts = ([f"JetPack {version}"] if version else []) + (
-        [f"L4T {release[1]}.{release[2]}"] if release else []
-    )
+    version, release = facts.jetpack_version(machine), facts.l4t_release(machine)
+    parts = ([f"JetPack {version}"] if version else []) + ([str(release)] if release else [])
     return ", ".join(parts) or None
-
-
-def _power_mode(machine: Machine) -> str | None:
-    if not machine.is_jetson:
-        return None
-    answer = machine.run(["nvpmodel", "-q"])
-    match = re.search(r"NV Power Mode: *(\S+)", answer.stdout)
-    return match[1] if match else None
-
-
-def _processor(machine: Machine) -> str:
-    match = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", machine.read("proc/cpuinfo"), re.MULTILINE)
-    return f"{match[1].strip()} ({platform.machine()})" if match else platform.machine()
-
-
-def _memory_mb(machine: Machine) -> int | None:
-    match = re.search(r"MemTotal:\s*(\d+) kB", machine.read("proc/meminfo"))
-    return round(int(match[1]) / 1024) if match else None
-
-
-def _system(machine: Machine) -> str:
-    match = re.search(r'^PRETTY_NAME="?([^"\n]+)', machine.read("etc/os-release"), re.MULTILINE)
-    return f"{match[1] if match else platform.system()}, kernel {platform.release()}"
-
-
-def _quota(machine: Machine) -> float | None:
-    """How many cores a container may use, None for all."""
-    quota, _, period = machine.read("sys/fs/cgroup/cpu.max").partition(" ")
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
-
-
-def _clock_limits(machine: Machine) -> list[float] | None:
-    lows = _numbers(machine, f"{_CORES}/scaling_min_freq")
-    highs = _numbers(machine, f"{_CORES}/scaling_max_freq")
-    return [min(lows) / 1000, max(highs) / 1000] if lows and highs else None
-
-
-def _gpu_clock(machine: Machine) -> float | None:
-    """The clock of a Jetson's own GPU."""
-    clocks = _numbers(machine, "sys/class/devfreq/*g[pva]*/cur_freq")  # gpu, gv11b, ga10b
-    return max(clocks) / 1e6 if clocks else None
-
-
-def _turbo(machine: Machine) -> bool | None:
-    off, boost = machine.read(f"{_CPU}/intel_pstate/no_turbo"), machine.read(f"{_CPU}/cpufreq/boost")
-    return off == "0" if off else boost == "1" if boost else None
-
-
-def _driver(machine: Machine) -> str | None:
-    answer = machine.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"])
-    return (answer.stdout.strip() or None) if answer.returncode == 0 else None
-
-
-def _load(machine: Machine) -> float | None:
-    words = machine.read("proc/loadavg").split()
-    return float(words[0]) if words else None
-
-
-def _numbers(machine: Machine, pattern: str) -> list[float]:
-    """Return the numbers in the files that match, without those that cannot be read."""
-    texts = [machine.read(path.relative_to(machine.root).as_posix()) for path in machine.root.glob(pattern)]
-    return [float(text) for text in texts if text.isascii() and text.isdigit()]

@@ -1,4 +1,4 @@
-"""What a board tells about its power: Jetson's INA sensors, NVIDIA's driver, and RAPL of x86 processors."""
+"""Power meters of the machine: INA sensors of a Jetson, NVIDIA's driver, and RAPL of x86 processors."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from runtime.machine.board import Machine
 _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=power.draw", "--format=csv,noheader,nounits", "--id=0")
 _INPUT_RAILS = ("VDD_IN", "POM_5V_IN")
 """Rails of Jetson modules that feed all others."""
-_WITHIN = ("VDDQ_VDD2_1V8AO", "NC")  # fed by another rail that is measured too, or nothing
+_IGNORED_RAILS = ("VDDQ_VDD2_1V8AO", "NC")  # fed by another rail that is measured too, or not connected
 
 
 @dataclass(frozen=True)
 class PowerMeter:
-    """Something that tells power.
+    """A power meter.
 
     Attributes:
-        name: what it measures, for people.
-        watts: reads it; None when it gives nothing just now.
-        interval: seconds between two readings that are worth it.
+        name: what it measures.
+        watts: reads it; None when there is no reading at the moment.
+        interval: useful time between two readings, in seconds.
     """
 
     name: str
@@ -31,7 +31,7 @@ class PowerMeter:
 
 
 def find_power_meter(machine: Machine) -> PowerMeter | None:
-    """Return what tells the power of the whole board, else of the GPU, else of the processor; None for nothing."""
+    """Return the power meter of the whole board, else of the GPU, else of the processor; None without any."""
     return _ina(machine) or _nvidia(machine) or _rapl(machine)
 
 
@@ -42,7 +42,12 @@ def _ina(machine: Machine) -> PowerMeter | None:
         number = label.name[2]
         voltage, current = label.with_name(f"in{number}_input"), label.with_name(f"curr{number}_input")
         name = _text(label)
-        if name and name not in _WITHIN and _number(voltage) is not None and _number(current) is not None:
+        if (
+            name
+            and name not in _IGNORED_RAILS
+            and _number(voltage) is not None
+            and _number(current) is not None
+        ):
             rails[name] = voltage, current
     chosen = [name for name in _INPUT_RAILS if name in rails] or list(rails)
     if not chosen:
@@ -69,7 +74,7 @@ def _nvidia(machine: Machine) -> PowerMeter | None:
 
 
 def _rapl(machine: Machine) -> PowerMeter | None:
-    """Intel's and AMD's running energy counters of whole packages, microjoules that begin anew at a maximum."""
+    """Intel's and AMD's running energy counters of whole packages, microjoules that restart at a maximum."""
     zones = [
         zone for zone in sorted(machine.root.glob("sys/class/powercap/intel-rapl:[0-9]*"))
         if zone.name.count(":") == 1 and _number(zone / "energy_uj") is not None

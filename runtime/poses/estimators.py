@@ -1,4 +1,4 @@
-"""What finds skeletons in pictures: MediaPipe, or a plug-in that another package brings.
+"""Pose estimators, which find skeletons in pictures: MediaPipe, or a plug-in of another package.
 
 A plug-in is an entry point of the group `daflow.pose_estimators`: a callable that takes the camera's options and
 returns a `PoseEstimator`. docs/pose-estimators.md shows one.
@@ -19,7 +19,7 @@ from runtime.sources.frames import Frame, Keypoints
 GROUP = "daflow.pose_estimators"
 BUILT_IN = "mediapipe"
 _LAYOUTS = (17, 18, 33)
-_FARTHEST = 1e9  # pixels; also false for NaN
+_MAX_COORDINATE = 1e9  # pixels, far outside any picture; the comparison is also false for NaN
 
 
 class PoseEstimator(Protocol):
@@ -30,8 +30,8 @@ class PoseEstimator(Protocol):
 
         Returns:
             `(N, J, 3)` floating point, N may be 0: x and y in pixels and a confidence from 0 to 1, for J = 17 (COCO),
-            18 (OpenPose) or 33 (BlazePose) joints. A joint that is not seen has the estimator's guess as its place,
-            never 0, 0.
+            18 (OpenPose) or 33 (BlazePose) joints. A joint that is not visible has the place that the
+            estimator guesses, never 0, 0.
         """
         ...
 
@@ -43,24 +43,24 @@ class PoseEstimator(Protocol):
 def open_estimator(options: CameraOptions) -> PoseEstimator:
     """Open the estimator that `options.estimator` names.
 
-    With `options.people == "many"` it is given crops of 256 by 256 pixels around one person each, of many people in
-    turn, and now and then the whole picture at that size; otherwise the whole pictures of one camera in order.
+    With `options.people == "many"` it gets crops of 256 by 256 pixels, each around one of several people, and about
+    once a second the whole picture at that size; otherwise it gets the whole pictures of one camera in order.
 
     Raises:
-        InputError: there is no such estimator, it cannot be loaded, or it has no model.
+        InputError: there is no such estimator, it cannot be loaded, or its model is missing.
     """
     if options.estimator == BUILT_IN:
         return _mediapipe(options)
     plugins = installed()
     if options.estimator not in plugins:
         raise InputError(
-            f"There is no pose estimator {options.estimator}; there are: {', '.join([BUILT_IN, *sorted(plugins)])}."
+            f"There is no pose estimator {options.estimator}; installed are: {', '.join([BUILT_IN, *sorted(plugins)])}."
         )
     return Plugin(options.estimator, _load(plugins[options.estimator], options))
 
 
 def installed() -> Mapping[str, EntryPoint]:
-    """Return the plug-ins that installed packages bring, by name."""
+    """Return the plug-ins of installed packages, by name."""
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
@@ -90,18 +90,22 @@ def _load(point: EntryPoint, options: CameraOptions) -> PoseEstimator:
         raise
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise InputError(f"{where} cannot be opened: {reason}; there are also: {others}.") from error
+        raise InputError(
+            f"{where} cannot be opened: {reason}. Other installed estimators: {others}."
+        ) from error
     missing = [name for name in ("estimate", "close") if not callable(getattr(estimator, name, None))]
     if missing:
-        raise InputError(f"{where} has no {' and no '.join(missing)}(); there are also: {others}.")
+        raise InputError(
+            f"{where} has no {' and no '.join(missing)}(). Other installed estimators: {others}."
+        )
     return estimator  # type: ignore[no-any-return]  # an entry point may give anything
 
 
 class Plugin:
-    """An estimator of another package, whose results are checked.
+    """An estimator of another package; its results are checked.
 
     Args:
-        name: its name, for the messages.
+        name: its name in error messages.
         estimator: what its entry point returned.
     """
 
@@ -113,7 +117,7 @@ class Plugin:
         """Return what the plug-in found, `(N, J, 3)` float32.
 
         Raises:
-            InputError: the plug-in failed, or returned anything else than keypoints.
+            InputError: the plug-in failed, or did not return keypoints.
         """
         try:
             found = self._estimator.estimate(frame)
@@ -122,7 +126,7 @@ class Plugin:
             raise InputError(
                 f"The pose estimator {self._name} failed in frame {frame.index}: {type(error).__name__}: {reason}"
             ) from error
-        if wrong := _wrong(found):
+        if wrong := _what_is_wrong(found):
             raise InputError(f"The pose estimator {self._name} returned {wrong} for frame {frame.index}.")
         return np.asarray(found, dtype=np.float32)
 
@@ -131,14 +135,14 @@ class Plugin:
         self._estimator.close()
 
 
-def _wrong(found: Any) -> str:
-    """Say what is wrong with keypoints, or nothing when they are right."""
+def _what_is_wrong(found: Any) -> str:
+    """Return what is wrong with keypoints, empty when they are valid."""
     if not isinstance(found, np.ndarray):
-        return f"{type(found).__name__} and not a numpy array"
+        return f"{type(found).__name__} instead of a numpy array"
     if found.ndim != 3 or found.shape[1] not in _LAYOUTS or found.shape[2] != 3:
-        return f"an array of shape {found.shape} and not (N, 17, 3), (N, 18, 3) or (N, 33, 3)"
+        return f"an array of shape {found.shape} instead of (N, 17, 3), (N, 18, 3) or (N, 33, 3)"
     if not np.issubdtype(found.dtype, np.floating):
-        return f"numbers of the type {found.dtype} and not floating point"
-    if not (np.abs(found) < _FARTHEST).all():
+        return f"numbers of the type {found.dtype} instead of floating point"
+    if not (np.abs(found) < _MAX_COORDINATE).all():
         return "NaN or infinite keypoints"
     return ""

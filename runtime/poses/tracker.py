@@ -1,4 +1,4 @@
-"""Ids that stay with people from frame to frame, by a library's multi-object tracker on the skeletons' boxes."""
+"""Tracking: ids that stay with people from frame to frame, by ByteTrack on the boxes of their skeletons."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ import numpy.typing as npt
 from daflow.core.errors import unusable_package
 from runtime.sources.frames import Keypoints
 
-_REMEMBERED_SECONDS = 1.0
-_SURE_AFTER = 3  # frames in a row; a skeleton that was seen once may be a tree
-_MARGIN = 0.1  # of the skeleton's size: a body is larger than its joints, and falls overlap better
+_MAX_LOST_SECONDS = 1.0  # the package's default, 30 frames at 30 frames per second
+_MIN_FRAMES = 3  # in a row, chosen: a skeleton that was found once may be a tree
+_MIN_OVERLAP = (
+    0.05  # IoU, chosen: half the package's default, since skeletons are narrow and people fall quickly
+)
+_MARGIN = (
+    0.1  # of the skeleton's size: a body is larger than its joints, and boxes overlap better during falls
+)
 
 
 class SkeletonTracker:
     """ByteTrack (arXiv 2110.06864, package `trackers`) on the bounding boxes of skeletons.
 
     Args:
-        fps: the nominal rate, frames a second.
+        fps: the nominal rate, frames per second.
 
     Raises:
         InputError: the package trackers is missing.
@@ -35,25 +40,24 @@ class SkeletonTracker:
         self._time = -np.inf
         overlap: Any = _Overlap()
         self._tracker: Any = ByteTrackTracker(
-            lost_track_buffer=max(1, round(_REMEMBERED_SECONDS * 30)),
+            lost_track_buffer=max(1, round(_MAX_LOST_SECONDS * 30)),
             frame_rate=fps,
             track_activation_threshold=0.0,
             high_conf_det_threshold=0.0,
-            minimum_consecutive_frames=_SURE_AFTER,
-            minimum_iou_threshold=0.05,
+            minimum_consecutive_frames=_MIN_FRAMES,
+            minimum_iou_threshold=_MIN_OVERLAP,
             iou=overlap,
         )
 
     def update(self, found: Keypoints, time: float | None = None) -> npt.NDArray[np.int64]:
-        """Find out who is who in the next frame.
+        """Assign ids to the skeletons of the next frame.
 
         Args:
             found: skeletons `(N, J, 3)`.
-            time: seconds since the source began, so that frames which were left out count; None is a frame after the
-                last one.
+            time: seconds since the source began, so that skipped frames count; None is one frame after the last.
 
         Returns:
-            The id of each skeleton, `(N,)`, -1 while the tracker is not sure.
+            The id of each skeleton, `(N,)`, -1 before it was found in enough frames.
         """
         low, high = found[..., :2].min(axis=1), found[..., :2].max(axis=1)
         margin = _MARGIN * (high - low).max(axis=1, keepdims=True, initial=1.0)
@@ -66,7 +70,7 @@ class SkeletonTracker:
         return ids
 
     def _next(self, time: float | None) -> float:
-        """Return a time that grows, which the library asks for."""
+        """Return a time that grows, which the library requires."""
         if time is None or time <= self._time:
             time = self._step if np.isinf(self._time) else self._time + self._step
         self._time = time
@@ -75,7 +79,7 @@ class SkeletonTracker:
 
 @dataclass
 class _Boxes:
-    """What ByteTrack uses of `supervision.Detections`, without its checks, which cost more than the tracking itself."""
+    """The part of `supervision.Detections` that ByteTrack uses, without its checks, which take longer than tracking."""
 
     xyxy: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
@@ -90,7 +94,7 @@ class _Boxes:
 
 
 class _Overlap:
-    """Intersection over union of boxes, as `trackers` asks for it."""
+    """Intersection over union of boxes, with the interface that `trackers` requires."""
 
     def compute(
         self, ours: npt.NDArray[np.float64], others: npt.NDArray[np.float32]
@@ -100,6 +104,6 @@ class _Overlap:
             return np.zeros((len(ours), len(others)))
         a, b = ours[:, None], others[None].astype(np.float64)
         sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-        common = np.maximum(sides, 0).prod(axis=2)
-        whole = (a[..., 2:] - a[..., :2]).prod(axis=2) + (b[..., 2:] - b[..., :2]).prod(axis=2) - common
-        return np.asarray(common / np.maximum(whole, 1e-9))
+        shared = np.maximum(sides, 0).prod(axis=2)
+        union = (a[..., 2:] - a[..., :2]).prod(axis=2) + (b[..., 2:] - b[..., :2]).prod(axis=2) - shared
+        return np.asarray(shared / np.maximum(union, 1e-9))

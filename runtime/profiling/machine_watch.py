@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from runtime.machine.board import Machine, temperature
-from runtime.machine.environment import clock_mhz, throttled
+from runtime.machine.facts import clock_mhz, throttled
 from runtime.machine.power import PowerMeter
 
 _INTERVAL = 0.25

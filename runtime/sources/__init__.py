@@ -1,1 +1,13 @@
-"""Where frames come from: files, cameras, recorded tracks and generated people, each opened by `uri.open_source`."""
+"""What daflow-edge reads: cameras, videos, images, recorded tracks and generated people, each as a stream of frames.
+
+- `uri`: the names of all sources, and which module opens each; start here.
+- `frames`: what every source yields (`Frame`, `SourceStatus`) and is (`Source`).
+- `camera`: reads any camera in a thread, notices that its connection is lost and connects again.
+- `network_camera`: RTSP, MJPEG over HTTP and HLS, received by the program `network_receiver` in a child process.
+- `gstreamer`: CSI and USB cameras and any GStreamer pipeline, in a child process.
+- `child_process`: such a process and its pipe. `timestamps`: the time and number of a camera's frames.
+- `frozen_pictures`: notices frozen and black pictures.
+- `recording`: what the recordings share: `video`, `images`, `recorded_tracks`, `synthetic`.
+- `realtime_playback`: plays a recording at its own speed.
+- `status`: a source's status for other threads. `redaction`: passwords in the names of sources.
+"""

@@ -12,33 +12,32 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-_PIPE_BYTES = 1 << 20  # what Linux lets every user have
-_F_SETPIPE_SZ = 1031
-_SAID_LINES = 12
+_PIPE_BYTES = 1 << 20  # the largest pipe that Linux allows without privileges (/proc/sys/fs/pipe-max-size)
+_KEPT_LINES = 12  # of the output, chosen: an error of FFmpeg or GStreamer takes fewer
 
 
 class SourceLostError(Exception):
-    """A camera gives no more pictures, and why."""
+    """A camera sends no more pictures; the message says why."""
 
 
-class Child:
+class ReaderProcess:
     """A process and the pipe that it writes to; as a file it can be read by PyAV.
 
     Args:
         command: returns the command, given the number of the file descriptor to write to.
-        message: what it gets on its standard input, which then stays open for as long as this process lives.
-        wait_seconds: the longest wait for a byte; it may be changed later.
+        message: what is written to its standard input, which stays open as long as this process lives.
+        wait_seconds: longest wait for a byte; may be changed later.
     """
 
     def __init__(
         self, command: Callable[[int], Sequence[str]], message: bytes = b"", wait_seconds: float = 10.0
     ) -> None:
         self.wait_seconds = wait_seconds
-        self._said: deque[str] = deque(maxlen=_SAID_LINES)
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._lock = threading.Lock()
         self._output, theirs = os.pipe()
-        with contextlib.suppress(OSError):  # the user may have used up the memory for pipes
-            fcntl.fcntl(theirs, _F_SETPIPE_SZ, _PIPE_BYTES)
+        with contextlib.suppress(OSError):  # the user has used up the memory for pipes
+            fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             self._process = subprocess.Popen(
                 list(command(theirs)),
@@ -61,7 +60,7 @@ class Child:
                 self._process.stdin.flush()
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, at most `size`; nothing when the process has ended.
+        """Return the next bytes, at most `size`; empty when the process has ended.
 
         Raises:
             SourceLostError: nothing came in time.
@@ -70,8 +69,8 @@ class Child:
             raise SourceLostError(f"no picture for {self.wait_seconds:g} s")
         return os.read(self._output, size if 0 < size < _PIPE_BYTES else _PIPE_BYTES)
 
-    def read_whole(self, size: int) -> bytes:
-        """Return exactly so many bytes, or nothing when the process has ended before.
+    def read_exactly(self, size: int) -> bytes:
+        """Return exactly `size` bytes; empty when the process ended before.
 
         Raises:
             SourceLostError: they did not come in time.
@@ -85,21 +84,21 @@ class Child:
             size -= len(part)
         return b"".join(parts)
 
-    def said(self) -> list[str]:
-        """The last lines that the process wrote to its standard output and error, once it has ended."""
+    def last_lines(self) -> list[str]:
+        """Return the last lines that the process wrote to standard output and standard error."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
             self._listener.join(1)
-        return list(self._said)
+        return list(self._lines)
 
     def kill(self) -> None:
-        """End the process now; whoever reads from it reads its end. May be called from any thread."""
+        """End the process now, and so the data that is read from it. May be called from any thread."""
         with self._lock, contextlib.suppress(ProcessLookupError):
-            if self._process.returncode is None:  # else the number may be another's by now
+            if self._process.returncode is None:  # otherwise another process may have its id by now
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End the process and free what it had; for the thread that reads."""
+        """End the process and release its pipes; called by the thread that reads."""
         self.kill()
         self._process.wait()
         self._listener.join(5)
@@ -114,4 +113,4 @@ class Child:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._said.append(line.decode(errors="replace").strip()[:500])
+            self._lines.append(line.decode(errors="replace").strip()[:500])

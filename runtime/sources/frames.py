@@ -1,4 +1,4 @@
-"""What sources yield: frames, with a picture or with the people themselves."""
+"""What every source is (`Source`) and yields: frames, with a picture or with the people themselves."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SourceState = Literal["connecting", "streaming", "frozen", "black", "lost", "end
 
 @dataclass(frozen=True)
 class Frame:
-    """One moment of a source.
+    """One frame of a source.
 
     Attributes:
         index: the number of the frame, from 0; it grows by more than one where frames are missing.
-        time: seconds since the source began, by the stream's own time stamps; it never goes back, also not when a
-            camera was lost and found again.
-        size: width and height in pixels; it may change when a camera comes back with another resolution.
+        time: seconds since the source began, by the stream's own time stamps; it never goes back, not even when a
+            camera reconnects.
+        size: width and height in pixels; it may change when a camera reconnects with another resolution.
         image: `(H, W, 3)` uint8 RGB, None when the source has no pictures.
         people: keypoints `(J, 3)` by person when the source knows them, None when they must be found in the image.
         utc: when the frame reached this machine, seconds since 1970.
@@ -41,15 +41,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class SourceStatus:
-    """How a source is doing.
+    """The state of a source.
 
     Attributes:
         state: `connecting` before the first frame, `streaming`, `frozen` (the picture does not change), `black`,
-            `lost` (retried until it comes back), `ended`.
-        since: when it got into that state, seconds since 1970.
-        dropped: frames that were left out because the edge was slower than the source.
-        reconnects: how often it came back after it was lost.
-        error: what went wrong last, without passwords; None when nothing did.
+            `lost` (it is tried again until it succeeds), `ended`.
+        since: when that state began, seconds since 1970.
+        dropped: frames that were skipped because processing was slower than the source.
+        reconnects: how often it was connected again after it was lost.
+        error: the last error, without passwords; None when there was none.
     """
 
     state: SourceState = "connecting"
@@ -63,8 +63,8 @@ class Source(Protocol):
     """Yields frames in order.
 
     Attributes:
-        fps: the nominal rate, frames a second.
-        frames: their number when it is known.
+        fps: the nominal rate, frames per second.
+        frames: their number, None when unknown or without end.
     """
 
     fps: float
@@ -72,7 +72,7 @@ class Source(Protocol):
 
     @property
     def status(self) -> SourceStatus:
-        """How it is doing; may be read from any thread."""
+        """Its state; may be read from any thread."""
         ...
 
     def __iter__(self) -> Iterator[Frame]: ...

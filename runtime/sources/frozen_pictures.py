@@ -1,4 +1,4 @@
-"""Whether a camera still shows something: frozen and black pictures, by a look at every eighth pixel."""
+"""Notices a camera whose picture is frozen or black, by looking at every eighth pixel."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 Luma = npt.NDArray[np.uint8]
-Verdict = Literal["streaming", "frozen", "black"]
+PictureState = Literal["streaming", "frozen", "black"]
 
-_STEP = 8
+_STEP = 8  # pixels
 _DARK = 32  # luma; black is 16 in video
-_DARK_PART = 0.98
-_SAME_MEAN = 0.3  # a still picture that is encoded anew differs less, the noise of a sensor more
-_MAX_SAME = 8
+_DARK_SHARE = 0.98  # of the pixels; the others may be defective
+_SAME_MEAN = (
+    0.3  # of luma, chosen: a still picture differs less when it is encoded again, a sensor's noise more
+)
+_SAME_MAX = 8  # of luma, chosen: a small object that moves differs more in some pixel
 
 
 def luma(picture: Any) -> Luma:
@@ -22,17 +24,17 @@ def luma(picture: Any) -> Luma:
     plane, form = picture.planes[0], picture.format
     bits = form.components[0].bits
     if form.name.startswith(("yuv4", "yuvj4", "nv12", "nv21", "gray")) and not form.is_big_endian:
-        whole = np.frombuffer(plane, np.uint8 if bits == 8 else np.dtype("<u2"))
-        rows = whole.reshape(-1, plane.line_size // whole.itemsize)
-        some = rows[: picture.height : _STEP, : picture.width : _STEP]
-        return np.array(some >> (bits - 8), dtype=np.uint8)
+        samples = np.frombuffer(plane, np.uint8 if bits == 8 else np.dtype("<u2"))
+        rows = samples.reshape(-1, plane.line_size // samples.itemsize)
+        chosen = rows[: picture.height : _STEP, : picture.width : _STEP]
+        return np.array(chosen >> (bits - 8), dtype=np.uint8)
     small = (max(1, picture.width // _STEP), max(1, picture.height // _STEP))
     grey = picture.reformat(*small, format="gray", interpolation="POINT")
     return np.asarray(grey.to_ndarray(), dtype=np.uint8)
 
 
 class PictureCheck:
-    """Says when the picture has not changed, or has been black, for too long.
+    """Notices that the picture has not changed, or has been black, for too long.
 
     >>> check = PictureCheck(frozen_seconds=5, black_seconds=2)
     >>> grey = np.full((4, 4), 100, dtype=np.uint8)
@@ -46,12 +48,12 @@ class PictureCheck:
         self._still_since = self._black_since = 0.0
         self._black = False
 
-    def forget(self) -> None:
-        """Begin anew, after the camera was away."""
+    def reset(self) -> None:
+        """Forget the last pictures, after a reconnection."""
         self._still, self._black = None, False
 
-    def update(self, brightness: Luma, time: float) -> Verdict:
-        """Look at the next picture.
+    def update(self, brightness: Luma, time: float) -> PictureState:
+        """Return the state after the next picture.
 
         Args:
             brightness: `(H, W)` uint8, as `luma` returns it.
@@ -59,7 +61,7 @@ class PictureCheck:
         """
         if self._still is None or not _same(self._still, brightness):
             self._still, self._still_since = brightness, time
-        black = bool(np.count_nonzero(brightness < _DARK) >= _DARK_PART * brightness.size)
+        black = bool(np.count_nonzero(brightness < _DARK) >= _DARK_SHARE * brightness.size)
         if black and not self._black:
             self._black_since = time
         self._black = black
@@ -72,4 +74,4 @@ def _same(one: Luma, other: Luma) -> bool:
     if one.shape != other.shape:
         return False
     difference = np.maximum(one, other) - np.minimum(one, other)
-    return bool(difference.max(initial=0) <= _MAX_SAME and difference.mean() < _SAME_MEAN)
+    return bool(difference.max(initial=0) <= _SAME_MAX and difference.mean() < _SAME_MEAN)

@@ -1,7 +1,7 @@
-"""Any GStreamer pipeline, and with it the cameras of a Jetson (`csi://`) and of USB (`v4l2://`).
+"""CSI cameras of a Jetson (`csi://`), USB cameras (`v4l2://`) and any GStreamer pipeline (`gst:`).
 
-The pipeline runs in a child process, `gst-launch-1.0`, so that a plug-in which crashes or hangs takes nothing with it,
-and Python needs no bindings. It writes raw pictures with their time stamps as Matroska into a pipe.
+The pipeline runs in a child process, `gst-launch-1.0`, so that a plug-in which crashes or hangs does not end
+daflow-edge, and no Python bindings are needed. It writes raw pictures with their time stamps as Matroska into a pipe.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from daflow.core.errors import InputError, unusable_package
-from runtime.sources.child_process import Child, SourceLostError
-from runtime.sources.live import Picture
+from runtime.sources.camera import Picture
+from runtime.sources.child_process import ReaderProcess, SourceLostError
 from runtime.sources.redaction import Redactor
 
 _PROGRAM = "gst-launch-1.0"
@@ -23,7 +23,7 @@ _TO_PIPE = shlex.split(
     "! videoconvert ! video/x-raw,format=I420 ! matroskamux streamable=true ! fdsink sync=false"
 )
 _INSTALL = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
-_START_S = 10.0  # what plug-ins and cameras need to begin
+_START_S = 10.0  # chosen: plug-ins and cameras start within a few seconds
 _NOISE = re.compile(r"Additional debug info:|ERROR: pipeline doesn't want to preroll|\S+\.c\(\d+\): ")
 _ORIGIN = re.compile(
     r"^(WARNING: erroneous pipeline: |ERROR: from element /GstPipeline:pipeline\d+/|ERROR: )"
@@ -58,10 +58,10 @@ def _caps(kind: str, options: Mapping[str, int]) -> str:
 
 
 def find_gstreamer() -> None:
-    """See that GStreamer and PyAV are here.
+    """Check that GStreamer and PyAV are installed.
 
     Raises:
-        InputError: one is not.
+        InputError: one is missing.
     """
     if shutil.which(_PROGRAM) is None:
         raise InputError(f"Sources of GStreamer (gst:, csi://, v4l2://) need {_PROGRAM}: {_INSTALL}")
@@ -72,16 +72,16 @@ def find_gstreamer() -> None:
 
 
 class PipelineStream:
-    """One run of a pipeline; see `runtime.sources.live.Connection`.
+    """One run of a pipeline; see `runtime.sources.camera.Connection`.
 
     Args:
         pipeline: its words, which end in an element with raw video.
-        seconds: the longest wait for a picture.
-        redactor: takes the secrets out of what GStreamer says.
-        device: a file that must be there.
+        seconds: longest wait for a picture.
+        redactor: removes the secrets from GStreamer's messages.
+        device: a device file that must exist.
 
     Raises:
-        OSError: there is no process to be had.
+        OSError: the process cannot be started.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class PipelineStream:
         self._redactor = redactor
         self._device = device
         self.fps: float | None = None
-        self._child = Child(
+        self._child = ReaderProcess(
             lambda output: [_PROGRAM, "-q", *pipeline, *_TO_PIPE, f"fd={output}"],
             wait_seconds=_START_S + seconds,
         )
@@ -102,7 +102,7 @@ class PipelineStream:
     def __iter__(self) -> Iterator[Picture]:
         if self._device is not None and not self._device.exists():
             raise SourceLostError(
-                f"there is no camera {self._device}; v4l2-ctl --list-devices shows which there are"
+                f"there is no camera {self._device}; v4l2-ctl --list-devices lists the cameras"
             )
         options = {"analyzeduration": "0"}
         try:
@@ -118,15 +118,15 @@ class PipelineStream:
         raise SourceLostError(self._reason())
 
     def stop(self) -> None:
-        """Let the reading end now; may be called from any thread."""
+        """End the reading now; may be called from any thread."""
         self._child.kill()
 
     def close(self) -> None:
-        """Free everything."""
+        """Release the connection."""
         self._child.close()
 
     def _reason(self) -> str:
-        lines = [line for line in self._child.said() if line and not _NOISE.match(line)]
+        lines = [line for line in self._child.last_lines() if line and not _NOISE.match(line)]
         errors = [number for number, line in enumerate(lines) if "ERROR" in line or "erroneous" in line]
         # The first error is the cause of the others; the line after it says more.
         chosen = lines[errors[0] : errors[0] + 2] if errors else lines[-1:]

@@ -1,10 +1,9 @@
-"""A folder of images, in the order in which people number them."""
+"""A folder of images as a source, in the order of the numbers in their names."""
 
 from __future__ import annotations
 
 import logging
 import re
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,26 +13,26 @@ import numpy as np
 
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError, unusable_package
-from runtime.sources.frames import Frame, Image, SourceStatus
-from runtime.sources.status import StatusKeeper
+from runtime.sources.frames import Frame, Image
+from runtime.sources.recording import Recording
 
 logger = logging.getLogger(__name__)
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 
 
-class ImagesSource:
+class ImagesSource(Recording):
     """Reads the images of a folder as the frames of a recording.
 
-    A picture that is broken is logged and left out; the frame numbers and times of the others stay what they are, and
+    A damaged picture is logged and skipped; the numbers and times of the other frames do not change, and
     `status.dropped` counts it.
 
     Args:
-        folder: whose images, not those of its folders.
-        fps: how many are a second.
+        folder: the folder; images in its subfolders are not read.
+        fps: the rate, frames per second.
 
     Raises:
-        InputError: it holds no image, or PyAV is not installed.
+        InputError: the folder has no image, or PyAV is not installed.
     """
 
     def __init__(self, folder: Path, fps: float = DEFAULT_FPS) -> None:
@@ -51,16 +50,8 @@ class ImagesSource:
         except OSError as error:
             raise InputError(f"The folder {folder} cannot be read: {error.strerror}.") from None
         if not self._paths:
-            raise InputError(f"{folder} holds no image ({', '.join(sorted(SUFFIXES))}).")
-        self.fps = fps
-        self.frames: int | None = len(self._paths)
-        self._status = StatusKeeper()
-        self._stopped = threading.Event()
-
-    @property
-    def status(self) -> SourceStatus:
-        """How far the recording is, and how many pictures were broken."""
-        return self._status.value
+            raise InputError(f"{folder} has no image ({', '.join(sorted(SUFFIXES))}).")
+        super().__init__(fps, len(self._paths))
 
     def __iter__(self) -> Iterator[Frame]:
         self._status.to("streaming")
@@ -74,7 +65,7 @@ class ImagesSource:
                 broken += 1
                 self._status.drop()
                 reason = getattr(error, "strerror", None) or error
-                logger.warning("%s is left out, it cannot be read: %s", path, reason)
+                logger.warning("%s is skipped, it cannot be read: %s", path, reason)
                 continue
             size = (image.shape[1], image.shape[0])
             yield Frame(index, index / self.fps, size, image, utc=time.time())
@@ -82,17 +73,11 @@ class ImagesSource:
         if broken == len(self._paths):
             raise InputError(f"None of the {broken} images in {self._folder} can be read.")
 
-    def __enter__(self) -> ImagesSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-
     def _read(self, path: Path) -> Image:
         with self._av.open(str(path), metadata_errors="replace") as container:
             for picture in container.decode(video=0):
                 return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
-        raise ValueError("it holds no picture")
+        raise ValueError("it has no picture")
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

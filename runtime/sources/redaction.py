@@ -1,4 +1,4 @@
-"""Secrets in the names of sources: where they come from, and how they stay out of logs and status."""
+"""Passwords in the names of sources: taken from the environment, and kept out of logs, status and messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECRET_OPTION = re.compile(
 
 
 def redacted(uri: str) -> str:
-    """Return a source as it may be printed: of an address scheme, host and port, since the rest may hold a password.
+    """Return a source as it may be printed; of an address only scheme, host and port, as the rest may hold a password.
 
     >>> redacted("rtsp://admin:secret@10.0.0.5:8554/live?password=secret")
     'rtsp://10.0.0.5:8554'
@@ -38,7 +38,7 @@ def redacted(uri: str) -> str:
 
 
 def holds_secret(uri: str) -> bool:
-    """Whether a source holds a password, or what may be one, as it stands there and not as `${NAME}`.
+    """Whether a source holds what may be a password, written out and not as `${NAME}`.
 
     >>> holds_secret("rtsp://admin:geheim@10.0.0.5/live"), holds_secret("gst:rtspsrc user-pw=geheim location=rtsp://h")
     (True, True)
@@ -54,7 +54,7 @@ def holds_secret(uri: str) -> bool:
 
 
 def _password_in(address: str) -> bool:
-    """Whether a password stands before the @ of an address; one may hold a slash that is not quoted."""
+    """Whether an address has a password before its @; the password may hold a slash that is not quoted."""
     scheme, _, rest = address.partition("://")
     user, at, _ = rest.rpartition("@")
     return scheme.lower() not in _HARMLESS and bool(at) and bool(user.partition(":")[2])
@@ -77,7 +77,7 @@ def with_environment(text: str) -> str:
 
 
 class Redactor:
-    """Takes the secrets of one source out of what others say about it.
+    """Removes the secrets of one source from texts about it.
 
     >>> Redactor("rtsp://admin:pa55@cam/live")("401 for rtsp://admin:pa55@cam/live and pa55")
     '401 for rtsp://cam and ***'
@@ -100,7 +100,7 @@ class Redactor:
         self._secrets = sorted(filter(None, found), key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """Return the text without secrets: addresses as `redacted` shows them, other secrets as ***."""
+        """Return the text without secrets: addresses as `redacted` returns them, other secrets as ***."""
         text = _ADDRESS.sub(lambda match: redacted(match[0]), text)
         for secret in self._secrets:
             text = text.replace(secret, "***")
@@ -115,7 +115,7 @@ def _words(pipeline: str) -> list[str]:
 
 
 def _secrets_of_address(address: str) -> set[str]:
-    """The passwords and the query of an address; also where a password has an unquoted slash in it."""
+    """Return the passwords and the query of an address, even if a password has an unquoted slash."""
     scheme, colon, rest = address.partition("://")
     if not colon or scheme in _HARMLESS:
         return set()
@@ -123,7 +123,7 @@ def _secrets_of_address(address: str) -> set[str]:
     if "@" in rest:
         user = rest.rpartition("@")[0]
         password = user.partition(":")[2] if ":" in user else user
-        # Where a slash in it is not quoted, programs speak of its parts.
+        # When a slash in it is not quoted, the messages of programs show its parts.
         found |= {password, *(part for part in re.split(r"[/?#@]", password) if len(part) > 2)}
     try:
         parts = urlsplit(address)

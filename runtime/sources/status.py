@@ -1,4 +1,4 @@
-"""What a source says of itself while another thread may be asking."""
+"""The status of a source, which one thread changes while others read it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StatusKeeper:
         return self._value
 
     def to(self, state: SourceState, error: str | None = None) -> bool:
-        """Get into a state, and keep what went wrong if anything did; return whether the state is another one."""
+        """Set the state and, if given, the last error; return whether the state has changed."""
         with self._lock:
             changed = state != self._value.state
             if changed:
@@ -39,11 +39,11 @@ class StatusKeeper:
             return changed
 
     def drop(self, frames: int = 1) -> None:
-        """Count frames that were left out."""
+        """Count frames that were skipped."""
         with self._lock:
             self._value = replace(self._value, dropped=self._value.dropped + frames)
 
     def reconnect(self) -> None:
-        """Count a return."""
+        """Count a reconnection."""
         with self._lock:
             self._value = replace(self._value, reconnects=self._value.reconnects + 1)

@@ -1,18 +1,19 @@
-"""The time and the number of live frames: what a camera's time stamps say, made fit for use.
+"""The time and the number of a camera's frames, from time stamps that may be missing or wrong.
 
-Time. A frame's time is its time stamp, shifted so that the first frame is at 0. Where the stamps cannot be true (none,
-not later than the last one, more than ten seconds ahead of the wall clock, or after a reconnection, when they begin
-anew) the wall clock's step since the last frame is taken instead, and the shift is set so that later stamps go on
-from there. So the time never stands still, never goes back, and a gap without a camera is as long as it really was.
+Time. A frame's time is its time stamp, shifted so that the first frame is at 0. Where a stamp cannot be right (missing,
+not later than the last one, more than ten seconds ahead of the wall clock, or after a reconnection, when stamps
+restart) the time that really passed since the last frame is used instead, and the shift is set so that later stamps
+continue from there. So the time always grows, and a gap without a camera is as long as it really was.
 
-Number. A device that is slower than its camera sees every third frame, say, and these are as regular as a slower
-camera's would be: its windows are made of them, so they must be consecutive. A frame that comes much later than the
-recent ones did means that frames are missing between them. The rule: `interval` is the median of the first 16 steps
-between delivered frames, and from then on the exponential mean over 16 steps, in which a step counts at most three
-times the mean. A step shorter than 2.5 intervals is one frame; a longer one is as many frames as intervals fit into
-it. During the first 16 steps, when cameras often send in bursts, only a step of more than a second can be a gap.
-After a lasting change of the rate, say from 30 to 10 a second, a few frames are numbered with gaps and then the mean
-has followed.
+Number. A device that is slower than its camera gets, for example, every third frame. These are as regular as the frames
+of a slower camera, and windows are made of them, so their numbers must be consecutive. A frame that comes much later
+than the recent steps between frames means that frames are missing.
+
+The rule: `interval` is the median of the first 16 steps between delivered frames, and then the exponential mean over
+16 steps, in which a step counts at most three times the mean. A step shorter than 2.5 intervals is one frame; a longer
+one is as many frames as intervals fit into it. During the first 16 steps, when cameras often send in bursts, only a
+step of more than a second can be a gap. After a lasting change of the rate, such as from 30 to 10 frames per second, a
+few frames are numbered with gaps until the mean has followed.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from __future__ import annotations
 import math
 import statistics
 
+# Chosen so that the properties in tests/runtime/sources/test_timestamps.py hold for jitter of a fifth.
 _AHEAD_S = 10.0
 _MIN_STEP_S = 0.001
-_MEMORY = 16
-_LONGEST = 3.0  # intervals that a step counts at most in the mean
+_MEMORY = 16  # steps
+_MAX_STEP = 3.0  # intervals that a step counts at most in the mean
 _GAP = 2.5  # intervals from which on frames are missing
-_USUAL_STEP_S = 0.04
+_USUAL_STEP_S = 0.04  # 25 frames per second
 _CERTAIN_GAP_S = 1.0
-_MAX_MISSING = 10**6
+_MAX_MISSING = 10**6  # 11 hours at 25 frames per second
 
 
 class StreamTime:
@@ -48,7 +50,7 @@ class StreamTime:
         self._arrival = 0.0
 
     def reconnected(self) -> None:
-        """Take note that the next stamp has nothing to do with the last one."""
+        """Ignore the last stamp, since the next one counts from another start."""
         self._stamp = None
 
     def update(self, stamp: float | None, arrival: float) -> float:
@@ -56,7 +58,7 @@ class StreamTime:
 
         Args:
             stamp: its time stamp in seconds, None when it has none.
-            arrival: when it came by a clock that never goes back, in seconds.
+            arrival: when it arrived, seconds of a clock that never goes back.
         """
         if stamp is not None and not math.isfinite(stamp):
             stamp = None
@@ -74,11 +76,11 @@ class StreamTime:
         return self._time
 
 
-class Pace:
+class FrameNumbering:
     """Numbers delivered frames, as this module describes.
 
-    >>> pace = Pace()
-    >>> [pace.number(time) for time in (0.0, 0.1, 0.2, 0.3, 2.3, 2.4)]
+    >>> numbering = FrameNumbering()
+    >>> [numbering.number(time) for time in (0.0, 0.1, 0.2, 0.3, 2.3, 2.4)]
     [0, 1, 2, 3, 23, 24]
     """
 
@@ -114,5 +116,5 @@ class Pace:
             self._first.append(step)
             self._interval = max(statistics.median_high(self._first), _MIN_STEP_S)
         else:
-            step = min(step, _LONGEST * self._interval)
+            step = min(step, _MAX_STEP * self._interval)
             self._interval = max(self._interval + (step - self._interval) / _MEMORY, _MIN_STEP_S)

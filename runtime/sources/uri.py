@@ -1,16 +1,16 @@
-"""One scheme for the names of all sources, and how each is opened.
+"""The names of all sources, and how each is opened; a new kind of source is added here.
 
     shop.mp4, file:///data/shop.mp4            a video
     pictures/                                  a folder of images
     rtsp://user:${PASSWORD}@camera/live        a network camera; also rtsps, http and https (MJPEG, HLS)
-    rtsp://camera/live#transport=udp&timeout=5 with options, which do not reach the camera
+    rtsp://camera/live#transport=udp&timeout=5 the same with options, which the camera does not get
     v4l2:///dev/video0?width=1280&fps=30, 0    a USB camera, also by its number alone
     csi://0?width=1280&height=720&fps=30       a camera on a Jetson's CSI connector
     gst:PIPELINE                               any GStreamer pipeline that ends in raw video
     tracks:FILE                                recorded pose tracks
-    synthetic:frames=0,people=4,event=none     generated people, here without end
+    synthetic:frames=0,people=4,event=none     generated people, here endless
 
-`${NAME}` is replaced by that variable of the environment, as it stands there.
+`${NAME}` is replaced by that environment variable.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from daflow.core.data.tracks import DEFAULT_FPS, frame_size_of, read_clip
 from daflow.core.errors import InputError, unusable_package
-from runtime.sources.clips import ClipSource, synthetic_source
+from runtime.sources.camera import CameraSource, Connection
 from runtime.sources.frames import Source
 from runtime.sources.gstreamer import PipelineStream, csi_pipeline, find_gstreamer, v4l2_pipeline
 from runtime.sources.images import ImagesSource
-from runtime.sources.live import Connection, LiveSource
-from runtime.sources.network import NetworkStream, check_options, positive_number, stream_options
-from runtime.sources.realtime import RealtimeSource
+from runtime.sources.network_camera import NetworkStream, check_options, positive_number, stream_options
+from runtime.sources.realtime_playback import RealtimeSource
+from runtime.sources.recorded_tracks import ClipSource
 from runtime.sources.redaction import Redactor, redacted, with_environment
+from runtime.sources.synthetic import synthetic_source
 from runtime.sources.video import VideoSource
 
 __all__ = ["Policy", "connector", "is_live", "open_source", "redacted"]
 
 Policy = Literal["auto", "latest", "all"]
 
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 10.0  # without a picture, until a camera counts as lost; #timeout= changes it
 _NETWORK = ("rtsp", "rtsps", "http", "https")
 _LIVE = (*_NETWORK, "v4l2", "csi", "gst")
 _CAMERA_OPTIONS = {"width": 16384, "height": 16384, "fps": 1000}
@@ -53,7 +54,7 @@ def is_live(uri: str) -> bool:
     (True, True, False, False)
     """
     with contextlib.suppress(InputError):
-        uri = _whole(uri)
+        uri = _resolved(uri)
     return _is_number(uri) or uri.partition(":")[0].lower() in _LIVE
 
 
@@ -62,22 +63,22 @@ def open_source(uri: str, policy: Policy = "auto", realtime: bool = False, name:
 
     Args:
         uri: see this module.
-        policy: what happens when a source is faster than the edge. `latest` leaves out old frames and counts them,
-            `all` keeps every frame; `auto` is `latest` for cameras and `all` for recordings. A recording that is not
-            played in real time has no old frames.
+        policy: what happens when frames arrive faster than they are processed. `latest` drops old frames and counts
+            them, `all` keeps every frame; `auto` is `latest` for cameras and `all` for recordings. Without `realtime`
+            a recording never drops frames.
         realtime: play recordings at their own speed.
-        name: what the log calls a camera; None is its address without secrets.
+        name: the name of a camera in the log; None is its address without secrets.
 
     Raises:
-        InputError: the name is wrong, a recording is not there or cannot be read, or a package is missing. A camera
-            that is not there is no error: its status says so, and it is tried again.
+        InputError: the name is wrong, a recording is missing or cannot be read, or a package is missing. A camera
+            that does not answer is no error: its status says so, and it is tried again.
     """
     if not uri.strip():
         raise InputError(f"The source is empty; name {_KINDS}")
-    _whole(uri)
+    _resolved(uri)
     if is_live(uri):
         connect = connector(uri)
-        return LiveSource(connect, name or redacted(uri), "all" if policy == "all" else "latest")
+        return CameraSource(connect, name or redacted(uri), "all" if policy == "all" else "latest")
     source = _recording(with_environment(uri))
     return RealtimeSource(source, policy == "latest") if realtime else source
 
@@ -103,20 +104,20 @@ def _recording(uri: str) -> Source:
         folder = there = False
     if not there and rest.startswith("//") and scheme.isalnum() and scheme != "file":
         raise InputError(f"There are no sources of the kind {scheme}://; name {_KINDS}")
-    # An address with a slip in it, and perhaps a password.
+    # A mistyped address, which may hold a password: it is not repeated.
     if not there and "@" in uri and (":" in uri or "//" in uri):
         raise InputError(f"The source is neither a file nor an address; name {_KINDS}")
     return ImagesSource(path) if folder else VideoSource(path)
 
 
 def connector(uri: str) -> Callable[[], Connection]:
-    """Return what connects to a camera, once its name is known to be right.
+    """Check the name of a camera, and return what connects to it.
 
     Raises:
         InputError: the name is wrong, or a package or program is missing.
     """
     redactor = Redactor(uri)
-    uri = _whole(uri)
+    uri = _resolved(uri)
     scheme = "v4l2" if _is_number(uri) else uri.partition(":")[0].lower()
     if scheme in _NETWORK:
         return _network(scheme, with_environment(uri), redactor)
@@ -148,13 +149,13 @@ def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connecti
     address, _, fragment = uri.partition("#")
     try:
         parts = urlsplit(address)
-        right = bool(parts.hostname) and parts.port != 0 and re.search(r"[\s\x00-\x1f\x7f]", address) is None
+        valid = bool(parts.hostname) and parts.port != 0 and re.search(r"[\s\x00-\x1f\x7f]", address) is None
     except ValueError:
-        right = False
-    if not right:
+        valid = False
+    if not valid:
         raise InputError(
-            f"The address {redactor(redacted(uri))} is not one; write {scheme}://user:password@host:port/path, where "
-            "@ in the password is %40, / is %2F and # is %23."
+            f"The address {redactor(redacted(uri))} is invalid; write {scheme}://user:password@host:port/path. In the "
+            "password write @ as %40, / as %2F and # as %23."
         )
     options = dict(parse_qsl(fragment, keep_blank_values=True))
     check_options(options, scheme)
@@ -171,14 +172,14 @@ def _pipeline(text: str) -> list[str]:
         words = []
     if not words or words[-1] == "!" or words[0].startswith("-") or any("\0" in word for word in words):
         raise InputError(
-            "A gst source is a pipeline that ends in raw video, as in gst:videotestsrc ! video/x-raw,width=640; quotes "
-            "must be closed, and no ! at its end."
+            "A gst source is a pipeline that ends in raw video, as in gst:videotestsrc ! video/x-raw,width=640; its "
+            "quotes must be closed, and it must not end with !."
         )
     return words
 
 
 def _camera(uri: str) -> tuple[str, Mapping[str, int]]:
-    """Return what a csi or v4l2 source names, and its options."""
+    """Return the device or sensor of a csi or v4l2 source, and its options."""
     scheme, _, rest = uri.partition(":")
     name, _, query = rest.removeprefix("//").partition("?")
     options = {}
@@ -197,8 +198,8 @@ def _camera(uri: str) -> tuple[str, Mapping[str, int]]:
     return name, options
 
 
-def _whole(uri: str) -> str:
-    """Return a source whose kind is known only from the environment, as in ${CAMERA}, with that; others as they are."""
+def _resolved(uri: str) -> str:
+    """Return a source with its environment variable replaced if it starts with one, as in ${CAMERA}."""
     return with_environment(uri) if uri.startswith("${") else uri
 
 

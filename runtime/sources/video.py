@@ -1,4 +1,4 @@
-"""Decodes video files."""
+"""A video file, or a part of it, as a source: decoded frame by frame."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ import numpy as np
 
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError, unusable_package
-from runtime.sources.frames import Frame, SourceStatus
-from runtime.sources.status import StatusKeeper
+from runtime.sources.frames import Frame
+from runtime.sources.recording import Recording
 
 logger = logging.getLogger(__name__)
 
-_MOSTLY_THERE = 0.98  # containers may count a frame or two more than there are
+_COMPLETE_SHARE = 0.98  # the file may count a frame or two more than it has
 
 
-class VideoSource:
+class VideoSource(Recording):
     """Decodes a video file, or a part of it, frame by frame.
 
     Args:
         path: the file.
-        begin: seconds from its first frame at which to begin; frames are numbered from 0 there.
-        end: seconds at which to stop, before the frame of that moment; None is the end.
+        begin: where to begin, seconds from the first frame; frames are numbered from 0 there.
+        end: where to stop, before the frame at that time; None is the end of the video.
 
     Raises:
         InputError: the file is missing or is not a video.
@@ -46,8 +46,6 @@ class VideoSource:
             there = False
         if not there:
             raise InputError(f"There is no video {path}.")
-        self._status = StatusKeeper()
-        self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._path = path
         self._av: Any = av
@@ -59,14 +57,14 @@ class VideoSource:
             ) from None
         if not self._container.streams.video:
             self._container.close()
-            raise InputError(f"{path} holds no video stream.")
+            raise InputError(f"{path} has no video stream.")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
-        self.fps = float(self._stream.average_rate or DEFAULT_FPS)
+        fps = float(self._stream.average_rate or DEFAULT_FPS)
         self._begin, self._end = begin, math.inf if end is None else end
-        self._whole = begin <= 0 and end is None
+        self._is_complete = begin <= 0 and end is None
         total = self._stream.frames or None
-        self.frames: int | None = total and max(0, round(min(total, self._end * self.fps) - begin * self.fps))
+        super().__init__(fps, total and max(0, round(min(total, self._end * fps) - begin * fps)))
 
     def __iter__(self) -> Iterator[Frame]:
         index, last = 0, 0.0
@@ -76,7 +74,7 @@ class VideoSource:
                 image = np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
                 size = (image.shape[1], image.shape[0])
                 now = moment - self._begin
-                # The stamps of files that were joined may begin anew.
+                # Time stamps restart in files that were joined.
                 last = now if index == 0 or now > last else last + 1 / self.fps
                 yield Frame(index, last, size, image, utc=time.time())
                 index += 1
@@ -90,8 +88,8 @@ class VideoSource:
         if self._stopped.is_set():
             return
         if index == 0:
-            raise InputError(f"{self._path} holds no frame{'' if self._whole else ' there'}.")
-        if self._whole and self.frames and index < _MOSTLY_THERE * self.frames:
+            raise InputError(f"{self._path} has no frame{'' if self._is_complete else ' in this part'}.")
+        if self._is_complete and self.frames and index < _COMPLETE_SHARE * self.frames:
             logger.warning("%s breaks off: %d of its %d frames are there", self._path, index, self.frames)
 
     def _pictures(self) -> Iterator[tuple[float, Any]]:
@@ -114,15 +112,7 @@ class VideoSource:
             if moment >= self._begin:
                 yield moment, picture
 
-    @property
-    def status(self) -> SourceStatus:
-        """How far the video is, and why it broke off if it did."""
-        return self._status.value
-
-    def __enter__(self) -> VideoSource:
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
+        super().__exit__()
         with self._lock:  # another thread may be decoding
             self._container.close()

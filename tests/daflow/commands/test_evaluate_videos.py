@@ -136,7 +136,7 @@ def test_clips_are_chosen_by_pattern_and_what_is_missing_is_said(
     [
         (["--poses", "x"], "Give --poses and --masks"),
         (["--protocol", "stgnf"], "--protocol stgnf is for --poses"),
-        (["--pose-model", "nothing.task", "--tracks", "new"], "nothing.task; 'daflow models fetch' brings one"),
+        (["--pose-model", "nothing.task", "--tracks", "new"], "nothing.task; 'daflow models fetch' downloads one"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_one_sentence(

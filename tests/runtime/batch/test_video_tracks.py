@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +15,30 @@ from runtime.batch.video_tracks import VideoTracks, track_videos
 
 
 def test_tracks_are_kept_until_the_video_or_the_options_change(
-    squats: Path, pose_model: Path, tmp_path: Path
+    record_video: Callable[..., Path], pose_model: Path, tmp_path: Path
 ) -> None:
     videos, tracks = tmp_path / "videos", tmp_path / "tracks"
     videos.mkdir()
-    (videos / "squats.mp4").write_bytes(squats.read_bytes())
+    record_video(videos / "shop.mp4", frames=12, fps=5)
     (videos / "broken.mp4").write_bytes(b"no video")
     (videos / "other.mp4").write_bytes(b"nobody asked for it")
 
     def found(**options: Any) -> VideoTracks:
         people = {"people": "one", "pose_model": pose_model, **options}
-        return track_videos(videos, tracks, {"squats", "broken"}.__contains__, people, workers=1)
+        return track_videos(videos, tracks, {"shop", "broken"}.__contains__, people, workers=1)
 
     first = found()
-    assert (first.kept, first.frames, list(first.failed)) == (0, {"squats": 65}, ["broken"])
-    assert first.fps["squats"] == pytest.approx(5)
+    assert (first.kept, first.frames, list(first.failed)) == (0, {"shop": 12}, ["broken"])
+    assert first.fps["shop"] == pytest.approx(5)
     (clip,) = read_clips(tracks)
-    assert clip.frame_size == (720, 1280)
+    assert clip.frame_size == (64, 48)
     assert found().kept == 1
     assert found(people="few", max_people=2).kept == 0
     assert found(people="few", max_people=2).kept == 1
-    file = tracks / f"squats{SUFFIX}"
-    file.write_text("{}")  # as 'daflow poses' would write it: what made it is not known
+    file = tracks / f"shop{SUFFIX}"
+    file.write_text("{ }")  # as 'daflow poses' would write it: what made it is not known
     assert found().kept == 1
-    os.utime(videos / "squats.mp4")
+    os.utime(videos / "shop.mp4")
     os.utime(file, (0, 0))
     assert found().kept == 0
 

@@ -25,12 +25,12 @@ from daflow.cli import main
 from daflow.core.bundle import Bundle
 from runtime.commands.doctor import table
 from runtime.config.schema import Config
+from runtime.doctor import config_checks
 from runtime.doctor import machine as doctor_machine
 from runtime.doctor import packages as doctor_packages
-from runtime.doctor import service as doctor_service
 from runtime.doctor import sources as doctor_sources
 from runtime.doctor.diagnose import diagnose
-from runtime.doctor.findings import Finding, Needs, needs_of
+from runtime.doctor.findings import Finding, Requirements, requirements
 from runtime.machine.board import Machine, Ran
 
 ORIN = {
@@ -268,7 +268,7 @@ def test_a_package_that_is_missing_broken_or_crashes(tmp_path: Path) -> None:
 
 
 def test_the_packages_of_this_environment_load() -> None:
-    for name, how in doctor_packages.packages(Needs()).items():
+    for name, how in doctor_packages.packages(Requirements()).items():
         found = doctor_packages.package(Machine(), name, *how)
         assert found.state == "ok", found
         assert re.match(r"\d+\.\d+", found.found), found
@@ -282,16 +282,16 @@ def config_of(bundle: Path, source: str = "synthetic:", **fields: Any) -> Config
 
 
 def test_what_a_configuration_needs(tmp_path: Path) -> None:
-    little = needs_of(config_of(tmp_path), ["synthetic:"])
-    assert little == Needs(False, False, False, False, False, False, False)
+    little = requirements(config_of(tmp_path), ["synthetic:"])
+    assert little == Requirements(False, False, False, False, False, False)
     full = {
         "scorer": "tensorrt", "mqtt": {"host": "broker"}, "webhook": {"url": "https://example.com/"},
         "serve": {"address": "127.0.0.1:8080"},
     }  # fmt: skip
-    much = needs_of(config_of(tmp_path, "csi://0", **full), ["csi://0"])
-    assert much == Needs(True, True, True, True, True, True, True)
-    own = needs_of(config_of(tmp_path, "rtsp://camera/", pose_model="own.task"), ["rtsp://camera/"])
-    assert (own.pictures, own.pose_model, own.gstreamer) == (True, False, False)
+    much = requirements(config_of(tmp_path, "csi://0", **full), ["csi://0"])
+    assert much == Requirements(True, True, True, True, True, True)
+    network = requirements(config_of(tmp_path, "rtsp://camera/"), ["rtsp://camera/"])
+    assert (network.pictures, network.gstreamer) == (True, False)
 
 
 # Sources
@@ -310,11 +310,11 @@ def look_at(uri: str) -> Finding:
 @pytest.mark.parametrize(
     ("uri", "said", "advice"),
     [
-        ("rtsp://127.0.0.1:{port}/live", "Connection refused", "See that it is on"),
-        ("http://127.0.0.1:{port}/mjpeg", "Connection refused", "See that it is on"),
-        ("rtsp://camera.invalid/live", "port 554", "its address right"),
-        ("rtsp://user:8554/slash@127.0.0.1/live", "***", "its address right"),
-        ("rtsp://:99999/", "is not one", "None"),
+        ("rtsp://127.0.0.1:{port}/live", "Connection refused", "Check that it is on"),
+        ("http://127.0.0.1:{port}/mjpeg", "Connection refused", "Check that it is on"),
+        ("rtsp://camera.invalid/live", "port 554", "its address is right"),
+        ("rtsp://user:8554/slash@127.0.0.1/live", "***", "its address is right"),
+        ("rtsp://:99999/", "is invalid", "None"),
         ("rtsp://127.0.0.1/live#transport=pigeon", "tcp or udp", "None"),
         ("rtsp://guard:${NOT_SET_ANYWHERE}@camera/live", "NOT_SET_ANYWHERE", "None"),
         ("v4l2:///dev/video-of-nobody", "no /dev/video-of-nobody", "Plug the camera in"),
@@ -341,7 +341,7 @@ def test_a_port_where_nothing_but_silence_comes(tmp_path: Path) -> None:
         uri = f"rtsp://127.0.0.1:{other.getsockname()[1]}/live#timeout=1"
         found = look_at(uri)
     assert found.state == "problem"
-    assert "See that the camera is on" in str(found.advice)
+    assert "Check that the camera is on" in str(found.advice)
 
 
 def test_recordings_and_generated_people_show_a_picture(
@@ -434,15 +434,15 @@ def test_no_password_is_ever_shown(
 
 
 def test_a_bundle_that_is_whole_broken_or_without_a_threshold(bundle: Bundle, tmp_path: Path) -> None:
-    whole = doctor_service.bundle_files(bundle.folder)
+    whole = config_checks.bundle_files(bundle.folder)
     assert whole.state == "ok"
     assert bundle.manifest.alarm is not None
     assert f"threshold {bundle.manifest.alarm.threshold:.3f}" in whole.found
-    assert doctor_service.bundle_files(tmp_path / "nowhere").state == "problem"
+    assert config_checks.bundle_files(tmp_path / "nowhere").state == "problem"
     broken = Path(shutil.copytree(bundle.folder, tmp_path / "broken"))
     with (broken / "scorer.fp32.onnx").open("ab") as graph:
         graph.write(b"x")
-    found = doctor_service.bundle_files(broken)
+    found = config_checks.bundle_files(broken)
     assert found.state == "problem"
     assert "scorer.fp32.onnx" in found.found
 
@@ -452,26 +452,72 @@ def test_a_bundle_without_a_threshold(bundle: Bundle, tmp_path: Path) -> None:
 
     folder = Path(shutil.copytree(bundle.folder, tmp_path / "plain"))
     write_manifest(folder, bundle.manifest.model_copy(update={"alarm": None}))
-    assert doctor_service.bundle_files(folder).state == "warning"
-    needs_one = doctor_service.bundle_files(folder, config_of(folder))
+    assert config_checks.bundle_files(folder).state == "warning"
+    needs_one = config_checks.bundle_files(folder, config_of(folder))
     assert needs_one.state == "problem"
     assert "daflow-calibrate alarm" in needs_one.found
-    assert doctor_service.bundle_files(folder, config_of(folder, alarm={"threshold": 4})).state == "ok"
+    assert config_checks.bundle_files(folder, config_of(folder, alarm={"threshold": 4})).state == "ok"
 
 
 def test_the_pose_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAFLOW_MODELS", str(tmp_path))
-    assert doctor_service.pose_model().state == "problem"
-    assert doctor_service.pose_model(False).state == "absent"
-    named = doctor_service.named_pose_model(tmp_path / "own.task")
-    assert named.state == "problem"
-    (tmp_path / "own.task").touch()
-    assert doctor_service.named_pose_model(tmp_path / "own.task").state == "ok"
+    assert doctor_packages.pose_model().state == "problem"
+    assert doctor_packages.pose_model(False).state == "absent"
+
+
+def test_the_estimator_of_each_camera_is_opened_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """Cameras that find people in the same way share one; a crash is a finding."""
+    missing, unknown = {"source": "a.mp4", "pose_model": "own.task"}, {"source": "b.mp4", "estimator": "mine"}
+    config = Config.model_validate(
+        {
+            "bundle": tmp_path,
+            "cameras": {"door": missing, "hall": missing, "yard": unknown, "gate": {"source": "synthetic:"}},
+        }
+    )
+    checks = dict(config_checks.config_checks(config, Machine(), connect=False))
+    assert [name for name in checks if name.startswith("poses")] == ["poses door, hall", "poses yard"]
+    assert checks["poses door, hall"]() == Finding(
+        "poses door, hall", "problem", "There is no pose model own.task; 'daflow models fetch' downloads one."
+    )
+    assert "There is no pose estimator mine" in checks["poses yard"]().found
+    crashing = dict(
+        config_checks.config_checks(
+            config, made_up(tmp_path, {}, {"open_people": failed("", -11)}), connect=False
+        )
+    )
+    assert "Segmentation fault" in crashing["poses yard"]().found
+
+
+def test_both_commands_make_the_same_checks_and_only_one_connects(tmp_path: Path) -> None:
+    cameras = {"door": {"source": f"rtsp://127.0.0.1:{free_port()}/live"}, "yard": {"source": "ftp://host/x"}}
+    away = {"host": "127.0.0.1", "port": free_port()}
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        serve = {"address": f"127.0.0.1:{other.getsockname()[1]}"}
+        config = Config.model_validate(
+            {
+                "bundle": tmp_path,
+                "cameras": cameras,
+                "mqtt": away,
+                "serve": serve,
+                "store": {"path": tmp_path},
+            }
+        )
+        machine = made_up(tmp_path / "root", {}, {"open_people": "", " -c ": "1.0\n"})
+        errors = [line.partition(":")[0] for line in config_checks.config_errors(config, machine)]
+        found = {finding.name: finding.state for finding in diagnose(machine, config=config)}
+    assert errors == ["bundle", "store", "camera yard"]
+    assert {name for name in errors if found[name] == "problem"} == set(errors)
+    assert (found["camera door"], found["live page"], found["MQTT broker"]) == (
+        "problem",
+        "problem",
+        "warning",
+    )
 
 
 def test_the_live_page_needs_a_free_port_and_a_token(tmp_path: Path) -> None:
     def page(address: str, **more: Any) -> Finding:
-        return doctor_service.page(config_of(tmp_path, serve={"address": address, **more}))
+        return config_checks.page(config_of(tmp_path, serve={"address": address, **more}))
 
     assert page("127.0.0.1:0").state == "ok"
     assert "needs a token" in page("0.0.0.0:0").found
@@ -500,7 +546,7 @@ def test_a_service_that_runs_already_is_no_problem(tmp_path: Path) -> None:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
         address = f"127.0.0.1:{server.server_port}"
-        found = doctor_service.page(config_of(tmp_path, serve={"address": address}))
+        found = config_checks.page(config_of(tmp_path, serve={"address": address}))
         thread.join()
     assert found.state == "ok"
     assert "daflow-edge answers there" in found.found
@@ -511,32 +557,32 @@ def test_brokers_and_web_servers_that_are_away_only_make_events_wait(
 ) -> None:
     broker = mosquitto()
     mqtt = {"host": "127.0.0.1", "port": broker.port}
-    assert doctor_service.broker(config_of(tmp_path, mqtt=mqtt)).state == "ok"
+    assert config_checks.broker(config_of(tmp_path, mqtt=mqtt)).state == "ok"
     broker.stop()
-    away = doctor_service.broker(config_of(tmp_path, mqtt=mqtt))
+    away = config_checks.broker(config_of(tmp_path, mqtt=mqtt))
     assert away.state == "warning"
     assert away.found == f"127.0.0.1, port {broker.port}: Connection refused"
     assert "wait in the store" in str(away.advice)
     secret = {"password_env": "NOT_SET_ANYWHERE"}
-    assert doctor_service.broker(config_of(tmp_path, mqtt={**mqtt, **secret})).state == "problem"
+    assert config_checks.broker(config_of(tmp_path, mqtt={**mqtt, **secret})).state == "problem"
     url = f"http://127.0.0.1:{free_port()}/?token={SECRET}"
-    hook = doctor_service.webhook(config_of(tmp_path, webhook={"url": url}))
+    hook = config_checks.webhook(config_of(tmp_path, webhook={"url": url}))
     assert hook.state == "warning"
     assert SECRET not in str(hook)
     no_port = config_of(tmp_path, webhook={"url": "http://host:port/"})
-    assert doctor_service.webhook(no_port).state == "problem"
+    assert config_checks.webhook(no_port).state == "problem"
 
 
 def test_a_store_that_outlives_the_run(tmp_path: Path) -> None:
-    assert doctor_service.store(config_of(tmp_path)).state == "warning"
-    assert doctor_service.store(config_of(tmp_path, store={"path": tmp_path / "e.db"})).state == "ok"
-    assert doctor_service.store(config_of(tmp_path, store={"path": tmp_path})).state == "problem"
+    assert config_checks.store(config_of(tmp_path)).state == "warning"
+    assert config_checks.store(config_of(tmp_path, store={"path": tmp_path / "e.db"})).state == "ok"
+    assert config_checks.store(config_of(tmp_path, store={"path": tmp_path})).state == "problem"
     files = {
         "store": {"path": tmp_path / "a/e.db"},
         "events": tmp_path / "b/e.jsonl",
         "scores": tmp_path / "a/s",
     }
-    assert doctor_service.written_files(config_of(tmp_path, **files)) == [
+    assert config_checks.written_files(config_of(tmp_path, **files)) == [
         tmp_path / "a/e.db", tmp_path / "b/e.jsonl",
     ]  # fmt: skip
 
@@ -562,10 +608,23 @@ def test_a_jetson_that_is_in_order_has_no_problem(bundle: Bundle, tmp_path: Path
 
 
 def test_a_check_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
-    findings = {finding.name: finding for finding in diagnose(made_up(tmp_path, {}))}
-    assert findings["CPU load"] == Finding("CPU load", "warning", "could not be checked (IndexError)")
-    assert findings["clock"].state == "absent"
+    machine = made_up(tmp_path, {})
+
+    def run(command: Sequence[str]) -> Ran:
+        if command[0] == "timedatectl":
+            raise IndexError
+        return machine.run(command)
+
+    findings = {finding.name: finding for finding in diagnose(Machine(tmp_path, run))}
+    assert findings["clock"] == Finding("clock", "warning", "could not be checked (IndexError)")
     assert len(findings) > 20
+
+
+def test_an_empty_machine_gives_findings_and_no_exception(tmp_path: Path) -> None:
+    findings = {finding.name: finding for finding in diagnose(made_up(tmp_path, {}))}
+    assert not [finding for finding in findings.values() if "could not be checked" in finding.found]
+    for name in ("CPU load", "memory", "clock", "clocks", "temperature"):
+        assert findings[name].state == "absent"
 
 
 def test_the_table_wraps_what_is_long() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from runtime.machine.board import Machine, Ran
-from runtime.machine.environment import SAME_MACHINE, advice, clock_mhz, differences, environment, throttled
+from runtime.machine.environment import SAME_MACHINE, advice, differences, environment
+from runtime.machine.facts import clock_mhz, throttled
 
 CPU = "sys/devices/system/cpu"
 

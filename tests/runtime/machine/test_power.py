@@ -70,7 +70,7 @@ def test_a_gpu_that_does_not_tell_is_no_meter(tmp_path: Path) -> None:
     assert find_power_meter(Machine(tmp_path, smi)) is None
 
 
-def test_energy_counters_become_power_also_when_they_begin_anew(
+def test_energy_counters_become_power_also_when_they_restart(
     tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zone = "sys/class/powercap/intel-rapl:0"

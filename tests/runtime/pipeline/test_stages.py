@@ -18,8 +18,8 @@ from runtime.pipeline.results import FrameResult
 from runtime.pipeline.stages import Edge
 from runtime.poses.people import PeopleFinder
 from runtime.scorers.registry import open_scorer
-from runtime.sources.clips import ClipSource
 from runtime.sources.frames import Frame, Keypoints
+from runtime.sources.recorded_tracks import ClipSource
 from runtime.stage_clock import StageClock
 
 Walking = Callable[[int], Keypoints]

@@ -108,7 +108,7 @@ def test_an_unknown_estimator_lists_what_there_is(install: Callable[..., None]) 
     install("mine", "Poses = print", mine="mine:Poses")
     with pytest.raises(InputError) as error:
         open_estimator(CameraOptions(estimator="yours"))
-    assert error.value.message == "There is no pose estimator yours; there are: mediapipe, mine."
+    assert error.value.message == "There is no pose estimator yours; installed are: mediapipe, mine."
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_broken_plugin_is_one_sentence(
     install("broken", code, broken="broken:Poses")
     with pytest.raises(InputError, match=rf"The pose estimator broken \(broken:Poses\) {reason}") as error:
         open_people(CameraOptions(estimator="broken"), 25, needs_poses=True)
-    assert error.value.message.endswith("there are also: mediapipe.")
+    assert error.value.message.endswith("Other installed estimators: mediapipe.")
     assert "\n" not in error.value.message
 
 
@@ -153,12 +153,12 @@ def test_right_keypoints_pass(joints: int) -> None:
 @pytest.mark.parametrize(
     ("found", "wrong"),
     [
-        (None, "NoneType and not a numpy array"),
-        ([[[1.0, 2.0, 3.0]]], "list and not a numpy array"),
-        (np.zeros((17, 3)), r"shape \(17, 3\) and not"),
-        (np.zeros((2, 16, 3)), r"shape \(2, 16, 3\) and not"),
-        (np.zeros((2, 17, 2)), r"shape \(2, 17, 2\) and not"),
-        (np.zeros((2, 17, 3), dtype=np.int64), "type int64 and not floating"),
+        (None, "NoneType instead of a numpy array"),
+        ([[[1.0, 2.0, 3.0]]], "list instead of a numpy array"),
+        (np.zeros((17, 3)), r"shape \(17, 3\) instead of"),
+        (np.zeros((2, 16, 3)), r"shape \(2, 16, 3\) instead of"),
+        (np.zeros((2, 17, 2)), r"shape \(2, 17, 2\) instead of"),
+        (np.zeros((2, 17, 3), dtype=np.int64), "type int64 instead of floating"),
         (np.full((1, 17, 3), np.nan), "NaN or infinite"),
         (np.full((1, 17, 3), 1e300), "NaN or infinite"),
     ],

@@ -88,12 +88,12 @@ def test_another_size_begins_anew() -> None:
     )
 
 
-def test_somebody_who_stands_still_stays_for_a_while_and_becomes_background() -> None:
+def test_somebody_who_does_not_move_is_background_after_ten_to_fifty_seconds() -> None:
     scene = Scene()
-    foreground = Foreground(2)
-    for _ in range(400):
+    foreground = Foreground(0.5)
+    for _ in range(120):
         foreground.find(scene.picture())
     box = (100, 60, 130, 150)
-    found = [len(foreground.find(scene.picture(box))) for _ in range(100)]
-    assert found[:20] == [1] * 20
+    found = [len(foreground.find(scene.picture(box))) for _ in range(25)]
+    assert found[:5] == [1] * 5  # 10 s
     assert found[-1] == 0

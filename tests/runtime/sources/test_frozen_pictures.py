@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -62,12 +61,6 @@ def test_a_change_of_size_is_a_change() -> None:
     assert check.update(np.full((30, 40), 100, dtype=np.uint8), 9) == "streaming"
 
 
-def test_the_look_at_a_large_picture_costs_next_to_nothing() -> None:
-    large = picture(np.random.default_rng(0).integers(0, 255, (1080, 1920, 3)), "yuv420p")
-    check = PictureCheck()
-    spent = []
-    for turn in range(50):
-        began = time.thread_time()
-        check.update(luma(large), turn)
-        spent.append(time.thread_time() - began)
-    assert min(spent) < 0.005
+def test_a_large_picture_is_checked_by_few_of_its_pixels() -> None:
+    large = picture(np.zeros((1080, 1920, 3)), "yuv420p")
+    assert luma(large).size <= 1080 * 1920 / 64

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.sources.live import LiveSource
+from runtime.sources.camera import CameraSource
 from runtime.sources.uri import connector
 
-_ATTEMPTS = 24
+_ATTEMPTS = 12
 
 
 class Liar:
@@ -76,7 +76,7 @@ def test_a_camera_that_sends_nonsense_is_lost_and_tried_again(
 ) -> None:
     uri, server = liar
     frames, failures = [], []
-    source = LiveSource(connector(uri), "camera", first_wait=0.01, longest_wait=0.02)
+    source = CameraSource(connector(uri), "camera", first_wait=0.01, max_wait=0.02)
 
     def read() -> None:
         try:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from daflow.core.errors import InputError
-from runtime.sources.realtime import RealtimeSource
-from runtime.sources.uri import open_source
+from runtime.sources.realtime_playback import RealtimeSource
+from runtime.sources.uri import Policy, open_source
 
 av = pytest.importorskip("av")
 
@@ -44,7 +44,7 @@ def test_images_come_in_natural_order_each_with_its_own_size(tmp_path: Path) -> 
     assert source.status.state == "ended"
 
 
-def test_a_broken_image_is_counted_logged_and_left_out(
+def test_a_broken_image_is_counted_logged_and_skipped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_image(tmp_path / "1.jpg", 90)
@@ -54,39 +54,70 @@ def test_a_broken_image_is_counted_logged_and_left_out(
     with caplog.at_level(logging.WARNING), open_source(str(tmp_path)) as source:
         assert [frame.index for frame in source] == [0, 3]
     assert source.status.dropped == 2
-    assert ["2.jpg is left out" in r.message or "3.jpg is left out" in r.message for r in caplog.records] == [
+    assert ["2.jpg is skipped" in r.message or "3.jpg is skipped" in r.message for r in caplog.records] == [
         True
     ] * 2
 
 
 def test_a_folder_without_a_usable_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="has no image"):
         open_source(str(tmp_path))
     (tmp_path / "1.png").write_bytes(b"no picture")
     with open_source(str(tmp_path)) as source, pytest.raises(InputError, match="None of the 1 images"):
         list(source)
 
 
-def test_a_recording_in_real_time_takes_its_time() -> None:
-    began = time.monotonic()
-    with open_source("synthetic:frames=11,fps=20", realtime=True) as source:
+class Clock:
+    """A clock that goes on only when somebody waits or works."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.now += seconds
+        return False
+
+
+def test_a_recording_in_real_time_gives_each_frame_at_its_time() -> None:
+    clock = Clock()
+    with RealtimeSource(open_source("synthetic:frames=11,fps=20"), False, clock, clock.wait) as source:
+        arrivals = [clock.now - 100.0 for _ in source]
+    assert arrivals == pytest.approx([index / 20 for index in range(11)])
+
+
+def test_a_recording_in_real_time_waits_by_the_clock_of_the_machine() -> None:
+    with open_source("synthetic:frames=3,fps=20", realtime=True) as source:
         frames = list(source)
-    assert 0.5 <= time.monotonic() - began < 2
-    assert [frame.utc - frames[0].utc for frame in frames] == pytest.approx(
-        [frame.time for frame in frames], abs=0.2
-    )
+    assert frames[-1].utc - frames[0].utc >= 0.09
 
 
-@pytest.mark.parametrize(("policy", "all_there"), [("latest", False), ("all", True), ("auto", True)])
-def test_a_slow_edge_leaves_out_frames_only_if_told(policy: str, all_there: bool) -> None:
-    with open_source("synthetic:frames=40,fps=100", policy, realtime=True) as source:  # type: ignore[arg-type]
+@pytest.mark.parametrize("latest", [True, False])
+def test_a_slow_edge_drops_frames_only_with_the_policy_latest(latest: bool) -> None:
+    clock = Clock()
+    recording = open_source("synthetic:frames=40,fps=100")
+    with RealtimeSource(recording, latest, clock, clock.wait) as source:
         frames = []
         for frame in source:
             frames.append(frame.index)
-            time.sleep(0.05)
-    assert (frames == list(range(40))) == all_there
+            clock.now += 0.05
+            assert not latest or clock.now - 100.0 - frame.time < 0.05 + 0.1 + 1e-9
+    assert len(frames) < 15 if latest else frames == list(range(40))
     assert source.status.dropped == 40 - len(frames)
     assert all(one < other for one, other in itertools.pairwise(frames))
+
+
+@pytest.mark.parametrize(("policy", "latest"), [("latest", True), ("all", False), ("auto", False)])
+def test_a_recording_drops_frames_only_if_the_policy_says_so(policy: Policy, latest: bool) -> None:
+    source = open_source("synthetic:frames=4,fps=1000", policy, realtime=True)
+    with source:
+        stream = iter(source)
+        next(stream)
+        time.sleep(0.2)  # longer than a frame may be late
+        rest = [frame.index for frame in stream]
+    assert rest == ([] if latest else [1, 2, 3])
 
 
 def test_closing_ends_a_recording_that_waits() -> None:

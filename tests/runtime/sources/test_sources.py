@@ -43,10 +43,10 @@ def test_a_synthetic_source_needs_no_options_and_repeats() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "message"),
     [
-        ("colour=red", "knows no 'colour'; it knows event, fps, frames"),
-        ("frame_size=5", "knows no 'frame_size'"),
+        ("colour=red", "has no option 'colour'; its options are event, fps, frames"),
+        ("frame_size=5", "has no option 'frame_size'"),
         ("people=many", "people=many is not a number"),
         ("frames=1.5", "frames=1.5 is not a number"),
         ("seed=", "seed= is not a number"),
@@ -57,10 +57,10 @@ def test_a_synthetic_source_needs_no_options_and_repeats() -> None:
         ("jitter=-0.1", "jitter=-0.1 must be positive"),
     ],
 )
-def test_wrong_synthetic_options_are_named(options: str, complaint: str) -> None:
+def test_wrong_synthetic_options_are_named(options: str, message: str) -> None:
     with pytest.raises(InputError, match="synthetic: ") as error:
         open_source(f"synthetic:seed=1,{options}")
-    assert complaint in error.value.message
+    assert message in error.value.message
 
 
 @pytest.mark.parametrize("options", ["fps=nan", "fps=inf", "jitter=nan"])
@@ -184,19 +184,19 @@ def test_a_file_without_pictures_is_refused(tmp_path: Path) -> None:
         silence.sample_rate = 44100
         for packet in [*stream.encode(silence), *stream.encode()]:
             container.mux(packet)
-    with pytest.raises(InputError, match=r"sound\.mp4 holds no video stream"):
+    with pytest.raises(InputError, match=r"sound\.mp4 has no video stream"):
         open_source(str(tmp_path / "sound.mp4"))
 
 
 @pytest.mark.parametrize(
-    ("uri", "complaint"),
+    ("uri", "message"),
     [
         ("missing.mp4", "There is no video missing.mp4."),
         ("tracks:missing.json", "There is no pose track file missing.json."),
         ("file:///missing.mp4", "There is no video /missing.mp4."),
     ],
 )
-def test_a_source_that_is_not_there_is_named(uri: str, complaint: str) -> None:
+def test_a_source_that_is_not_there_is_named(uri: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         open_source(uri)
-    assert error.value.message == complaint
+    assert error.value.message == message

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.sources.timestamps import Pace, StreamTime
+from runtime.sources.timestamps import FrameNumbering, StreamTime
 
 INTERVALS = st.floats(0.01, 1.0)
 
 
 def numbers(times: list[float]) -> list[int]:
-    pace = Pace()
+    pace = FrameNumbering()
     return [pace.number(time) for time in times]
 
 

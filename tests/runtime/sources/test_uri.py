@@ -9,42 +9,42 @@ from hypothesis import strategies as st
 
 from daflow.core.errors import InputError
 from runtime.sources import gstreamer
+from runtime.sources.camera import CameraSource
 from runtime.sources.frames import Source
-from runtime.sources.live import LiveSource
 from runtime.sources.uri import is_live, open_source
 
 
 @pytest.mark.parametrize(
-    ("uri", "complaint"),
+    ("uri", "message"),
     [
         ("", "The source is empty"),
         ("  ", "The source is empty"),
         ("ftp://host/file", "There are no sources of the kind ftp://"),
-        ("rtsp://", "is not one; write rtsp://user:password@host:port/path"),
-        ("rtsp:camera", "is not one; write rtsp://"),
-        ("rtsp://camera:port/live", "is not one"),
-        ("rtsp://cam era/live", "is not one"),
+        ("rtsp://", "is invalid; write rtsp://user:password@host:port/path"),
+        ("rtsp:camera", "is invalid; write rtsp://"),
+        ("rtsp://camera:port/live", "is invalid"),
+        ("rtsp://cam era/live", "is invalid"),
         ("rtsp://camera/live#transport=pigeon", "transport of an rtsp address is tcp or udp"),
         ("rtsp://camera/live#latency=long", "latency of a source must be a number"),
         ("rtsp://camera/live#timeout=-1", "timeout of a source must be a number"),
-        ("http://camera/live#transport=udp", "takes timeout, and it has 1 other words"),
+        ("http://camera/live#transport=udp", "options after #: timeout; it has 1 others"),
         ("csi://left", "names its sensor by a number"),
         ("csi://0?hue=3", "takes width, height, fps, not 'hue'"),
         ("csi://0?width=wide", "width='wide' of a csi source must be from 1 to 16384"),
         ("v4l2://", "needs a camera, as in v4l2:///dev/video0"),
         ("v4l2:///etc/passwd", "names its device, as in v4l2:///dev/video0"),
         ("gst:", "is a pipeline that ends in raw video"),
-        ("gst:videotestsrc !", "no ! at its end"),
+        ("gst:videotestsrc !", "must not end with !"),
         ("gst:videotestsrc name='a", "quotes must be closed"),
         ("x" * 5000 + ".mp4", "There is no video xxx"),
         ("file://elsewhere/shop.mp4", "names a file of this machine"),
         ("rtsp://a:${NOT_SET_HERE}@camera/", "environment variable 'NOT_SET_HERE'"),
     ],
 )
-def test_wrong_names_are_explained(uri: str, complaint: str) -> None:
+def test_wrong_names_are_explained(uri: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         open_source(uri)
-    assert complaint in error.value.message
+    assert message in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_whole_source_may_come_from_the_environment(
     monkeypatch.setenv("DOOR", "rtsp://a:Gr3en@camera/live")
     monkeypatch.setenv("FILM", str(tmp_path / "film.mp4"))
     assert is_live("${DOOR}")
-    assert isinstance(open_source("${DOOR}"), LiveSource)
+    assert isinstance(open_source("${DOOR}"), CameraSource)
     with pytest.raises(InputError, match=r"There is no video .*film\.mp4"):
         open_source("${FILM}")
     with pytest.raises(InputError, match="environment variable 'NOT_SET_HERE'"):

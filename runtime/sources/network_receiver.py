@@ -1,9 +1,8 @@
-"""The program of the child process that receives a network camera: `python -m runtime.sources.remuxer`.
+"""The program of the child process that receives a network camera: `python -m runtime.sources.network_receiver`.
 
-FFmpeg's network code can wait where nothing interrupts it, so it runs in a process that can be killed. What it
-receives stays compressed on its way to the edge: a line of JSON about the stream, then each packet as its time stamp
-(int64, `NO_STAMP` when there is none), its size (uint32) and its bytes. The address comes on standard input, since
-command lines can be read by all.
+FFmpeg's network code can block where nothing can interrupt it, so it runs in a process that can be killed. The video
+is passed on compressed: a line of JSON about the stream, then each packet as its time stamp (int64, `NO_STAMP` when it
+has none), its size (uint32) and its bytes. The address comes on standard input, as everybody can read command lines.
 """
 
 from __future__ import annotations
@@ -19,12 +18,14 @@ from typing import Any, BinaryIO
 
 HEAD = struct.Struct("<qI")
 NO_STAMP = -(1 << 63)
-_UNTIMED = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})  # containers whose time stamps FFmpeg makes up
-_LATE_S, _EARLY_S = 1.0, 30.0
+_UNTIMED = frozenset(
+    {"mpjpeg", "mjpeg", "h264", "hevc"}
+)  # formats without time stamps, for which FFmpeg makes them up
+_LATE_S, _EARLY_S = 1.0, 30.0  # a packet further from its time restarts the clock: a jump of the stamps
 
 
 def main() -> None:
-    """Receive what the request on standard input names, and write its packets to the descriptor in the arguments."""
+    """Receive the stream that the request on standard input names; write its packets to the given file descriptor."""
     import av
 
     request = json.loads(sys.stdin.buffer.readline())
@@ -59,21 +60,21 @@ def _copy(container: Any, output: BinaryIO) -> None:
     }
     output.write(json.dumps(header).encode() + b"\n")
     names = set(container.format.name.split(","))
-    timed, live = not names & _UNTIMED, "rtsp" in names
+    has_stamps, live = not names & _UNTIMED, "rtsp" in names
     began: float | None = None
     for packet in container.demux(stream):
         if not packet.size:
             continue
-        if timed and not live and packet.dts is not None:
+        if has_stamps and not live and packet.dts is not None:
             began = _wait(float(packet.dts * stream.time_base), began)
-        stamp = packet.pts if timed and packet.pts is not None else NO_STAMP
+        stamp = packet.pts if has_stamps and packet.pts is not None else NO_STAMP
         output.write(HEAD.pack(stamp, packet.size))
         output.write(bytes(packet))
         output.flush()
 
 
 def _wait(stamp: float, began: float | None) -> float:
-    """Wait for the moment of a packet, since files and HLS come faster than they play; return when stamp 0 was."""
+    """Wait until it is time for a packet, as files and HLS arrive faster than they play; return the time of stamp 0."""
     now = time.monotonic()
     if began is None or not -_LATE_S < began + stamp - now < _EARLY_S:
         return now - stamp

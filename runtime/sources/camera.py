@@ -1,4 +1,7 @@
-"""Cameras: a thread that reads, a short queue, and a return after every loss."""
+"""Every camera: a thread reads it, notices that the connection is lost, and connects again until it succeeds.
+
+How a connection reads pictures is in `network_camera` (RTSP, HTTP) and `gstreamer` (CSI, USB, pipelines).
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from runtime.sources.child_process import SourceLostError
 from runtime.sources.frames import Frame, Image, SourceStatus
 from runtime.sources.frozen_pictures import PictureCheck, luma
 from runtime.sources.status import StatusKeeper
-from runtime.sources.timestamps import Pace, StreamTime
+from runtime.sources.timestamps import FrameNumbering, StreamTime
 
 logger = logging.getLogger(__name__)
 
-_CLOSE_S = 10.0
-_CAPACITY = {"latest": 1, "all": 8}  # pictures; one of 1080p takes 3 MB
+_CLOSE_SECONDS = 10.0  # the longest wait for the reading thread; killing the child process takes milliseconds
+_CAPACITY = {"latest": 1, "all": 8}  # pictures in the queue; one of 1080p takes 3 MB
 
 
 @dataclass(frozen=True)
@@ -49,29 +52,31 @@ class Connection(Protocol):
         """Let the iteration end soon; may be called from any thread."""
 
     def close(self) -> None:
-        """Free everything; for the thread that iterates."""
+        """Release the connection; called by the thread that iterates."""
 
 
 @dataclass(frozen=True)
-class _Waiting:
+class _QueuedPicture:
     picture: Any
     time: float
     utc: float
 
 
-class LiveSource:
-    """Reads a camera in a thread of its own, for ever.
+class CameraSource:
+    """Reads a camera in a thread of its own until it is closed.
 
-    A camera that is lost, or not there from the start, is tried again after waits that double from `first_wait` to
-    `longest_wait` seconds, a fifth more or less at random so that many cameras do not return at once.
+    When the connection is lost, or cannot be made at the start, the next attempt is made after `first_wait` seconds;
+    the wait doubles with each attempt up to `max_wait`. It varies by a fifth at random, so that many cameras which were
+    lost together do not all reconnect at once.
 
     Args:
-        connect: makes a new connection; quick, since the waiting is in its iteration.
-        name: what logs call it, without secrets.
-        policy: `latest` keeps the newest frame only and counts the others; `all` lets the camera wait.
+        connect: makes a new connection; it returns at once, and the iteration waits for pictures.
+        name: the name in the log, without secrets.
+        policy: `latest` keeps only the newest frame and counts the dropped ones; `all` lets the camera wait.
         first_wait: seconds before the first attempt after a loss.
-        longest_wait: seconds between attempts at most.
-        check: decides what frozen and black is.
+        max_wait: longest time between two attempts, in seconds.
+        check: notices frozen and black pictures.
+        pause: waits for so many seconds before an attempt; None waits until the source is closed at most.
     """
 
     frames: int | None = None
@@ -82,25 +87,27 @@ class LiveSource:
         name: str,
         policy: Literal["latest", "all"] = "latest",
         first_wait: float = 1.0,
-        longest_wait: float = 30.0,
+        max_wait: float = 30.0,
         check: PictureCheck | None = None,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         self.fps = DEFAULT_FPS
         self._connect = connect
         self._name = name
         self._latest = policy == "latest"
         self._capacity = _CAPACITY[policy]
-        self._first_wait, self._longest_wait = first_wait, longest_wait
+        self._first_wait, self._max_wait = first_wait, max_wait
         self._check = check or PictureCheck()
         self._status = StatusKeeper()
         self._stopped = threading.Event()
+        self._pause = pause or self._stopped.wait
         self._changed = threading.Condition()
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_QueuedPicture] = deque()
         self._connection: Connection | None = None
         self._time = StreamTime()
-        self._pace = Pace()
-        self._was_there = False
-        self._since: float | None = None  # when the first picture of this connection came
+        self._numbering = FrameNumbering()
+        self._was_connected = False
+        self._first_picture_at: float | None = None  # of this connection, by the monotonic clock
         self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
 
     @property
@@ -113,9 +120,11 @@ class LiveSource:
             image = self._image(waiting.picture)
             if image is not None:
                 size = (image.shape[1], image.shape[0])
-                yield Frame(self._pace.number(waiting.time), waiting.time, size, image, None, waiting.utc)
+                yield Frame(
+                    self._numbering.number(waiting.time), waiting.time, size, image, None, waiting.utc
+                )
 
-    def __enter__(self) -> LiveSource:
+    def __enter__(self) -> CameraSource:
         self._thread.start()
         return self
 
@@ -123,14 +132,14 @@ class LiveSource:
         self.close()
 
     def close(self) -> None:
-        """End the reading, also a wait or a blocked one; who iterates comes to the end. May be called by any thread."""
+        """End the reading, even while it waits, and so the iteration over the source. May be called from any thread."""
         with self._changed:
             self._stopped.set()
             if self._connection is not None:
                 self._connection.stop()
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join(_CLOSE_S)
+            self._thread.join(_CLOSE_SECONDS)
         self._status.to("ended")
 
     def _run(self) -> None:
@@ -139,19 +148,21 @@ class LiveSource:
             reason = self._read()
             if self._stopped.is_set():
                 return
-            if self._since is not None and time.monotonic() - self._since > wait:
-                wait = self._first_wait  # there were pictures for longer than the last wait
+            if self._first_picture_at is not None and time.monotonic() - self._first_picture_at > wait:
+                wait = self._first_wait  # pictures came for longer than the last wait
             if self._status.to("lost", reason):
-                logger.warning("%s: lost: %s; it is tried again until it comes back", self._name, reason)
+                logger.warning(
+                    "%s: connection lost: %s; it is tried again until it succeeds", self._name, reason
+                )
             else:
                 logger.debug("%s: still lost: %s", self._name, reason)
-            self._stopped.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
-            wait = min(2 * wait, self._longest_wait)
+            self._pause(wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+            wait = min(2 * wait, self._max_wait)
 
     def _read(self) -> str:
         """Read one connection to its end, and return why it ended."""
         connection: Connection | None = None
-        self._since = None
+        self._first_picture_at = None
         try:
             connection = self._connect()
             with self._changed:
@@ -159,9 +170,9 @@ class LiveSource:
                 if self._stopped.is_set():
                     return "closed"
             self._time.reconnected()
-            self._check.forget()
+            self._check.reset()
             for picture in connection:
-                self._arrived(picture, connection)
+                self._enqueue(picture, connection)
                 if self._stopped.is_set():
                     break
         except SourceLostError as error:
@@ -176,17 +187,17 @@ class LiveSource:
                 connection.close()
         return "the stream ended"
 
-    def _arrived(self, picture: Picture, connection: Connection) -> None:
+    def _enqueue(self, picture: Picture, connection: Connection) -> None:
         now, utc = time.monotonic(), time.time()
-        self._since = now if self._since is None else self._since
+        self._first_picture_at = now if self._first_picture_at is None else self._first_picture_at
         if self.status.state in ("connecting", "lost"):
-            if self._was_there:
+            if self._was_connected:
                 self._status.reconnect()
-                logger.info("%s: back", self._name)
-            self._was_there = True
+                logger.info("%s: connected again", self._name)
+            self._was_connected = True
             self.fps = connection.fps or self.fps
         self._status.to(self._check.update(luma(picture.picture), now))
-        waiting = _Waiting(picture.picture, self._time.update(picture.stamp, now), utc)
+        waiting = _QueuedPicture(picture.picture, self._time.update(picture.stamp, now), utc)
         with self._changed:
             if self._latest:
                 while len(self._queue) >= self._capacity:
@@ -197,7 +208,7 @@ class LiveSource:
             self._queue.append(waiting)
             self._changed.notify_all()
 
-    def _take(self) -> _Waiting | None:
+    def _take(self) -> _QueuedPicture | None:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._stopped.is_set())
             if self._stopped.is_set():

@@ -1,4 +1,4 @@
-"""Cameras on the network: RTSP, MJPEG over HTTP, HLS, received by FFmpeg in a child process and decoded here."""
+"""Network cameras: RTSP, MJPEG over HTTP and HLS, received in a child process (`network_receiver`), decoded here."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from daflow.core.errors import InputError, unusable_package
-from runtime.sources.child_process import Child, SourceLostError
-from runtime.sources.live import Picture
+from runtime.sources.camera import Picture
+from runtime.sources.child_process import ReaderProcess, SourceLostError
+from runtime.sources.network_receiver import HEAD, NO_STAMP
 from runtime.sources.redaction import Redactor
-from runtime.sources.remuxer import HEAD, NO_STAMP
 
 logger = logging.getLogger(__name__)
 
-_START_S = 5.0  # what the child needs to begin
-_MAX_HEADER = 1 << 20
+_START_S = 5.0  # chosen: the child starts Python and loads PyAV within a second or two
+_MAX_HEADER = 1 << 20  # bytes; a real header has a few hundred
 
 
 def stream_options(scheme: str, options: Mapping[str, str], seconds: float) -> dict[str, str]:
@@ -26,8 +26,8 @@ def stream_options(scheme: str, options: Mapping[str, str], seconds: float) -> d
 
     Args:
         scheme: rtsp, rtsps, http or https.
-        options: what the fragment of the address said: `transport` (tcp, udp), `latency` (milliseconds).
-        seconds: the longest wait.
+        options: the options after # in the address: `transport` (tcp, udp), `latency` (milliseconds).
+        seconds: longest wait.
     """
     if not scheme.startswith("rtsp"):
         return {"rw_timeout": str(int(seconds * 1e6))}
@@ -35,7 +35,7 @@ def stream_options(scheme: str, options: Mapping[str, str], seconds: float) -> d
         "rtsp_transport": options.get("transport", "tcp"),
         "timeout": str(int(seconds * 1e6)),
         "allowed_media_types": "video",
-        # The camera says what it sends; a longer look at it would be paid with as much delay.
+        # The camera announces its format; probing the stream would only delay the pictures.
         "fpsprobesize": "0",
         "analyzeduration": "1",
     }
@@ -45,17 +45,17 @@ def stream_options(scheme: str, options: Mapping[str, str], seconds: float) -> d
 
 
 class NetworkStream:
-    """One connection to a network camera; see `runtime.sources.live.Connection`.
+    """One connection to a network camera; see `runtime.sources.camera.Connection`.
 
     Args:
         address: rtsp, rtsps, http or https.
-        options: FFmpeg's.
-        seconds: the longest wait for the connection and for a packet.
-        redactor: takes the secrets out of what FFmpeg says.
+        options: FFmpeg's options.
+        seconds: longest wait for the connection and for a packet.
+        redactor: removes the secrets from FFmpeg's messages.
 
     Raises:
         InputError: PyAV is not installed.
-        OSError: there is no process to be had.
+        OSError: the process cannot be started.
     """
 
     def __init__(self, address: str, options: Mapping[str, str], seconds: float, redactor: Redactor) -> None:
@@ -74,8 +74,8 @@ class NetworkStream:
             "read_seconds": seconds,
         }
         message = json.dumps(request).encode() + b"\n"
-        program = [sys.executable, "-m", "runtime.sources.remuxer"]
-        self._child = Child(lambda output: [*program, str(output)], message, _START_S + 2 * seconds)
+        program = [sys.executable, "-m", "runtime.sources.network_receiver"]
+        self._child = ReaderProcess(lambda output: [*program, str(output)], message, _START_S + 2 * seconds)
 
     def __iter__(self) -> Iterator[Picture]:
         header = self._header()
@@ -83,30 +83,30 @@ class NetworkStream:
         unit = float(header["unit"])
         self.fps = float(header["fps"]) or None
         self._child.wait_seconds = self._seconds
-        while head := self._child.read_whole(HEAD.size):
+        while head := self._child.read_exactly(HEAD.size):
             stamp, size = HEAD.unpack(head)
-            packet = self._av.Packet(self._child.read_whole(size))
+            packet = self._av.Packet(self._child.read_exactly(size))
             packet.pts = packet.dts = None if stamp == NO_STAMP else stamp
             try:
                 pictures = decoder.decode(packet)
             except self._av.error.InvalidDataError:
-                continue  # a packet that was damaged on its way
+                continue  # a packet that was damaged in transit
             for picture in pictures:
                 yield Picture(None if picture.pts is None else picture.pts * unit, picture)
         raise SourceLostError(self._reason())
 
     def stop(self) -> None:
-        """Let the reading end now; may be called from any thread."""
+        """End the reading now; may be called from any thread."""
         self._child.kill()
 
     def close(self) -> None:
-        """Free everything."""
+        """Release the connection."""
         self._child.close()
 
     def _header(self) -> dict[str, Any]:
         line = b""
         while not line.endswith(b"\n"):
-            byte = self._child.read_whole(1)
+            byte = self._child.read_exactly(1)
             if not byte or len(line) > _MAX_HEADER:
                 raise SourceLostError(self._reason())
             line += byte
@@ -117,28 +117,28 @@ class NetworkStream:
         try:
             decoder = self._av.CodecContext.create(header["codec"], "r")
         except (ValueError, self._av.error.FFmpegError):
-            raise SourceLostError(f"its pictures are in {header['codec']}, which cannot be decoded") from None
+            raise SourceLostError(f"its video format {header['codec']} cannot be decoded") from None
         decoder.extradata = base64.b64decode(header["extradata"]) or None
-        decoder.thread_type = "SLICE"  # threads that take a frame each would hold back as many frames
+        decoder.thread_type = "SLICE"  # one thread per frame would delay the pictures by as many frames
         return decoder
 
     def _reason(self) -> str:
-        said = [line for line in self._child.said() if line]
+        said = [line for line in self._child.last_lines() if line]
         return self._redactor(said[-1]) if said else "the stream ended"
 
 
 def check_options(options: Mapping[str, str], scheme: str) -> None:
-    """See that the options in the fragment of an address are known and right.
+    """Check the options after # in an address.
 
     Raises:
-        InputError: one is not.
+        InputError: one is unknown or wrong.
     """
     known = {"timeout", "transport", "latency"} if scheme.startswith("rtsp") else {"timeout"}
     if unknown := sorted(set(options) - known):
-        # A password with a # in it ends up here, so what is unknown is not repeated.
+        # A password with a # in it ends up here, so unknown options are not repeated.
         raise InputError(
-            f"After # an address of {scheme} takes {', '.join(sorted(known))}, and it has {len(unknown)} other words "
-            "there; a # in a password is written %23."
+            f"An address of {scheme} may have these options after #: {', '.join(sorted(known))}; it has {len(unknown)} "
+            "others. Write a # in a password as %23."
         )
     if options.get("transport", "tcp") not in ("tcp", "udp"):
         raise InputError(
@@ -148,16 +148,16 @@ def check_options(options: Mapping[str, str], scheme: str) -> None:
         positive_number("latency", options["latency"], 60_000)
 
 
-def positive_number(name: str, text: str, most: float) -> float:
-    """Return an option's number.
+def positive_number(name: str, text: str, maximum: float) -> float:
+    """Return the number that an option has.
 
     Raises:
-        InputError: it is none, or not above 0, or above `most`.
+        InputError: it is not a number, not above 0, or above `maximum`.
     """
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number <= most:
-        raise InputError(f"The option {name} of a source must be a number above 0 and at most {most:g}.")
+    if not 0 < number <= maximum:
+        raise InputError(f"The option {name} of a source must be a number above 0 and at most {maximum:g}.")
     return number

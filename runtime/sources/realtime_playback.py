@@ -4,47 +4,57 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from runtime.sources.frames import Frame, Source, SourceStatus
 from runtime.sources.status import StatusKeeper
 
-_LATE_S = 0.1
+_LATE_S = 0.1  # a frame later than this is dropped with `latest`; less is the scheduler's jitter
 
 
 class RealtimeSource:
-    """Holds each frame of a recording back until its time has come.
+    """Delays each frame of a recording until its time.
 
     Args:
         source: the recording.
-        latest: leave out and count the frames that are late because the edge is slower than the recording; else
-            each of them is played, late.
+        latest: drop and count the frames that are late because processing is slower than the recording; otherwise
+            every frame is played, late.
+        clock: seconds that never go back.
+        wait: waits for so many seconds and returns whether the source was closed meanwhile.
     """
 
-    def __init__(self, source: Source, latest: bool) -> None:
+    def __init__(
+        self,
+        source: Source,
+        latest: bool,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
         self.fps = source.fps
         self.frames = source.frames
         self._source = source
         self._latest = latest
         self._late = max(_LATE_S, 1 / source.fps)
         self._stopped = threading.Event()
+        self._clock = clock
+        self._wait = wait or self._stopped.wait
         self._dropped = StatusKeeper()
 
     @property
     def status(self) -> SourceStatus:
-        """How the recording is doing."""
+        """The status of the recording, with the frames that were dropped here."""
         return replace(self._source.status, dropped=self._dropped.value.dropped)
 
     def __iter__(self) -> Iterator[Frame]:
         began: float | None = None
         for frame in self._source:
-            began = time.monotonic() - frame.time if began is None else began
-            early = began + frame.time - time.monotonic()
+            began = self._clock() - frame.time if began is None else began
+            early = began + frame.time - self._clock()
             if self._latest and early < -self._late:
                 self._dropped.drop()
                 continue
-            if self._stopped.wait(max(0.0, early)):
+            if self._wait(max(0.0, early)):
                 return
             yield replace(frame, utc=time.time())
 

@@ -1,0 +1,242 @@
+"""The checks of a configuration: `daflow-edge --check-config` shows their errors, `daflow doctor` all their findings.
+
+They look at what the configuration names: the bundle and its alarm thresholds, each camera's source and pose
+estimator, the store, the live page, the MQTT broker and the webhook. Only with `connect` is anything asked over the
+network: the camera for a picture, the broker and the web server for an answer, and the page's port whether it is free.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from daflow.core.bundle import read_bundle
+from daflow.core.data.tracks import DEFAULT_FPS
+from daflow.core.errors import InputError
+from runtime.config.schema import CameraOptions, Config
+from runtime.config.secrets import read_secret
+from runtime.doctor import sources
+from runtime.doctor.findings import Check, Finding, run_checks
+from runtime.doctor.packages import failure
+from runtime.machine.board import Machine
+from runtime.pipeline.alarm_rule import alarm_rule
+from runtime.poses.estimators import BUILT_IN
+from runtime.poses.models import find_pose_model
+from runtime.sources.uri import needs_poses
+from runtime.web.server import check_serving
+
+_TIMEOUT_S = 3.0  # for an answer of our own page on this machine
+
+# MediaPipe and plug-ins run native code, so they are opened in a process of their own, as packages are.
+_OPEN_PEOPLE = """
+from daflow.core.errors import InputError
+from runtime.config.schema import CameraOptions
+from runtime.poses.people import open_people
+try:
+    with open_people(CameraOptions.model_validate_json({options!r}), {fps}, needs_poses=True):
+        pass
+except InputError as error:
+    print(error.message)
+    sys.exit(1)
+"""
+
+
+def config_errors(config: Config, machine: Machine) -> list[str]:
+    """Return a line for each thing that is wrong with a configuration; nothing is started or connected to."""
+    findings = run_checks(config_checks(config, machine, connect=False))
+    return [
+        f"{finding.name}: {finding.found}" + (f" {finding.advice}." if finding.advice else "")
+        for finding in findings
+        if finding.state == "problem"
+    ]
+
+
+def config_checks(
+    config: Config, machine: Machine, *, connect: bool, bundle: Path | None = None
+) -> list[Check]:
+    """Return the checks of a configuration.
+
+    Args:
+        config: what daflow-edge is to run.
+        machine: where it is to run.
+        connect: whether to ask cameras for a picture, and whether broker, web server and the page's port answer.
+        bundle: check this bundle instead of that of the configuration.
+    """
+    checks: list[Check] = [("bundle", partial(bundle_files, bundle or config.bundle, config))]
+    for options, names in _people(config):
+        name = f"poses {', '.join(names)}"
+        checks.append((name, partial(people, machine, name, options)))
+    checks.append(("store", partial(store, config)))
+    if config.serve.address:
+        checks.append(("live page", partial(page, config, connect=connect)))
+    if config.mqtt.host:
+        checks.append(("MQTT broker", partial(broker, config, connect=connect)))
+    if config.webhook.url:
+        checks.append(("webhook", partial(webhook, config, connect=connect)))
+    for camera in config.cameras:
+        name, uri = f"camera {camera}", config.cameras[camera].source
+        look = sources.first_picture if connect else None
+        checks.append((name, partial(sources.source, machine, name, uri, look)))
+    return checks
+
+
+def bundle_files(folder: Path, config: Config | None = None) -> Finding:
+    """A bundle: its hashes, and whether each camera has a threshold."""
+    try:
+        bundle = read_bundle(folder)
+    except InputError as error:
+        return Finding("bundle", "problem", error.message)
+    found = f"{folder}, {', '.join(bundle.manifest.precisions)}"
+    if config is not None:
+        thresholds, errors = set(), []
+        for name in config.cameras:
+            try:
+                thresholds.add(alarm_rule(bundle, name, config.camera(name).alarm).threshold)
+            except InputError as error:
+                errors.append(error.message)
+        if errors:
+            return Finding("bundle", "problem", " ".join(dict.fromkeys(errors)))
+    elif bundle.manifest.alarm is None:
+        advice = "Without a threshold there is no alarm: daflow-calibrate alarm, or --threshold"
+        return Finding("bundle", "warning", f"{found}, no threshold", advice)
+    else:
+        thresholds = {bundle.manifest.alarm.threshold}
+    shown = ", ".join(f"{threshold:.3f}" for threshold in sorted(thresholds))
+    return Finding("bundle", "ok", f"{found}, threshold {shown}")
+
+
+def _people(config: Config) -> list[tuple[CameraOptions, list[str]]]:
+    """Return each way in which people are found in pictures, with its cameras; cameras with the same way share one."""
+    groups: dict[str, tuple[CameraOptions, list[str]]] = {}
+    for name in config.cameras:
+        camera = config.camera(name)
+        if needs_poses(camera.source):
+            fields = ("people", "max_people", "pose_model", "estimator")
+            options = CameraOptions(**{field: getattr(camera, field) for field in fields})
+            groups.setdefault(options.model_dump_json(), (options, []))[1].append(name)
+    return list(groups.values())
+
+
+def people(machine: Machine, name: str, options: CameraOptions) -> Finding:
+    """The pose estimator and its model, opened as a camera's run opens them."""
+    ran = machine.python(_OPEN_PEOPLE.format(options=options.model_dump_json(), fps=DEFAULT_FPS))
+    if ran.returncode == 0:
+        model = options.pose_model or find_pose_model()
+        with_model = f" with {model}" if options.estimator == BUILT_IN else ""
+        return Finding(name, "ok", f"{options.estimator}{with_model}, people = {options.people}")
+    return Finding(name, "problem", ran.stdout.strip() or failure(ran) or "cannot be opened")
+
+
+def written_files(config: Config) -> list[Path]:
+    """Return a file, or a folder, for each folder that a run writes to."""
+    files: Sequence[Path | None] = [
+        config.store.path or Path(tempfile.gettempdir()),
+        config.events,
+        config.scores,
+        config.video,
+        config.record,
+    ]
+    folders: dict[Path, Path] = {}
+    for file in files:
+        if file is not None:
+            folders.setdefault(file if file.is_dir() else file.absolute().parent, file)
+    return list(folders.values())
+
+
+def store(config: Config) -> Finding:
+    """Whether events outlive the run."""
+    if config.store.path is None:
+        advice = "Set store.path, so that events outlive a restart"
+        return Finding("store", "warning", "a temporary file, which is deleted after the run", advice)
+    if config.store.path.is_dir():
+        return Finding("store", "problem", f"{config.store.path} is a folder.", "Name a file in it")
+    return Finding("store", "ok", str(config.store.path))
+
+
+def page(config: Config, connect: bool = True) -> Finding:
+    """The live page: its address, its token, and whether its port is free."""
+    address = config.serve.address or ""
+    try:
+        host, token = check_serving(config.serve)
+    except InputError as error:
+        return Finding("live page", "problem", error.message)
+    shown = f"{address}, {'with a token' if token else 'without a token, for this machine only'}"
+    port = int(address.rpartition(":")[2])
+    blocked = _why_not_free(host, port) if connect else None
+    if blocked is None:
+        return Finding("live page", "ok", shown)
+    if _is_daflow(host, port):
+        return Finding("live page", "ok", f"{shown}; daflow-edge answers there")
+    advice = "End the program that listens there, or use another port for serve.address"
+    return Finding("live page", "problem", f"{address}: {blocked}", advice)
+
+
+def _why_not_free(host: str, port: int) -> str | None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.strerror or "it cannot be used"
+    return None
+
+
+def _is_daflow(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(
+        {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host),  # noqa: S104  asked, not bound
+        port,
+        timeout=_TIMEOUT_S,
+    )
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().read(100) in (b'{"ok":true}', b'{"ok":false}')
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def broker(config: Config, connect: bool = True) -> Finding:
+    """The MQTT broker: its password, and whether it answers."""
+    options, host = config.mqtt, config.mqtt.host or ""
+    try:
+        read_secret("the password of the MQTT broker", options.password_file, options.password_env)
+    except InputError as error:
+        return Finding("MQTT broker", "problem", error.message)
+    return _answers("MQTT broker", host, options.port, connect)
+
+
+def webhook(config: Config, connect: bool = True) -> Finding:
+    """The web server that events are posted to: its secret, and whether it answers."""
+    options = config.webhook
+    try:
+        read_secret("the secret of the webhook", options.secret_file, options.secret_env)
+        address = urlsplit(options.url or "")
+        host, port = address.hostname or "", address.port or {"http": 80, "https": 443}[address.scheme]
+    except InputError as error:
+        return Finding("webhook", "problem", error.message)
+    except (ValueError, KeyError):
+        advice = "Write it as https://host/path"
+        return Finding("webhook", "problem", "webhook.url is not a valid address.", advice)
+    return _answers("webhook", host, port, connect)
+
+
+def _answers(name: str, host: str, port: int, connect: bool) -> Finding:
+    """A server for events; while it does not answer, the events wait in the store, so that is only a warning."""
+    if not connect:
+        return Finding(name, "ok", f"{host}, port {port}")
+    closed = sources.unreachable(name, host, port)
+    if closed is None:
+        return Finding(name, "ok", f"{host}, port {port} answers")
+    return Finding(
+        name,
+        "warning",
+        f"{host}, {closed.found}",
+        f"{closed.advice}; events wait in the store until it answers",
+    )
