@@ -1,46 +1,68 @@
-"""Whether a recording is long enough to promise a rate of false alarms, in words and numbers."""
+"""Whether recordings are long enough for a threshold: for a rate of false alarms, or for a quantile."""
 
 from __future__ import annotations
 
-from calibration.threshold import MIN_BLOCKS, Choice
+from calibration.threshold import MIN_BLOCKS, ThresholdChoice
 
-FARTHEST = 4.0
-"""How many recordings of this length a fitted tail may reach into: rarer alarms than that are a guess."""
+# All four limits are conventions of this toolkit; docs/alarms.md explains what they mean in hours.
+MAX_EXTRAPOLATION = 4.0
+"""A fitted tail may be extrapolated to alarms so many times rarer than one in the recordings."""
 
-SEEN = 5.0
-"""How many alarms an empirical threshold must have room for in the recording."""
+MIN_ALARMS = 5.0
+"""Without a fitted tail the recordings must be long enough for so many alarms at the requested rate."""
 
-WIDEST = 3.0
-"""How many times the rate that was asked for the upper end of its 95 % interval may be."""
+MAX_INTERVAL_RATIO = 3.0
+"""The upper end of the 95 % interval of the rate may be so many times the requested rate."""
+
+MIN_BEYOND_QUANTILE = 10
+"""So many scores should lie above a quantile."""
 
 
-def objection(choice: Choice, hours: float, per_day: float) -> str | None:
-    """Say why the rate cannot be promised, or None when it can."""
-    apart = 24 / per_day
-    short = f"the recordings are too short to promise {per_day:g} false alarms a day"
-    if hours < apart / FARTHEST:
+def reason_against_rate(choice: ThresholdChoice, hours: float, per_day: float) -> str | None:
+    """Return why the recordings do not support a rate of false alarms, or None when they do.
+
+    Args:
+        choice: the threshold that was chosen for the rate.
+        hours: length of the recordings.
+        per_day: the requested false alarms per day.
+    """
+    between = 24 / per_day
+    short = f"the recordings are too short for {per_day:g} false alarms per day"
+    if hours < between / MAX_EXTRAPOLATION:
         return (
-            f"{short}: one in {_hours(apart)} lies {apart / hours:.3g} times as far apart as these {_hours(hours)} "
-            f"reach, and a tail may be continued {FARTHEST:g} times; at least {_hours(apart / FARTHEST)} are needed"
+            f"{short}: one alarm in {_duration(between)} is {between / hours:.3g} times their length of "
+            f"{_duration(hours)}, and a fitted tail may be extrapolated to {MAX_EXTRAPOLATION:g} times the length; at "
+            f"least {_duration(between / MAX_EXTRAPOLATION)} are needed"
         )
-    if choice.method != "pot" and hours < apart * SEEN:
+    if choice.method != "pot" and hours < between * MIN_ALARMS:
         return (
-            f"{short}: no tail could be fitted to these {_hours(hours)}, and without one {SEEN:g} alarms must "
-            f"have room in them; at least {_hours(apart * SEEN)} are needed"
+            f"{short}: no tail could be fitted to these {_duration(hours)}, and without one they must be long enough "
+            f"for {MIN_ALARMS:g} alarms; at least {_duration(between * MIN_ALARMS)} are needed"
         )
     if choice.blocks < MIN_BLOCKS:
         return (
-            f"{short}: {choice.blocks} pieces of at least a minute say nothing of how much the rate varies; "
-            f"{MIN_BLOCKS} are needed"
+            f"{short}: {choice.blocks} blocks of at least a minute do not show how much the rate varies; {MIN_BLOCKS} "
+            "are needed"
         )
     high = choice.interval_per_day[1] if choice.interval_per_day else float("inf")
-    if high > WIDEST * per_day:
+    if high > MAX_INTERVAL_RATIO * per_day:
         return (
-            f"the recordings vary too much to promise {per_day:g} false alarms a day: it may be up to {high:.3g}; more "
-            f"hours than these {_hours(hours)} are needed"
+            f"the rate in the recordings varies too much for {per_day:g} false alarms per day: it may be up to "
+            f"{high:.3g}; more than these {_duration(hours)} are needed"
         )
     return None
 
 
-def _hours(hours: float) -> str:
+def reason_against_quantile(windows: int, quantile: float) -> str | None:
+    """Return why a number of scored windows is not enough for a quantile, or None when it is."""
+    needed = round(MIN_BEYOND_QUANTILE / (1 - quantile))
+    if windows >= needed:
+        return None
+    return (
+        f"{windows} windows are few for the quantile {quantile:g}: about {needed} are needed, "
+        "and the threshold may be far from the true quantile"
+    )
+
+
+def _duration(hours: float) -> str:
     return f"{hours:.3g} hours" if hours >= 1 else f"{hours * 60:.3g} minutes"

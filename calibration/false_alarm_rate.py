@@ -1,21 +1,33 @@
-"""How often normal behaviour really raises the alarm of a bundle, and whether that refutes what was promised."""
+"""How often normal behaviour raises the alarm of a bundle, and whether that refutes the rate of its calibration."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calibration import poisson_interval as poisson
-from calibration.replay import Signal, episodes
+from calibration.replay import Signal, episodes, read_signals
 from daflow.core.alarms.calibration import AlarmCalibration
+from daflow.core.bundle import Bundle
+from daflow.core.data.tracks import FrameSize
+from daflow.core.errors import InputError
+from daflow.core.files import StrPath
 
-UNLIKELY = 0.05
-"""Probability at or below which so many alarms refute the rate."""
+SIGNIFICANCE = 0.05
+"""The expected rate is refuted when so many alarms or more have at most this probability."""
 
 
 @dataclass(frozen=True)
 class ClipCheck:
-    """What came of one recording."""
+    """The alarms of one recording.
+
+    Attributes:
+        clip: its name.
+        seconds: its length.
+        alarms: how many began.
+        highest: its highest level, bits per dimension; None when nobody was scored for long enough.
+    """
 
     clip: str
     seconds: float
@@ -24,17 +36,17 @@ class ClipCheck:
 
 
 @dataclass(frozen=True)
-class Check:
-    """What came of all recordings.
+class FalseAlarmCheck:
+    """The false alarms of all recordings.
 
     Attributes:
         clips: one by one.
         hours: their length.
         alarms: how many began.
-        per_day: that many in a day.
+        per_day: the measured rate.
         interval_per_day: its 95 % interval, as if alarms came independently of each other.
-        expected_per_day: what the calibration says; None when it says nothing.
-        probability: of so many alarms or more if that were true; None when it says nothing.
+        expected_per_day: the rate that the calibration expects; None when it expects none.
+        probability: of so many alarms or more at that rate; None without a rate.
         refuted: whether that is too unlikely.
     """
 
@@ -47,46 +59,94 @@ class Check:
     probability: float | None
     refuted: bool
 
-    def verdict(self, promised: bool) -> str:
-        """Say it in a sentence."""
+    def summary(self, promised: bool) -> str:
+        """Return the result as a sentence.
+
+        Args:
+            promised: `AlarmCalibration.promised`.
+        """
         low, high = self.interval_per_day
-        came = (
-            f"{self.alarms} false alarms in {self.hours:.3g} hours: {self.per_day:.3g} a day "
+        measured = (
+            f"{self.alarms} false alarms in {self.hours:.3g} hours: {self.per_day:.3g} per day "
             f"(95 % interval {low:.3g} to {high:.3g})"
         )
         if self.expected_per_day is None or self.probability is None:
-            return f"{came}; the calibration expects no rate"
-        said = f"{'promised' if promised else 'expected, not promised'}: {self.expected_per_day:.3g} a day"
-        if self.refuted:
-            return f"{came}; {said}, which is refuted (so many or more have a probability of {self.probability:.2g})"
-        return f"{came}; {said}, which agrees (so many or more have a probability of {self.probability:.2g})"
+            return f"{measured}; the calibration expects no rate"
+        support = "" if promised else ", though its recordings do not support the rate"
+        result = "refuted" if self.refuted else "consistent"
+        return (
+            f"{measured}; the calibration expects {self.expected_per_day:.3g} per day{support}: {result} "
+            f"(so many or more alarms have a probability of {self.probability:.2g})"
+        )
 
 
-def check(signals: Sequence[Signal], alarm: AlarmCalibration) -> Check:
-    """Raise the alarms of normal recordings and compare their number with what was expected.
+def calibration_of(bundle: Bundle, camera: str | None = None) -> AlarmCalibration:
+    """Return the calibration of a camera; None is that of every camera without its own.
+
+    Raises:
+        InputError: the bundle has no such calibration.
+    """
+    cameras = bundle.manifest.cameras
+    if camera is not None:
+        if camera not in cameras:
+            there = ", ".join(cameras) or "none"
+            raise InputError(f"{bundle.folder} has no calibration of a camera {camera}; it has: {there}.")
+        return cameras[camera]
+    if bundle.manifest.alarm is None:
+        raise InputError(
+            f"{bundle.folder} is not calibrated: run 'daflow-calibrate alarm --bundle {bundle.folder} --poses DIR' "
+            "first."
+        )
+    return bundle.manifest.alarm
+
+
+def check_alarm(
+    bundle: Bundle,
+    poses: StrPath,
+    alarm: AlarmCalibration,
+    fps: float | None = None,
+    frame_size: FrameSize | None = None,
+) -> FalseAlarmCheck:
+    """Replay normal recordings through the alarm and compare the number of alarms with the expected rate.
 
     Args:
-        signals: of recordings that the calibration did not see.
-        alarm: the calibration; the rate is compared when a rate was asked for.
+        bundle: whose FP32 graph scores.
+        poses: folder of pose tracks that the model was neither trained nor calibrated on.
+        alarm: the calibration, such as `calibration_of(bundle)`.
+        fps: frames per second of the recordings; None as calibrated.
+        frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
+
+    Raises:
+        InputError: the recordings cannot be read or scored.
+    """
+    return check_signals(read_signals(bundle, poses, fps or alarm.fps, alarm.rule(), frame_size), alarm)
+
+
+def check_signals(signals: Sequence[Signal], alarm: AlarmCalibration) -> FalseAlarmCheck:
+    """Count the alarms of replayed recordings and compare their number with the expected rate.
+
+    Args:
+        signals: of recordings that were not calibrated on.
+        alarm: the calibration; its rate is compared when a rate was requested.
     """
     rule = alarm.rule()
     clips = []
     for signal in signals:
-        known = [float(level) for level in signal.levels if level == level]  # noqa: PLR0124
+        known = [level for level in signal.levels.tolist() if not math.isnan(level)]
         count = sum(1 for _ in episodes(signal, rule))
         clips.append(ClipCheck(signal.name, signal.seconds, count, max(known, default=None)))
-    days = sum(c.seconds for c in clips) / 86400
-    count = sum(c.alarms for c in clips)
+    days = sum(clip.seconds for clip in clips) / 86400
+    count = sum(clip.alarms for clip in clips)
     low, high = poisson.interval(count)
     expected = alarm.expected_per_day if alarm.target_per_day is not None else None
     probability = None if expected is None else 1 - poisson.at_most(count - 1, expected * days)
-    return Check(
-        tuple(clips),
-        days * 24,
-        count,
-        count / days,
-        (low / days, high / days),
-        expected,
-        probability,
-        probability is not None and probability <= UNLIKELY,
+    return FalseAlarmCheck(
+        clips=tuple(clips),
+        hours=days * 24,
+        alarms=count,
+        per_day=count / days,
+        interval_per_day=(low / days, high / days),
+        expected_per_day=expected,
+        probability=probability,
+        refuted=probability is not None and probability <= SIGNIFICANCE,
     )

@@ -1,9 +1,9 @@
-"""The tail of a distribution: a generalised Pareto distribution of what lies above a level, and whether it fits.
+"""The tail of a distribution: a generalised Pareto distribution of the excesses over a level, and whether it fits.
 
 Above a high level the excesses of almost any distribution follow a generalised Pareto distribution (Balkema and de
 Haan 1974, Pickands 1975). It is fitted as Zhang and Stephens do ("A new and efficient estimation method for the
-generalized Pareto distribution", Technometrics 51, 2009), which has no failing search for a maximum, and judged by
-the Anderson-Darling statistic with a parametric bootstrap, because both parameters come from the same sample.
+generalized Pareto distribution", Technometrics 51, 2009), which needs no numerical search for a maximum. The fit is
+tested by the Anderson-Darling statistic with a parametric bootstrap, because both parameters are fitted to the sample.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
 
-FEWEST = 8
-"""Excesses below which there is nothing to fit."""
+MIN_EXCESSES = 8
+"""Excesses that a fit of two parameters needs at least; a convention of this toolkit."""
 
-_PRIOR = 3.0  # Zhang and Stephens' choice
-_ROUNDS = 199
+_PRIOR = 3.0  # as Zhang and Stephens choose it
+_BOOTSTRAP_ROUNDS = 199  # p-values in steps of 0.005, as (1 + farther) / 200
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Pareto:
     """A generalised Pareto distribution of excesses.
 
     Attributes:
-        shape: 0 is an exponential tail, above 0 a heavier one, below 0 one that ends.
+        shape: 0 is an exponential tail, above 0 a heavier one, below 0 a bounded one.
         scale: above 0, in the unit of the excesses.
     """
 
@@ -39,11 +39,11 @@ class Pareto:
         scaled = np.asarray(excess, dtype=np.float64) / self.scale
         if abs(self.shape) < 1e-9:
             return np.asarray(np.exp(-scaled))
-        with np.errstate(divide="ignore"):  # beyond the end of a tail that ends
+        with np.errstate(divide="ignore"):  # beyond the end of a bounded tail
             return np.asarray(np.exp(-np.log1p(np.maximum(self.shape * scaled, -1.0)) / self.shape))
 
     def quantile(self, probability: Values) -> Values:
-        """Return the excesses below which a sample lies with these probabilities, each below 1."""
+        """Return the quantiles of these probabilities, each below 1."""
         log = np.log1p(-probability)
         if abs(self.shape) < 1e-9:
             return np.asarray(-self.scale * log)
@@ -51,7 +51,7 @@ class Pareto:
 
 
 def fit(excesses: Values) -> Pareto | None:
-    """Fit excesses above 0; None when they are too few, all the same, or too far apart for numbers.
+    """Fit excesses above 0; None when they are too few, all equal, or too far apart for floating-point numbers.
 
     >>> sample = Pareto(shape=0.2, scale=3.0).quantile((np.arange(1000) + 0.5) / 1000)
     >>> found = fit(sample)
@@ -59,7 +59,7 @@ def fit(excesses: Values) -> Pareto | None:
     (0.2, 3.0)
     """
     size = len(excesses)
-    if size < FEWEST:
+    if size < MIN_EXCESSES:
         return None
     rising = np.sort(excesses)
     largest = float(rising[-1])
@@ -84,30 +84,30 @@ def fit(excesses: Values) -> Pareto | None:
     return Pareto(shape, scale)
 
 
-def fit_open(excesses: Values) -> Pareto | None:
-    """Fit as `fit`, but make a tail that ends an exponential one of the same mean.
+def fit_unbounded(excesses: Values) -> Pareto | None:
+    """Fit as `fit`, but replace a bounded tail by an exponential one of the same mean.
 
-    Shapes below 0 are mostly an accident of the sample, and promise that nothing is ever higher than a little above the
-    highest that was seen. To continue a tail beyond that, this is the careful choice.
+    Shapes below 0 are mostly an accident of the sample, and say that nothing is ever much higher than the highest value
+    of the sample. For extrapolation the exponential tail is the conservative choice.
     """
     found = fit(excesses)
     return Pareto(0.0, float(excesses.mean())) if found and found.shape < 0 else found
 
 
 def anderson_darling(excesses: Values, pareto: Pareto) -> float:
-    """Return A squared: how far the sample is from the distribution, with weight on both ends."""
+    """Return the Anderson-Darling statistic A squared: the distance of the sample, with more weight on both ends."""
     size = len(excesses)
     above = np.clip(pareto.survival(np.sort(excesses)), 1e-12, 1 - 1e-12)
     weights = 2 * np.arange(1, size + 1) - 1
     return float(-size - (weights * (np.log1p(-above) + np.log(above[::-1]))).mean())
 
 
-def goodness(excesses: Values, pareto: Pareto, rng: np.random.Generator) -> float:
-    """Return the probability that a sample of the fitted distribution is as far from its own fit, or farther."""
+def goodness_of_fit(excesses: Values, pareto: Pareto, rng: np.random.Generator) -> float:
+    """Return the p-value of a fit: how often samples of the fitted distribution are as far from their own fit."""
     observed = anderson_darling(excesses, pareto)
     farther = 0
-    for _ in range(_ROUNDS):
+    for _ in range(_BOOTSTRAP_ROUNDS):
         sample = np.maximum(pareto.quantile(rng.random(len(excesses))), 1e-12 * pareto.scale)
         own = fit(sample)
         farther += own is None or anderson_darling(sample, own) >= observed
-    return (1 + farther) / (1 + _ROUNDS)
+    return (1 + farther) / (1 + _BOOTSTRAP_ROUNDS)

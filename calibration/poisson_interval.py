@@ -1,4 +1,4 @@
-"""How well a count of rare events tells their rate."""
+"""The confidence interval of a rate from a count of rare events (Poisson)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def at_most(count: int, mean: float) -> float:
 
 
 def interval(count: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval of the expected number when `count` events came (Garwood 1936).
+    """Return the exact interval of the expected number of events after a count of events (Garwood 1936).
 
     >>> tuple(round(bound, 2) for bound in interval(3))
     (0.62, 8.77)
     """
     tail = (1 - confidence) / 2
-    low = 0.0 if count == 0 else _where(lambda mean: 1 - at_most(count - 1, mean) < tail, count)
-    return low, _where(lambda mean: at_most(count, mean) > tail, count)
+    low = 0.0 if count == 0 else _bisect(lambda mean: 1 - at_most(count - 1, mean) < tail, count)
+    return low, _bisect(lambda mean: at_most(count, mean) > tail, count)
 
 
-def _where(below: Callable[[float], bool], count: int) -> float:
+def _bisect(below: Callable[[float], bool], count: int) -> float:
     low, high = 0.0, 2.0 * count + 10 + 10 * math.sqrt(count)
     for _ in range(60):
         middle = (low + high) / 2

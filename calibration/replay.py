@@ -1,41 +1,39 @@
-"""From recordings of normal behaviour to what the edge would have seen of them, frame by frame."""
+"""Replay recordings of normal behaviour frame by frame, with the scores, smoothing and alarm rule of the edge."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from calibration.pareto_tail import Values
 from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother, Sustained
 from daflow.core.bundle import Bundle
 from daflow.core.data.tracks import MAX_FRAMES, Clip, FrameSize, find_tracks, read_each
-from daflow.core.data.windows import Poses, last_frames, make_windows
+from daflow.core.data.windows import last_frames, make_windows
 from daflow.core.errors import InputError
+from daflow.core.files import StrPath
 from daflow.core.progress import track
+from daflow.core.scoring.comparison import ScoreFunction
 from daflow.core.scoring.onnx import OnnxScorer
 
-Values = npt.NDArray[np.float64]
-Score = Callable[[Poses], npt.NDArray[np.float32]]
-
 SAMPLE_SECONDS = 2.0
-"""Moments so far apart are looked at for p-values; the windows of neighbouring frames are almost the same."""
+"""Seconds between the moments that p-values are sampled at: twice the second that a window of 24 poses covers."""
 
 
 @dataclass(frozen=True)
 class Signal:
-    """What the alarm of a camera sees of a recording.
+    """The scores of a replayed recording.
 
     Attributes:
         name: of the clip.
         times: `(F,)` seconds since its first frame.
-        scores: `(F,)` smoothed score of the worst person of each frame, NaN where nobody has one.
-        levels: `(F,)` what the score stayed above for `begin_seconds`, NaN where it is not known.
+        scores: `(F,)` highest smoothed score of each frame, NaN where nobody was scored; bits per dimension.
+        levels: `(F,)` what `scores` stayed above for `begin_seconds`, NaN where that is unknown.
         people: `(W,)` smoothed scores of all people in all frames.
-        sample: `(N,)` those of moments two seconds apart.
+        sample: `(N,)` those at moments two seconds apart.
         seconds: length of the recording.
     """
 
@@ -50,7 +48,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Episode:
-    """A time in which an alarm would have been on: begin and end in seconds, and the highest level in it."""
+    """A time in which an alarm would have been on: begin and end in seconds, and the highest level."""
 
     begin: float
     end: float
@@ -58,16 +56,16 @@ class Episode:
 
 
 def read_signals(
-    bundle: Bundle, poses: Path, fps: float, rule: AlarmRule, frame_size: FrameSize | None = None
+    bundle: Bundle, poses: StrPath, fps: float, rule: AlarmRule, frame_size: FrameSize | None = None
 ) -> list[Signal]:
-    """Score recordings through the bundle's FP32 graph and follow them as the edge does.
+    """Score recordings with the bundle's FP32 graph and replay them as the edge does.
 
     Args:
         bundle: whose graph scores.
         poses: folder of pose tracks.
-        fps: frames a second of the recordings.
-        rule: its smoothing and how long a score must last; its threshold does not matter.
-        frame_size: of all clips; None as `daflow.core.data.tracks.read_clips`.
+        fps: frames per second of the recordings.
+        rule: its smoothing and begin seconds are used; its threshold does not matter.
+        frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
 
     Returns:
         A signal for each clip that has at least one score.
@@ -81,7 +79,7 @@ def read_signals(
     files = find_tracks(poses, frame_size)
     with OnnxScorer(bundle.graph("fp32"), threads=0) as scorer:
         for clip in track(read_each(files, broken), "clips", len(files)):
-            signal, reason = follow(clip, scorer.score, bundle, fps, rule)
+            signal, reason = replay(clip, scorer.score, bundle, fps, rule)
             if signal:
                 signals.append(signal)
             elif reason:
@@ -89,18 +87,18 @@ def read_signals(
     if len(broken) == len(files):
         raise InputError(f"No pose track file in {poses} can be read. {broken[0]}")
     if not signals:
-        why = "; ".join(sorted(reasons)) or "it holds too few poses"
-        raise InputError(f"{poses} gives no window that can be scored: {why}.")
+        why = "; ".join(sorted(reasons)) or "too few poses"
+        raise InputError(f"{poses} has no window that can be scored: {why}.")
     return signals
 
 
-def follow(
-    clip: Clip, score: Score, bundle: Bundle, fps: float, rule: AlarmRule
+def replay(
+    clip: Clip, score: ScoreFunction, bundle: Bundle, fps: float, rule: AlarmRule
 ) -> tuple[Signal | None, str | None]:
-    """Score one clip; return its signal, or None and the reason why nothing of it can be scored.
+    """Score and replay one clip; return its signal, or None and the reason why nothing of it can be scored.
 
     Raises:
-        InputError: the frame numbers cannot be true.
+        InputError: the frame numbers are impossibly far apart.
     """
     manifest = bundle.manifest
     frames = [t.frames for t in clip.tracks]
@@ -109,14 +107,15 @@ def follow(
     first, last = min(int(f[0]) for f in frames), max(int(f[-1]) for f in frames)
     if last - first >= MAX_FRAMES:
         raise InputError(
-            f"Clip {clip.name} has frame {last}, more than {MAX_FRAMES} after its first one, {first}."
+            f"Clip {clip.name} has frame {last}, more than {MAX_FRAMES} after its first frame {first}. Check the frame "
+            "numbers."
         )
     windows = make_windows([clip], manifest.window, 1, manifest.max_missing)
     nll = score(windows.poses).astype(np.float64)
     ends = last_frames(windows, [clip])
     finite = np.isfinite(nll)
     if not finite.any():
-        return None, windows.left_out() or None
+        return None, windows.skipped() or None
     found = zip(ends[finite].tolist(), windows.person[finite].tolist(), nll[finite].tolist(), strict=True)
     by_frame: dict[int, dict[int, float]] = {}
     for frame, person, value in found:
@@ -126,7 +125,14 @@ def follow(
 
 
 def make_signal(name: str, frames: Iterable[dict[int, float]], fps: float, rule: AlarmRule) -> Signal:
-    """Follow a recording's scores, `{person: score}` in each frame, through the smoothing and the alarm's clock."""
+    """Pass the scores of a recording through the smoothing and the time rule of the alarm.
+
+    Args:
+        name: of the recording.
+        frames: `{person: score}` of each frame.
+        fps: frames per second.
+        rule: its smoothing and begin seconds are used.
+    """
     smoother, sustained = Smoother(rule.smoothing_seconds), Sustained(rule.begin_seconds)
     worst: list[float] = []
     levels: list[float] = []
@@ -156,7 +162,7 @@ def make_signal(name: str, frames: Iterable[dict[int, float]], fps: float, rule:
 
 
 def episodes(signal: Signal, rule: AlarmRule) -> Iterator[Episode]:
-    """Yield the alarms that a rule would have raised; the edge's `AlarmState` decides."""
+    """Yield the alarms that a rule would have raised, by the `AlarmState` of the edge."""
     alarm = AlarmState(rule)
     times, levels = signal.times.tolist(), signal.levels.tolist()
     scores = [None if math.isnan(s) else s for s in signal.scores.tolist()]
@@ -164,12 +170,12 @@ def episodes(signal: Signal, rule: AlarmRule) -> Iterator[Episode]:
     index = 0
     while (next_above := int(np.searchsorted(above, index))) < len(above):
         index = int(above[next_above])
-        change = alarm.judge(times[index], scores[index], levels[index])
+        change = alarm.decide(times[index], scores[index], levels[index])
         begin = index
         index += 1
         if change != "begin":
             continue
-        while index < len(times) and alarm.judge(times[index], scores[index], levels[index]) != "end":
+        while index < len(times) and alarm.decide(times[index], scores[index], levels[index]) != "end":
             index += 1
         peak = float(np.nanmax(signal.levels[begin:index]))
         yield Episode(times[begin], times[min(index, len(times) - 1)], peak)

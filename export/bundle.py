@@ -29,8 +29,8 @@ from daflow.core.scoring.comparison import (
     Precision,
     ScoreFunction,
     WindowSets,
+    check_limits,
     extreme_windows,
-    judge,
 )
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.core.version import __version__
@@ -206,7 +206,7 @@ class _Gate:
             CheckFailed: the last try misses a limit, and failures are not to be kept.
         """
         compared, scores = self._data.compare(self.reference, candidate)
-        verdict = judge(compared, self._options.limits["fp32" if form == "folded" else form])
+        verdict = check_limits(compared, self._options.limits["fp32" if form == "folded" else form])
         missed = "; ".join(verdict.missed)
         if missed and not last:
             self._report(f"{form}: {what}misses its limits: {missed}; more of it is kept in FP32")

@@ -12,7 +12,7 @@ import onnx
 from calibration.int8_ranges import Ranges
 from daflow.core.errors import CheckFailed
 from daflow.core.progress import track
-from daflow.core.scoring.comparison import Comparison, Limits, Nll, WindowSets, compare_scores, judge
+from daflow.core.scoring.comparison import Comparison, Limits, Nll, WindowSets, check_limits, compare_scores
 from daflow.core.scoring.onnx import OnnxScorer
 from export.int8_graph import operations, quantise
 
@@ -57,7 +57,7 @@ class Sensitivity:
         aim = _tightened(limits, margin)
         for kept in range(len(self._names)):
             chosen = [name for name in self._names if name not in self._worst_first[:kept]]
-            if not judge(self._measure(chosen)[0], aim).missed:
+            if not check_limits(self._measure(chosen)[0], aim).missed:
                 return chosen
         raise CheckFailed(
             "No operation of this model can be computed in INT8 without disturbing the ranking."

@@ -74,7 +74,7 @@ def recorded_set(
     clips = read_clips(poses, frame_size)
     windows = make_windows(clips, length)
     if not len(windows):
-        raise InputError(f"{poses} gives no window to verify on: {windows.left_out()}.")
+        raise InputError(f"{poses} gives no window to verify on: {windows.skipped()}.")
     labels = read_masks(masks) if masks else None
     return VerificationSet(
         windows, WindowSets.of(windows.poses), clips, labels, f"recordings in {poses.name}"
@@ -89,7 +89,7 @@ def clips_set(clips: Sequence[Clip], length: int) -> VerificationSet:
     """
     windows = make_windows(clips, length)
     if not len(windows):
-        raise InputError(f"The clips give no window to verify on: {windows.left_out() or 'no poses'}.")
+        raise InputError(f"The clips give no window to verify on: {windows.skipped() or 'no poses'}.")
     return VerificationSet(windows, WindowSets.of(windows.poses), list(clips), None, "recordings")
 
 

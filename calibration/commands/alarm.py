@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import numpy as np
 
+from calibration.calibrate import (
+    BEGIN_SECONDS,
+    COOL_DOWN_SECONDS,
+    END_SECONDS,
+    SMOOTHING_SECONDS,
+    CalibrationResult,
+    calibrate_alarm,
+    write_calibration,
+)
 from calibration.commands.options import POSITIVE, SECONDS, camera_option
-from calibration.enough_recordings import objection
-from calibration.replay import read_signals
-from calibration.threshold import REFUSED, Choice, choose_quantile, choose_threshold
+from calibration.threshold import REJECTED_GOODNESS
 from daflow.core.alarms.calibration import AlarmCalibration
-from daflow.core.alarms.p_value import normal_scores
-from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import Bundle, read_bundle, write_manifest
+from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FOLDER, Command, FiniteRange, frame_size_option, json_option, write_json
 from daflow.core.data.tracks import DEFAULT_FPS, FrameSize
 from daflow.core.errors import CheckFailed
-
-_BEYOND = 10
-"""Scores that should lie beyond a quantile before it is more than a guess."""
 
 
 @click.command(cls=Command)
@@ -38,14 +39,14 @@ _BEYOND = 10
     "--poses",
     type=FOLDER,
     required=True,
-    help="Folder of pose tracks of normal behaviour, best from the same camera and of several days.",
+    help="Folder of pose tracks of normal behaviour, best from the same camera and from several days.",
 )
 @camera_option
 @click.option(
     "--false-alarms-per-day",
     "per_day",
     type=POSITIVE,
-    help="False alarms a day that normal behaviour may raise.  [default: 1, unless --quantile is given]",
+    help="False alarms per day that normal behaviour may cause.  [default: 1, unless --quantile is given]",
 )
 @click.option(
     "--quantile",
@@ -54,25 +55,34 @@ _BEYOND = 10
 )
 @click.option("--fps", default=DEFAULT_FPS, type=POSITIVE, help="Frames per second of the recordings.")
 @click.option(
-    "--begin-seconds", default=0.1, type=SECONDS, help="How long the score must stay above the threshold."
+    "--begin-seconds",
+    default=BEGIN_SECONDS,
+    type=SECONDS,
+    help="How long the score must stay above the threshold.",
 )
 @click.option(
-    "--end-seconds", default=0.5, type=SECONDS, help="How long it must stay below before the alarm ends."
+    "--end-seconds",
+    default=END_SECONDS,
+    type=SECONDS,
+    help="How long it must stay below before the alarm ends.",
 )
 @click.option(
-    "--cool-down-seconds", default=10.0, type=SECONDS, help="How long after an alarm the next one may begin."
+    "--cool-down-seconds",
+    default=COOL_DOWN_SECONDS,
+    type=SECONDS,
+    help="How long after an alarm the next one may begin.",
 )
 @click.option(
     "--smoothing-seconds",
-    default=0.0,
+    default=SMOOTHING_SECONDS,
     type=SECONDS,
-    help="Time constant of the causal smoothing of scores. The 24 poses of a score already average a second; smoothing "
-    "delays alarms, and helps where poses are very noisy.",
+    help="Time constant of the causal smoothing of scores. The 24 poses of a score already average over a second; "
+    "smoothing delays alarms, and helps where poses are very noisy.",
 )
 @click.option(
     "--require-promise",
     is_flag=True,
-    help="Fail, and leave the bundle as it is, when the recordings are too short to promise the rate.",
+    help="Fail, and do not change the bundle, when the recordings do not support the rate.",
 )
 @json_option("the result")
 @frame_size_option
@@ -83,82 +93,52 @@ def alarm(
 ) -> None:  # fmt: skip
     """Set the alarm threshold by how often normal behaviour may exceed it.
 
-    The recordings are followed as the edge follows a camera, and the highest of what normal people score is fitted and
-    extrapolated. When the recordings are too short to promise the rate, the threshold is written all the same, marked
-    as not promised, and the warning says how many hours are needed.
+    The recordings are replayed as daflow-edge sees a camera. A distribution is fitted to the highest scores of normal
+    people and extrapolated to the rate. When the recordings are too short to support the rate, the threshold is still
+    written, marked as not promised, and a warning says how many hours are needed.
     """
     if per_day is not None and quantile is not None:
         raise click.UsageError("Give --false-alarms-per-day or --quantile, not both.")
     if require_promise and quantile is not None:
-        raise click.UsageError("A quantile promises no rate: leave --quantile or --require-promise out.")
-    bundle = read_bundle(folder)
-    rule = AlarmRule(math.inf, math.inf, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds)
-    signals = read_signals(bundle, poses, fps, rule, frame_size)
-    hours = sum(s.seconds for s in signals) / 3600
-    windows = sum(len(s.people) for s in signals)
-    if quantile is None:
-        per_day = 1.0 if per_day is None else per_day
-        choice = choose_threshold(signals, rule, per_day)
-        doubt = objection(choice, hours, per_day)
-    else:
-        choice = choose_quantile(signals, rule, quantile)
-        doubt = _few(windows, quantile)
-    if doubt and require_promise:
-        raise CheckFailed(f"{doubt[0].upper()}{doubt[1:]}. {folder} is left as it was.")
-    entry = AlarmCalibration(
-        threshold=choice.threshold, method=choice.method, quantile=quantile, begin_seconds=begin_seconds,
-        end_seconds=end_seconds, cool_down_seconds=cool_down_seconds, smoothing_seconds=smoothing_seconds,
-        target_per_day=per_day, expected_per_day=choice.expected_per_day, interval_per_day=choice.interval_per_day,
-        promised=quantile is None and doubt is None, hours=hours, fps=fps, windows=windows, precision="fp32",
-        normal=normal_scores(np.concatenate([s.sample for s in signals])),
-    )  # fmt: skip
-    if doubt:
-        logging.getLogger(__name__).warning(doubt)
-    _write(bundle, camera, entry)
-    if json_target:
-        write_json(
-            json_target,
-            {**entry.model_dump(mode="json"), "camera": camera, "choice": dataclasses.asdict(choice)},
+        raise click.UsageError(
+            "A quantile is not a rate of false alarms. Remove --quantile or --require-promise."
         )
+    bundle = read_bundle(folder)
+    result = calibrate_alarm(
+        bundle, poses, per_day, quantile, fps, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds,
+        frame_size,
+    )  # fmt: skip
+    if result.reason and require_promise:
+        raise CheckFailed(f"{result.reason[0].upper()}{result.reason[1:]}. {folder} was not changed.")
+    if result.reason:
+        logging.getLogger(__name__).warning(result.reason)
+    write_calibration(bundle, result.alarm, camera)
+    if json_target:
+        content = {**result.alarm.model_dump(mode="json"), "camera": camera}
+        write_json(json_target, {**content, "choice": dataclasses.asdict(result.choice)})
     if json_target != "-":
-        for line in _lines(folder, camera, entry, choice):
+        for line in _lines(folder, camera, result):
             click.echo(line)
 
 
-def _few(windows: int, quantile: float) -> str | None:
-    wanted = round(_BEYOND / (1 - quantile))
-    if windows >= wanted:
-        return None
-    return (
-        f"{windows} windows are few for the quantile {quantile:g}: about {wanted} are wanted, "
-        "and the threshold may be far from the true quantile"
-    )
-
-
-def _write(bundle: Bundle, camera: str | None, entry: AlarmCalibration) -> None:
-    manifest = bundle.manifest
-    update = {"alarm": entry} if camera is None else {"cameras": {**manifest.cameras, camera: entry}}
-    write_manifest(bundle.folder, manifest.model_copy(update=update))
-
-
-def _lines(folder: Path, camera: str | None, entry: AlarmCalibration, choice: Choice) -> list[str]:
+def _lines(folder: Path, camera: str | None, result: CalibrationResult) -> Iterator[str]:
+    alarm = result.alarm
     of = f" of camera {camera}" if camera else ""
-    lines = [
-        f"{folder}: threshold{of} {entry.threshold:.4f} bits/dim, {_why(entry, choice)}",
-        f"{entry.hours:.3g} hours, {entry.windows} windows; expected false alarms a day: {_rate(entry)}",
-    ]
-    if entry.target_per_day is not None:
-        lines.append("promised" if entry.promised else "not promised: see the warning")
-    return lines
+    yield f"{folder}: threshold{of} {alarm.threshold:.4f} bits/dim, {_method(result)}"
+    yield f"{alarm.hours:.3g} hours, {alarm.windows} windows; expected false alarms per day: {_rate(alarm)}"
+    if alarm.target_per_day is not None:
+        support = "support" if alarm.promised else "do not support"
+        yield f"the recordings {support} this rate{'' if alarm.promised else ': see the warning'}"
 
 
-def _why(entry: AlarmCalibration, choice: Choice) -> str:
-    if entry.method == "quantile":
-        return f"the {entry.quantile:g} quantile of {entry.windows} windows"
+def _method(result: CalibrationResult) -> str:
+    alarm, choice = result.alarm, result.choice
+    if alarm.method == "quantile":
+        return f"the {alarm.quantile:g} quantile of {alarm.windows} windows"
     if choice.tail is None or choice.goodness is None:
         return (
-            f"from the highest levels of {choice.episodes} blocks of time; every fitted tail was refused "
-            f"(goodness of fit {REFUSED:g} or less, or too few episodes)"
+            f"from the highest levels of {choice.episodes} blocks of time; every fitted tail was rejected "
+            f"(goodness of fit {REJECTED_GOODNESS:g} or less, or too few episodes)"
         )
     return (
         f"by a generalised Pareto tail (shape {choice.tail.shape:.2f}, goodness of fit {choice.goodness:.2f}) of the "
@@ -166,11 +146,11 @@ def _why(entry: AlarmCalibration, choice: Choice) -> str:
     )
 
 
-def _rate(entry: AlarmCalibration) -> str:
-    if entry.expected_per_day is None:
-        return "not known"
-    rate = f"{entry.expected_per_day:.3g}"
-    if entry.interval_per_day is None:
+def _rate(alarm: AlarmCalibration) -> str:
+    if alarm.expected_per_day is None:
+        return "unknown"
+    rate = f"{alarm.expected_per_day:.3g}"
+    if alarm.interval_per_day is None:
         return rate
-    low, high = entry.interval_per_day
+    low, high = alarm.interval_per_day
     return f"{rate} (95 % interval {low:.3g} to {high:.3g})"

@@ -12,7 +12,9 @@ from daflow.core.command_line import FiniteRange
 
 def _camera(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:  # noqa: ARG001
     if name is not None and not re.fullmatch(CAMERA_NAME, name):
-        raise click.BadParameter(f"{name!r} is not a name of letters, digits, - and _, of at most 64.")
+        raise click.BadParameter(
+            f"{name!r} is not a camera name: use at most 64 letters, digits, - and _, and begin with a letter or digit."
+        )
     return name
 
 
@@ -20,8 +22,8 @@ camera_option = click.option(
     "--camera",
     metavar="NAME",
     callback=_camera,
-    help="The camera by its name in the configuration of daflow-edge; without it, all that have no calibration of "
-    "their own.",
+    help="Name of the camera in the configuration of daflow-edge; without it, every camera without a calibration of "
+    "its own.",
 )
 POSITIVE = FiniteRange(0, 1e6, min_open=True)
 SECONDS = FiniteRange(0, 1e6)

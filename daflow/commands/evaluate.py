@@ -145,7 +145,7 @@ def evaluate(
         return
     _print_table(result)
     unread = f"{len(broken)} files could not be read" if broken else ""
-    counts = ", ".join(filter(None, [f"{result.windows} windows", scored.windows.left_out(), unread]))
+    counts = ", ".join(filter(None, [f"{result.windows} windows", scored.windows.skipped(), unread]))
     click.echo(f"{scorer.name}: {counts}, {time.monotonic() - began:.1f} s; figures in %")
     if benchmark:
         click.echo(_beside_the_paper(benchmark, result.micro.auc, scorer.window))

@@ -155,7 +155,7 @@ def _normal_part(data: TrainingSet, labels: Path | None) -> Windows:
 
 def _summary(data: TrainingSet) -> str:
     facts = [f"{len(data.clips)} clips, {len(data.windows)} windows"]
-    if skipped := data.windows.left_out():
+    if skipped := data.windows.skipped():
         facts.append(f"skipped: {skipped}")
     if data.broken_files:
         facts.append(f"{len(data.broken_files)} files could not be read")

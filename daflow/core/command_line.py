@@ -1,4 +1,4 @@
-"""What all five commands share: how they fail, how they log, and the types of their options."""
+"""Shared by all five commands: errors, logging, and the types of their options."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ _EXTRA_OF_PACKAGE = {
 
 
 class Command(click.Command):
-    """A command whose failures are one line: a full disk and a missing package as much as a wrong value."""
+    """A command that reports every error in one line: a wrong value, a full disk, a missing package."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["context_settings"] = {**CONTEXT, **kwargs.get("context_settings", {})}
         super().__init__(*args, **kwargs)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the options; what a callback refuses is one line too."""
+        """Read the options; errors of their callbacks are one line too."""
         with one_line_errors():
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command with its log on standard error."""
+        """Run the command and log to standard error."""
         with log_to_stderr(), one_line_errors():
             return super().invoke(ctx)
 
 
-class _Refused(click.ClickException):
+class _WrongInput(click.ClickException):
     """The input is wrong."""
 
     exit_code = 2
 
 
-class _Failed(click.ClickException):
-    """The thing that was checked does not hold."""
+class _CheckFailed(click.ClickException):
+    """A check failed."""
 
     exit_code = 1
 
@@ -64,33 +64,33 @@ class _Failed(click.ClickException):
 def one_line_errors() -> Iterator[None]:
     """Turn the toolkit's errors, a full disk and a missing package into one line and an exit code.
 
-    `CheckFailed` is 1, everything else 2.
+    The exit code is 1 for `CheckFailed`, else 2.
     """
     try:
         yield
     except DaflowError as error:
-        raise (_Failed if isinstance(error, CheckFailed) else _Refused)(error.message) from error
+        raise (_CheckFailed if isinstance(error, CheckFailed) else _WrongInput)(error.message) from error
     except ImportError as error:
         package = (error.name or "").split(".")[0]
         if package not in _EXTRA_OF_PACKAGE:
             raise
-        raise _Refused(unusable_package(error, package, _EXTRA_OF_PACKAGE[package]).message) from error
+        raise _WrongInput(unusable_package(error, package, _EXTRA_OF_PACKAGE[package]).message) from error
     except BrokenPipeError:
         raise
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        raise _Refused(
+        raise _WrongInput(
             f"Cannot read or write{where}: {error.strerror or error}. "
-            "Check that it exists, may be written and has room."
+            "Check that it exists, that you may write it and that the disk is not full."
         ) from error
 
 
 @contextlib.contextmanager
 def log_to_stderr() -> Iterator[None]:
-    """Write the log of the toolkit's packages to standard error while a command runs, one line each.
+    """Log the toolkit's packages to standard error while a command runs, one line per message.
 
-    The log of the process is left alone, and the packages' loggers are as before afterwards, so that a program may run
-    commands beside logs of its own.
+    The root logger is not changed and the packages' loggers are restored, so that a program with its own log can run
+    commands.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
@@ -108,9 +108,9 @@ def log_to_stderr() -> Iterator[None]:
 
 
 class CommandWithSubcommands(Command):
-    """A command that does something by itself and has subcommands beside it, as `daflow-export MODEL` and `inspect`.
+    """A command that runs by itself and has subcommands, such as `daflow-export MODEL` and `daflow-export inspect`.
 
-    A first word that names a subcommand is that subcommand, unless an option follows that only the command itself has:
+    A first word that names a subcommand runs it, unless an option follows that only the command itself has:
     `daflow-export inspect -o bundle` exports a model that is called `inspect`.
     """
 
@@ -119,25 +119,25 @@ class CommandWithSubcommands(Command):
         self.subcommands: dict[str, click.Command] = {}
 
     def add(self, command: click.Command) -> None:
-        """Put a subcommand beside the command."""
+        """Add a subcommand."""
         assert command.name is not None
         self.subcommands[command.name] = command
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Leave the words of a subcommand to it."""
+        """Let a subcommand parse its own words."""
         below = self.subcommands.get(args[0]) if args else None
         if below is not None and not self._own_options(below) & {word.partition("=")[0] for word in args[1:]}:
             return below.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run whichever command the context belongs to."""
+        """Run the command or subcommand that the context belongs to."""
         return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, and the subcommands below them."""
+        """Write the options and, below, the subcommands."""
         super().format_options(ctx, formatter)
         with formatter.section("Commands"):
             rows = [(name, command.get_short_help_str(80)) for name, command in self.subcommands.items()]
@@ -153,7 +153,7 @@ class CommandWithSubcommands(Command):
 
 
 class LazyGroup(click.Group):
-    """A group that imports a subcommand when it is asked for, so that `--help` needs no torch.
+    """A group that imports a subcommand at its first use, so that `--help` does not load torch.
 
     Args:
         lazy: `{name: "module:attribute"}`.
@@ -165,7 +165,7 @@ class LazyGroup(click.Group):
         self._lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the names in the order of the work, not of the alphabet."""
+        """Return the names in the given order, not sorted."""
         return list(self._lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -191,7 +191,7 @@ def parse_frame_size(text: str) -> FrameSize:
 
 
 class FiniteRange(click.FloatRange):
-    """A range of numbers that NaN and infinity are not in; click's own compares, and NaN compares with nothing."""
+    """A range of numbers without NaN and infinity, which `click.FloatRange` accepts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Turn text into a number of the range."""
@@ -208,8 +208,8 @@ frame_size_option = click.option(
     "--frame-size",
     type=parse_frame_size,
     metavar="WIDTHxHEIGHT",
-    help="Width and height of the video frames in pixels, for all clips. Without it frame_sizes.json in the folder of "
-    "the tracks says so, else 1920x1080 is taken. Only the ratio of the two matters.",
+    help="Width and height of the video frames in pixels, for all clips. Without it, frame_sizes.json in the folder of "
+    "the tracks is used, else 1920x1080. Only the ratio matters.",
 )
 
 
@@ -217,7 +217,7 @@ def json_option(what: str) -> Callable[[_Decorated], _Decorated]:
     """The `--json` option of a command, for `write_json`.
 
     Args:
-        what: is written, such as `the figures`.
+        what: what is written, such as `the figures`.
     """
     return click.option(
         "--json", "json_target", metavar="FILE", help=f"Also write {what} as JSON; - is standard output."
@@ -239,14 +239,15 @@ def write_json(target: str, content: object) -> None:
 
 
 def require_folder_for(path: Path) -> None:
-    """Fail before the long work rather than after it when the output cannot be written.
+    """Check before long work that the output can be written.
 
     Raises:
+        InputError: `path` is a folder.
         OSError: the folder of `path` cannot be made or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
-        raise InputError(f"{path} is a folder; the name of a file is wanted.")
+        raise InputError(f"{path} is a folder. Give the name of a file.")
     probe = path.parent / f".{path.name}.probe"
     probe.touch()
     probe.unlink()

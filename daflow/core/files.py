@@ -9,10 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+StrPath = str | os.PathLike[str]
+"""A path as callers of the library may give it."""
+
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, which takes its place when the block ends without an error.
+    """Give a temporary path beside `path`; the file takes the place of `path` when the block ends without an error.
 
     Whatever happens in between (a full disk, a kill), `path` holds either its old bytes or all of the new ones.
 

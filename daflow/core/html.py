@@ -1,4 +1,4 @@
-"""What the HTML reports share: one page without scripts or links, its style, its pictures, and skeletons drawn."""
+"""The page that all HTML reports share: no scripts, no external files, one style."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import html
 
 
 def page(title: str, body: str, style: str = "") -> str:
-    """Return a whole document; `title` is plain text, `body` is HTML, `style` is CSS beside that of all pages."""
+    """Return an HTML document.
+
+    Args:
+        title: plain text.
+        body: HTML.
+        style: CSS in addition to the style of all pages.
+    """
     title = html.escape(title)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'

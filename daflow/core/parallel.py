@@ -1,6 +1,6 @@
-"""Many independent tasks, one for each clip or trial, on the cores of this machine.
+"""Run independent tasks, such as one for each clip or trial, on the cores of this machine.
 
-A task that fails, or that kills its process, is reported and never stops the rest. `daflow.commands.ray_cluster` runs
+A task that fails or kills its process is reported and does not stop the others. `daflow.commands.ray_cluster` runs
 the same tasks on a Ray cluster.
 """
 
@@ -26,7 +26,7 @@ CRASHED = "its process died (out of memory, or a crash in a library)"
 
 @dataclass(frozen=True)
 class Outcome(Generic[T, R]):
-    """What became of a task: a result, or the message of an error."""
+    """The outcome of a task: a result, or the message of an error."""
 
     task: T
     result: R | None
@@ -34,14 +34,14 @@ class Outcome(Generic[T, R]):
 
 
 class Runner(Protocol):
-    """Runs tasks somewhere: on these cores (`run_tasks`), or on a cluster."""
+    """Runs tasks on these cores (`run_tasks`) or on a cluster."""
 
     def __call__(self, function: Callable[[T], R], tasks: Sequence[T], /) -> Iterator[Outcome[T, R]]:
-        """Yield what becomes of each task, in the order in which they end.
+        """Yield the outcome of each task, in the order in which they end.
 
         Args:
-            function: a function of a module (it is pickled), which may raise anything.
-            tasks: its arguments, small ones; the files that they name must be reachable where they run.
+            function: a function of a module (it is pickled); it may raise anything.
+            tasks: its arguments, which should be small; the files that they name must be readable where they run.
         """
         ...
 
@@ -63,18 +63,18 @@ def run_tasks(
 
 
 def guarded(function: Callable[[T], R], task: T) -> tuple[R | None, str | None]:
-    """Call the function and turn what it raises into a message."""
+    """Call the function and return its result and None, or None and the message of its error."""
     try:
         return function(task), None
     except InputError as error:
         return None, error.message
-    except Exception as error:  # noqa: BLE001  one bad file never stops the rest
+    except Exception as error:  # noqa: BLE001  one bad file must not stop the others
         return None, f"{type(error).__name__}: {error}"
 
 
 def _start_worker() -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    os.environ["OMP_NUM_THREADS"] = "1"  # before torch or ONNX Runtime are loaded: a process a core
+    os.environ["OMP_NUM_THREADS"] = "1"  # before torch or ONNX Runtime are loaded: one process per core
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -90,13 +90,13 @@ def _on_cores(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> I
             try:
                 while waiting or running:
                     while waiting and len(running) < workers:
-                        future = pool.submit(guarded, function, waiting[0])  # fails where the pool is dead
+                        future = pool.submit(guarded, function, waiting[0])  # raises when the pool is broken
                         running[future] = waiting.popleft()
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         yield Outcome(running[future], *future.result())
                         del running[future]
             except BrokenProcessPool:
-                suspects += running.values()  # one of them killed its process, and the pool died with it
+                suspects += running.values()  # one of them killed its process and so broke the pool
     for task in suspects:
         with _pool(1) as pool:
             try:

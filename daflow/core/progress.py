@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of long work: a bar on a terminal, elsewhere a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items` and show on standard error how far they are.
+    """Yield `items` and show the progress on standard error.
+
+    Args:
+        items: what to iterate over.
+        description: what the items are.
+        total: their number; None takes `len(items)` where it is known.
 
     >>> list(track([1, 2], "counting"))
     [1, 2]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.label_table import read_labels
 from daflow.core.data.tracks import Clip
-from daflow.core.data.windows import Rule, Windows, make_windows
+from daflow.core.data.windows import WindowRule, Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath
 from daflow.evaluation.auc import Evaluation, evaluate_frames, evaluate_windows
@@ -71,7 +71,7 @@ def evaluate(
 
 
 def score_clips(
-    model: ScoringModel, clips: Sequence[Clip], rule: Rule = "span", source: str = "The list of clips"
+    model: ScoringModel, clips: Sequence[Clip], rule: WindowRule = "span", source: str = "The list of clips"
 ) -> ScoredClips:
     """Score all windows of clips.
 
@@ -88,7 +88,7 @@ def score_clips(
     windows = make_windows(clips, model.window, rule=rule)
     if not len(windows):
         raise InputError(
-            f"{source} gives no window of {model.window} poses: {windows.left_out() or 'no poses'}."
+            f"{source} gives no window of {model.window} poses: {windows.skipped() or 'no poses'}."
         )
     return ScoredClips(clips, windows, model.score_windows(windows.poses))
 

@@ -42,7 +42,7 @@ def abnormal_windows(
         chosen = in_abnormal_frames(windows, clips, read_masks(masks))
     if not chosen.any():
         raise InputError(
-            f"{poses} gives no abnormal window of {length} poses: {windows.left_out() or 'none is marked'}."
+            f"{poses} gives no abnormal window of {length} poses: {windows.skipped() or 'none is marked'}."
         )
     return windows.poses[chosen]
 

@@ -139,7 +139,7 @@ def train_on(
         raise InputError(f"The share that is held out must be from 0 to 0.5; it is {hold_out}.")
     available_device(options.device)
     if len(data.normal) < 2:
-        reason = data.normal.left_out() or (
+        reason = data.normal.skipped() or (
             "none is normal throughout" if data.not_normal else "too few poses"
         )
         raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from daflow.core.alarms.rule import Change
+from daflow.core.alarms.rule import AlarmChange
 from runtime.sources.frames import Frame, Keypoints
 
 
@@ -47,7 +47,7 @@ class FrameResult:
     people: tuple[Person, ...]
     worst: Person | None
     alarm: bool
-    change: Change | None
+    change: AlarmChange | None
     camera: str = "camera"
     threshold: float = float("inf")
 

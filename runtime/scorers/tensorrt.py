@@ -19,7 +19,15 @@ from daflow.core.engines.builder import BuildRequest, Plan, build_plan, load_eng
 from daflow.core.engines.cache import Report, engine_folder, obtain_engine
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.gpu import find_gpu, load_tensorrt
-from daflow.core.scoring.comparison import LIMITS, Limits, Precision, Verdict, WindowSets, compare, judge
+from daflow.core.scoring.comparison import (
+    LIMITS,
+    Limits,
+    Precision,
+    Verdict,
+    WindowSets,
+    check_limits,
+    compare,
+)
 from daflow.core.scoring.onnx import OnnxScorer
 from runtime.scorers.cuda import CudaContext
 
@@ -105,7 +113,7 @@ def verify_engine(bundle: Bundle, scorer: TensorRTScorer, limits: Limits, report
         comparison = compare(
             WindowSets.of(windows), reference.score, scorer.score, alarm.threshold if alarm else None
         )
-    verdict = judge(comparison, limits)
+    verdict = check_limits(comparison, limits)
     if verdict.missed:
         raise CheckFailed(
             f"The engine {scorer.name} does not rank windows as the FP32 graph does: {'; '.join(verdict.missed)}. "

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from daflow.core.data.synthetic import EVENTS, Scene, generate_clip
+from daflow.core.data.synthetic import SCENE_EVENTS, Scene, generate_clip
 from daflow.core.data.tracks import Clip
 from daflow.core.errors import InputError
 from runtime.sources.frames import Frame, Keypoints, SourceStatus
@@ -78,7 +78,7 @@ class SyntheticSource:
         self._scene = replace(scene, frames=self._piece_frames)
         self._seed = seed
         self._pieces: list[Mapping[int, Mapping[int, Keypoints]]] = []
-        self._ids = max(scene.people, len(EVENTS))  # no piece has more people
+        self._ids = max(scene.people, len(SCENE_EVENTS))  # no piece has more people
         self._status = StatusKeeper()
         self._stopped = threading.Event()
 
@@ -151,8 +151,8 @@ def _option(name: str, value: str) -> Any:
     except ValueError:
         raise InputError(f"synthetic: {name}={value} is not a number.") from None
     if name == "event":
-        if value not in (*EVENTS, "none"):
-            raise InputError(f"synthetic: event is one of {', '.join(EVENTS)} and none, not {value!r}.")
+        if value not in (*SCENE_EVENTS, "none"):
+            raise InputError(f"synthetic: event is one of {', '.join(SCENE_EVENTS)} and none, not {value!r}.")
         return number
     if isinstance(number, float) and not math.isfinite(number):
         raise InputError(f"synthetic: {name}={value} is not a finite number.")

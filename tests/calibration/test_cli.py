@@ -62,24 +62,24 @@ def test_the_json_is_what_the_manifest_holds(bundle: Path, dataset: Path, tmp_pa
     assert written["choice"]["threshold"] == written["threshold"]
 
 
-def test_a_short_recording_gives_a_threshold_and_promises_nothing(
+def test_a_short_recording_gives_a_threshold_and_supports_no_rate(
     bundle: Path, dataset: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     result = calibrate(bundle, dataset / "train")
     assert result.exit_code == 0
-    assert "too short to promise 1 false alarms a day" in caplog.text
+    assert "too short for 1 false alarms per day" in caplog.text
     assert "at least 6 hours are needed" in caplog.text
-    assert "not promised" in result.output
+    assert "the recordings do not support this rate: see the warning" in result.output
     alarm = alarm_of(bundle)
     assert (alarm.target_per_day, alarm.promised) == (1, False)
     before = (bundle / "manifest.json").read_bytes()
     result = calibrate(bundle, dataset / "train", "--require-promise")
     assert result.exit_code == 1
-    assert "is left as it was" in result.output
+    assert "was not changed" in result.output
     assert (bundle / "manifest.json").read_bytes() == before
 
 
-def test_a_rate_is_promised_and_checked(bundle: Path, recordings: Path, tmp_path: Path) -> None:
+def test_a_supported_rate_is_calibrated_and_checked(bundle: Path, recordings: Path, tmp_path: Path) -> None:
     options = ("--false-alarms-per-day", 4000, "--cool-down-seconds", 0, "--end-seconds", 0.1)
     result = calibrate(bundle, recordings, *options, "--smoothing-seconds", 0)
     assert result.exit_code == 0, result.output
@@ -104,7 +104,7 @@ def test_a_check_fails_when_the_rate_is_refuted(bundle: Path, recordings: Path) 
     write_manifest(bundle, manifest.model_copy(update={"alarm": low}))
     result = run("check", bundle, recordings)
     assert result.exit_code == 1
-    assert "which is refuted" in result.output
+    assert ": refuted" in result.output
     assert "Calibrate again" in result.output
 
 
@@ -140,11 +140,11 @@ def test_calibrating_again_replaces_the_threshold(bundle: Path, dataset: Path) -
     assert alarm_of(bundle).threshold > lower
 
 
-def test_too_few_windows_for_a_quantile_are_said(
+def test_too_few_windows_for_a_quantile_are_reported(
     bundle: Path, dataset: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert calibrate(bundle, dataset / "train", "--quantile", "0.9999").exit_code == 0
-    assert "about 100000 are wanted" in caplog.text
+    assert "about 100000 are needed" in caplog.text
 
 
 @pytest.mark.parametrize(

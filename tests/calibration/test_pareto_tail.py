@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration import poisson_interval as poisson
-from calibration.pareto_tail import FEWEST, Pareto, anderson_darling, fit, fit_open, goodness
+from calibration.pareto_tail import (
+    MIN_EXCESSES,
+    Pareto,
+    anderson_darling,
+    fit,
+    fit_unbounded,
+    goodness_of_fit,
+)
 
 
 @pytest.mark.parametrize("shape", [-0.3, 0.0, 0.3])
@@ -37,26 +44,26 @@ def test_the_goodness_of_a_right_fit_is_uniform(rng: np.random.Generator) -> Non
         sample = Pareto(0.1, 1.0).quantile(rng.random(60))
         found = fit(sample)
         assert found is not None
-        p.append(goodness(sample, found, rng))
+        p.append(goodness_of_fit(sample, found, rng))
     assert np.mean(p) == pytest.approx(0.5, abs=0.2)
     assert np.mean(np.array(p) <= 0.1) <= 0.3
 
 
 def test_a_tail_that_ends_is_continued_as_one_that_does_not(rng: np.random.Generator) -> None:
     ending = rng.uniform(0, 1, 100)
-    free, careful = fit(ending), fit_open(ending)
+    free, careful = fit(ending), fit_unbounded(ending)
     assert free is not None
     assert free.shape < 0
     assert careful == Pareto(0.0, float(ending.mean()))
     heavy = Pareto(0.5, 1.0).quantile(rng.random(100))
-    assert fit_open(heavy) == fit(heavy)
+    assert fit_unbounded(heavy) == fit(heavy)
 
 
 def test_two_humps_are_refused(rng: np.random.Generator) -> None:
     sample = np.concatenate([rng.uniform(0.9, 1.1, 60), rng.uniform(4.9, 5.1, 60)])
     found = fit(sample)
     assert found is not None
-    assert goodness(sample, found, rng) < 0.02
+    assert goodness_of_fit(sample, found, rng) < 0.02
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=60))
@@ -64,7 +71,7 @@ def test_any_sample_gives_a_distribution_or_nothing(values: list[float]) -> None
     found = fit(np.array(values))
     if found is None:
         return
-    assert len(values) >= FEWEST
+    assert len(values) >= MIN_EXCESSES
     assert np.isfinite([found.shape, found.scale]).all()
     assert found.scale > 0
     above = found.survival(np.linspace(0, max(values), 20))

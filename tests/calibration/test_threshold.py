@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.enough_recordings import objection
-from calibration.false_alarm_rate import check
+from calibration.enough_recordings import reason_against_rate
+from calibration.false_alarm_rate import check_signals
 from calibration.replay import Signal, episodes, make_signal
 from calibration.threshold import choose_quantile, choose_threshold
-from daflow.core.alarms.calibration import AlarmCalibration as Entry
-from daflow.core.alarms.rule import AlarmCalibration, AlarmRule, Smoother
+from daflow.core.alarms.calibration import AlarmCalibration
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother
 from daflow.core.errors import InputError
 
 RULE = AlarmRule(
@@ -45,7 +45,7 @@ def recordings(seed: int, hours: float, rule: AlarmRule = RULE) -> list[Signal]:
 
 def begins(clip: list[dict[int, float]], rule: AlarmRule) -> list[float]:
     """The alarms that the edge raises, frame by frame."""
-    smoother, alarm = Smoother(rule.smoothing_seconds), AlarmCalibration(rule)
+    smoother, alarm = Smoother(rule.smoothing_seconds), AlarmState(rule)
     found = []
     for index, scores in enumerate(clip):
         smoothed = smoother.update(index / FPS, scores)
@@ -80,7 +80,7 @@ def test_episodes_are_the_alarms_that_the_edge_raises(
 
 
 @pytest.mark.parametrize("per_day", [60.0, 240.0])
-def test_the_rate_that_was_asked_for_comes_on_other_recordings(per_day: float) -> None:
+def test_the_requested_rate_is_measured_on_other_recordings(per_day: float) -> None:
     fresh = recordings(1000, 3)
     hours = sum(s.seconds for s in fresh) / 3600
     came = []
@@ -108,7 +108,7 @@ def test_scores_without_a_tail_fall_back_to_block_maxima() -> None:
     assert list(episodes(signals[0], replace(RULE, threshold=3.0, release=3.0))) == []
 
 
-def test_block_maxima_leave_as_many_alarms_as_were_asked_for() -> None:
+def test_block_maxima_leave_as_many_alarms_as_requested() -> None:
     rng = np.random.default_rng(0)
     spikes = rng.choice(36_000 // 50, 60, replace=False)
     clip = [{1: 10.0 + (i // 50 % 2 if i // 50 in spikes else 0)} for i in range(36_000)]
@@ -118,7 +118,7 @@ def test_block_maxima_leave_as_many_alarms_as_were_asked_for() -> None:
     assert choice.threshold in {10.0, 11.0}
 
 
-def test_nobody_for_long_enough_is_said() -> None:
+def test_nobody_for_long_enough_is_an_error() -> None:
     rule = replace(RULE, begin_seconds=60)
     with pytest.raises(InputError, match="Nobody is scored for 60 s without a break"):
         choose_threshold([make_signal("clip", [{1: 2.0}] * 100, FPS, rule)], rule, 1)
@@ -143,12 +143,14 @@ def test_any_recording_gives_a_threshold_or_a_sentence(
     assert math.isfinite(choice.threshold)
     assert choice.expected_per_day is None or choice.expected_per_day >= 0
     hours = sum(s.seconds for s in signals) / 3600
-    assert objection(choice, hours, per_day) is None or "short" in str(objection(choice, hours, per_day))
+    assert reason_against_rate(choice, hours, per_day) is None or "recordings" in str(
+        reason_against_rate(choice, hours, per_day)
+    )
 
 
-def of_rate(signals: list[Signal], per_day: float) -> Entry:
+def of_rate(signals: list[Signal], per_day: float) -> AlarmCalibration:
     choice = choose_threshold(signals, RULE, per_day)
-    return Entry(
+    return AlarmCalibration(
         threshold=choice.threshold, method=choice.method, begin_seconds=RULE.begin_seconds,
         end_seconds=RULE.end_seconds, cool_down_seconds=RULE.cool_down_seconds,
         smoothing_seconds=RULE.smoothing_seconds, target_per_day=per_day, expected_per_day=choice.expected_per_day,
@@ -158,21 +160,21 @@ def of_rate(signals: list[Signal], per_day: float) -> Entry:
 
 def test_a_check_agrees_on_the_same_camera_and_refutes_on_another(rng: np.random.Generator) -> None:
     alarm = of_rate(recordings(5, 1), 96)
-    same = check(recordings(6, 1), alarm)
+    same = check_signals(recordings(6, 1), alarm)
     assert not same.refuted
-    assert "promised: 96 a day, which agrees" in same.verdict(promised=True)
+    assert "expects 96 per day: consistent" in same.summary(promised=True)
     assert sum(clip.alarms for clip in same.clips) == same.alarms
     moved = [
         make_signal("moved", [{p: v + 1.5 for p, v in f.items()} for f in frames(rng, 1800)], FPS, RULE)
         for _ in range(2)
     ]
-    other = check(moved, alarm)
+    other = check_signals(moved, alarm)
     assert other.refuted
     assert other.interval_per_day[0] > 96
-    assert "refuted" in other.verdict(promised=True)
+    assert "refuted" in other.summary(promised=True)
 
 
-def test_a_quantile_counts_its_alarms_and_promises_nothing() -> None:
+def test_a_quantile_counts_its_alarms_and_supports_no_rate() -> None:
     signals = recordings(7, 0.5)
     choice = choose_quantile(signals, RULE, 0.99)
     everybody = np.concatenate([s.people for s in signals])
@@ -180,22 +182,22 @@ def test_a_quantile_counts_its_alarms_and_promises_nothing() -> None:
     rule = replace(RULE, threshold=choice.threshold, release=choice.threshold)
     count = sum(1 for s in signals for _ in episodes(s, rule))
     assert choice.expected_per_day == pytest.approx(count * 48)
-    entry = Entry(threshold=choice.threshold, quantile=0.99, windows=1, precision="fp32")
-    assert check(signals, entry).probability is None
+    entry = AlarmCalibration(threshold=choice.threshold, quantile=0.99, windows=1, precision="fp32")
+    assert check_signals(signals, entry).probability is None
 
 
 @pytest.mark.parametrize(
-    ("hours", "per_day", "complaint"),
-    [(1.5, 1, "at least 6 hours are needed"), (0.1, 100, "pieces of at least a minute")],
+    ("hours", "per_day", "reason"),
+    [(1.5, 1, "at least 6 hours are needed"), (0.1, 100, "blocks of at least a minute")],
 )
 def test_a_recording_that_is_too_short_says_how_much_is_missing(
-    hours: float, per_day: float, complaint: str
+    hours: float, per_day: float, reason: str
 ) -> None:
     choice = choose_threshold(recordings(8, 0.5), RULE, per_day)
-    found = objection(replace(choice, blocks=round(hours * 60)), hours, per_day)
+    found = reason_against_rate(replace(choice, blocks=round(hours * 60)), hours, per_day)
     assert found is not None
-    assert complaint in found
+    assert reason in found
 
 
-def test_enough_hours_are_promised() -> None:
-    assert objection(choose_threshold(recordings(9, 1), RULE, 48), 1, 48) is None
+def test_enough_hours_support_the_rate() -> None:
+    assert reason_against_rate(choose_threshold(recordings(9, 1), RULE, 48), 1, 48) is None

@@ -191,7 +191,7 @@ def test_the_batch_sizes_reach_the_bundle(checkpoint_file: Path, tmp_path: Path)
         (["--limit", "fp16.spearman"], "is not NAME=VALUE"),
         (["--limit", "fp16.spearman=x"], "is not NAME=VALUE"),
         (["--limit", "fp16.spearman=nan"], "is not a number from 0"),
-        (["--limit", "fp16.speed=1"], "is no limit; write PRECISION.NAME=VALUE"),
+        (["--limit", "fp16.speed=1"], "is not a limit. Use PRECISION.NAME=VALUE"),
         (["--workspace", "0"], "is not in the range"),
         (["--calibration", "guess"], "'guess' is not one of"),
         (["--on-device"], "--on-device takes a bundle"),

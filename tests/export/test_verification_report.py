@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daflow.core.scoring.comparison import LIMITS, Limits, compare_scores, judge
+from daflow.core.scoring.comparison import LIMITS, Limits, check_limits, compare_scores
 from export.verification import VerificationSet, generated_set
 from export.verification_report import VerifiedForm, report_page
 
@@ -34,7 +34,7 @@ def page(
     forms = []
     for name in ("folded", "fp32", "fp16", "int8"):
         scores = tuple(nll + rng.normal(0, noise, len(nll)).astype(np.float32) for nll in reference)
-        forms.append(VerifiedForm(name, judge(compare_scores(reference, scores), limits), scores))  # type: ignore[arg-type]
+        forms.append(VerifiedForm(name, check_limits(compare_scores(reference, scores), limits), scores))  # type: ignore[arg-type]
     return report_page(forms, reference, data, title)
 
 
@@ -72,7 +72,7 @@ def test_scores_that_are_no_numbers_are_drawn_as_well_as_can_be(
     reference = data.sets.score(lambda poses: np.abs(poses).max(axis=(1, 2, 3)))
     broken = tuple(nll.copy() for nll in reference)
     broken[0][:10], broken[2][:] = np.nan, np.inf
-    verdict = judge(compare_scores(reference, broken), LIMITS["int8"])  # type: ignore[arg-type]
+    verdict = check_limits(compare_scores(reference, broken), LIMITS["int8"])  # type: ignore[arg-type]
     text = report_page([VerifiedForm("int8", verdict, broken)], reference, data, "shop")  # type: ignore[arg-type]
     read_page(text)
     assert "miss their limits" in text

@@ -1,1 +1,1 @@
-"""The alarm rule, its calibration record, p-values and the drift watch."""
+"""The alarm rule, the calibration record, p-values and the drift watch."""

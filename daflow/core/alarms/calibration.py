@@ -1,45 +1,37 @@
-"""What is recorded of a calibration: the alarm threshold, how it was chosen, and what normal people score."""
+"""The record of a calibration: the alarm threshold, how it was chosen, and the scores of normal people."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.scoring.comparison import Precision
 
 CAMERA_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-"""What a camera may be called: it is a part of topics, paths and configuration keys."""
+"""The names that a camera may have: they are parts of topics, paths and configuration keys."""
 CameraName = Annotated[str, Field(pattern=f"^{CAMERA_NAME}$")]
 
 _Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
-
-
 _Rate = Annotated[FiniteFloat, Field(ge=0)]
 
 
 class ManifestPart(BaseModel):
-    """A part of a manifest: read-only, and nothing in it that is not known."""
+    """A part of a manifest: read-only; unknown fields are an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class NormalScores(ManifestPart):
-    """What normal people score at a random moment: order statistics of a sample, denser towards the high ones.
+    """Scores of normal people at random moments: order statistics of a sample, denser towards high scores.
 
     Attributes:
         size: scores in the sample.
-        scores: some of them, rising, the lowest and the highest among them.
-        at_least: how many of the sample are as high as each of these, or higher.
+        scores: some of them in rising order, with the lowest and the highest; bits per dimension.
+        at_least: for each of these, how many scores of the sample are as high or higher.
     """
 
     size: Annotated[int, Field(ge=1)]
@@ -49,34 +41,35 @@ class NormalScores(ManifestPart):
     @model_validator(mode="after")
     def _is_a_sample(self) -> NormalScores:
         if len(self.scores) != len(self.at_least):
-            raise ValueError("every score needs how many are at least as high")
+            raise ValueError("scores and at_least must have the same length")
         if any(low >= high for low, high in pairwise(self.scores)):
-            raise ValueError("the scores must rise")
+            raise ValueError("scores must rise")
         if self.at_least[0] != self.size or any(low <= high for low, high in pairwise(self.at_least)):
-            raise ValueError("the counts must fall from the size")
+            raise ValueError("at_least must start at size and fall")
         if self.at_least[-1] < 1:
-            raise ValueError("the highest score must be one of the sample")
+            raise ValueError("the last value of at_least must be 1 or more")
         return self
 
 
 class AlarmCalibration(ManifestPart):
-    """The alarm threshold, what it was chosen with, and how often it is expected to be exceeded by normal behaviour.
+    """The alarm threshold, how it was chosen, and how often normal behaviour is expected to exceed it.
 
     Attributes:
-        threshold: smoothed nll in bits per dimension above which a person is abnormal.
+        threshold: smoothed nll above which a person is abnormal, bits per dimension.
         method: `pot`, a generalised Pareto distribution of the highest levels; `block-maxima`, an empirical quantile
             of the highest level of each block of time; `quantile`, of all scores.
-        quantile: the fraction of the normal scores below the threshold; None unless that was the method.
+        quantile: the fraction of the normal scores below the threshold; None with another method.
         begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds: of the `daflow.core.alarms.rule.AlarmRule`.
-        target_per_day: false alarms a day that were asked for; None by `quantile`.
-        expected_per_day: false alarms that the recordings lead one to expect in a day like them; None is not known.
+        target_per_day: the requested false alarms per day; None by `quantile`.
+        expected_per_day: false alarms per day expected from the recordings; None when unknown.
         interval_per_day: its 95 % interval.
-        promised: whether the recordings were long enough, and the fit good enough, to promise the target.
+        promised: whether the recordings support the target rate: they are long enough and the rate varies little
+            enough.
         hours: length of the recordings.
-        fps: their frames a second.
+        fps: frames per second of the recordings.
         windows: normal windows that were scored.
         precision: the graph that scored them.
-        normal: what p-values are taken from; None without a calibration on recordings.
+        normal: the scores that p-values are computed from; None without a calibration on recordings.
     """
 
     threshold: FiniteFloat

@@ -1,24 +1,27 @@
-"""A slow test that tells when today's normal no longer fits the calibration: the camera moved, the season changed.
+"""A slow test for drift: whether the scores of today's normal people still fit the calibration.
 
-While normal people are as they were at the calibration their p-values are uniform, with a mean of 0.5; high scores
-make them small, low scores large. A game bets against that. Its capital is a conformal test martingale, the Simple
-Jumper (Vovk, Petej, Nouretdinov, Ahlberg, Carlsson and Gammerman, "Retrain or not retrain: conformal test martingales
-for change-point detection", COPA 2021): three players bet that scores have become higher, have become lower, or have
-not changed, and change sides now and then. It differs from the paper's in two ways, because people in front of a
-camera are not independent draws:
+They no longer do when the camera was moved or the season changed. While normal people behave as they did at the
+calibration, their p-values are uniform with a mean of 0.5. Higher scores make p-values smaller, lower scores larger.
 
-- One bet is made for ten minutes, on the mean of all p-values of that time (twice a minute, of everybody there). The
-  mean of bets is a fair bet however much these depend on each other.
-- A bet costs as much as the mean p-value may be off without any harm, 0.1. So the game is fair or worse for the
-  players as long as the mean is between 0.4 and 0.6, and a calibration of few people gives no false verdict.
+The test is a conformal test martingale, the Simple Jumper (Vovk, Petej, Nouretdinov, Ahlberg, Carlsson and Gammerman,
+"Retrain or not retrain: conformal test martingales for change-point detection", COPA 2021). A martingale is the capital
+of a gambler in a fair game. Here three strategies share the capital: one bets that scores have become higher, one that
+they have become lower, one that nothing has changed. A small share of the capital moves between them at every bet. A
+high capital is evidence against "nothing has changed". The test differs from the paper's in two ways, because people in
+front of a camera are not independent samples:
 
-The verdict is the Shiryaev-Roberts sum over all moments at which the game may have begun. While nothing has changed
-its mean is at most the number of bets, so that the chance of a false verdict within n bets is at most n / 10^6: 5 % in
-a year without a pause, whatever the distribution of scores. In simulations with 0.5 to 2 people at a time who stay for
-5 to 15 minutes, half of whose variance is their own way of moving, 24 years gave no false verdict; scores that are one
-standard deviation higher or lower were told after about 10 hours with people, two after 6. What the test cannot know
-is that the same one or two people stay for many hours and move in their own way; that is a change of what is normal,
-and it is told as one.
+- One bet covers ten minutes. It is on the mean of all p-values of that time (of everybody present, twice a minute). A
+  bet on the mean is fair however strongly the p-values depend on each other.
+- A bet has a cost, as much as a mean p-value that is off by 0.1 wins. So the game is fair or unfavourable while the
+  mean is between 0.4 and 0.6, and a calibration on few people causes no false drift.
+
+Drift is reported when the Shiryaev-Roberts sum over all possible starts of the game reaches 10^6. While nothing has
+changed, the mean of the sum is at most the number of bets, so the probability of a false report within n bets is at
+most n / 10^6: 5 % in a year without a pause, for any distribution of scores. In simulations with 0.5 to 2 people at a
+time who stay for 5 to 15 minutes, where half of the variance is between people, 24 years gave no false report. Scores
+that were one standard deviation higher or lower were reported after about 10 hours with people, two after 6. The test
+cannot know that the same one or two people stay for many hours and move in their own way. This is a change of normal
+scores, and it is reported.
 """
 
 from __future__ import annotations
@@ -35,37 +38,41 @@ from daflow.core.errors import InputError
 DriftState = Literal["learning", "fits", "drifting"]
 
 EVERY_SECONDS = 30.0
-"""How far apart the moments are at which p-values are taken."""
+"""Seconds between the moments at which p-values are taken."""
 
 BET_SECONDS = 600.0
-"""The time that one bet is about."""
+"""The time that one bet covers."""
 
 LIMIT = 1e6
-"""The mean number of bets before a false verdict is at least this."""
+"""The Shiryaev-Roberts sum that reports drift: at least so many bets come before a false report, on average."""
 
 HARMLESS = 0.1
-"""How far the mean p-value may be from 0.5."""
+"""How far the mean p-value may be from 0.5 without drift."""
 
-_BETS = (-1.6, 0.0, 1.6)  # the capital stays above 0 up to 1 / (0.5 + HARMLESS)
-_JUMP = 0.01  # the share of each player's capital that changes sides, as in the paper
-_LEARN = 6  # bets before the verdict is worth something
-_RECOVER = 288  # bets without a new verdict after which an old one is taken back: two days of people
-_MEMORY = 36.0  # bets that the shown mean is over
-_DAMAGED = "The kept state of a drift watch is damaged; delete it, and the watch begins anew."
+_BETS = (
+    -1.6,
+    0.0,
+    1.6,
+)  # stakes of the strategies; the capital stays above 0 for stakes up to 1 / (0.5 + HARMLESS)
+_JUMP = 0.01  # the share of the capital that moves between strategies at every bet, as in the paper
+_MIN_BETS = 6  # before the first result: an hour with people
+_RECOVERY_BETS = 288  # without new drift, after which drift is over: two days with people
+_MEAN_BETS = 36.0  # that the reported mean covers: six hours with people
+_INVALID_STATE = "The saved state of a drift watch is invalid. Delete it to restart the watch."
 
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """What the watch says.
+    """The result of the watch.
 
     Attributes:
-        state: `learning` during the first hour of people, `fits`, `drifting`.
+        state: `learning` during the first hour with people, then `fits` or `drifting`.
         bets: ten-minute periods with people so far.
-        mean_p: of about the last six hours; 0.5 when all is as it was, lower when scores are higher. None before the
-            first bet.
-        p: an upper bound of the probability of evidence like this, in so many bets, while all is as it was.
-        since: when it began to drift, seconds since 1970; None unless drifting.
-        message: a sentence for people.
+        mean_p: mean p-value of about the last six hours with people; 0.5 while nothing has changed, lower when scores
+            are higher. None before the first bet.
+        p: an upper bound of the probability of such evidence within so many bets while nothing has changed.
+        since: when drift was reported first, seconds since 1970; None unless drifting.
+        message: the result as a phrase.
     """
 
     state: DriftState
@@ -81,19 +88,19 @@ class DriftWatch:
 
     Args:
         alarm: its calibration.
-        state: what `state()` gave before a restart; one of another calibration is left out.
+        state: what `state()` returned before a restart; that of another calibration is ignored.
 
     Raises:
-        InputError: the state is damaged.
+        InputError: the state is invalid.
     """
 
     def __init__(self, alarm: AlarmCalibration, state: Mapping[str, Any] | None = None) -> None:
         self._alarm = alarm
-        self._game = _Game()
+        self._martingale = _SimpleJumper()
         self._bets = 0
         self._mean: float | None = None
         self._since: float | None = None
-        self._quiet = 0
+        self._bets_since_drift = 0
         self._next = -math.inf
         self._period = -1
         self._total, self._count = 0.0, 0
@@ -101,7 +108,7 @@ class DriftWatch:
             self._restore(state)
 
     def update(self, time_utc: float, people: Mapping[int, float]) -> None:
-        """Take the smoothed scores of everybody in a frame; most frames are looked at only by their time.
+        """Take the smoothed scores of everybody in a frame; only one frame in 30 seconds is used.
 
         Args:
             time_utc: seconds since 1970.
@@ -123,29 +130,29 @@ class DriftWatch:
 
     def _bet(self, mean: float, time_utc: float) -> None:
         self._bets += 1
-        weight = 1 / min(self._bets, _MEMORY)
+        weight = 1 / min(self._bets, _MEAN_BETS)
         self._mean = mean if self._mean is None else self._mean + weight * (mean - self._mean)
-        self._quiet += 1
-        if self._game.bet(mean) >= LIMIT:
-            self._game = _Game()
-            self._quiet = 0
+        self._bets_since_drift += 1
+        if self._martingale.bet(mean) >= LIMIT:
+            self._martingale = _SimpleJumper()
+            self._bets_since_drift = 0
             self._since = time_utc if self._since is None else self._since
-        elif self._quiet >= _RECOVER:
+        elif self._bets_since_drift >= _RECOVERY_BETS:
             self._since = None
 
     @property
     def verdict(self) -> DriftVerdict:
-        """What the p-values so far say."""
+        """The result of the p-values so far."""
         if self._since is not None and self._mean is not None:
             change = "higher" if self._mean < 0.5 else "lower"
             message = (
                 f"normal scores have become {change} than at the calibration (mean p-value {self._mean:.2f} instead of "
-                "0.5): look whether the camera moved or what is usual there changed, and calibrate again"
+                "0.5): check whether the camera moved or normal behaviour changed, and calibrate again"
             )
             return DriftVerdict("drifting", self._bets, self._mean, self._chance(LIMIT), self._since, message)
-        p = self._chance(self._game.highest)
-        if self._bets < _LEARN:
-            message = f"{10 * self._bets} of {10 * _LEARN} minutes with people that a verdict needs"
+        p = self._chance(self._martingale.highest)
+        if self._bets < _MIN_BETS:
+            message = f"{10 * self._bets} of the first {10 * _MIN_BETS} minutes with people"
             return DriftVerdict("learning", self._bets, self._mean, p, None, message)
         message = f"the scores of {self._bets / 6:.0f} hours with people fit the calibration"
         return DriftVerdict("fits", self._bets, self._mean, p, None, message)
@@ -154,38 +161,41 @@ class DriftWatch:
         return min(1.0, self._bets / max(total, 1.0))
 
     def state(self) -> dict[str, Any]:
-        """Return what must survive a restart, ready for JSON; at most ten minutes of p-values are lost."""
+        """Return the state to save for a restart, as JSON values; at most ten minutes of p-values are lost."""
         return {
             "calibration": self._calibration(),
             "bets": self._bets,
             "mean": self._mean,
             "since": self._since,
-            "quiet": self._quiet,
-            "capital": list(self._game.capital),
-            "sum": self._game.sum,
-            "highest": self._game.highest,
+            "quiet": self._bets_since_drift,
+            "capital": list(self._martingale.capital),
+            "sum": self._martingale.sum,
+            "highest": self._martingale.highest,
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         try:
-            self._bets, self._quiet = int(state["bets"]), int(state["quiet"])
+            self._bets, self._bets_since_drift = int(state["bets"]), int(state["quiet"])
             self._mean, self._since = _optional(state["mean"]), _optional(state["since"])
             capital = tuple(float(value) for value in state["capital"])
-            self._game = _Game(capital, float(state["sum"]), float(state["highest"]))
+            self._martingale = _SimpleJumper(capital, float(state["sum"]), float(state["highest"]))
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise InputError(_DAMAGED) from None
-        numbers = (*capital, self._game.sum, self._game.highest, self._mean or 0.0, self._since or 0.0)
-        sound = all(math.isfinite(number) and number >= 0 for number in (*numbers, self._bets, self._quiet))
-        if not sound or len(capital) != len(_BETS) or sum(capital) <= 0:
-            raise InputError(_DAMAGED)
+            raise InputError(_INVALID_STATE) from None
+        numbers = (
+            *capital, self._martingale.sum, self._martingale.highest, self._mean or 0.0, self._since or 0.0,
+            self._bets, self._bets_since_drift,
+        )  # fmt: skip
+        valid = all(math.isfinite(number) and number >= 0 for number in numbers)
+        if not valid or len(capital) != len(_BETS) or sum(capital) <= 0:
+            raise InputError(_INVALID_STATE)
 
     def _calibration(self) -> list[float]:
-        """What tells one calibration from another."""
+        """Values that differ between calibrations."""
         return [self._alarm.threshold, self._alarm.hours, self._alarm.windows]
 
 
-class _Game:
-    """The Simple Jumper's capital, scaled to 1 after each bet, and the Shiryaev-Roberts sum."""
+class _SimpleJumper:
+    """The capital of the strategies, scaled to a total of 1 after each bet, and the Shiryaev-Roberts sum."""
 
     def __init__(
         self, capital: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3), total: float = 0.0, highest: float = 0.0

@@ -1,7 +1,7 @@
-"""When an alarm begins and when it ends; calibration and the edge both run this code, so that they cannot drift apart.
+"""When an alarm begins and when it ends. Calibration and the edge both use this code, so that they agree.
 
-All times are seconds of the stream, and frames may come irregularly. A time without frames is a time in which nobody
-could be scored.
+All times are seconds of the stream, and frames may come irregularly. A time without frames counts as a time in which
+nobody could be scored.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Change = Literal["begin", "end"]
+AlarmChange = Literal["begin", "end"]
 
 MAX_GAP = 1.0
-"""Seconds between two frames after which what was before says nothing of what is now: the camera was lost."""
+"""Longest gap between two frames in seconds; after a longer one the camera was lost and earlier scores do not count."""
 
 _ROUNDING = 1e-6  # seconds; n / fps - m / fps is not always (n - m) / fps
 
@@ -29,7 +29,7 @@ class AlarmRule:
         release: an alarm ends when the score is below it; at most the threshold.
         begin_seconds: how long the score must stay above the threshold; 0 is a single frame.
         end_seconds: how long it must stay below the release; frames without a score count. 0 is a single frame.
-        cool_down_seconds: how long after an alarm ended none begins.
+        cool_down_seconds: how long after the end of an alarm no other begins.
         smoothing_seconds: time constant of each person's `Smoother`.
     """
 
@@ -44,11 +44,12 @@ class AlarmRule:
 class Smoother:
     """Causal exponential smoothing of each person's scores.
 
-    The first score of a person stands as it is. Later ones move the smoothed score towards them, the more the longer
-    it was not updated. People who were not scored for ten time constants and a second are forgotten.
+    The first score of a person is taken unchanged. A later score moves the smoothed one towards it, by 1 - exp(-t /
+    time constant) after t seconds. A person who was not scored for ten time constants and a second is forgotten: the
+    old score would weigh less than 0.005 %.
 
     Args:
-        seconds: the time constant; after it, 63 % of a step has come through. 0 changes nothing.
+        seconds: the time constant. 0 turns smoothing off.
 
     >>> smoother = Smoother(2.0)
     >>> [round(smoother.update(t, {7: score})[7], 2) for t, score in ((0.0, 1.0), (2.0, 2.0), (4.0, 2.0))]
@@ -79,12 +80,12 @@ class Smoother:
 
 
 class Sustained:
-    """The level that a score stayed above for some time: its minimum over the last `seconds`.
+    """The level of a score: its minimum over the last `seconds`.
 
-    An alarm begins when this is above its threshold, so the distribution of this is what a threshold is chosen by.
+    An alarm begins when the level exceeds the threshold, so thresholds are chosen by the distribution of levels.
 
     Args:
-        seconds: how long.
+        seconds: the length of the minimum, `AlarmRule.begin_seconds`.
 
     >>> level = Sustained(0.2)
     >>> [level.update(frame / 10, score) for frame, score in enumerate((5, 7, 6, 9, 8))]
@@ -93,14 +94,13 @@ class Sustained:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds - _ROUNDING
-        self._scores: deque[tuple[float, float]] = (
-            deque()
-        )  # rising scores: each the minimum since the one before it
+        # Rising scores; each is the minimum since the one before it.
+        self._scores: deque[tuple[float, float]] = deque()
         self._since = math.inf
         self._last = -math.inf
 
     def update(self, time: float, score: float | None) -> float | None:
-        """Take a frame's score; return the level, None while there were not scores for long enough."""
+        """Take the score of a frame and return the level, None until there were scores for long enough."""
         if score is None or math.isnan(score) or not 0 <= time - self._last <= MAX_GAP:
             self._scores.clear()
             self._since = math.inf
@@ -137,19 +137,19 @@ class AlarmState:
         self._ended = -math.inf
         self._last = -math.inf
 
-    def update(self, time: float, score: float | None) -> Change | None:
-        """Take the smoothed score of the next frame, None when nobody could be scored, and say what changes.
+    def update(self, time: float, score: float | None) -> AlarmChange | None:
+        """Take the next frame and return whether an alarm begins or ends.
 
         Args:
-            time: seconds of the stream, not before the last frame's.
-            score: of the worst person.
+            time: seconds of the stream; never falls, but for a restart of the stream.
+            score: smoothed score of the worst person; None when nobody could be scored.
         """
-        return self.judge(time, score, self._sustained.update(time, score))
+        return self.decide(time, score, self._sustained.update(time, score))
 
-    def judge(self, time: float, score: float | None, level: float | None) -> Change | None:
-        """Do what `update` does with a level that `Sustained` gave before.
+    def decide(self, time: float, score: float | None, level: float | None) -> AlarmChange | None:
+        """Do the same as `update` for a level that is known already.
 
-        While no alarm is on, frames whose level is not above the threshold may be left out.
+        While no alarm is on, frames whose level is not above the threshold may be skipped.
         """
         last, self._last = self._last, time
         if self.active:
@@ -161,13 +161,13 @@ class AlarmState:
             return "begin"
         return None
 
-    def _end(self, time: float, last: float, score: float | None) -> Change | None:
+    def _end(self, time: float, last: float, score: float | None) -> AlarmChange | None:
         lost = time - last > MAX_GAP
         quiet = score is None or not score >= self.rule.release
         if not (lost or quiet):
             self._quiet_since = None
             return None
-        if self._quiet_since is None or self._quiet_since > time:  # or the stream began anew
+        if self._quiet_since is None or self._quiet_since > time:  # or the stream restarted
             self._quiet_since = last if lost else time
         if time - self._quiet_since >= self.rule.end_seconds - _ROUNDING:
             self.active = False

@@ -1,7 +1,7 @@
-"""The benchmarks that the DA-Flow paper reports: where their files lie, how the paper judges them, and its figures.
+"""The benchmarks that the DA-Flow paper reports: where their files are, how they are evaluated, published results.
 
-A benchmark's folder is laid out as STG-NF's repository has it: `pose/test/<clip>_alphapose_tracked_person.json` and
-ground truth in `gt/`. Neither comes with this toolkit.
+A benchmark's folder is laid out as in STG-NF's repository: `pose/test/<clip>_alphapose_tracked_person.json` and ground
+truth in `gt/`. Neither comes with this toolkit.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.tracks import FrameSize, find_tracks
 from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE
 from daflow.core.errors import InputError
+from daflow.core.files import StrPath
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +28,10 @@ class Benchmark:
         folder: the name of its folder.
         masks: the folder of its ground truth, relative to the benchmark's.
         window: poses in a window in the paper.
-        frame_size: width and height of its videos in pixels, where `frame_sizes.json` does not say so.
+        frame_size: width and height of its videos in pixels, unless `frame_sizes.json` gives them.
         source: where to get it.
-        clips: how many clips its test split has; None where no published list is known.
-        excluded: clips that its human-related variant leaves out.
+        clips: clips of its test split; None where no published list is known.
+        excluded: clips that its human-related variant excludes.
         published: AUC in percent by method (arXiv 2406.02976, 2211.10946).
     """
 
@@ -81,8 +82,8 @@ class BenchmarkData:
 
     Attributes:
         poses: the folder of its test tracks.
-        masks: the labels of the clips that take part.
-        without_poses: clips that take part and have no track file.
+        masks: the labels of the evaluated clips.
+        without_poses: evaluated clips that have no track file.
     """
 
     poses: Path
@@ -90,25 +91,26 @@ class BenchmarkData:
     without_poses: tuple[str, ...]
 
 
-def open_benchmark(benchmark: Benchmark, root: Path, masks: Path | None = None) -> BenchmarkData:
+def open_benchmark(benchmark: Benchmark, root: StrPath, masks: StrPath | None = None) -> BenchmarkData:
     """Find the files of a benchmark.
 
     Args:
         benchmark: which one.
         root: its folder, or the folder that holds it under its name.
-        masks: other masks than those at their usual place.
+        masks: other masks than those in the benchmark's folder.
 
     Raises:
-        InputError: poses or ground truth are missing; the message says where they are looked for, and where to get
-            them.
+        InputError: poses or ground truth are missing; the message says where they must be, and where to get them.
     """
+    root = Path(root)
     if (root / benchmark.folder).is_dir():
         root = root / benchmark.folder
-    poses, masks = root / "pose" / "test", masks or root / benchmark.masks
+    poses, masks = root / "pose" / "test", Path(masks or root / benchmark.masks)
     for folder, what in ((poses, "poses"), (masks, "ground truth")):
         if not folder.is_dir():
-            raise InputError(f"{benchmark.title}: its {what} are looked for in {folder}, which is not there. "
-                             f"To get it: {benchmark.source}.")  # fmt: skip
+            raise InputError(
+                f"{benchmark.title}: its {what} must be in {folder}, which is missing. Source: {benchmark.source}."
+            )
     labels = read_masks(masks, intervals=False)
     if benchmark.clips and len(labels) != benchmark.clips:
         logger.warning(
@@ -119,7 +121,7 @@ def open_benchmark(benchmark: Benchmark, root: Path, masks: Path | None = None) 
     missing = tuple(sorted(set(labels) - found))
     if missing:
         logger.warning(
-            "%d of %d clips have no poses in %s (%s ...): the figures cannot be compared with published ones. "
-            "To get them: %s", len(missing), len(labels), poses, missing[0], benchmark.source,
+            "%d of %d clips have no poses in %s (%s ...): the results cannot be compared with published ones. "
+            "Source: %s", len(missing), len(labels), poses, missing[0], benchmark.source,
         )  # fmt: skip
     return BenchmarkData(poses, labels, missing)

@@ -1,8 +1,8 @@
-"""Frame masks: the label of every frame of a clip, 1 abnormal, 0 normal, -1 to be ignored.
+"""Frame masks: the label of every frame of a clip, 1 abnormal, 0 normal, -1 ignored.
 
 Two forms are read. `<clip>.npy` holds these values. UBnormal's `<clip>_tracks.txt` is of two kinds: in the test split
-it is a .npy file in spite of its name, in which 1 means *normal*; elsewhere it is text, one `person,first,last` a
-line, whose frames are abnormal.
+it is a .npy file in spite of its name, in which 1 means *normal*; elsewhere it is text with one `person,first,last`
+per line, the frames of which are abnormal.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
+from daflow.core.files import StrPath
 
 Labels = npt.NDArray[np.int64]
 
@@ -23,16 +24,20 @@ _TRACKS = "_tracks.txt"
 _MAGIC = b"\x93NUMPY"
 
 
-def read_masks(folder: Path, intervals: bool = True) -> dict[str, Labels]:
+def read_masks(folder: StrPath, intervals: bool = True) -> dict[str, Labels]:
     """Read the frame masks of a folder by clip name, `<clip>.npy` and `<clip>_tracks.txt`.
 
     Args:
         folder: holds the masks.
-        intervals: whether to read UBnormal's text files, which are as long as their last abnormal frame, also.
+        intervals: whether to read UBnormal's text files too; such a mask ends with its last abnormal frame.
+
+    Returns:
+        `(frames,)` int64 of -1, 0 and 1 for each clip.
 
     Raises:
         InputError: the folder is missing or empty, or a file is not a frame mask; the message names it.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}.")
     masks = {path.stem: _plain(path, path.read_bytes()) for path in sorted(folder.glob("[!.]*.npy"))}
@@ -58,7 +63,7 @@ def _plain(path: Path, content: bytes) -> Labels:
         or mask.dtype.kind not in "biuf"
         or not np.isin(mask, (-1, 0, 1)).all()
     ):
-        raise InputError(f"{path} is not a frame mask: one value of -1, 0 or 1 for each frame is wanted.")
+        raise InputError(f"{path} is not a frame mask: it must hold one value of -1, 0 or 1 for each frame.")
     return mask.astype(np.int64)
 
 
@@ -74,7 +79,7 @@ def _from_intervals(path: Path, content: bytes) -> Labels:
             raise ValueError
     except (ValueError, OverflowError):
         raise InputError(
-            f"{path} is not a list of abnormal frames: person,first,last a line is wanted."
+            f"{path} is not a list of abnormal frames: each line must be person,first,last."
         ) from None
     mask = np.zeros(max((last for _, last in spans), default=0), dtype=np.int64)
     for first, last in spans:

@@ -14,10 +14,13 @@ import numpy as np
 from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
+from daflow.core.files import StrPath
 
 _T = TypeVar("_T")
 
-CLIPS_HELP = "Only clips of such names, such as 'fall-0[1-7]' with its quotes; may be given several times."
+CLIPS_HELP = (
+    "Only clips whose name matches this pattern, such as 'fall-0[1-7]' with its quotes. May be repeated."
+)
 
 _VALUES = {
     "posture": {"-1": 0, "0": 1, "1": 1},  # upright, falling, lying
@@ -25,33 +28,39 @@ _VALUES = {
 }
 
 
-def read_labels(path: Path) -> dict[str, Labels]:
+def read_labels(path: StrPath) -> dict[str, Labels]:
     """Read the labels of frames by clip name: a CSV file, or a folder of frame masks as `read_masks` reads them.
 
     The first line of a CSV file is `clip,frame,posture` or `clip,frame,label`. Frames are counted from 0. A posture is
-    -1 upright, 0 falling or 1 lying, of which the first is normal; a label is 0 normal, 1 abnormal or -1 ignored.
-    Frames without a line are ignored.
+    -1 upright (normal), 0 falling or 1 lying (both abnormal); a label is 0 normal, 1 abnormal or -1 ignored. Frames
+    without a line are ignored.
+
+    Returns:
+        `(frames,)` int64 of -1, 0 and 1 for each clip, as long as its last labelled frame.
 
     Raises:
-        InputError: nothing is there, or something in it is wrong; the message names the file and the line.
+        InputError: the file is missing or invalid; the message names the file and the line.
     """
+    path = Path(path)
     if path.is_dir():
         return read_masks(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"There is no file {path} with labels.") from None
+        raise InputError(f"There is no file {path}.") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not a table of labels: it is not text in UTF-8.") from None
+        raise InputError(f"{path} is not a table of labels: it is not UTF-8 text.") from None
     found: dict[str, dict[int, int]] = {}
     for line, clip, frame, label in _rows(path, text):
         if frame in found.setdefault(clip, {}):
             raise InputError(f"{path}, line {line}: frame {frame} of clip {clip} is labelled twice.")
         found[clip][frame] = label
     if not found:
-        raise InputError(f"{path} labels no frame.")
+        raise InputError(f"{path} holds no label.")
     if sum(max(frames) + 1 for frames in found.values()) > MAX_FRAMES:
-        raise InputError(f"{path} has frame numbers of more than {MAX_FRAMES} frames in all, days of video.")
+        raise InputError(
+            f"{path}: its clips have more than {MAX_FRAMES} frames in total. Check the frame numbers."
+        )
     return {clip: _mask(frames) for clip, frames in found.items()}
 
 
@@ -61,21 +70,21 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, str, int, int]]:
     try:
         header = [name.strip() for name in next(rows, [])]
         if header[:2] != ["clip", "frame"] or len(header) != 3 or header[2] not in _VALUES:
-            raise InputError(f"{path}, line 1: the header clip,frame,posture or clip,frame,label is wanted.")
+            raise InputError(f"{path}, line 1: the header must be clip,frame,posture or clip,frame,label.")
         values = _VALUES[header[2]]
         for row in rows:
             if not row:
                 continue
             where = f"{path}, line {rows.line_num}"
             if len(row) != 3:
-                raise InputError(f"{where}: {len(row)} values; {','.join(header)} are wanted.")
+                raise InputError(f"{where}: {len(row)} values instead of {','.join(header)}.")
             clip, frame, value = (cell.strip() for cell in row)
             if not clip:
                 raise InputError(f"{where}: the clip has no name.")
             if not (frame.isascii() and frame.isdigit() and len(frame) < 16 and int(frame) < MAX_FRAMES):
                 raise InputError(f"{where}: frame {frame!r} is not a number from 0 to {MAX_FRAMES - 1}.")
             if value not in values:
-                raise InputError(f"{where}: {header[2]} {value!r} is none of {', '.join(values)}.")
+                raise InputError(f"{where}: {header[2]} {value!r} is not one of {', '.join(values)}.")
             yield rows.line_num, clip, int(frame), values[value]
     except csv.Error as error:
         raise InputError(f"{path}, line {rows.line_num}: it cannot be read as CSV: {error}.") from None
@@ -88,17 +97,17 @@ def _mask(frames: dict[int, int]) -> Labels:
 
 
 def choose_clips(clips: Mapping[str, _T], globs: Sequence[str], thing: str) -> dict[str, _T]:
-    """Return the clips whose names fit one of the patterns; all without a pattern.
+    """Return the clips whose names match one of the patterns; all clips without a pattern.
 
     Raises:
-        InputError: a pattern fits no clip.
+        InputError: a pattern matches no clip.
 
     >>> choose_clips({"a1": 1, "a2": 2, "b1": 3}, ["a?"], "label")
     {'a1': 1, 'a2': 2}
     """
     for glob in globs:
         if not any(fnmatchcase(name, glob) for name in clips):
-            raise InputError(f"--clips {glob} fits the name of no clip with a {thing}.")
+            raise InputError(f"--clips {glob} matches the name of no clip with a {thing}.")
     return {
         n: value for n, value in clips.items() if not globs or any(fnmatchcase(n, glob) for glob in globs)
     }

@@ -1,7 +1,7 @@
 """Joint layouts: what each index of a skeleton means, and how one layout becomes another.
 
 Tracks come in COCO-17 (AlphaPose), OpenPose-18 or BlazePose-33 (MediaPipe); the model always sees the 18 OpenPose
-joints, in the order that STG-NF (github orhir/STG-NF, `keypoints17_to_coco18`) established for this field.
+joints, in the order of STG-NF (github.com/orhir/STG-NF, `keypoints17_to_coco18`).
 """
 
 from __future__ import annotations
@@ -56,10 +56,13 @@ def coco_to_openpose(keypoints: FloatArray) -> FloatArray:
 
 
 def to_openpose(keypoints: FloatArray) -> FloatArray:
-    """Bring keypoints of any known layout to the model's 18 joints.
+    """Convert keypoints of a known layout to the model's 18 joints.
 
     Args:
-        keypoints: `(..., J, C)` with J = 17 (COCO), 18 (OpenPose, returned as it is) or 33 (BlazePose).
+        keypoints: `(..., J, C)` with J = 17 (COCO), 18 (OpenPose, returned unchanged) or 33 (BlazePose).
+
+    Returns:
+        `(..., 18, C)`.
 
     Raises:
         InputError: another number of joints.
@@ -75,5 +78,5 @@ def to_openpose(keypoints: FloatArray) -> FloatArray:
     if joints == 33:
         return coco_to_openpose(blazepose_to_coco(keypoints))
     raise InputError(
-        f"A skeleton has {joints} joints; known are 17 (COCO), 18 (OpenPose) and 33 (BlazePose)."
+        f"A skeleton has {joints} joints. Supported are 17 (COCO), 18 (OpenPose) and 33 (BlazePose)."
     )

@@ -20,7 +20,7 @@ from pydantic import StrictInt, TypeAdapter
 
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.errors import InputError
-from daflow.core.files import write_text
+from daflow.core.files import StrPath, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ SUFFIX = "_alphapose_tracked_person.json"
 FRAME_SIZES = "frame_sizes.json"
 DEFAULT_FRAME_SIZE = (1920, 1080)
 MAX_FRAMES = 10_000_000
-"""Of a clip that gets a value for each frame: days of video, and no memory for a made-up number."""
+"""Frames of a clip at most, 4.6 days at 25 per second: a wrong frame number must not make a huge array."""
 
 DEFAULT_FPS = 25.0
-"""Frames per second of recordings that do not say how many."""
+"""Frames per second of recordings whose rate is not known."""
 
 FrameSize = tuple[int, int]
 
@@ -73,7 +73,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class TrackFile:
-    """A pose track file of a folder that is not read yet, and the frame size of its clip in pixels."""
+    """A pose track file that is not read yet, and the frame size of its clip in pixels."""
 
     path: Path
     frame_size: FrameSize
@@ -84,31 +84,56 @@ class TrackFile:
         return _clip_name(self.path)
 
 
-def read_clip(path: Path, frame_size: FrameSize = DEFAULT_FRAME_SIZE) -> Clip:
+def read_tracks(path: StrPath, frame_size: FrameSize | None = None) -> list[Clip]:
+    """Read pose tracks: one file, or all files of a folder.
+
+    Args:
+        path: a pose track file, or a folder of them.
+        frame_size: width and height of the video frames in pixels, for every clip; None takes `frame_sizes.json` in
+            the folder of the tracks, else 1920x1080.
+
+    Returns:
+        A clip for each file, sorted by name. Invalid files of a folder are logged and skipped.
+
+    Raises:
+        InputError: nothing is there, or nothing of it can be read.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [read_clip(path, frame_size or frame_size_of(path))]
+    return read_clips(path, frame_size)
+
+
+def read_clip(path: StrPath, frame_size: FrameSize = DEFAULT_FRAME_SIZE) -> Clip:
     """Read one pose track file.
+
+    Args:
+        path: the file.
+        frame_size: width and height of the video frames in pixels.
 
     Raises:
         InputError: the file is missing, not JSON or not a pose track file; the message names the file and, where it
             applies, the person and the frame.
     """
+    path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"There is no pose track file {path}.") from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a folder; a pose track file is wanted.") from None
+        raise InputError(f"{path} is a folder, not a pose track file.") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON: {error}.") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path} is not a pose track file: it must be an object of persons.")
+        raise InputError(f"{path} is not a pose track file: it must hold a JSON object of persons.")
     tracks = tuple(_read_person(path, name, poses) for name, poses in content.items())
     persons = [track.person for track in tracks]
     if doubled := {person for person in persons if persons.count(person) > 1}:
-        raise InputError(f"{path}: person {min(doubled)} is there twice.")
+        raise InputError(f"{path}: person {min(doubled)} appears twice.")
     return Clip(_clip_name(path), tracks, frame_size)
 
 
-def find_tracks(folder: Path, frame_size: FrameSize | None = None) -> list[TrackFile]:
+def find_tracks(folder: StrPath, frame_size: FrameSize | None = None) -> list[TrackFile]:
     """List the pose track files of a folder, sorted by clip name, without reading them.
 
     Args:
@@ -118,6 +143,7 @@ def find_tracks(folder: Path, frame_size: FrameSize | None = None) -> list[Track
     Raises:
         InputError: the folder is missing or holds no pose tracks.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}.")
     paths = sorted(folder.glob("[!.]*tracked_person.json"))
@@ -127,37 +153,37 @@ def find_tracks(folder: Path, frame_size: FrameSize | None = None) -> list[Track
     fallback = frame_size or DEFAULT_FRAME_SIZE
     if not frame_size and (unknown := sum(_clip_name(path) not in sizes for path in paths)):
         logger.info(
-            "the frame size of %d clips in %s is not known; %dx%d is taken (set it with --frame-size)",
+            "the frame size of %d clips in %s is not known, %dx%d is assumed (set it with --frame-size)",
             unknown, folder, *fallback,
         )  # fmt: skip
     return [TrackFile(path, sizes.get(_clip_name(path), fallback)) for path in paths]
 
 
 def read_each(files: Iterable[TrackFile], broken: list[str] | None = None) -> Iterator[Clip]:
-    """Read track files one after the other; broken ones are logged and left out.
+    """Read track files one after the other; invalid ones are logged and skipped.
 
     Args:
         files: what to read.
-        broken: takes the message of each file that is left out.
+        broken: takes the message of each file that is skipped.
     """
     for file in files:
         try:
             yield read_clip(file.path, file.frame_size)
         except InputError as error:
-            logger.warning("left out: %s", error.message)
+            logger.warning("skipped: %s", error.message)
             if broken is not None:
                 broken.append(error.message)
 
 
 def read_clips(
-    folder: Path, frame_size: FrameSize | None = None, broken: list[str] | None = None
+    folder: StrPath, frame_size: FrameSize | None = None, broken: list[str] | None = None
 ) -> list[Clip]:
-    """Read every pose track file of a folder, sorted by clip name; broken files are logged and left out.
+    """Read every pose track file of a folder, sorted by clip name; invalid files are logged and skipped.
 
     Args:
-        folder: as `find_tracks`.
-        frame_size: as `find_tracks`.
-        broken: takes the message of each file that is left out.
+        folder: as for `find_tracks`.
+        frame_size: as for `find_tracks`.
+        broken: takes the message of each file that is skipped.
 
     Raises:
         InputError: the folder is missing or no file of it can be read.
@@ -169,12 +195,13 @@ def read_clips(
     return clips
 
 
-def frame_size_of(path: Path) -> FrameSize:
-    """Return the frame size of one track file, as the `frame_sizes.json` beside it says, else 1920x1080."""
+def frame_size_of(path: StrPath) -> FrameSize:
+    """Return the frame size of one track file, from the `frame_sizes.json` beside it, else 1920x1080."""
+    path = Path(path)
     return read_frame_sizes(path.parent).get(_clip_name(path), DEFAULT_FRAME_SIZE)
 
 
-def write_clips(folder: Path, clips: Sequence[Clip]) -> None:
+def write_clips(folder: StrPath, clips: Sequence[Clip]) -> None:
     """Write each clip's track file, and add the frame sizes to `frame_sizes.json`, each file whole or not at all.
 
     Raises:
@@ -185,24 +212,24 @@ def write_clips(folder: Path, clips: Sequence[Clip]) -> None:
     add_frame_sizes(folder, {clip.name: clip.frame_size for clip in clips})
 
 
-def write_tracks(folder: Path, clip: Clip) -> None:
+def write_tracks(folder: StrPath, clip: Clip) -> None:
     """Write a clip's track file alone, whole or not at all.
 
     Raises:
         OSError: the folder cannot be written.
     """
     text = json.dumps({str(track.person): _person_json(track) for track in clip.tracks})
-    write_text(folder / f"{clip.name}{SUFFIX}", text)
+    write_text(Path(folder) / f"{clip.name}{SUFFIX}", text)
 
 
-def add_frame_sizes(folder: Path, sizes: Mapping[str, FrameSize]) -> None:
+def add_frame_sizes(folder: StrPath, sizes: Mapping[str, FrameSize]) -> None:
     """Add frame sizes by clip name to `frame_sizes.json`.
 
     Raises:
         OSError: the folder cannot be written.
     """
     text = json.dumps({**read_frame_sizes(folder), **sizes}, indent=1, sort_keys=True) + "\n"
-    write_text(folder / FRAME_SIZES, text)
+    write_text(Path(folder) / FRAME_SIZES, text)
 
 
 def _clip_name(path: Path) -> str:
@@ -223,7 +250,7 @@ def _person_json(track: Track) -> dict[str, dict[str, Any]]:
 def _read_person(path: Path, name: str, poses: object) -> Track:
     if isinstance(poses, list):  # AlphaPose's other form: a list of {frame: pose}
         if not all(isinstance(part, dict) for part in poses):
-            raise InputError(f"{path}: person {name}: a list of objects by frame is wanted.")
+            raise InputError(f"{path}: person {name}: the list must hold objects by frame.")
         pairs = [pair for part in poses for pair in part.items()]
     else:
         pairs = list(poses.items()) if isinstance(poses, dict) else []
@@ -244,19 +271,19 @@ def _read_person(path: Path, name: str, poses: object) -> Track:
         joints = joints or len(row) // 3
         if len(row) != 3 * joints or joints not in (17, 18):
             raise InputError(
-                f"{where}: {len(row)} keypoint values; 17 or 18 joints of x, y, confidence are wanted, "
-                "the same number in every frame."
+                f"{where}: {len(row)} keypoint values. Each pose needs 17 or 18 joints of x, y, confidence, the "
+                "same number in every frame."
             )
         rows.append(row)
         scores.append(score)
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, and windows leave that out
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and its windows are skipped
         keypoints = np.asarray(rows, dtype=np.float32).reshape(-1, joints, 3)
         return Track(person, np.asarray(frames, dtype=np.int64), keypoints, np.asarray(scores, np.float32))
 
 
 def _read_pose(pose: object, where: str) -> tuple[list[float], float]:
     if not isinstance(pose, Mapping) or not isinstance(pose.get("keypoints"), list):
-        raise InputError(f"{where}: there is no list of keypoints.")
+        raise InputError(f"{where}: the list of keypoints is missing.")
     row, score = pose["keypoints"], pose.get("scores")
     if not all(type(value) in (float, int) for value in row):
         raise InputError(f"{where}: a keypoint value is not a number.")
@@ -268,26 +295,26 @@ def _read_pose(pose: object, where: str) -> tuple[list[float], float]:
         raise InputError(f"{where}: a value is too large.") from None
 
 
-def _integer(text: str, complaint: str) -> int:
+def _integer(text: str, error: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise InputError(f"{complaint}.")
+        raise InputError(f"{error}.")
     return int(text)
 
 
-def read_frame_sizes(folder: Path) -> dict[str, FrameSize]:
-    """Read `frame_sizes.json`: frame sizes by clip name, none when it is not there.
+def read_frame_sizes(folder: StrPath) -> dict[str, FrameSize]:
+    """Read `frame_sizes.json`: frame sizes by clip name, empty when the file is missing.
 
     Raises:
-        InputError: the file is broken.
+        InputError: the file is invalid.
     """
-    path = folder / FRAME_SIZES
+    path = Path(folder) / FRAME_SIZES
     if not path.exists():
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         sizes = TypeAdapter(dict[str, tuple[StrictInt, StrictInt]]).validate_python(content)
     except (ValueError, RecursionError):
-        raise InputError(f"{path} is broken: {{clip: [width, height]}} is wanted.") from None
+        raise InputError(f"{path} is invalid: it must hold {{clip: [width, height]}}.") from None
     if any(width < 1 or height < 1 for width, height in sizes.values()):
         raise InputError(f"{path}: a width or height is not positive.")
     return sizes

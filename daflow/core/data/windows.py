@@ -1,6 +1,6 @@
-"""Windows: 24 consecutive poses of one person, normalised, as the model sees them.
+"""Windows: 24 consecutive poses of one person, normalised, the input of the model.
 
-Training, evaluation, export and the edge all call `normalise` of this module, so that they cannot drift apart.
+Training, evaluation, export and the edge all use `normalise` of this module, so that windows are the same everywhere.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from daflow.core.data.tracks import Clip, FrameSize
 LENGTH = 24
 MAX_MISSING = 2
 STGNF_FRAME_SIZE = (856, 480)
-"""What STG-NF divides the pixels of every video by, whatever its size."""
-_BLOCK = 128
-_MIN_SPREAD = 1e-6  # of the frame's height: far below a pixel, so every joint lies on one line
+"""Frame size that STG-NF normalises every video with, whatever its real size."""
+_BLOCK = 128  # windows; 128 of 24 poses fit the cache of a processor
+_MIN_DEVIATION = 1e-6  # of the frame's height, far below a pixel: smaller is zero variance
 
 Poses = npt.NDArray[np.float32]
-Rule = Literal["span", "stgnf"]
+WindowRule = Literal["span", "stgnf"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Windows:
         person: `(N,)` int64, the person's number.
         start: `(N,)` int64, the frame number of the window's first pose.
         short_tracks: tracks with fewer than T poses, which give no window.
-        gaps: windows left out because too many frames are missing inside.
-        broken: windows left out because of NaN, infinite coordinates or zero spread.
+        gaps: windows skipped because too many frames are missing inside.
+        broken: windows skipped because of NaN or infinite coordinates or zero variance.
     """
 
     poses: Poses
@@ -51,7 +51,7 @@ class Windows:
         return len(self.poses)
 
     def select(self, chosen: npt.NDArray[np.bool_]) -> Windows:
-        """Return the chosen windows, `(N,)` bool; the counts of what was left out stay."""
+        """Return the chosen windows, `(N,)` bool; the counts of what was skipped stay."""
         return replace(
             self,
             poses=self.poses[chosen],
@@ -60,12 +60,12 @@ class Windows:
             start=self.start[chosen],
         )
 
-    def left_out(self) -> str:
-        """Say what gave no window, or nothing when all did."""
+    def skipped(self) -> str:
+        """Describe what was skipped and why; empty when nothing was."""
         reasons = (
             (self.short_tracks, "tracks are too short"),
             (self.gaps, "windows miss too many frames"),
-            (self.broken, "windows hold NaN, infinite or spreadless coordinates"),
+            (self.broken, "windows have NaN or infinite coordinates or zero variance"),
         )
         return ", ".join(f"{count} {reason}" for count, reason in reasons if count)
 
@@ -75,7 +75,7 @@ def make_windows(
     length: int = LENGTH,
     stride: int = 1,
     max_missing: int = MAX_MISSING,
-    rule: Rule = "span",
+    rule: WindowRule = "span",
 ) -> Windows:
     """Cut every track of every clip into normalised windows.
 
@@ -88,8 +88,8 @@ def make_windows(
         max_missing: frames that may be missing inside a window.
         rule: `span`: a window spans at most `length + max_missing` frames. `stgnf`, exactly as STG-NF's code
             (`split_pose_to_segments`) does it: all but `max_missing` of the window's poses lie in the `length` frames
-            from its first one, so a gap of any size may stand before the last poses, and the window that ends a
-            track is left out.
+            from its first one, so a gap of any size may lie before the last poses, and the last window of a
+            track is skipped.
     """
     parts = [_clip_windows(index, c, length, stride, max_missing, rule) for index, c in enumerate(clips)]
     if not parts:
@@ -118,7 +118,7 @@ def last_frames(windows: Windows, clips: Sequence[Clip]) -> npt.NDArray[np.int64
 
 
 def normalise(points: npt.NDArray[np.float32], frame_size: FrameSize) -> tuple[Poses, npt.NDArray[np.bool_]]:
-    """Make windows independent of where and how large a person is, as STG-NF's `normalize_pose` does.
+    """Make windows independent of the position and size of a person, as STG-NF's `normalize_pose` does.
 
     x is divided by the frame's width and y by its height; each window's mean x and mean y (over time and joints) are
     subtracted; both are divided by the window's standard deviation of y.
@@ -129,7 +129,7 @@ def normalise(points: npt.NDArray[np.float32], frame_size: FrameSize) -> tuple[P
 
     Returns:
         The windows that can be normalised, `(M, 2, T, V)` float32, and which those are, `(N,)` bool: windows with
-        NaN, infinite or spreadless coordinates are left out.
+        NaN or infinite coordinates or zero variance of y are skipped.
 
     >>> points = np.random.default_rng(0).normal(500, 90, (1, 2, 24, 18)).astype(np.float32)
     >>> window, kept = normalise(points, (1920, 1080))
@@ -137,7 +137,7 @@ def normalise(points: npt.NDArray[np.float32], frame_size: FrameSize) -> tuple[P
     (True, 0.0, 1.0)
     """
     scaled, kept = np.empty(points.shape, dtype=np.float32), np.empty(len(points), dtype=np.bool_)
-    for first in range(0, len(points), _BLOCK):  # blocks that fit a processor's cache are faster
+    for first in range(0, len(points), _BLOCK):  # blocks that fit the cache are faster
         block = slice(first, first + _BLOCK)
         scaled[block], kept[block] = _normalise_block(points[block], frame_size)
     return (scaled if kept.all() else scaled[kept]), kept
@@ -150,16 +150,18 @@ def _normalise_block(
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         centred = flat / np.asarray(frame_size, dtype=np.float64)[:, None]
         centred -= centred.mean(axis=2, keepdims=True)
-        spread = centred[:, 1].std(axis=1)
-        centred /= spread[:, None, None]
+        deviation = centred[:, 1].std(axis=1)
+        centred /= deviation[:, None, None]
         scaled = centred.astype(np.float32)
-        kept = np.isfinite(scaled).all(axis=(1, 2)) & (spread > _MIN_SPREAD)
+        kept = np.isfinite(scaled).all(axis=(1, 2)) & (deviation > _MIN_DEVIATION)
     return scaled.reshape(points.shape), kept
 
 
-def _clip_windows(index: int, clip: Clip, length: int, stride: int, max_missing: int, rule: Rule) -> Windows:
-    shortest = length + 1 if rule == "stgnf" else length
-    long_enough = [track for track in clip.tracks if len(track.frames) >= shortest]
+def _clip_windows(
+    index: int, clip: Clip, length: int, stride: int, max_missing: int, rule: WindowRule
+) -> Windows:
+    min_poses = length + 1 if rule == "stgnf" else length
+    long_enough = [track for track in clip.tracks if len(track.frames) >= min_poses]
     short = len(clip.tracks) - len(long_enough)
     if not long_enough:
         return _no_windows(length, short)
@@ -169,7 +171,7 @@ def _clip_windows(index: int, clip: Clip, length: int, stride: int, max_missing:
     points = np.concatenate([track.points() for track in long_enough])
     position = np.arange(len(frames)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     remaining = np.repeat(sizes, sizes) - position
-    first = np.flatnonzero((position % stride == 0) & (remaining >= shortest))
+    first = np.flatnonzero((position % stride == 0) & (remaining >= min_poses))
     if rule == "stgnf":
         unbroken = frames[first + max(0, length - max_missing - 1)] - frames[first] < length
     else:

@@ -1,6 +1,6 @@
-"""Do two forms of the model rank people alike? One comparison for every pair, and the limits that it must keep.
+"""Compare the scores of two forms of the model, and check the comparison against limits.
 
-Numpy only: a device compares the engine that it built with the FP32 graph before it trusts it.
+Numpy only: a device compares the engine that it built with the FP32 graph before it uses the engine.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ Nll = npt.NDArray[np.float32]
 ScoreFunction = Callable[[Poses], Nll]
 
 ALARM_QUANTILE = 0.999
-"""Of the recorded windows; the threshold to compare alarms at while none is calibrated."""
+"""Quantile of the recorded scores at which alarms are compared while no threshold is calibrated."""
 
-_SEED = 20240602
-_PERTURBED = 4096
-_EXTREME = 256
+_SEED = 20240602  # any number; the same windows are compared every time
+_PERTURBED = 4096  # windows at most, to limit the time on a small device
+_EXTREME = 256  # windows at most of each kind
 
 
 class Limits(BaseModel):
-    """What a comparison must keep; None checks nothing.
+    """The limits of a comparison; None checks nothing.
 
     Attributes:
-        max_error: most |dNLL| / max(1, |NLL|) of any window that is not extreme.
-        spearman: least rank correlation.
-        tail_spearman: least rank correlation over the tenth of the windows that is scored highest.
-        alarm_agreement: least fraction of the windows on the same side of the alarm threshold.
-        auc_delta: most |dAUC| in points (hundredths).
+        max_error: maximum |dNLL| / max(1, |NLL|) of any window that is not extreme.
+        spearman: minimum rank correlation.
+        tail_spearman: minimum rank correlation over the tenth of the windows with the highest scores.
+        alarm_agreement: minimum fraction of the windows on the same side of the alarm threshold.
+        auc_delta: maximum |dAUC| in percentage points.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,22 +60,22 @@ LIMITS: dict[Precision, Limits] = {
 
 
 class Comparison(BaseModel):
-    """How close the scores of one form of the model are to those of another.
+    """How close the scores of one form of the model are to those of a reference.
 
     |dNLL| is in bits per dimension over the recorded windows; all other figures are over all windows.
 
     Attributes:
-        windows: windows that were compared: recorded, perturbed and extreme ones.
+        windows: compared windows: recorded, perturbed and extreme ones.
         median_abs: median |dNLL|.
         p99_abs: 99 % quantile of |dNLL|.
         p999_abs: 99.9 % quantile of |dNLL|.
         max_abs: largest |dNLL|.
-        max_error: largest |dNLL| / max(1, |NLL|) but for the extreme windows.
-        spearman: rank correlation, the less of the recorded windows and of those with the perturbed ones.
-        tail_spearman: the same over the tenth that the reference scores highest.
-        alarm_threshold: where alarms were compared, bits per dimension.
+        max_error: largest |dNLL| / max(1, |NLL|) without the extreme windows.
+        spearman: rank correlation, the lower of that of the recorded windows and that with the perturbed ones.
+        tail_spearman: the same over the tenth with the highest scores of the reference.
+        alarm_threshold: the threshold at which alarms were compared, bits per dimension.
         alarm_agreement: fraction of all windows on the same side of it.
-        non_finite: scores that are NaN or infinite where the reference's is not.
+        non_finite: scores that are NaN or infinite where those of the reference are finite.
         auc: micro AUC of the reference, percent; None without labels.
         auc_delta: micro AUC minus the reference's, points; None without labels.
     """
@@ -98,7 +98,7 @@ class Comparison(BaseModel):
 
 
 class Verdict(BaseModel):
-    """A comparison, the limits that it had to keep, and those that it missed, a phrase each."""
+    """A comparison, its limits, and a phrase for each limit that it missed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -126,9 +126,10 @@ class WindowSets:
 
 
 def extreme_windows(poses: Poses) -> Poses:
-    """Return windows at the end of what the normalising lets through: a person lying in one line, one joint far off.
+    """Return extreme windows that normalising still permits: a person lying flat, and one joint far away.
 
-    Normalising holds the deviation of y at 1, so |y| stays below sqrt(T V) = 21; x has no such bound.
+    Normalising makes the standard deviation of y 1, so |y| stays below sqrt(T V) = 21 (20 here). x has no such bound
+    and is stretched by 1 to 1000.
     """
     rng = np.random.default_rng(_SEED)
     flat = poses[rng.permutation(len(poses))[:_EXTREME]].copy()
@@ -146,7 +147,7 @@ def extreme_windows(poses: Poses) -> Poses:
 def compare(
     sets: WindowSets, reference: ScoreFunction, candidate: ScoreFunction, threshold: float | None = None
 ) -> Comparison:
-    """Score all windows by two forms of the model and compare; see `compare_scores`."""
+    """Score all windows with two forms of the model and compare them; see `compare_scores`."""
     return compare_scores(sets.score(reference), sets.score(candidate), threshold)
 
 
@@ -156,9 +157,10 @@ def compare_scores(
     """Compare scores of recorded, perturbed and extreme windows.
 
     Args:
-        reference: the scores to be held to.
-        candidate: the scores of the same windows by the other form.
-        threshold: the alarm threshold; None takes the 0.999 quantile of the reference's recorded scores.
+        reference: scores `(N,)` of the three sets.
+        candidate: scores of the same windows by the other form.
+        threshold: the alarm threshold, bits per dimension; None takes the 0.999 quantile of the reference's recorded
+            scores.
     """
     expected, found = (tuple(part.astype(np.float64) for part in nll) for nll in (reference, candidate))
     recorded, usual, everything = (
@@ -169,7 +171,7 @@ def compare_scores(
     difference = _finite(np.abs(recorded[1] - recorded[0]))
     median, p99, p999 = np.quantile(difference, (0.5, 0.99, 0.999)).tolist()
     error = np.abs(usual[1] - usual[0]) / np.maximum(1, np.abs(usual[0]))
-    # An alarm is a score that is not below: a NaN must not pass for normal.
+    # An alarm is a score that is not below the threshold: NaN must not count as normal.
     alarms = [~(nll < threshold) for nll in everything]
     return Comparison(
         windows=len(everything[0]),
@@ -186,8 +188,8 @@ def compare_scores(
     )
 
 
-def judge(comparison: Comparison, limits: Limits) -> Verdict:
-    """Hold a comparison against limits."""
+def check_limits(comparison: Comparison, limits: Limits) -> Verdict:
+    """Check a comparison against limits; a score that is not finite always misses."""
     missed = []
     if comparison.non_finite:
         missed.append(f"{comparison.non_finite} scores are NaN or infinite")
@@ -198,7 +200,7 @@ def judge(comparison: Comparison, limits: Limits) -> Verdict:
         if name in ("max_error", "auc_delta") and not abs(value) <= limit:
             missed.append(f"{name} is {abs(value):.3g}, at most {limit:g} is allowed")
         if name not in ("max_error", "auc_delta") and not value >= limit:
-            missed.append(f"{name} is {value:.6f}, at least {limit:g} is wanted")
+            missed.append(f"{name} is {value:.6f}, at least {limit:g} is required")
     return Verdict(comparison=comparison, limits=limits, missed=tuple(missed))
 
 
@@ -209,7 +211,7 @@ def parse_limits(settings: dict[str, float]) -> dict[Precision, Limits]:
         settings: `{"fp16.spearman": 0.9999}`.
 
     Raises:
-        InputError: there is no such limit.
+        InputError: a limit does not exist.
 
     >>> parse_limits({"int8.auc_delta": 1.0})["int8"].auc_delta
     1.0
@@ -220,7 +222,7 @@ def parse_limits(settings: dict[str, float]) -> dict[Precision, Limits]:
         if precision not in LIMITS or field not in Limits.model_fields:
             known = ", ".join(Limits.model_fields)
             raise InputError(
-                f"{name!r} is no limit; write PRECISION.NAME=VALUE, where PRECISION is one of "
+                f"{name!r} is not a limit. Use PRECISION.NAME=VALUE, where PRECISION is one of "
                 f"{', '.join(LIMITS)} and NAME one of {known}."
             )
         key: Any = precision
@@ -239,10 +241,10 @@ def _spearman(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64])
         return 0.0
     a, b = _ranks(expected[both]), _ranks(found[both])
     a, b = a - a.mean(), b - b.mean()
-    spread = float(np.sqrt((a @ a) * (b @ b)))
-    if not spread:
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    if not scale:
         return 1.0 if np.array_equal(a, b) else 0.0
-    return float(a @ b) / spread
+    return float(a @ b) / scale
 
 
 def _tail_spearman(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float:
@@ -251,7 +253,7 @@ def _tail_spearman(expected: npt.NDArray[np.float64], found: npt.NDArray[np.floa
 
 
 def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Ranks from 0, ties share their mean."""
+    """Ranks from 0; ties get their mean."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts + 1) / 2)[inverse]

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from daflow.core.data.windows import Poses
 from daflow.core.errors import InputError, unusable_package
+from daflow.core.files import StrPath
 
-_MAX_BATCH = 256  # fits the caches of a small processor
+_MAX_BATCH = 256  # windows that fit the caches of a small processor
 
 
 class OnnxScorer:
@@ -19,15 +20,16 @@ class OnnxScorer:
 
     Args:
         path: the ONNX file.
-        precision: what the file is, for the name.
-        threads: threads within an operator; one is fastest for the few windows of a camera. 0 takes as many as
-            OMP_NUM_THREADS says, which torch heeds too, else one for each core.
+        precision: the precision of the graph, for `name`.
+        threads: threads within an operator; one is fastest for the few windows of a camera. 0 takes OMP_NUM_THREADS,
+            which torch uses too, else one for each core.
 
     Raises:
         InputError: onnxruntime is missing, or the file is not a scorer graph.
     """
 
-    def __init__(self, path: Path, precision: str = "fp32", threads: int = 1) -> None:
+    def __init__(self, path: StrPath, precision: str = "fp32", threads: int = 1) -> None:
+        path = Path(path)
         try:
             import onnxruntime
         except ImportError as error:

@@ -1,4 +1,4 @@
-"""The seam between poses and scores: whatever can score windows, on whatever engine."""
+"""The protocol of scorers: anything that scores windows, on any engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from daflow.core.data.windows import Poses
 
 
 class Scorer(Protocol):
-    """Scores windows; a context manager that owns what it runs on.
+    """Scores windows; a context manager that owns its engine and memory.
 
     Attributes:
         name: the engine and the precision, such as `onnxruntime fp32`.
@@ -21,7 +21,7 @@ class Scorer(Protocol):
     name: str
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
-        """Return the nll of normalised windows `(B, 2, T, 18)`, `(B,)`; B may be 0 and may change."""
+        """Return the nll of normalised windows `(B, 2, T, 18)` as `(B,)`; B may be 0 and may change."""
         ...
 
     def __enter__(self) -> Scorer: ...

@@ -120,7 +120,7 @@ def test_clips_are_chosen_by_pattern_and_what_is_missing_is_said(
     assert "fall-2" not in chosen.output
     nothing = run(*words(recordings), "--model", checkpoint_file, "--clips", "walk*")
     assert nothing.exit_code == 2
-    assert "--clips walk* fits the name of no clip with a label" in nothing.output
+    assert "--clips walk* matches the name of no clip with a label" in nothing.output
     (recordings / "videos" / "fall-2.mp4").unlink()
     one = run(*words(recordings), "--model", checkpoint_file)
     assert one.exit_code == 0, one.output

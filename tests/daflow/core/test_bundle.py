@@ -16,7 +16,7 @@ from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle, Int8, Manifest, read_bundle, write_manifest
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
-from daflow.core.scoring.comparison import LIMITS, Comparison, Verdict, judge
+from daflow.core.scoring.comparison import LIMITS, Comparison, Verdict, check_limits
 
 GRAPHS = {
     "scorer.fp32.onnx": b"not a graph, but bytes", "scorer.fp16.onnx": b"half of it", "verification.html": b"a page",
@@ -78,7 +78,7 @@ def verdict(spearman: float) -> Verdict:
         windows=9, median_abs=0.0, p99_abs=1e-6, p999_abs=1e-6, max_abs=1e-6, max_error=1e-6, spearman=spearman,
         tail_spearman=1.0, alarm_threshold=2.0, alarm_agreement=1.0, non_finite=0,
     )  # fmt: skip
-    return judge(figures, LIMITS["fp16"])
+    return check_limits(figures, LIMITS["fp16"])
 
 
 def content_of(folder: Path) -> dict[str, Any]:
@@ -233,7 +233,7 @@ def test_a_precision_that_missed_its_limits_says_so(tiny: Path) -> None:
     assert bundle.missed_limits("fp32") == ()
     assert bundle.missed_limits("int8") == ()
     (phrase,) = bundle.missed_limits("fp16")
-    assert phrase == "spearman is 0.500000, at least 0.9995 is wanted"
+    assert phrase == "spearman is 0.500000, at least 0.9995 is required"
 
 
 def test_a_file_without_a_hash_is_refused(tiny: Path) -> None:

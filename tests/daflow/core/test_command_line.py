@@ -36,13 +36,13 @@ def run(error: Exception, in_callback: bool = False) -> Result:
         (
             OSError(28, "No space left on device", "out.pt"),
             2,
-            "Error: Cannot read or write out.pt: No space left on device. Check that it exists, may be written and "
-            "has room.\n",
+            "Error: Cannot read or write out.pt: No space left on device. Check that it exists, that you may "
+            "write it and that the disk is not full.\n",
         ),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             2,
-            "Error: The package torch is not installed; install it with: pip install 'daflow[train]'\n",
+            "Error: The package torch is not installed. Install it with: pip install 'daflow[train]'\n",
         ),
     ],
 )

@@ -27,7 +27,7 @@ def test_it_gives_what_cutting_gives(tracks: Path, tmp_path: Path) -> None:
         found = read_training_set(tracks, 16, 3, cache=tmp_path / "cache")
         assert isinstance(found.windows.poses, np.memmap)
         assert np.array_equal(found.windows.poses, expected.poses)
-        assert found.windows.left_out() == expected.left_out()
+        assert found.windows.skipped() == expected.skipped()
         for name in ("clip", "person", "start"):
             assert np.array_equal(getattr(found.windows, name), getattr(expected, name))
         assert found.clips == ("01_0001", "01_0002", "01_0003")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daflow.core.alarms.rule import Change
+from daflow.core.alarms.rule import AlarmChange
 from runtime.events.alarm_messages import MAX_PEOPLE, AlarmEventBuilder
 from runtime.events.message import EventMessage
 from runtime.pipeline.results import FrameResult, Person
@@ -42,7 +42,7 @@ def result(
     index: int,
     score: float | None = None,
     alarm: bool = True,
-    change: Change | None = None,
+    change: AlarmChange | None = None,
     person: int = 7,
     others: int = 0,
     utc: float | None = None,
@@ -199,7 +199,7 @@ def test_a_message_stays_small_and_names_the_worst_people() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([None, "begin", "end"]), st.floats() | st.none())))
 def test_whatever_comes_every_alarm_begins_once_and_ends_once(
-    steps: list[tuple[bool, Change | None, float | None]],
+    steps: list[tuple[bool, AlarmChange | None, float | None]],
 ) -> None:
     alarm = life(update_seconds=0.3)
     messages = [

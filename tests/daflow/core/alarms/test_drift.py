@@ -51,7 +51,7 @@ def test_a_quarter_of_a_year_of_normal_gives_no_verdict(
 
 
 @pytest.mark.parametrize(("shift", "word", "hours"), [(1, "higher", 24), (-1, "lower", 24), (3, "higher", 8)])
-def test_a_shift_is_told_within_hours(
+def test_a_shift_is_reported_within_hours(
     alarm: AlarmCalibration, rng: np.random.Generator, shift: float, word: str, hours: float
 ) -> None:
     watch = DriftWatch(alarm)
@@ -80,7 +80,7 @@ def test_it_learns_for_an_hour_of_people(alarm: AlarmCalibration, rng: np.random
     watch = DriftWatch(alarm)
     watch_over(watch, people(rng, 100))
     assert watch.verdict.state == "learning"
-    assert "of 60 minutes" in watch.verdict.message
+    assert "of the first 60 minutes" in watch.verdict.message
     watch_over(watch, people(rng, 60), 3000)
     assert watch.verdict.state == "fits"
 
@@ -115,7 +115,7 @@ def test_a_restart_forgets_nothing(alarm: AlarmCalibration, rng: np.random.Gener
     assert straight.verdict.state == restarted.verdict.state == "drifting"
 
 
-def test_another_calibration_begins_anew(alarm: AlarmCalibration, rng: np.random.Generator) -> None:
+def test_another_calibration_restarts_the_watch(alarm: AlarmCalibration, rng: np.random.Generator) -> None:
     watch = DriftWatch(alarm)
     watch_over(watch, people(rng, DAY))
     again = alarm.model_copy(update={"threshold": 6.0})

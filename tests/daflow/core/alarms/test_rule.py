@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daflow.core.alarms.rule import MAX_GAP, AlarmRule, AlarmState, Change, Smoother, Sustained
+from daflow.core.alarms.rule import MAX_GAP, AlarmChange, AlarmRule, AlarmState, Smoother, Sustained
 
 RULE = AlarmRule(threshold=5, release=4, begin_seconds=0.2, end_seconds=0.1)
 
 
 def changes(
     scores: Sequence[float | None], rule: AlarmRule = RULE, times: Iterable[float] | None = None
-) -> list[tuple[int, Change]]:
+) -> list[tuple[int, AlarmChange]]:
     """What changes in which frame; ten frames a second unless times are given."""
     alarm = AlarmState(rule)
     times = times or [frame / 10 for frame in range(len(scores))]

@@ -125,7 +125,7 @@ def test_missing_poses_are_counted_and_said(tmp_path: Path, caplog: pytest.LogCa
 
 @pytest.mark.parametrize("name", list(BENCHMARKS))
 def test_an_empty_root_is_told_where_to_get_it(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"its poses are looked for in .*pose/test.*To get it: "):
+    with pytest.raises(InputError, match=r"its poses must be in .*pose/test.*Source: "):
         open_benchmark(BENCHMARKS[name], tmp_path)
 
 

@@ -41,15 +41,15 @@ def test_a_folder_of_masks_is_read_as_well(tmp_path: Path) -> None:
         ("", "line 1: the header"),
         ("clip,frame\na,0\n", "line 1: the header"),
         ("clip,frame,colour\na,0,1\n", "line 1: the header"),
-        ("clip,frame,label\n", "labels no frame"),
-        ("clip,frame,label\na,0\n", "line 2: 2 values; clip,frame,label are wanted"),
+        ("clip,frame,label\n", "holds no label"),
+        ("clip,frame,label\na,0\n", "line 2: 2 values instead of clip,frame,label"),
         ("clip,frame,label\na,0,0\n,1,0\n", "line 3: the clip has no name"),
         ("clip,frame,label\na,-1,0\n", "line 2: frame '-1' is not a number"),
         ("clip,frame,label\na,99999999999,0\n", "line 2: frame '99999999999' is not a number"),
-        ("clip,frame,posture\na,0,2\n", "line 2: posture '2' is none of -1, 0, 1"),
+        ("clip,frame,posture\na,0,2\n", "line 2: posture '2' is not one of -1, 0, 1"),
         ("clip,frame,label\na,0,0\na,0,1\n", "line 3: frame 0 of clip a is labelled twice"),
         ('clip,frame,label\na,0,"0\n', "cannot be read as CSV"),
-        ("clip,frame,label\na,9999999,0\nb,9999999,0\n", "days of video"),
+        ("clip,frame,label\na,9999999,0\nb,9999999,0\n", "more than 10000000 frames in total"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(text: str, message: str, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no file"):
         read_labels(tmp_path / "nothing.csv")
     (tmp_path / "video.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="not text in UTF-8"):
+    with pytest.raises(InputError, match="not UTF-8 text"):
         read_labels(tmp_path / "video.csv")
 
 
@@ -90,5 +90,5 @@ def test_no_bytes_break_the_reader(header: str, rows: list[list[str]], tail: byt
 
 def test_a_pattern_that_fits_nothing_is_an_error() -> None:
     assert choose_clips({"a": 1, "b": 2}, [], "label") == {"a": 1, "b": 2}
-    with pytest.raises(InputError, match="--clips c\\* fits the name of no clip with a label"):
+    with pytest.raises(InputError, match="--clips c\\* matches the name of no clip with a label"):
         choose_clips({"a": 1}, ["a", "c*"], "label")

@@ -9,7 +9,7 @@ import pytest
 
 from daflow.core.data.frame_masks import read_masks
 from daflow.core.data.skeleton import COCO_JOINTS
-from daflow.core.data.synthetic import EVENTS, Event, Scene, generate_clip, generate_dataset
+from daflow.core.data.synthetic import SCENE_EVENTS, Scene, SceneEvent, generate_clip, generate_dataset
 from daflow.core.data.synthetic import test_scenes as scenes_of_tests
 from daflow.core.data.tracks import Clip, Track, read_clips
 from daflow.core.data.windows import make_windows
@@ -51,8 +51,8 @@ def same(first: Clip, second: Clip) -> bool:
     )
 
 
-@pytest.mark.parametrize("event", [None, *EVENTS])
-def test_a_seed_repeats_exactly_and_another_differs(event: Event | None) -> None:
+@pytest.mark.parametrize("event", [None, *SCENE_EVENTS])
+def test_a_seed_repeats_exactly_and_another_differs(event: SceneEvent | None) -> None:
     scene = Scene(frames=60, event=event)
     (first, mask), (again, mask_again) = generate_clip("clip", 4, scene), generate_clip("clip", 4, scene)
     assert same(first, again)
@@ -69,7 +69,7 @@ def test_a_clip_without_an_event_has_an_empty_mask_and_people_who_stay_upright()
 
 
 @pytest.mark.parametrize(("event", "seconds"), [("fall", None), ("run", 5), ("fight", 7)])
-def test_the_mask_is_one_stretch_after_the_first_third(event: Event, seconds: int | None) -> None:
+def test_the_mask_is_one_stretch_after_the_first_third(event: SceneEvent, seconds: int | None) -> None:
     for seed in SEEDS:
         _, mask = generate_clip("clip", seed, Scene(frames=600, fps=25.0, event=event))
         begin, abnormal = int(mask.argmax()), int(mask.sum())

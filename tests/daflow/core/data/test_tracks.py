@@ -11,7 +11,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from daflow.core.data.tracks import Clip, Track, frame_size_of, read_clip, read_clips, write_clips
+from daflow.core.data.tracks import (
+    Clip,
+    Track,
+    frame_size_of,
+    read_clip,
+    read_clips,
+    read_tracks,
+    write_clips,
+)
 from daflow.core.data.windows import make_windows
 from daflow.core.errors import InputError
 
@@ -238,6 +246,22 @@ def test_the_frame_size_is_the_one_given_else_of_the_file_else_full_hd(tmp_path:
     assert frame_size_of(tmp_path / f"01_0001{SUFFIX}") == (1920, 1080)
     assert frame_size_of(tmp_path / f"01_0002{SUFFIX}") == (640, 480)
     assert {clip.frame_size for clip in read_clips(tmp_path, (856, 480))} == {(856, 480)}
+
+
+def test_a_file_and_a_folder_are_read_by_one_function(tmp_path: Path) -> None:
+    for name in ("01_0001", "01_0002"):
+        save(tmp_path, name, {"1": {"0": POSE}})
+    (tmp_path / "frame_sizes.json").write_text('{"01_0002": [640, 480]}')
+    assert [(c.name, c.frame_size) for c in read_tracks(tmp_path)] == [
+        ("01_0001", (1920, 1080)),
+        ("01_0002", (640, 480)),
+    ]
+    (clip,) = read_tracks(str(tmp_path / f"01_0002{SUFFIX}"))
+    assert (clip.name, clip.frame_size) == ("01_0002", (640, 480))
+    (clip,) = read_tracks(tmp_path / f"01_0002{SUFFIX}", frame_size=(320, 240))
+    assert clip.frame_size == (320, 240)
+    with pytest.raises(InputError, match="no folder"):
+        read_tracks(tmp_path / "nothing")
 
 
 def test_clips_of_an_unknown_frame_size_are_counted_in_the_log(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.tracks import Clip, Track
-from daflow.core.data.windows import Poses, Rule, make_windows, normalise
+from daflow.core.data.windows import Poses, WindowRule, make_windows, normalise
 
 SIZE = (640, 480)
 FAULTS = {"nan": np.nan, "inf": np.inf}
@@ -38,7 +38,7 @@ class Reference:
     short_tracks: int = 0
     gaps: int = 0
     broken: int = 0
-    rule: Rule = "span"
+    rule: WindowRule = "span"
 
     def unbroken(self, frames: list[int], missing: int) -> bool:
         if self.rule == "span":
@@ -88,7 +88,7 @@ clips = st.integers(0, 3).flatmap(lambda people: st.tuples(*(tracks(3 * p + 1) f
     st.sampled_from(["span", "stgnf"]),
 )  # fmt: skip
 def test_windows_are_those_of_a_slow_obvious_search(
-    people: list[tuple[Track, ...]], length: int, stride: int, missing: int, rule: Rule
+    people: list[tuple[Track, ...]], length: int, stride: int, missing: int, rule: WindowRule
 ) -> None:
     sizes = [(640, 480), (1920, 1080), (320, 240)]
     reference = Reference(rule=rule)
@@ -137,11 +137,11 @@ def test_no_clips_and_no_long_tracks_give_no_windows_of_the_right_shape() -> Non
 
 def test_what_is_left_out_is_said() -> None:
     made = make_windows([])
-    assert made.left_out() == ""
+    assert made.skipped() == ""
     counted = dataclasses.replace(made, short_tracks=3, broken=1)
-    assert "3 tracks are too short" in counted.left_out()
-    assert "1 windows hold NaN" in counted.left_out()
-    assert "miss" not in counted.left_out()
+    assert "3 tracks are too short" in counted.skipped()
+    assert "1 windows have NaN" in counted.skipped()
+    assert "miss" not in counted.skipped()
 
 
 def test_a_normalised_window_has_mean_zero_and_unit_deviation_of_y() -> None:

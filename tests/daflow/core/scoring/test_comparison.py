@@ -18,10 +18,10 @@ from daflow.core.scoring.comparison import (
     Nll,
     WindowSets,
     _spearman,
+    check_limits,
     compare,
     compare_scores,
     extreme_windows,
-    judge,
     parse_limits,
 )
 
@@ -56,7 +56,7 @@ def test_the_same_scores_agree_in_everything(rng: np.random.Generator) -> None:
     )
     assert same.alarm_threshold == pytest.approx(np.quantile(scores[0], 0.999), rel=1e-5)
     for limits in LIMITS.values():
-        assert judge(same, limits).missed == ()
+        assert check_limits(same, limits).missed == ()
 
 
 def test_a_shift_keeps_the_ranks_but_not_the_scores(rng: np.random.Generator) -> None:
@@ -65,8 +65,8 @@ def test_a_shift_keeps_the_ranks_but_not_the_scores(rng: np.random.Generator) ->
     assert shifted.spearman == pytest.approx(1)
     assert shifted.median_abs == pytest.approx(0.5, rel=1e-3)
     assert shifted.p99_abs == pytest.approx(0.5, rel=1e-3)
-    assert any("max_error" in phrase for phrase in judge(shifted, LIMITS["fp32"]).missed)
-    assert judge(shifted, LIMITS["fp16"].model_copy(update={"alarm_agreement": None})).missed == ()
+    assert any("max_error" in phrase for phrase in check_limits(shifted, LIMITS["fp32"]).missed)
+    assert check_limits(shifted, LIMITS["fp16"].model_copy(update={"alarm_agreement": None})).missed == ()
 
 
 def test_a_ruined_tail_is_seen_although_the_rest_ranks_well(rng: np.random.Generator) -> None:
@@ -97,7 +97,7 @@ def test_scores_that_are_no_numbers_are_counted_wherever_they_are(
 
     found = compare_scores(scores, changed(scores, part, spoil))
     assert found.non_finite == 3
-    assert judge(found, Limits()).missed == ("3 scores are NaN or infinite",)
+    assert check_limits(found, Limits()).missed == ("3 scores are NaN or infinite",)
 
 
 def test_nan_never_passes_for_normal(rng: np.random.Generator) -> None:
@@ -161,9 +161,9 @@ def test_each_limit_is_missed_by_itself(rng: np.random.Generator, limits: Limits
     scores = sets(rng)
     noisy = tuple(nll + rng.normal(0, 0.2, len(nll)).astype(np.float32) for nll in scores)
     compared = compare_scores(scores, noisy).model_copy(update={"auc": 80.0, "auc_delta": -0.3})  # type: ignore[arg-type]
-    (missed,) = judge(compared, limits).missed
+    (missed,) = check_limits(compared, limits).missed
     assert missed.startswith(phrase)
-    assert judge(compared, Limits()).missed == ()
+    assert check_limits(compared, Limits()).missed == ()
 
 
 def test_the_limits_are_those_that_are_promised() -> None:
@@ -174,7 +174,7 @@ def test_the_limits_are_those_that_are_promised() -> None:
 
 @pytest.mark.parametrize("name", ["fp8.spearman", "spearman", "fp16.", "fp16.speed", ""])
 def test_a_limit_that_is_not_there_is_named(name: str) -> None:
-    with pytest.raises(InputError, match=r"is no limit; write PRECISION\.NAME=VALUE"):
+    with pytest.raises(InputError, match=r"is not a limit\. Use PRECISION\.NAME=VALUE"):
         parse_limits({name: 1.0})
 
 

@@ -1,0 +1,120 @@
+"""Calibrate the alarm of a bundle: from recordings of normal behaviour to the record of a calibration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.enough_recordings import reason_against_quantile, reason_against_rate
+from calibration.replay import read_signals
+from calibration.threshold import ThresholdChoice, choose_quantile, choose_threshold
+from daflow.core.alarms.calibration import AlarmCalibration
+from daflow.core.alarms.p_value import normal_scores
+from daflow.core.alarms.rule import AlarmRule
+from daflow.core.bundle import Bundle, write_manifest
+from daflow.core.data.tracks import DEFAULT_FPS, FrameSize
+from daflow.core.errors import InputError
+from daflow.core.files import StrPath
+
+FALSE_ALARMS_PER_DAY = 1.0
+BEGIN_SECONDS = 0.1
+END_SECONDS = 0.5
+COOL_DOWN_SECONDS = 10.0
+SMOOTHING_SECONDS = 0.0
+
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    """A calibration, and how it was found.
+
+    Attributes:
+        alarm: the record for the manifest of the bundle.
+        choice: the threshold and the fit that it is based on.
+        reason: why the recordings do not support the requested rate or quantile; None when they do.
+    """
+
+    alarm: AlarmCalibration
+    choice: ThresholdChoice
+    reason: str | None
+
+
+def calibrate_alarm(
+    bundle: Bundle,
+    poses: StrPath,
+    false_alarms_per_day: float | None = None,
+    quantile: float | None = None,
+    fps: float = DEFAULT_FPS,
+    begin_seconds: float = BEGIN_SECONDS,
+    end_seconds: float = END_SECONDS,
+    cool_down_seconds: float = COOL_DOWN_SECONDS,
+    smoothing_seconds: float = SMOOTHING_SECONDS,
+    frame_size: FrameSize | None = None,
+) -> CalibrationResult:
+    """Choose the alarm threshold of a bundle from recordings of normal behaviour; `write_calibration` saves it.
+
+    Args:
+        bundle: whose FP32 graph scores.
+        poses: folder of pose tracks of normal behaviour.
+        false_alarms_per_day: the requested rate; None is 1, unless there is a quantile.
+        quantile: instead of a rate, the fraction of the normal scores that stay below the threshold.
+        fps: frames per second of the recordings.
+        begin_seconds: how long the score must stay above the threshold.
+        end_seconds: how long it must stay below before the alarm ends.
+        cool_down_seconds: how long after an alarm the next one may begin.
+        smoothing_seconds: time constant of the smoothing of scores.
+        frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
+
+    Raises:
+        InputError: both a rate and a quantile are given, or the recordings cannot be read or scored.
+    """
+    if false_alarms_per_day is not None and quantile is not None:
+        raise InputError("Give a rate of false alarms or a quantile, not both.")
+    rule = AlarmRule(math.inf, math.inf, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds)
+    signals = read_signals(bundle, poses, fps, rule, frame_size)
+    hours = sum(signal.seconds for signal in signals) / 3600
+    windows = sum(len(signal.people) for signal in signals)
+    if quantile is None:
+        per_day = FALSE_ALARMS_PER_DAY if false_alarms_per_day is None else false_alarms_per_day
+        choice = choose_threshold(signals, rule, per_day)
+        reason = reason_against_rate(choice, hours, per_day)
+    else:
+        per_day = None
+        choice = choose_quantile(signals, rule, quantile)
+        reason = reason_against_quantile(windows, quantile)
+    alarm = AlarmCalibration(
+        threshold=choice.threshold,
+        method=choice.method,
+        quantile=quantile,
+        begin_seconds=begin_seconds,
+        end_seconds=end_seconds,
+        cool_down_seconds=cool_down_seconds,
+        smoothing_seconds=smoothing_seconds,
+        target_per_day=per_day,
+        expected_per_day=choice.expected_per_day,
+        interval_per_day=choice.interval_per_day,
+        promised=quantile is None and reason is None,
+        hours=hours,
+        fps=fps,
+        windows=windows,
+        precision="fp32",
+        normal=normal_scores(np.concatenate([signal.sample for signal in signals])),
+    )
+    return CalibrationResult(alarm, choice, reason)
+
+
+def write_calibration(bundle: Bundle, alarm: AlarmCalibration, camera: str | None = None) -> None:
+    """Write a calibration to the manifest of a bundle.
+
+    Args:
+        bundle: the bundle; only its manifest is rewritten.
+        alarm: the calibration.
+        camera: the camera that it is for; None is every camera without its own.
+
+    Raises:
+        OSError: the manifest cannot be written.
+    """
+    manifest = bundle.manifest
+    update = {"alarm": alarm} if camera is None else {"cameras": {**manifest.cameras, camera: alarm}}
+    write_manifest(bundle.folder, manifest.model_copy(update=update))
