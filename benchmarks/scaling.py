@@ -31,9 +31,10 @@ from daflow.core.data.tracks import (
 from daflow.core.data.windows import LENGTH, MAX_MISSING, STGNF_FRAME_SIZE, make_windows
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.core.scoring.scorer import Scorer
-from daflow.evaluation.frame_scores import frame_scores
 from daflow.model.flow import DAFlow, ModelConfig
-from daflow.training.trainer import TrainOptions, train
+from daflow.model.frame_scores import frame_scores
+from daflow.training.options import TrainOptions
+from daflow.training.trainer import fit
 from runtime.pipeline.stages import Edge
 from runtime.poses.people import PeopleFinder
 from runtime.sources.frames import Frame
@@ -190,7 +191,7 @@ def _training(material: Material, effort: Effort) -> Curve:
 
     def seconds(count: int) -> float:
         some = np.resize(poses, (count, *poses.shape[1:]))
-        return seconds_of(lambda: train(some, ModelConfig(), TrainOptions(epochs=1)))
+        return seconds_of(lambda: fit(some, ModelConfig(), TrainOptions(epochs=1)))
 
     forms: dict[float, Callable[[], float]] = {size: functools.partial(seconds, size) for size in sizes}
     return _curve("windows to train on", "windows", "an epoch", forms, min(effort.rounds, 3))

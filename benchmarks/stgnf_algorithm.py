@@ -31,10 +31,11 @@ from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.tracks import find_tracks, read_clips
 from daflow.core.data.windows import STGNF_FRAME_SIZE, Poses, make_windows
-from daflow.evaluation.auc import evaluate
+from daflow.evaluation.auc import evaluate_windows
 from daflow.model.flow import DAFlow, GraphConv, ModelConfig
 from daflow.model.torch_scorer import score
-from daflow.training.trainer import TrainOptions, mirrored, train
+from daflow.training.options import TrainOptions
+from daflow.training.trainer import fit, mirrored
 
 Numbers = npt.NDArray[np.float64]
 
@@ -159,7 +160,7 @@ def our_evaluation(poses: Path, masks: dict[str, Labels], flow: DAFlow) -> tuple
     began = time.perf_counter()
     clips = read_clips(poses, STGNF_FRAME_SIZE)
     windows = make_windows(clips, _LENGTH, rule="stgnf")
-    result = evaluate(score(flow, windows.poses).numpy(), windows, clips, masks, _LENGTH)
+    result = evaluate_windows(score(flow, windows.poses).numpy(), windows, clips, masks, _LENGTH)
     assert result.micro.auc is not None
     return result.micro.auc, time.perf_counter() - began
 
@@ -183,7 +184,7 @@ def reference_training(samples: Samples, loaders: int) -> float:
 def our_training(poses: Poses, block: Literal["dam", "tcn"], threads: int = 1) -> float:
     """Return the windows a second of this toolkit, an epoch with its default options."""
     began = time.perf_counter()
-    train(poses, ModelConfig(block=block), TrainOptions(epochs=1, threads=threads))
+    fit(poses, ModelConfig(block=block), TrainOptions(epochs=1, threads=threads))
     return 2 * len(poses) / (time.perf_counter() - began)
 
 

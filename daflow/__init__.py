@@ -1,7 +1,45 @@
-"""DA-Flow at the edge: the model, and everything that trains and judges it.
+"""DA-Flow: skeleton-based video anomaly detection.
 
-`skeleton`, `tracks`, `windows`, `scoring`, `bundle` and `onnx_scorer` need no torch and run on a device;
-`model`, `training` and `evaluation` need the `train` extra.
+The library: `read_tracks`, `train`, `evaluate`, `score`, `load`, `export`, and the types that they take and return.
+Each name is imported when it is first used, so that `import daflow` needs no torch. How to use them: docs/library.md.
 """
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+import importlib
+
+from daflow.core.version import __version__
+
+_PLACES = {
+    "read_tracks": "daflow.core.data.tracks:read_tracks",
+    "train": "daflow.training.train:train",
+    "evaluate": "daflow.evaluation.evaluate:evaluate",
+    "score": "daflow.model.scoring_model:score",
+    "load": "daflow.model.scoring_model:load",
+    "export": "export.bundle:export",
+    "Clip": "daflow.core.data.tracks:Clip",
+    "Track": "daflow.core.data.tracks:Track",
+    "ScoringModel": "daflow.model.scoring_model:ScoringModel",
+    "TrainedModel": "daflow.training.train:TrainedModel",
+    "Evaluation": "daflow.evaluation.auc:Evaluation",
+    "Figures": "daflow.evaluation.auc:Figures",
+    "DaflowError": "daflow.core.errors:DaflowError",
+    "InputError": "daflow.core.errors:InputError",
+    "CheckFailed": "daflow.core.errors:CheckFailed",
+}
+"""Where each name of the library is; `__init__.pyi` says the same to type checkers."""
+
+__all__ = ["__version__", *_PLACES]  # noqa: PLE0604  all of them are strings
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _PLACES[name].partition(":")
+    value: object = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

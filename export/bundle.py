@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,10 +17,11 @@ import torch
 
 from calibration.int8_ranges import Method, calibration_windows, read_ranges, write_ranges
 from daflow.core.bundle import MANIFEST, Bundle, Int8, Manifest, read_bundle, write_manifest
+from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import MAX_MISSING, Poses
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import CheckFailed, InputError
-from daflow.core.files import sha256, write_text
+from daflow.core.files import StrPath, sha256, write_text
 from daflow.core.scoring.comparison import (
     LIMITS,
     Comparison,
@@ -34,13 +36,17 @@ from daflow.core.scoring.onnx import OnnxScorer
 from daflow.core.version import __version__
 from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import DAFlow, parameter_count
+from daflow.model.flow_model import FlowModel
+from daflow.model.scoring_model import BundleModel, ScoringModel, load
 from daflow.model.torch_scorer import score
 from export.folded_flow import FoldedFlow
 from export.int8_graph import calibrated_ranges, operations, quantise
 from export.onnx_graph import export_onnx
 from export.sensitivity import MARGINS, Sensitivity
-from export.verification import VerificationSet
+from export.verification import VerificationSet, clips_set, generated_set
 from export.verification_report import VerifiedForm, report_page
+
+logger = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
 Form = Literal["folded"] | Precision
@@ -132,6 +138,44 @@ def export_bundle(
         write_manifest(work, manifest)
         build(read_bundle(work))
     return manifest
+
+
+def export(
+    model: FlowModel | StrPath,
+    folder: StrPath,
+    *,
+    fp16: bool = True,
+    int8: bool = False,
+    clips: Sequence[Clip] | None = None,
+    keep_failing: bool = False,
+) -> BundleModel:
+    """Export a model to a bundle, and verify every graph of it; a device builds its own engines from them.
+
+    Args:
+        model: a trained model, or the path of a checkpoint.
+        folder: the bundle; one that exists is replaced.
+        fp16: whether to write the FP16 graph.
+        int8: whether to write the INT8 graph.
+        clips: recordings to calibrate INT8 ranges on and to verify on; generated people without them.
+        keep_failing: write also what misses its limits, and mark it so.
+
+    Returns:
+        The FP32 graph of the bundle, ready to score.
+
+    Raises:
+        CheckFailed: a graph does not score as the model does; nothing was written.
+        InputError: the model is not a flow, the clips give no window, or `folder` is something else than a bundle.
+        OSError: the folder cannot be written.
+    """
+    opened = model if isinstance(model, ScoringModel) else load(model)
+    if not isinstance(opened, FlowModel):
+        raise InputError(f"{opened.name} cannot be exported; a trained model or a checkpoint can.")
+    data = clips_set(clips, opened.window) if clips is not None else generated_set(opened.window)
+    options = ExportOptions(fp16=fp16, int8=int8, keep_failing=keep_failing)
+    export_bundle(
+        opened.checkpoint, Path(folder), data, data.windows.poses, options, lambda _: None, logger.info
+    )
+    return BundleModel(read_bundle(Path(folder)))
 
 
 class _Gate:

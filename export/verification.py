@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from daflow.core.data.tracks import Clip, FrameSize, read_clips
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.core.scoring.comparison import Comparison, Nll, ScoreFunction, WindowSets, compare_scores
-from daflow.evaluation.auc import evaluate
+from daflow.evaluation.auc import evaluate_windows
 
 _SEED = 20240602
 _GENERATED_CLIPS = 6
@@ -57,7 +58,7 @@ class VerificationSet:
     def _auc(self, nll: Nll) -> float:
         assert self.masks is not None
         length = self.windows.poses.shape[2]
-        auc = evaluate(nll, self.windows, self.clips, self.masks, length).micro.auc
+        auc = evaluate_windows(nll, self.windows, self.clips, self.masks, length).micro.auc
         assert auc is not None
         return 100 * auc
 
@@ -78,6 +79,18 @@ def recorded_set(
     return VerificationSet(
         windows, WindowSets.of(windows.poses), clips, labels, f"recordings in {poses.name}"
     )
+
+
+def clips_set(clips: Sequence[Clip], length: int) -> VerificationSet:
+    """Build the set from clips, without masks.
+
+    Raises:
+        InputError: the clips give no window.
+    """
+    windows = make_windows(clips, length)
+    if not len(windows):
+        raise InputError(f"The clips give no window to verify on: {windows.skipped() or 'no poses'}.")
+    return VerificationSet(windows, WindowSets.of(windows.poses), list(clips), None, "recordings")
 
 
 def generated_set(length: int) -> VerificationSet:

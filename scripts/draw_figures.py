@@ -27,7 +27,8 @@ from daflow.core.data.tracks import Clip, read_clips
 from daflow.core.data.windows import LENGTH, make_windows, normalise
 from daflow.model.flow import DAFlow, FlowStep, ModelConfig
 from daflow.model.torch_scorer import score
-from daflow.training.trainer import TrainOptions, train
+from daflow.training.options import TrainOptions
+from daflow.training.trainer import fit
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLUE, RED, GREY, INK = "#1f5fa8", "#d8382e", "#d9d9d9", "#222222"
@@ -41,7 +42,7 @@ def trained_model() -> tuple[DAFlow, npt.NDArray[np.float32]]:
         generate_dataset(Path(folder), seed=0, train_clips=12, test_clips=1)
         windows = make_windows(read_clips(Path(folder) / "train"), stride=6)
     held_out = np.zeros(len(windows), dtype=np.bool_)
-    model = train(windows.poses, ModelConfig(), TrainOptions(epochs=_EPOCHS), held_out).model.eval()
+    model = fit(windows.poses, ModelConfig(), TrainOptions(epochs=_EPOCHS), held_out).model.eval()
     return model, score(model, windows.poses).numpy()
 
 

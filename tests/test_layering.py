@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("daflow", "export", "calibration", "runtime")
 IMPORTS_BY_NAME = {
+    "daflow/__init__.py": "a name of the library is imported when it is first used",
     "daflow/core/command_line.py": "a subcommand is imported when it is asked for",
     "daflow/core/gpu.py": "TensorRT has one of two names",
     "daflow/studies/__init__.py": "a study is a module of its name",

@@ -30,19 +30,14 @@ from daflow.core.command_line import (
 from daflow.core.data.datasets import BENCHMARKS, Benchmark, open_benchmark
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.label_table import CLIPS_HELP, choose_clips, read_labels
-from daflow.core.data.tracks import FRAME_SIZES, Clip, FrameSize, read_clips
-from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE, Windows, make_windows
+from daflow.core.data.tracks import FRAME_SIZES, FrameSize, read_clips
+from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE
 from daflow.core.errors import InputError
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
 from daflow.evaluation.text import percent
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from daflow.core.alarms.rule import AlarmRule
-    from daflow.evaluation.alarms import CausalEvaluation
     from daflow.evaluation.auc import Evaluation
 
 
@@ -51,8 +46,8 @@ if TYPE_CHECKING:
 @click.option(
     "--videos",
     type=FOLDER,
-    help="Instead of --poses: a folder of videos, in which people are found and tracked as the edge does; a clip is "
-    "named as its video. The alarm is judged too, if there is a threshold.",
+    help="Instead of --poses: a folder of videos, in which people are found and tracked as daflow-edge does it; a clip "
+    "has the name of its video. The alarm is evaluated too, if there is a threshold.",
 )
 @click.option(
     "--masks",
@@ -87,14 +82,14 @@ if TYPE_CHECKING:
     type=click.Choice(["daflow", "stgnf"]),
     default="daflow",
     help="How windows are cut: as everywhere in this toolkit, or exactly as STG-NF's code does it (856x480 for every "
-    "video unless --frame-size is given, its rule for missing frames, the last window of a track left out).",
+    "video unless --frame-size is given, its rule for missing frames, the last window of a track skipped).",
 )
 @json_option("the figures")
 @click.option(
     "--report",
     type=FILE,
     metavar="FILE.html",
-    help="Also write a page: ROC and PR curves, the score over time of each clip, the worst mistakes as skeletons.",
+    help="Also write a page: ROC and precision-recall curves, the scores of each clip over time, the worst mistakes.",
 )
 @frame_size_option
 def evaluate(
@@ -102,12 +97,13 @@ def evaluate(
     root: Path | None, model: str, precision: Precision, seed: int, protocol: str, json_target: str | None,
     report: Path | None, frame_size: FrameSize | None, **video: Any,
 ) -> None:  # fmt: skip
-    """Judge a model by frame-level ROC AUC against labelled frames, per clip and over all.
+    """Evaluate a model by frame-level ROC AUC against labelled frames, per clip and over all.
 
-    With --videos the whole way from the camera to the alarm is judged.
+    With --videos everything from the video to the alarm is evaluated.
     """
-    from daflow.evaluation.auc import evaluate as judge
-    from daflow.evaluation.scoring_model import open_scoring_model
+    from daflow.evaluation.alarms import evaluate_causal
+    from daflow.evaluation.evaluate import score_clips
+    from daflow.model.scoring_model import load
 
     began = time.monotonic()
     if report:
@@ -117,8 +113,8 @@ def evaluate(
     labels = choose_clips(data.labels, clips, "label")
     options, stgnf = VideoOptions(**video), protocol == "stgnf"
     _check_together(options, bool(videos), stgnf)
-    judged = open_scoring_model(model, precision, seed, benchmark.window if benchmark else LENGTH)
-    rule = alarm_rule(model, options.threshold) if videos else None
+    scorer = load(model, precision, seed=seed, window=benchmark.window if benchmark else LENGTH)
+    rule = alarm_rule(scorer.alarm, options.threshold) if videos else None
     broken: list[str] = []
     fps: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
@@ -131,40 +127,41 @@ def evaluate(
         found = [clip for clip in found if clip.name not in benchmark.excluded]
     if clips or videos:
         found = [clip for clip in found if clip.name in labels]
-    windows = make_windows(found, judged.window, rule="stgnf" if stgnf else "span")
-    if not len(windows):
-        raise InputError(f"{videos or folder} gives no window of {judged.window} poses: {windows.skipped()}.")
-    nll = judged.score(windows.poses)
-    result = judge(nll, windows, found, labels, judged.window)
-    seen = _causal(nll, windows, found, labels, fps, rule) if videos else None
+    scored = score_clips(scorer, found, "stgnf" if stgnf else "span", str(videos or folder))
+    result = scored.evaluate(labels)
+    causal = evaluate_causal(scored.nll, scored.windows, found, labels, fps, rule) if videos else None
     if report:
         from daflow.evaluation.report import evaluation_page
 
-        write_text(report, evaluation_page(result, nll, windows, found, labels, judged.name))
+        page = evaluation_page(result, scored.nll, scored.windows, found, labels, scorer.name)
+        write_text(report, page)
     if json_target:
         facts = {
-            "model": judged.name,
-            "protocol": protocol,
-            "broken_files": len(broken),
-            **data.facts,
-        }
-        as_seen = {"as_seen": seen.as_dict()} if seen else {}
-        write_json(json_target, {**facts, **result.as_dict(), **as_seen})
+            "model": scorer.name, "protocol": protocol, "broken_files": len(broken), **data.facts,
+        }  # fmt: skip
+        figures = {**result.as_dict(), **({"causal": causal.as_dict()} if causal else {})}
+        write_json(json_target, {**facts, **figures})
     if json_target == "-":
         return
     _print_table(result)
     unread = f"{len(broken)} files could not be read" if broken else ""
-    counts = ", ".join(filter(None, [f"{result.windows} windows", windows.skipped(), unread]))
-    click.echo(f"{judged.name}: {counts}, {time.monotonic() - began:.1f} s; figures in %")
+    counts = ", ".join(filter(None, [f"{result.windows} windows", scored.windows.skipped(), unread]))
+    click.echo(f"{scorer.name}: {counts}, {time.monotonic() - began:.1f} s; figures in %")
     if benchmark:
-        click.echo(_beside_the_paper(benchmark, result.micro.auc, judged.window))
-    if seen:
-        print_causal(seen)
+        click.echo(_beside_the_paper(benchmark, result.micro.auc, scorer.window))
+    if causal:
+        print_causal(causal)
 
 
 @dataclass(frozen=True)
 class _Data:
-    """What is judged: the folder of tracks, None while they must be found in videos, the labels, facts for the JSON."""
+    """What to evaluate on.
+
+    Attributes:
+        poses: the folder of tracks; None while they have to be found in videos.
+        labels: of each frame by clip name.
+        facts: for the JSON.
+    """
 
     poses: Path | None
     labels: dict[str, Labels]
@@ -190,16 +187,7 @@ def _check_together(options: VideoOptions, videos: bool, stgnf: bool) -> None:
     if not videos:
         options.require_none()
     elif stgnf:
-        raise InputError("--protocol stgnf is for --poses; the edge cuts windows as the toolkit does.")
-
-
-def _causal(
-    nll: npt.NDArray[np.float32], windows: Windows, clips: list[Clip], labels: dict[str, Labels],
-    fps: dict[str, float], rule: AlarmRule | None,
-) -> CausalEvaluation:  # fmt: skip
-    from daflow.evaluation.alarms import evaluate_causal
-
-    return evaluate_causal(nll, windows, clips, labels, fps, rule)
+        raise InputError("--protocol stgnf is for --poses; --videos cuts windows as daflow-edge does.")
 
 
 def _print_table(result: Evaluation) -> None:

@@ -1,4 +1,4 @@
-"""The part of `daflow evaluate` that begins with videos: tracks as the edge finds them, and what its alarm would do."""
+"""`daflow evaluate --videos`: tracks as daflow-edge finds them, and the online (causal) evaluation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import numpy as np
 
+from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FILE, FOLDER, FiniteRange
 from daflow.core.data.frame_masks import Labels
 from daflow.core.errors import InputError
@@ -29,12 +29,12 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """What `--videos` can be told; None is not given.
+    """The options of `--videos`; None is not given.
 
     Attributes:
         tracks: the folder that keeps the pose tracks.
-        people: how people are looked for, `one`, `few` or `many`.
-        max_people: how many are looked for.
+        people: how people are found, `one`, `few` or `many`.
+        max_people: how many are found at most.
         pose_model: MediaPipe's.
         threshold: of the alarm, bits per dimension.
         workers: processes on this machine.
@@ -62,19 +62,19 @@ _OPTIONS = (
     click.option(
         "--tracks",
         type=FOLDER,
-        help="With --videos: folder that keeps the pose tracks, so that a second evaluation is quick; that of 'daflow "
-        "poses' will do.",
+        help="With --videos: folder that keeps the pose tracks, so that a second evaluation is quick; one that 'daflow "
+        "poses' wrote can be used.",
     ),
     click.option(
         "--people",
         type=click.Choice(["one", "few", "many"]),
-        help="With --videos: how people are looked for, as with daflow-edge.  [default: one]",
+        help="With --videos: how people are found, as with daflow-edge.  [default: one]",
     ),
     click.option("--max-people", type=click.IntRange(1, 20), help="With --videos: as with daflow-edge."),
     click.option(
         "--pose-model",
         type=FILE,
-        help="With --videos: MediaPipe pose model (.task).  [default: what 'daflow models fetch' brought]",
+        help="With --videos: MediaPipe pose model (.task).  [default: the one of 'daflow models fetch']",
     ),
     click.option(
         "--threshold",
@@ -82,7 +82,7 @@ _OPTIONS = (
         help="With --videos: alarm threshold in bits/dim.  [default: the calibrated one of the bundle]",
     ),
     click.option(
-        "--workers", type=click.IntRange(1), help="With --videos: processes; one for each core without it."
+        "--workers", type=click.IntRange(1), help="With --videos: processes.  [default: one for each core]"
     ),
 )
 
@@ -94,11 +94,9 @@ def video_options(command: _Decorated) -> _Decorated:
     return command
 
 
-def alarm_rule(model: str, threshold: float | None) -> AlarmRule | None:
-    """Return the bundle's alarm with another threshold if one is given; None when there is no threshold at all."""
-    rule = None
-    if Path(model).is_dir() and (alarm := read_bundle(Path(model)).manifest.alarm):
-        rule = alarm.rule()
+def alarm_rule(alarm: AlarmCalibration | None, threshold: float | None) -> AlarmRule | None:
+    """Return the calibrated alarm, with another threshold if one is given; None when there is no threshold at all."""
+    rule = alarm.rule() if alarm else None
     if threshold is None:
         return rule
     return replace(rule or AlarmRule(threshold, threshold), threshold=threshold, release=threshold)
@@ -107,7 +105,7 @@ def alarm_rule(model: str, threshold: float | None) -> AlarmRule | None:
 def track_videos(
     videos: Path, tracks: Path, labels: dict[str, Labels], options: VideoOptions, broken: list[str]
 ) -> dict[str, float]:
-    """Find the tracks of the labelled videos, fit `labels` to the videos, and return frames a second by clip.
+    """Find the tracks of the labelled videos, fit `labels` to the videos, and return the frames per second by clip.
 
     Args:
         videos: the folder of the videos.
@@ -124,14 +122,14 @@ def track_videos(
     found = find_tracks(videos, tracks, labels.__contains__, given, options.workers)
     broken += found.failed.values()
     if found.kept:
-        click.echo(f"{found.kept} of {len(found.fps)} clips have their tracks already", err=True)
+        click.echo(f"{found.kept} of {len(found.fps)} clips already have their tracks", err=True)
     for name in sorted(set(labels) - set(found.fps)):
         if name not in found.failed:
-            logger.warning("clip %s has no video and is left out", name)
+            logger.warning("clip %s has no video and is skipped", name)
         del labels[name]
     if not labels:
         raise InputError(
-            f"No video of {videos} has labels; a clip is named as its video, without the ending."
+            f"No video of {videos} has labels; a clip has the name of its video, without the extension."
         )
     for name, mask in labels.items():
         frames = found.frames.get(name, len(mask))
@@ -141,30 +139,30 @@ def track_videos(
     return dict(found.fps)
 
 
-def print_causal(seen: CausalEvaluation) -> None:
-    """Print the figures of the scores and of the alarm as the edge sees them."""
-    micro, scored = seen.micro, seen.scored
+def print_causal(causal: CausalEvaluation) -> None:
+    """Print how well the scores separate the frames online, and what the alarm does."""
+    micro, scored = causal.micro, causal.scored
     click.echo(
-        f"as the edge sees it, each frame by what is known then: AUC {percent(micro.auc)}; "
+        f"online (causal) evaluation, each frame by what is known at that time: AUC {percent(micro.auc)}; "
         f"over the {scored.frames} of {micro.frames} frames in which somebody has a score: {percent(scored.auc)}"
     )
     click.echo(
-        f"for comparison, the mere number of a frame in its clip: AUC {percent(seen.by_position.auc)}; over those with "
-        f"a score: {percent(seen.scored_by_position.auc)}"
+        f"for comparison, the frame number alone: AUC {percent(causal.by_position.auc)}; over the frames with a score: "
+        f"{percent(causal.scored_by_position.auc)}"
     )
-    if seen.alarms is None:
+    if causal.alarms is None:
         click.echo(
-            "no alarm was judged: a checkpoint has no threshold (give --threshold, or a calibrated bundle)"
+            "the alarm was not evaluated: there is no threshold (give --threshold, or a calibrated bundle)"
         )
         return
     click.echo(f"{'clip':<24}{'abnormal from':>14}{'delay, s':>10}{'false alarms':>14}{'normal, s':>11}")
-    for clip, alarms in seen.alarms.clips.items():
+    for clip, alarms in causal.alarms.clips.items():
         firsts = ", ".join(str(event.first) for event in alarms.events) or "-"
         delays = ", ".join(_delay(event.delay, event.on_before) for event in alarms.events) or "-"
         click.echo(
             f"{clip:<24}{firsts:>14}{delays:>10}{alarms.false_alarms:>14}{alarms.normal_seconds:>11.1f}"
         )
-    click.echo(str(seen.alarms))
+    click.echo(str(causal.alarms))
 
 
 def _delay(delay: float | None, on_before: bool) -> str:

@@ -15,7 +15,7 @@ from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import DEFAULT_FPS, Clip
 from daflow.core.data.windows import Windows, last_frames
 from daflow.evaluation.auc import Figures, figures
-from daflow.evaluation.frame_scores import Scores, fill_empty_frames
+from daflow.model.frame_scores import Scores, fill_empty_frames
 
 
 @dataclass(frozen=True)

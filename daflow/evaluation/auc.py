@@ -1,10 +1,10 @@
-"""Evaluation as the field does it: frame-level ROC AUC over all clips (STG-NF's protocol), and more beside it."""
+"""Evaluation by the protocol of the field: frame-level ROC AUC over all clips, as STG-NF does it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Windows
 from daflow.core.errors import InputError
-from daflow.evaluation.frame_scores import Scores, fill_empty_frames, frame_scores
+from daflow.model.frame_scores import Scores, fill_empty_frames, frame_scores
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _SIGMAS = range(1, 7)
 
 @dataclass(frozen=True)
 class Figures:
-    """How well scores separate abnormal from normal frames; None where only one kind is there.
+    """How well scores separate abnormal from normal frames; None where there is only one kind.
 
     Attributes:
         auc: area under the ROC curve, a fraction.
@@ -50,7 +50,7 @@ class Evaluation:
         micro: the figures over all frames of all clips.
         macro_auc: the mean AUC of the clips that hold both kinds of frames.
         clips: the figures of each clip.
-        windows: windows that took part.
+        windows: windows that took part; 0 for scores of frames.
         frame_scores: each clip's smoothed scores, one for each frame.
     """
 
@@ -70,18 +70,17 @@ class Evaluation:
         }
 
 
-def evaluate(
+def evaluate_windows(
     nll: npt.NDArray[np.float32],
     windows: Windows,
     clips: Sequence[Clip],
     masks: dict[str, Labels],
     length: int,
 ) -> Evaluation:
-    """Judge the scores of a data set's windows against its frame masks.
+    """Compare the scores of the windows of a data set with its frame masks.
 
-    A window counts at its middle frame; a frame has the score of its worst person; frames with nobody have the most
-    normal score of the data set; each clip is smoothed by Gaussians of sigma 1 to 6, one after the other; then all
-    clips are judged as one. Every masked clip takes part, also when it has no poses.
+    A window counts at its middle frame, and a frame has the score of its most abnormal person; then as
+    `evaluate_frames`.
 
     Args:
         nll: `(N,)` one score for each window.
@@ -93,27 +92,62 @@ def evaluate(
     Raises:
         InputError: no clip has a mask, the labels are all of one kind, or a score is NaN or infinite.
     """
-    for name in sorted({clip.name for clip in clips} - set(masks)):
-        logger.warning("clip %s has no frame mask and is left out", name)
-    if strange := int((~np.isfinite(nll)).sum()):
+    if invalid := int((~np.isfinite(nll)).sum()):
         raise InputError(
-            f"{strange} of {len(nll)} windows have a score that is NaN or infinite; the model is broken."
+            f"{invalid} of {len(nll)} windows have a score that is NaN or infinite; the model is broken."
         )
     index = {clip.name: position for position, clip in enumerate(clips)}
-    if not set(index) & set(masks):
-        raise InputError("No clip has a frame mask of the same name.")
-    raw, used = [], 0
+    raw, used = {name: np.zeros(0) for name in index}, 0
     for name, mask in masks.items():
-        of_clip = windows.clip == index.get(name, -1)
-        used += int(of_clip.sum())
-        raw.append(frame_scores(nll[of_clip], windows.start[of_clip], len(mask), length))
-    scores = {name: smooth(clip) for name, clip in zip(masks, fill_empty_frames(raw), strict=True)}
-    per_clip = {name: figures(scores[name], mask) for name, mask in masks.items()}
-    micro = figures(np.concatenate(list(scores.values())), np.concatenate(list(masks.values())))
+        if name in index:
+            of_clip = windows.clip == index[name]
+            used += int(of_clip.sum())
+            raw[name] = frame_scores(nll[of_clip], windows.start[of_clip], len(mask), length)
+    return replace(evaluate_frames(raw, masks), windows=used)
+
+
+def evaluate_frames(
+    scores: Mapping[str, Scores], masks: dict[str, Labels], smoothed: bool = True
+) -> Evaluation:
+    """Compare the scores of the frames of a data set with its frame masks.
+
+    Frames with nobody in them have the most normal score of the data set; each clip is smoothed by Gaussians of sigma 1
+    to 6, one after the other; then all clips are compared as one. Every clip with a mask takes part, also without any
+    score.
+
+    Args:
+        scores: `(frames,)` by clip name, NaN or `-inf` where nobody is; a clip shorter than its mask has nobody in it
+            afterwards, frames beyond the mask are ignored.
+        masks: the labels of each frame by clip name.
+        smoothed: whether to smooth the clips.
+
+    Raises:
+        InputError: no clip has a mask, the labels are all of one kind, or a score is infinite.
+    """
+    for name in sorted(set(scores) - set(masks)):
+        logger.warning("clip %s has no frame mask and is skipped", name)
+    if not set(scores) & set(masks):
+        raise InputError("No clip has a frame mask of the same name.")
+    filled = fill_empty_frames([_as_long_as(name, mask, scores.get(name)) for name, mask in masks.items()])
+    final = {name: smooth(clip) if smoothed else clip for name, clip in zip(masks, filled, strict=True)}
+    per_clip = {name: figures(final[name], mask) for name, mask in masks.items()}
+    micro = figures(np.concatenate(list(final.values())), np.concatenate(list(masks.values())))
     if micro.auc is None:
-        raise InputError("The frame masks hold only one kind of frame; normal and abnormal are wanted.")
+        raise InputError(
+            "The frame masks hold only one kind of frame; both normal and abnormal ones are needed."
+        )
     of_clips = [clip.auc for clip in per_clip.values() if clip.auc is not None]
-    return Evaluation(micro, float(np.mean(of_clips)) if of_clips else None, per_clip, used, scores)
+    return Evaluation(micro, float(np.mean(of_clips)) if of_clips else None, per_clip, 0, final)
+
+
+def _as_long_as(name: str, mask: Labels, scores: Scores | None) -> Scores:
+    """Return the scores of a clip, one for each frame of its mask, `-inf` where nobody is."""
+    scores = np.zeros(0) if scores is None else scores[: len(mask)]
+    if np.isposinf(scores).any():
+        raise InputError(f"Clip {name} has an infinite score.")
+    found = np.full(len(mask), -np.inf)
+    found[: len(scores)] = np.where(np.isnan(scores), -np.inf, scores)
+    return found
 
 
 def smooth(scores: Scores) -> Scores:

@@ -1,8 +1,8 @@
-"""The scores of one clip as two Parquet files, and whether they are there already.
+"""The scores of clips as two Parquet files each, and whether they are up to date.
 
 `<clip>.windows.parquet`: person, start, middle (frame numbers) and nll (bits per dimension) of every window.
-`<clip>.frames.parquet`: frame, score (of the worst person, null where nobody is scored) and person, for every frame up
-to the last pose. Scores are not smoothed. The same input and model give the same bytes, wherever they are computed.
+`<clip>.frames.parquet`: frame, score (of the most abnormal person, null where nobody is scored) and person, for every
+frame up to the last pose. Scores are not smoothed. The same input and model give the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from daflow.core.data.tracks import MAX_FRAMES, TrackFile, read_clip
+from daflow.core.bundle import read_bundle
+from daflow.core.data.tracks import FrameSize, TrackFile, find_tracks, read_clip
 from daflow.core.data.windows import Windows, make_windows
-from daflow.core.errors import InputError
-from daflow.core.files import sha256, written_whole
+from daflow.core.files import StrPath, sha256, written_whole
+from daflow.core.parallel import Runner, run_tasks
+from daflow.core.progress import track
 from daflow.core.scoring.comparison import Precision
-from daflow.evaluation.frame_scores import frame_scores
-from daflow.evaluation.scoring_model import ScoringModel, open_scoring_model
+from daflow.model.frame_scores import frame_count, frame_scores
+from daflow.model.scoring_model import ScoringModel, load
+
+logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 _KEY = b"daflow.key"
@@ -50,15 +55,79 @@ class ScoreTask:
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """How many windows were scored, what was left out, and whether all that had been done before."""
+    """How many windows were scored, and whether that had been done before."""
 
     windows: int
-    left_out: str
     done_before: bool = False
 
 
+@dataclass(frozen=True)
+class ScoredFolder:
+    """What became of the clips of a folder.
+
+    Attributes:
+        done: the scored clips by name.
+        failed: the error messages of the others by clip name.
+    """
+
+    done: dict[str, ScoredClip]
+    failed: dict[str, str]
+
+    @property
+    def windows(self) -> int:
+        """The windows of all scored clips."""
+        return sum(clip.windows for clip in self.done.values())
+
+    @property
+    def done_before(self) -> int:
+        """How many clips had been scored before."""
+        return sum(clip.done_before for clip in self.done.values())
+
+
+def score_folder(
+    poses: StrPath,
+    model: StrPath,
+    output: StrPath,
+    precision: Precision = "fp32",
+    run: Runner = run_tasks,
+    frame_size: FrameSize | None = None,
+) -> ScoredFolder:
+    """Score every clip of a folder and write two Parquet files for each; files that are up to date are kept.
+
+    An invalid track file does not stop the others.
+
+    Args:
+        poses: a folder of pose tracks.
+        model: a checkpoint or a bundle.
+        output: the folder to write to.
+        precision: of a bundle's graph.
+        run: where the clips are scored.
+        frame_size: of all clips; None as `daflow.core.data.tracks.find_tracks`.
+
+    Raises:
+        InputError: the model cannot be opened, or there are no tracks.
+        OSError: the folder cannot be written.
+    """
+    # Absolute paths: the machines of a cluster have other working folders.
+    path, folder = str(Path(model).resolve()), Path(output).resolve()
+    load(path, precision)  # fails here rather than in every task
+    files = find_tracks(Path(poses).resolve(), frame_size)
+    folder.mkdir(parents=True, exist_ok=True)
+    model_hash = hash_of_model(path, precision)
+    tasks = [ScoreTask(file, path, model_hash, precision, folder) for file in files]
+    done, failed = {}, {}
+    for outcome in track(run(score_clip, tasks), "scoring, clips", len(tasks)):
+        name = outcome.task.file.clip
+        if outcome.result is None:
+            failed[name] = str(outcome.error)
+            logger.warning("skipped: %s: %s", name, outcome.error)
+        else:
+            done[name] = outcome.result
+    return ScoredFolder(done, failed)
+
+
 def score_clip(task: ScoreTask) -> ScoredClip:
-    """Score a clip and write its files, each whole or not at all, unless they are there.
+    """Score a clip and write its files, each whole or not at all, unless they are up to date.
 
     Raises:
         InputError: the tracks or the model cannot be read.
@@ -69,25 +138,21 @@ def score_clip(task: ScoreTask) -> ScoredClip:
         task.output / f"{task.file.clip}.{kind}.parquet" for kind in ("windows", "frames")
     )
     if _key_of(windows_file) == _key_of(frames_file) == key:
-        return ScoredClip(pq.read_metadata(windows_file).num_rows, "", done_before=True)
-    judged = _open(task.model, task.precision)
+        return ScoredClip(pq.read_metadata(windows_file).num_rows, done_before=True)
+    model = _open(task.model, task.precision)
     clip = read_clip(task.file.path, task.file.frame_size)
-    windows = make_windows([clip], judged.window)
-    nll = judged.score(windows.poses)
-    frames = max((int(track.frames[-1]) + 1 for track in clip.tracks), default=0)
-    if frames > MAX_FRAMES:
-        raise InputError(f"{task.file.path}: frame {frames - 1} is beyond {MAX_FRAMES}, days of video.")
-    _write(windows_file, _window_table(windows, nll, judged.window), key)
-    _write(frames_file, _frame_table(windows, nll, judged.window, frames), key)
-    return ScoredClip(len(windows), windows.skipped())
+    frames = frame_count(clip)
+    windows = make_windows([clip], model.window)
+    nll = model.score_windows(windows.poses)
+    _write(windows_file, _window_table(windows, nll, model.window), key)
+    _write(frames_file, _frame_table(windows, nll, model.window, frames), key)
+    return ScoredClip(len(windows))
 
 
 def hash_of_model(model: str, precision: Precision) -> str:
     """Return a hash of what scores: of a checkpoint, or of a bundle's graph."""
     path = Path(model)
     if path.is_dir():
-        from daflow.core.bundle import read_bundle
-
         path = read_bundle(path).graph(precision)
     return sha256(path)
 
@@ -95,7 +160,7 @@ def hash_of_model(model: str, precision: Precision) -> str:
 @functools.lru_cache(maxsize=1)
 def _open(model: str, precision: Precision) -> ScoringModel:
     """Open the model once for each process."""
-    return open_scoring_model(model, precision)
+    return load(model, precision)
 
 
 def _key(task: ScoreTask) -> str:

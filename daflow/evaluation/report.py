@@ -15,9 +15,9 @@ from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Windows
 from daflow.core.html import page
 from daflow.evaluation.auc import Evaluation, Figures
-from daflow.evaluation.frame_scores import Scores
 from daflow.evaluation.plots import draw_window, figure, picture
 from daflow.evaluation.text import percent
+from daflow.model.frame_scores import Scores
 
 _MISTAKES = 6
 

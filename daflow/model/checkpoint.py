@@ -70,7 +70,7 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
         )
     try:
         config = TypeAdapter(ModelConfig).validate_python(content.get("config"))
-        model = DAFlow(config).to(device)
+        model = DAFlow(config, torch.Generator()).to(device)  # not from torch's global generator
         model.load_state_dict(content["state"])
     except (ValidationError, RuntimeError, TypeError, AttributeError, KeyError) as error:
         reason = str(error).splitlines()[0]

@@ -74,7 +74,17 @@ class ActNorm(nn.Module):
         return z * (-self.log_scale).exp() - self.bias
 
 
-class PointwiseConv(nn.Conv2d):
+class _Conv(nn.Conv2d):
+    """A convolution whose weights `draw_weights` draws: torch would take them from its global generator."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as zeros until they are drawn."""
+        nn.init.zeros_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class PointwiseConv(_Conv):
     """A 1x1 convolution of one channel, written as the multiplication that it is: several times faster on a CPU."""
 
     def __init__(self, out_channels: int) -> None:
@@ -112,7 +122,7 @@ class GraphConv(nn.Module):
         return torch.einsum("bkctv,kvw->bctw", h, self.adjacency)
 
 
-class PlaneConv(nn.Conv2d):
+class PlaneConv(_Conv):
     """A 3x7 convolution over a small plane, written as the matrix product that it is: several times faster on a CPU."""
 
     taps: Tensor
@@ -195,7 +205,7 @@ class TemporalConv(nn.Sequential):
         super().__init__(
             nn.BatchNorm2d(2),
             nn.ReLU(),
-            nn.Conv2d(2, 2, kernel_size=(kernel, 1), padding=(kernel // 2, 0)),
+            _Conv(2, 2, kernel_size=(kernel, 1), padding=(kernel // 2, 0)),
             nn.BatchNorm2d(2),
         )
 
@@ -244,6 +254,10 @@ class FlowStep(nn.Module):
 class DAFlow(nn.Module):
     """The flow: poses to a Gaussian, and from there to a score.
 
+    Args:
+        config: the architecture.
+        generator: what the initial weights are drawn from; None is torch's global generator.
+
     >>> sum(p.numel() for p in DAFlow().parameters())
     488
     >>> sum(p.numel() for p in DAFlow(ModelConfig(block="tcn")).parameters())
@@ -252,12 +266,13 @@ class DAFlow(nn.Module):
     torch.Size([5])
     """
 
-    def __init__(self, config: ModelConfig | None = None) -> None:
+    def __init__(self, config: ModelConfig | None = None, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.config = config or ModelConfig()
         self.steps = nn.ModuleList(
             FlowStep(self.config, first=index == 0) for index in range(self.config.steps)
         )
+        draw_weights(self, generator)
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
@@ -297,6 +312,22 @@ class DAFlow(nn.Module):
         dimensions = z.shape[1] * z.shape[2] * z.shape[3]
         log_p = -0.5 * ((z - mean) ** 2).sum(dim=(1, 2, 3)) - dimensions / 2 * math.log(2 * math.pi)
         return -(log_p + log_det) / (math.log(2) * dimensions)
+
+
+def draw_weights(model: nn.Module, generator: torch.Generator | None = None) -> None:
+    """Draw the weights of all convolutions and linear layers as torch's own `reset_parameters` does, in its order.
+
+    Args:
+        model: what to initialise, in place.
+        generator: the source of the random numbers; None is torch's global one.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            # The bound is 1 / sqrt(inputs): torch takes Kaiming's with a = sqrt(5), which is the same for weights.
+            nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
+            if module.bias is not None:
+                bound = 1 / math.sqrt(module.weight[0].numel())
+                nn.init.uniform_(module.bias, -bound, bound, generator=generator)
 
 
 def parameter_count(model: nn.Module) -> int:

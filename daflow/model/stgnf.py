@@ -64,7 +64,7 @@ def read_stgnf(path: Path) -> Checkpoint:
                 "prior_mean": prior_mean,
             }
         )
-        model = DAFlow(config)
+        model = DAFlow(config, torch.Generator())  # not from torch's global generator
         model.load_state_dict(_renamed(state))
     except ValidationError as error:
         wrong = error.errors()[0]

@@ -1,8 +1,9 @@
-"""Scoring windows by the PyTorch model, in batches that fit small machines."""
+"""Scoring windows with the PyTorch model, in batches that fit small machines."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,25 +14,47 @@ from daflow.core.data.windows import Poses
 from daflow.core.errors import InputError
 from daflow.model.flow import DAFlow
 
-_EVALUATION_BATCH = 256
+_EVALUATION_BATCH = 256  # windows
 
 
-@contextlib.contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads for each operation."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class _ThreadCount:
+    """How many threads torch uses for an operation, for as long as somebody needs another number.
+
+    torch keeps one number per Python thread and one for threads that are new, and a change sets both. So the first to
+    enter saves the number and the last to leave restores it, whichever thread that is; in between, a thread that leaves
+    goes back to its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = 0
+
+    @contextlib.contextmanager
+    def set_to(self, count: int) -> Iterator[None]:
+        """Let torch use `count` threads for each operation of this thread."""
+        with self._lock:
+            own = torch.get_num_threads()
+            self._before = self._before if self._inside else own
+            self._inside += 1
+            torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                torch.set_num_threads(own if self._inside else self._before)
+
+
+torch_threads = _ThreadCount().set_to
+"""`with torch_threads(1):` torch uses one thread for each operation; safe to use from several threads at once."""
 
 
 def available_device(name: str) -> str:
     """Return `name` if torch can use that device here.
 
     Raises:
-        InputError: torch knows no such device or it is not here.
+        InputError: torch knows no such device, or this machine does not have it.
     """
     try:
         torch.zeros(1, device=name)
@@ -41,7 +64,7 @@ def available_device(name: str) -> str:
 
 
 def score(model: DAFlow, poses: Poses) -> Tensor:
-    """Return the nll of windows `(N, 2, T, 18)`, `(N,)` on the CPU, in batches that fit small machines."""
+    """Return the nll of windows `(N, 2, T, 18)` in bits per dimension, `(N,)` float32 on the CPU."""
     device = next(model.parameters()).device
     batches = torch.split(torch.from_numpy(poses), _EVALUATION_BATCH)
     if not batches[0].numel():
@@ -51,7 +74,10 @@ def score(model: DAFlow, poses: Poses) -> Tensor:
     def score_batch(batch: Tensor) -> Tensor:
         return model.nll(batch.to(device)).cpu()
 
-    # A batch a thread: the threads that share one small operation wait for each other, for minutes on a busy machine.
+    # One batch per thread: threads that share one small operation wait for each other, for minutes on a busy machine.
     threads = torch.get_num_threads()
-    with torch_threads(1), ThreadPoolExecutor(threads) as pool:
+    with (
+        torch_threads(1),
+        ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
         return torch.cat(list(pool.map(score_batch, batches)))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from daflow.core.data.windows import Poses
+from daflow.model.flow import draw_weights
 
 _JOINTS, _CODE = 18, 6
 _BATCH, _LR = 64, 1e-2
@@ -16,14 +17,18 @@ _BATCH, _LR = 64, 1e-2
 class Autoencoder(nn.Module):
     """Each pose of a window through a code of 6 numbers and back; its score is the mean squared error of the window.
 
+    Args:
+        generator: what the initial weights are drawn from; None is torch's global generator.
+
     >>> sum(p.numel() for p in Autoencoder().parameters())
     474
     """
 
-    def __init__(self) -> None:
+    def __init__(self, generator: torch.Generator | None = None) -> None:
         super().__init__()
-        self.encoder = nn.Linear(2 * _JOINTS, _CODE)
-        self.decoder = nn.Linear(_CODE, 2 * _JOINTS)
+        self.encoder = nn.utils.skip_init(nn.Linear, 2 * _JOINTS, _CODE)  # type: ignore[no-untyped-call]
+        self.decoder = nn.utils.skip_init(nn.Linear, _CODE, 2 * _JOINTS)  # type: ignore[no-untyped-call]
+        draw_weights(self, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the error of windows `(B, 2, T, 18)`, `(B,)`."""
@@ -40,14 +45,14 @@ class Autoencoder(nn.Module):
 
 
 def train_autoencoder(poses: Poses, epochs: int, seed: int) -> Autoencoder:
-    """Train on normal windows by Adam."""
-    torch.manual_seed(seed)
-    model = Autoencoder()
+    """Train on normal windows with Adam; the same seed gives the same model, and torch's global state stays."""
+    generator = torch.Generator().manual_seed(seed)
+    model = Autoencoder(generator)
     optimizer = torch.optim.Adam(model.parameters(), lr=_LR)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     windows = torch.from_numpy(poses)
     for _ in range(epochs):
-        for batch in torch.split(torch.randperm(len(windows)), _BATCH):
+        for batch in torch.split(torch.randperm(len(windows), generator=generator), _BATCH):
             loss = model(windows[batch]).mean()
             optimizer.zero_grad()
             loss.backward()

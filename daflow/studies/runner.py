@@ -1,4 +1,4 @@
-"""What every study shares: a trial trains one detector and judges it on one or more tests."""
+"""What every study shares: a trial trains one detector and evaluates it on one or more tests."""
 
 from __future__ import annotations
 
@@ -11,41 +11,39 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 
 from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.tracks import Clip, FrameSize, read_clips
 from daflow.core.data.windows import Poses, Windows, make_windows
 from daflow.core.parallel import Runner, run_tasks
 from daflow.core.progress import track
-from daflow.evaluation.auc import evaluate
-from daflow.model.flow import DAFlow, ModelConfig, parameter_count
+from daflow.evaluation.auc import evaluate_windows
+from daflow.model.flow import ModelConfig, parameter_count
 from daflow.model.torch_scorer import score
+from daflow.model.untrained import untrained_flow
 from daflow.studies.distortion import CLEAN, Distortion, distort
 from daflow.studies.pose_autoencoder import train_autoencoder
 from daflow.training.labelled_windows import in_abnormal_frames
-from daflow.training.trainer import TrainOptions, hold_out, train
+from daflow.training.options import HOLD_OUT, STRIDE, TrainOptions
+from daflow.training.trainer import fit, hold_out_windows
 from daflow.training.window_cache import read_training_set
 
 logger = logging.getLogger(__name__)
 
-_STRIDE = 6
-_HELD_OUT = 0.1
-
 
 @dataclass(frozen=True)
 class Test:
-    """Recordings to judge a detector on.
+    """Recordings to evaluate a detector on.
 
     Attributes:
         poses: a folder of tracks.
         masks: the folder of their frame masks.
-        name: what the rows of the report add for this test.
+        name: added to the names of the rows of the report.
         distortion: what is done to the tracks.
         every_other: 0 for all clips, 1 for the odd ones (the even ones may then be trained on).
     """
 
-    __test__ = False  # pytest would take it for one
+    __test__ = False  # or pytest would collect it
 
     poses: Path
     masks: Path
@@ -63,7 +61,7 @@ class Settings:
         test: recordings with masks.
         other_train: normal tracks of another place, for `cross`.
         other_test: recordings of that place.
-        seeds: how many.
+        seeds: number of seeds.
         epochs: of each training.
         frame_size: of all clips; None as `daflow.core.data.tracks.find_tracks`.
         cache: the folder of training windows.
@@ -85,9 +83,9 @@ class Trial:
 
     Attributes:
         row: what is compared; trials of one row differ in their seed.
-        seed: of the weights and of all else that is random.
+        seed: of everything random.
         settings: the data.
-        tests: what to judge on.
+        tests: what to evaluate on.
         detector: what is trained.
         config: of the flow.
         contamination: share of the training windows that are abnormal ones of the even test clips.
@@ -104,7 +102,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One row and seed: figures as fractions, seconds of training alone."""
+    """The result of one row and seed: AUC and EER as fractions, `seconds` of the training alone."""
 
     row: str
     seed: int
@@ -127,7 +125,7 @@ class Study:
 
 
 def flows(row: str, settings: Settings, config: ModelConfig | None = None) -> list[Trial]:
-    """Return one trial for each seed of a trained flow, judged on the test recordings."""
+    """Return one trial for each seed of a trained flow, evaluated on the test recordings."""
     config = config or ModelConfig()
     return [Trial(row, seed, settings, (settings.test,), config=config) for seed in range(settings.seeds)]
 
@@ -158,16 +156,16 @@ def run_study(
 
 
 def run_trial(trial: Trial) -> list[TrialResult]:
-    """Train a detector and judge it on each of its tests."""
+    """Train a detector and evaluate it on each of its tests."""
     settings, length = trial.settings, trial.config.window
-    data = read_training_set(settings.train, length, _STRIDE, settings.frame_size, settings.cache)
-    poses, held_out = data.windows.poses, hold_out(data.windows, _HELD_OUT)
+    data = read_training_set(settings.train, length, STRIDE, settings.frame_size, settings.cache)
+    poses, held_out = data.windows.poses, hold_out_windows(data.windows, HOLD_OUT)
     if trial.contamination:
         poses, held_out = _contaminated(poses, held_out, trial)
     began = time.perf_counter()
     detector, parameters = _detector(trial, poses, held_out)
     seconds = time.perf_counter() - began
-    return list(_judge(trial, detector, parameters, seconds))
+    return list(_evaluate(trial, detector, parameters, seconds))
 
 
 def _detector(trial: Trial, poses: Poses, held_out: np.ndarray) -> tuple[Callable[[Poses], np.ndarray], int]:
@@ -176,21 +174,19 @@ def _detector(trial: Trial, poses: Poses, held_out: np.ndarray) -> tuple[Callabl
         autoencoder = train_autoencoder(poses[~held_out], trial.settings.epochs, trial.seed)
         return autoencoder.score, parameter_count(autoencoder)
     if trial.detector == "untrained":
-        torch.manual_seed(trial.seed)
-        flow = DAFlow(trial.config).eval()
-        flow.initialise(torch.from_numpy(poses[:: max(1, len(poses) // 256)]))
+        flow = untrained_flow(trial.config, poses, trial.seed)
     else:
         options = TrainOptions(epochs=trial.settings.epochs, seed=trial.seed)
-        flow = train(poses, trial.config, options, held_out).model
+        flow = fit(poses, trial.config, options, held_out).model
     return lambda windows: score(flow, windows).numpy(), parameter_count(flow)
 
 
-def _judge(
+def _evaluate(
     trial: Trial, detector: Callable[[Poses], np.ndarray], parameters: int, seconds: float
 ) -> Iterator[TrialResult]:
     for test in trial.tests:
         clips, masks, windows = _test_windows(test, trial.config.window, trial.settings.frame_size)
-        found = evaluate(detector(windows.poses), windows, clips, masks, trial.config.window)
+        found = evaluate_windows(detector(windows.poses), windows, clips, masks, trial.config.window)
         micro = found.micro
         assert micro.auc is not None
         assert micro.auc_pr is not None
@@ -232,7 +228,7 @@ def _contaminated(poses: Poses, held_out: np.ndarray, trial: Trial) -> tuple[Pos
     count = round(len(poses) * trial.contamination / (1 - trial.contamination))
     chosen = np.random.default_rng(trial.seed).permutation(abnormal)[:count]
     if len(chosen) < count:
-        logger.warning("only %d of %d abnormal windows are there for %s", len(chosen), count, trial.row)
+        logger.warning("there are only %d of %d abnormal windows for %s", len(chosen), count, trial.row)
     return np.concatenate([poses, windows.poses[chosen]]), np.append(
         held_out, np.zeros(len(chosen), dtype=bool)
     )

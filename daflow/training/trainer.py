@@ -1,4 +1,4 @@
-"""Training: maximum likelihood of normal windows, and the model of the epoch that people held out like best.
+"""Training on windows: maximum likelihood of normal ones, and the epoch that fits the held-out ones best.
 
 The schedule is one cycle of the learning rate (arXiv 1708.07120) for AdamW. Its settings were chosen by the likelihood
 of held-out normal recordings, never by an AUC.
@@ -27,42 +27,23 @@ from daflow.core.files import written_whole
 from daflow.core.progress import track
 from daflow.model.flow import DAFlow, ModelConfig
 from daflow.model.torch_scorer import score, torch_threads
+from daflow.training.options import TrainOptions
 
-_GRADIENT_NORM = 100.0
-_INITIALISING_BATCH = 256
+_MAX_GRADIENT_NORM = 100.0  # as in STG-NF
+_INITIALISING_BATCH = 256  # windows
 _WARM_UP = 0.1  # of all steps
-_MIN_CLIPS = 5  # from which on whole clips are held out, not single people
+_MIN_CLIPS = 5  # with fewer, tracks are held out instead of clips
 _STATE_VERSION = 1
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """How to train.
+class Epoch:
+    """The mean nll of one epoch, bits per dimension.
 
     Attributes:
-        epochs: passes over all windows (and their mirror images with `augment`).
-        batch_size: windows in a step.
-        lr: the highest learning rate of AdamW, reached after a tenth of the steps.
-        weight_decay: AdamW's.
-        seed: of the initial weights and of the order of the windows.
-        augment: whether every window is also seen mirrored left to right.
-        device: where torch trains, such as `cpu` or `cuda`.
-        threads: of each operation on a CPU; another number changes the rounding, and so the model a little.
+        training: of the windows trained on, during the epoch.
+        held_out: of the windows held out, after it; None without any.
     """
-
-    epochs: int = 48
-    batch_size: int = 128
-    lr: float = 0.15
-    weight_decay: float = 0.01
-    seed: int = 0
-    augment: bool = True
-    device: str = "cpu"
-    threads: int = 1
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Mean nll in bits per dimension of the windows trained on, as they passed by, and of those held out, if any."""
 
     training: float
     held_out: float | None
@@ -70,14 +51,20 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model in evaluation mode, what every epoch reached, and the epoch (from 0) that the model is of."""
+    """The result of a training.
+
+    Attributes:
+        model: the flow, in evaluation mode.
+        history: each epoch.
+        best: the index of the epoch that the model is of.
+    """
 
     model: DAFlow
     history: tuple[Epoch, ...]
     best: int
 
 
-def train(
+def fit(
     poses: Poses,
     config: ModelConfig | None = None,
     options: TrainOptions | None = None,
@@ -88,7 +75,7 @@ def train(
     """Train a flow on normal windows, and on labelled abnormal ones where there are any.
 
     The same arguments give the same model on a CPU, however many cores it has and however often training was stopped
-    and resumed.
+    and resumed. torch's global random generator and its number of threads stay as they are.
 
     Args:
         poses: `(N, 2, T, 18)` float32 normalised windows; when they are mapped from a file they stay there, and
@@ -98,8 +85,8 @@ def train(
         held_out: `(N,)` which windows are kept out of training, normal ones only. The model of the epoch that gives
             them the lowest mean nll is returned; without any it is the last one.
         labels: `(N,)` 1 normal, -1 abnormal (as in STG-NF, whose prior is then at -R); None means all normal.
-        state: a file that keeps where training is after each epoch. If it is there, training goes on from it. The
-            caller deletes it when the model is safe.
+        state: a file that keeps the state of the training after each epoch. If it exists, training continues from
+            it. The caller deletes it when the model is saved.
 
     Raises:
         InputError: the state is damaged or belongs to other windows, another configuration or other options.
@@ -109,7 +96,7 @@ def train(
     run = _Run(poses, config or ModelConfig(), options or TrainOptions(), held_out, labels)
     if state is not None and state.is_file():
         run.resume(state)
-    # Operations are small: a second thread gains little on a quiet machine, and loses badly on a busy one.
+    # Operations are small: a second thread gains little on a quiet machine, and costs much on a busy one.
     with torch_threads(run.options.threads):
         for _ in track(range(len(run.history), run.options.epochs), "training, epochs"):
             run.epoch()
@@ -120,7 +107,7 @@ def train(
 
 
 class _Run:
-    """Training in progress: all that has to be kept to go on exactly."""
+    """A training in progress: all that has to be kept to continue exactly."""
 
     def __init__(
         self,
@@ -138,8 +125,8 @@ class _Run:
         self.labels = None if labels is None else torch.from_numpy(labels).to(options.device)
         self.count = len(self.rows) * (2 if options.augment else 1)
         self.random = torch.Generator().manual_seed(options.seed)
-        torch.manual_seed(options.seed)
-        self.model = DAFlow(config).to(options.device)
+        weights = torch.Generator().manual_seed(options.seed)
+        self.model = DAFlow(config, weights).to(options.device)
         first = torch.randperm(self.count, generator=self.random)[:_INITIALISING_BATCH]
         self.model.initialise(self._batch(first)[0])
         self.optimizer = torch.optim.AdamW(
@@ -152,7 +139,7 @@ class _Run:
         self.best, self.best_weights = 0, copy.deepcopy(self.model.state_dict())
 
     def epoch(self) -> None:
-        """Train on all windows once, in a random order, and look at those held out."""
+        """Train on all windows once, in a random order, and score those held out."""
         order = torch.randperm(self.count, generator=self.random)
         batches = [batch for batch in torch.split(order, self.options.batch_size) if len(batch) > 1]
         total = 0.0
@@ -163,7 +150,7 @@ class _Run:
             loss = self.model.nll(*self._batch(chosen)).mean()
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), _GRADIENT_NORM)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), _MAX_GRADIENT_NORM)
             self.optimizer.step()
             total += loss.item() * len(chosen)
         self.model.eval()
@@ -174,7 +161,7 @@ class _Run:
             self.best, self.best_weights = len(self.history) - 1, copy.deepcopy(self.model.state_dict())
 
     def save(self, path: Path) -> None:
-        """Write where training is, whole or not at all."""
+        """Write the state of the training, whole or not at all."""
         content = {
             "version": _STATE_VERSION,
             "of": self.identity,
@@ -191,7 +178,7 @@ class _Run:
             temporary.write_bytes(buffer.getvalue())
 
     def resume(self, path: Path) -> None:
-        """Go on from a file that `save` wrote."""
+        """Continue from a file that `save` wrote."""
         try:
             content = torch.load(
                 io.BytesIO(path.read_bytes()), map_location=self.options.device, weights_only=True
@@ -199,12 +186,12 @@ class _Run:
             version, identity = content["version"], content["of"]
         except Exception:  # noqa: BLE001  damage shows itself in torch as an error of almost any class
             raise InputError(
-                f"{path} is not an interrupted training, or it is damaged; delete it to begin anew."
+                f"{path} is not an interrupted training, or it is damaged; delete it to restart."
             ) from None
         if (version, identity) != (_STATE_VERSION, self.identity):
             raise InputError(
-                f"{path} was left by a training with other windows or options; give the same ones to go on, "
-                "or delete it to begin anew."
+                f"{path} was left by a training with other windows or options; give the same ones to continue, "
+                "or delete it to restart."
             )
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
@@ -223,7 +210,7 @@ class _Run:
 
     @functools.cached_property
     def identity(self) -> str:
-        """A hash of all that the result follows from."""
+        """A hash of everything that determines the result."""
         facts = {"options": asdict(self.options), "config": self.model.config.as_dict()}
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for values in self.inputs:
@@ -245,11 +232,11 @@ def one_cycle(progress: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))
 
 
-def hold_out(windows: Windows, share: float) -> npt.NDArray[np.bool_]:
+def hold_out_windows(windows: Windows, share: float) -> npt.NDArray[np.bool_]:
     """Choose windows to be held out of training, `(N,)` bool, always the same ones.
 
     Whole clips are held out, evenly spread over their order; with fewer than five clips it is whole tracks, since
-    windows of one person overlap and would tell nothing about others.
+    windows of one person overlap and say nothing about other people.
 
     Args:
         windows: all windows.

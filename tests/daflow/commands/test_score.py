@@ -22,9 +22,9 @@ from daflow.cli import main
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import make_windows
-from daflow.evaluation.frame_scores import frame_scores
 from daflow.model.checkpoint import Checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
+from daflow.model.frame_scores import frame_scores
 from daflow.model.torch_scorer import score
 
 

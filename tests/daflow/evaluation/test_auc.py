@@ -17,7 +17,7 @@ from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import InputError
-from daflow.evaluation.auc import Evaluation, Figures, evaluate, figures, smooth
+from daflow.evaluation.auc import Evaluation, Figures, evaluate_windows, figures, smooth
 
 LENGTH = 24
 ScoringModel = tuple[str, list[float]]  # a clip's name and the nll of its windows, which start at 0, 1, 2...
@@ -36,7 +36,7 @@ def judge(clips: list[ScoringModel], masks: dict[str, Labels]) -> Evaluation:
         start=np.array([start for count in counts for start in range(count)], dtype=np.int64),
     )
     nll = np.array([value for _, of_clip in clips for value in of_clip], dtype=np.float32)
-    return evaluate(nll, windows, [Clip(name, (), (640, 480)) for name, _ in clips], masks, LENGTH)
+    return evaluate_windows(nll, windows, [Clip(name, (), (640, 480)) for name, _ in clips], masks, LENGTH)
 
 
 def half_abnormal(frames: int) -> Labels:
@@ -268,4 +268,4 @@ def test_a_model_that_scores_nan_or_infinity_is_not_judged(score: float) -> None
     nll = np.zeros(len(windows), dtype=np.float32)
     nll[3] = score
     with pytest.raises(InputError, match=r"1 of \d+ windows have a score that is NaN or infinite"):
-        evaluate(nll, windows, [clip], {"01_0001": mask}, 24)
+        evaluate_windows(nll, windows, [clip], {"01_0001": mask}, 24)

@@ -13,6 +13,7 @@ from daflow.model.flow import (
     ModelConfig,
     PlaneConv,
     SkeletonAttention,
+    draw_weights,
     parameter_count,
 )
 
@@ -116,6 +117,7 @@ def test_actnorm_initialises_to_zero_mean_and_unit_variance() -> None:
 def test_the_collapsed_graph_convolution_is_the_general_one() -> None:
     torch.manual_seed(0)
     conv = GraphConv(ModelConfig())
+    draw_weights(conv)
     x = torch.randn(3, 1, 24, 18)
     collapsed = conv(x)
     conv.collapsed = False
@@ -135,6 +137,7 @@ def test_a_collapsed_model_scores_as_the_general_one() -> None:
 
 def test_skeleton_attention_weights_joints_alike_at_all_times() -> None:
     attention = SkeletonAttention(2, 18).eval()
+    draw_weights(attention)
     x = torch.randn(2, 2, 24, 18)
     gate = attention(x).expand_as(x)
     assert torch.allclose(gate, gate[:, :, :1].expand_as(gate), atol=1e-5)
@@ -143,6 +146,7 @@ def test_skeleton_attention_weights_joints_alike_at_all_times() -> None:
 
 def test_frame_attention_weights_times_alike_at_all_joints() -> None:
     attention = FrameAttention(24, 2).eval()
+    draw_weights(attention)
     x = torch.randn(2, 2, 24, 18)
     gate = attention(x).expand_as(x)
     assert torch.allclose(gate, gate[..., :1].expand_as(gate), atol=1e-5)
@@ -159,5 +163,6 @@ def test_scale_of_the_coupling_stays_between_nothing_and_one() -> None:
 @pytest.mark.parametrize(("height", "width"), [(2, 18), (24, 2), (4, 2)])
 def test_a_convolution_over_a_plane_is_the_matrix_product(height: int, width: int) -> None:
     conv = PlaneConv(height, width)
+    draw_weights(conv)
     x = torch.randn(5, 1, height, width)
     assert torch.allclose(conv(x), torch.nn.Conv2d.forward(conv, x), atol=1e-6)

@@ -14,7 +14,8 @@ from daflow.core.errors import InputError
 from daflow.model.flow import ModelConfig
 from daflow.model.torch_scorer import available_device, score
 from daflow.training import trainer as training
-from daflow.training.trainer import Trained, TrainOptions, hold_out, mirrored, one_cycle, train
+from daflow.training.options import TrainOptions
+from daflow.training.trainer import Trained, fit, hold_out_windows, mirrored, one_cycle
 
 QUICK = TrainOptions(epochs=3)
 
@@ -31,7 +32,7 @@ def poses(windows: Windows) -> Poses:
 
 @pytest.fixture(scope="module")
 def trained(poses: Poses) -> Trained:
-    return train(poses, options=TrainOptions(epochs=6))
+    return fit(poses, options=TrainOptions(epochs=6))
 
 
 def same(one: Trained, other: Trained) -> bool:
@@ -51,7 +52,7 @@ def test_a_seed_repeats_exactly_on_any_number_of_cores(poses: Poses) -> None:
     found = []
     for threads, seed in ((1, 5), (2, 5), (1, 6)):
         torch.set_num_threads(threads)
-        found.append(train(poses, options=TrainOptions(epochs=1, seed=seed)))
+        found.append(fit(poses, options=TrainOptions(epochs=1, seed=seed)))
     torch.set_num_threads(before)
     assert same(found[0], found[1])
     assert not same(found[0], found[2])
@@ -61,8 +62,8 @@ def test_a_seed_repeats_exactly_on_any_number_of_cores(poses: Poses) -> None:
 def test_an_interrupted_training_goes_on_exactly(
     poses: Poses, windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    held_out = hold_out(windows, 0.2)
-    whole = train(poses, options=QUICK, held_out=held_out)
+    held_out = hold_out_windows(windows, 0.2)
+    whole = fit(poses, options=QUICK, held_out=held_out)
     epoch = training._Run.epoch
 
     def interrupted(run: training._Run) -> None:
@@ -73,12 +74,12 @@ def test_an_interrupted_training_goes_on_exactly(
     monkeypatch.setattr(training._Run, "epoch", interrupted)
     state = tmp_path / "state"
     with pytest.raises(KeyboardInterrupt):
-        train(poses, options=QUICK, held_out=held_out, state=state)
+        fit(poses, options=QUICK, held_out=held_out, state=state)
     assert state.is_file()
     monkeypatch.setattr(training._Run, "epoch", epoch)
     torch.manual_seed(999)  # the state carries its own randomness
-    assert same(whole, train(poses, options=QUICK, held_out=held_out, state=state))
-    assert same(whole, train(poses, options=QUICK, held_out=held_out, state=state))  # nothing is left to do
+    assert same(whole, fit(poses, options=QUICK, held_out=held_out, state=state))
+    assert same(whole, fit(poses, options=QUICK, held_out=held_out, state=state))  # nothing is left to do
 
 
 def test_a_state_of_other_options_windows_or_none_is_refused(poses: Poses, tmp_path: Path) -> None:
@@ -91,10 +92,10 @@ def test_a_state_of_other_options_windows_or_none_is_refused(poses: Poses, tmp_p
         {"poses": poses[1:], "options": QUICK},
     ):
         with pytest.raises(InputError, match="with other windows or options"):
-            train(**{"poses": poses, "state": state, **other})  # type: ignore[arg-type]
+            fit(**{"poses": poses, "state": state, **other})  # type: ignore[arg-type]
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(InputError, match="not an interrupted training"):
-        train(poses, options=QUICK, state=state)
+        fit(poses, options=QUICK, state=state)
 
 
 def test_the_epoch_that_suits_those_held_out_best_is_kept(poses: Poses, rng: np.random.Generator) -> None:
@@ -102,7 +103,7 @@ def test_the_epoch_that_suits_those_held_out_best_is_kept(poses: Poses, rng: np.
     strange = poses[:64] + rng.normal(0, 2, (64, *poses.shape[1:])).astype(np.float32)
     everything = np.concatenate([poses, strange])
     held_out = np.arange(len(everything)) >= len(poses)
-    found = train(everything, options=TrainOptions(epochs=5), held_out=held_out)
+    found = fit(everything, options=TrainOptions(epochs=5), held_out=held_out)
     scores = [epoch.held_out for epoch in found.history]
     assert scores[found.best] == min(scores)  # type: ignore[type-var]
     assert float(score(found.model, strange).double().mean()) == pytest.approx(min(scores), abs=1e-6)  # type: ignore[type-var]
@@ -117,7 +118,7 @@ def test_labels_separate_what_training_without_them_does_not(poses: Poses, rng: 
     )
 
     def separated(labels: np.ndarray | None) -> float:
-        model = train(both, options=options, labels=labels).model
+        model = fit(both, options=options, labels=labels).model
         return float((score(model, poses)[:, None] < score(model, strange)).float().mean())
 
     assert separated(labels) > separated(None) + 0.05
@@ -134,7 +135,7 @@ def test_windows_mapped_from_a_file_train_the_same_model(poses: Poses, tmp_path:
     (tmp_path / "poses").write_bytes(poses.tobytes())
     mapped = np.memmap(tmp_path / "poses", np.float32, "c", shape=poses.shape)
     options = TrainOptions(epochs=1)
-    assert same(train(poses, options=options), train(mapped, options=options))
+    assert same(fit(poses, options=options), fit(mapped, options=options))
 
 
 def test_whole_clips_are_held_out_or_whole_tracks_where_clips_are_few() -> None:
@@ -142,16 +143,18 @@ def test_whole_clips_are_held_out_or_whole_tracks_where_clips_are_few() -> None:
     clip, person = np.sort(rng.integers(0, 20, 1000)), rng.integers(0, 3, 1000)
     empty = np.zeros((1000, 2, 24, 18), np.float32)
     many = Windows(empty, clip, person, np.arange(1000))
-    chosen = hold_out(many, 0.1)
+    chosen = hold_out_windows(many, 0.1)
     assert set(clip[chosen]).isdisjoint(clip[~chosen])
     assert len(set(clip[chosen])) == 2
     few = Windows(empty, clip // 10, person, np.arange(1000))
-    chosen = hold_out(few, 0.3)
+    chosen = hold_out_windows(few, 0.3)
     tracks = few.clip * 10 + person
     assert set(tracks[chosen]).isdisjoint(tracks[~chosen])
     assert len(set(tracks[chosen])) == 2
-    assert not hold_out(many, 0).any()
-    assert not hold_out(Windows(empty, clip * 0, person * 0, np.arange(1000)), 0.5).any()  # one person alone
+    assert not hold_out_windows(many, 0).any()
+    assert not hold_out_windows(
+        Windows(empty, clip * 0, person * 0, np.arange(1000)), 0.5
+    ).any()  # one person alone
 
 
 def test_the_learning_rate_rises_then_falls_to_zero() -> None:

@@ -1,4 +1,4 @@
-"""From the scores of windows to the scores of frames, as the field's protocol does it (STG-NF, `scoring_utils`).
+"""From the scores of windows to the scores of frames, by the protocol of the field (STG-NF, `scoring_utils`).
 
 A score is a negative log-likelihood in bits per dimension: high means abnormal.
 """
@@ -10,13 +10,28 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from daflow.core.data.tracks import MAX_FRAMES, Clip
+from daflow.core.errors import InputError
+
 Scores = npt.NDArray[np.float64]
+
+
+def frame_count(clip: Clip) -> int:
+    """Return the number of frames of a clip, up to its last pose.
+
+    Raises:
+        InputError: a frame number is beyond any recording.
+    """
+    frames = max((int(track.frames[-1]) + 1 for track in clip.tracks if len(track.frames)), default=0)
+    if frames > MAX_FRAMES:
+        raise InputError(f"Clip {clip.name}: frame {frames - 1} is beyond {MAX_FRAMES}, days of video.")
+    return frames
 
 
 def frame_scores(
     nll: npt.NDArray[np.float32], start: npt.NDArray[np.int64], frames: int, length: int
 ) -> Scores:
-    """Give each frame of a clip the score of the worst person in it.
+    """Give each frame of a clip the score of the most abnormal person in it.
 
     A window counts at the frame `start + length // 2`, its middle.
 

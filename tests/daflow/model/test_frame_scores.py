@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daflow.evaluation.frame_scores import Scores, fill_empty_frames, frame_scores
+from daflow.model.frame_scores import Scores, fill_empty_frames, frame_scores
 
 NOBODY = -np.inf
 
