@@ -1,4 +1,4 @@
-"""The alarm rule of a camera: what its options say, else what its calibration says."""
+"""The alarm rule of a camera: its options, and its calibration for what they leave unset."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
 
 
 def check_rules(config: Config, bundle: Bundle) -> None:
-    """Check that every camera has a threshold that makes sense.
+    """Check that every camera has a valid threshold.
 
     Raises:
-        InputError: one has not.
+        InputError: a camera has no threshold, or its release is above it.
     """
     for name in config.cameras:
         alarm_rule(bundle, name, config.camera(name).alarm)
