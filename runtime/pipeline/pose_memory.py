@@ -74,9 +74,9 @@ class PoseMemory:
         return ready, _stack((self._histories[p].points() for p in ready), self._window)
 
     def _forget(self, frame: int) -> None:
-        gone = [p for p, h in self._histories.items() if frame - h.last > self._forget_after]
-        gone += list(self._histories)[len(gone) : max(len(gone), len(self) - self._max_people)]
-        for person in gone:
+        forgotten = [p for p, h in self._histories.items() if frame - h.last > self._forget_after]
+        forgotten += list(self._histories)[len(forgotten) : max(len(forgotten), len(self) - self._max_people)]
+        for person in forgotten:
             del self._histories[person]
 
 

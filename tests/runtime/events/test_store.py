@@ -253,7 +253,7 @@ def test_a_file_that_becomes_corrupt_while_it_is_used_is_replaced(
         store.append(*(make_message(name, kind="end") for name in ids(3)))
         assert [each.id for _, each in store.messages_after(0)] == ids(3)
         assert len(store.undelivered("mqtt")[0]) == 3
-    assert "is corrupt" in caplog.text
+    assert "was corrupt" in caplog.text
 
 
 def test_numbers_go_on_in_the_file_that_replaces_a_corrupt_one(

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from runtime.pipeline.results import FrameResult
 
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
@@ -30,6 +29,7 @@ from daflow.core.scoring.onnx import OnnxScorer
 from runtime.cli import main
 from runtime.config.schema import Config, LogOptions
 from runtime.events.store import EventStore
+from runtime.pipeline.results import FrameResult
 from runtime.service.camera_worker import FrameRate
 from runtime.service.logs import JsonFormatter, set_up_logs
 from runtime.service.service import Service
@@ -342,11 +342,10 @@ def test_too_many_stalled_threads_end_the_service(bundle: Bundle, monkeypatch: p
 
     release = threading.Event()
     monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Hanging())
-    monkeypatch.setattr("runtime.service.cameras._MAX_DELAY", 0.1)
-    cameras = {"a": PICTURES, "b": PICTURES}
+    cameras = dict.fromkeys("abcde", PICTURES)
     with (
         pytest.raises(CheckFailed, match="camera threads have stalled"),
-        running(Service(config_of(bundle, cameras, stall_seconds=0.2))) as service,
+        running(Service(config_of(bundle, cameras, stall_seconds=0.5))) as service,
     ):
         release_after_five(service)
 

@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,13 @@ let count = 0;
 for (let at = 0; at < data.length; at += 4)
   if (data[at + 3] > 200 && [r, g, b].every((value, part) => Math.abs(data[at + part] - value) < 10)) count++;
 return count;
+"""
+
+
+FAST = """
+const now = performance.now.bind(performance), every = window.setInterval;
+performance.now = () => 4 * now();
+window.setInterval = (action, wait) => every(action, wait / 4);
 """
 
 
@@ -58,6 +66,15 @@ class Page:
 
     def open(self, url: str) -> None:
         self.browser.get(url)
+
+    @contextmanager
+    def fast(self) -> Iterator[None]:
+        """Let the clock of the pages that are opened run four times as fast."""
+        added = self.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FAST})
+        try:
+            yield
+        finally:
+            self.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
     def text(self, id_: str) -> str:
         return str(self.browser.execute_script("return document.getElementById(arguments[0]).innerText", id_))
@@ -185,7 +202,7 @@ def test_a_lost_camera_is_shown(fed: Feeder, page: Page) -> None:
 
 
 def test_a_server_that_stops_is_shown_and_reconnected(fed: Feeder, page: Page) -> None:
-    with fed.world.serve() as served:
+    with page.fast(), fed.world.serve() as served:
         page.open(served.url)
         wait_for(lambda: page.text("headline") == "No alarm")
     wait_for(lambda: page.text("headline") == "No connection", 15)
@@ -275,7 +292,7 @@ def test_the_page_is_used_by_keyboard(fed: Feeder, page: Page) -> None:
 
 
 def test_a_removed_camera_disappears_from_the_page(fed: Feeder, page: Page) -> None:
-    with fed.world.serve() as served:
+    with page.fast(), fed.world.serve() as served:
         page.open(served.url)
         wait_for(lambda: page.run("return document.querySelectorAll('.thumb').length") == 2)
         fed.silent.add("entrance")

@@ -232,7 +232,7 @@ def test_health_and_readiness(world: World, served: RunningServer) -> None:
 
 
 @pytest.mark.parametrize("how", ["hangs", "raises"])
-def test_a_service_that_is_ill_is_said_to_be(world: World, how: str) -> None:
+def test_a_service_that_hangs_or_fails_is_reported(world: World, how: str) -> None:
     release = threading.Event()
 
     def ill() -> None:
@@ -247,7 +247,7 @@ def test_a_service_that_is_ill_is_said_to_be(world: World, how: str) -> None:
             answers = list(pool.map(lambda path: fetch(served.url, path), paths))
         for status, body, _ in answers:
             assert status == 503
-            assert b"does not answer" in body
+            assert b"does not respond" in body
         release.set()
         world.hang = lambda: None
         wait_for(lambda: fetch(served.url, "health")[0] == 200)
@@ -368,7 +368,7 @@ def test_an_address_that_cannot_be_is_named(world: World, address: str, message:
 def test_a_port_in_use_is_named(world: World, served: RunningServer) -> None:
     address = urlsplit(served.url).netloc
     with (
-        pytest.raises(InputError, match=f"at {address}: another program listens there"),
+        pytest.raises(InputError, match=f"at {address}: another program uses this port"),
         world.serve(address=address),
     ):
         pass
