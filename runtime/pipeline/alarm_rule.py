@@ -19,8 +19,8 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
     if threshold is None:
         if calibration is None:
             raise InputError(
-                f"{bundle.folder} has no alarm threshold: run 'daflow-calibrate alarm --bundle {bundle.folder} "
-                "--poses DIR', or give --threshold."
+                f"{bundle.folder} has no alarm threshold. Run 'daflow-calibrate alarm --bundle {bundle.folder} "
+                "--poses DIR', or set a threshold (--threshold)."
             )
         threshold = calibration.threshold
     calibrated = calibration.rule() if calibration else AlarmRule(threshold, threshold)

@@ -49,7 +49,7 @@ def watch(
         scorer: what runs the model.
         precision: which graph of the bundle runs; `auto` is the default of the scorer.
         threshold: score above which the alarm begins, bits per dimension; None is the calibrated one of the bundle.
-        camera: the name of the camera, which selects its calibration and stands in its results.
+        camera: the name of the camera, which selects its calibration and is named in its results.
 
     Yields:
         The result of each frame: the people with their scores, whether the alarm is on, and whether it begins or ends.
@@ -59,8 +59,11 @@ def watch(
             a package is missing.
         CheckFailed: a TensorRT engine was built and does not score as its graph does.
     """
-    opened = None if isinstance(source, (str, os.PathLike)) else source
-    uri = _uri(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
+    opened: Source | None = None
+    if isinstance(source, (str, os.PathLike)):
+        uri = _uri(source)
+    else:
+        uri, opened = type(source).__name__, source
     folder = bundle.folder if isinstance(bundle, Bundle) else Path(bundle)
     with ExitStack() as stack:
         if opened is not None:

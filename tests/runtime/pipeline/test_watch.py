@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def test_a_source_without_frames_has_no_results(bundle: Bundle) -> None:
 
 
 def test_a_path_is_a_file_whatever_it_is_called(bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"0.* not a file|no file .*0|There is no"):
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / "0"))):
         next(watch(tmp_path / "0", bundle))
 
 
