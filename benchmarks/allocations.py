@@ -23,7 +23,7 @@ from daflow.core.command_line import FOLDER, Command
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.data.windows import LENGTH, MAX_MISSING
 from daflow.core.scoring.onnx import OnnxScorer
-from runtime.pipeline.stages import Edge
+from runtime.pipeline.camera_pipeline import CameraPipeline
 from runtime.poses.people import PeopleFinder
 from runtime.sources.frames import Frame
 from runtime.sources.synthetic import synthetic_source
@@ -37,7 +37,7 @@ _LAPS = 256  # fewer than the edge's own clock keeps, so that it is full before 
 def traced_bytes(bundle: Path, looks: tuple[int, int]) -> list[int]:
     """Return the bytes that are allocated after so many frames."""
     with OnnxScorer(read_bundle(bundle).graph("fp32")) as scorer:
-        edge = Edge(
+        pipeline = CameraPipeline(
             scorer, PeopleFinder(None, DEFAULT_FPS), AlarmRule(math.inf, math.inf), LENGTH, MAX_MISSING,
             StageClock(_LAPS),
         )  # fmt: skip
@@ -47,7 +47,7 @@ def traced_bytes(bundle: Path, looks: tuple[int, int]) -> list[int]:
         tracemalloc.start()
         try:
             for number, frame in enumerate(_stream(piece, looks[-1]), start=1):
-                edge.process(frame)
+                pipeline.process(frame)
                 if number in looks:
                     gc.collect()
                     traced.append(tracemalloc.get_traced_memory()[0])

@@ -137,8 +137,8 @@ def _whole_edge(material: Material) -> tuple[Pass, dict[str, float]]:
     with service:
         service.run()
         stages = service.health()["stages"]
-    if complaints := service.complaints():
-        raise CheckFailed("The edge failed: " + "; ".join(complaints))
+    if errors := service.errors():
+        raise CheckFailed("The edge failed: " + "; ".join(errors))
     return _per_frame(stopwatch.moments), {name: row["p50_ms"] for name, row in stages.items()}
 
 

@@ -35,7 +35,7 @@ from daflow.model.flow import DAFlow, ModelConfig
 from daflow.model.frame_scores import frame_scores
 from daflow.training.options import TrainOptions
 from daflow.training.trainer import fit
-from runtime.pipeline.stages import Edge
+from runtime.pipeline.camera_pipeline import CameraPipeline
 from runtime.poses.people import PeopleFinder
 from runtime.sources.frames import Frame
 from runtime.sources.synthetic import synthetic_source
@@ -133,7 +133,7 @@ def _frames(people: int, count: int) -> list[Frame]:
 
 def _edge_seconds(scorer: Scorer, frames: Sequence[Frame], warm_up: int, divisor: int) -> float:
     """Return the seconds of the frames after the warm-up, divided by `divisor`."""
-    edge = Edge(
+    pipeline = CameraPipeline(
         scorer,
         PeopleFinder(None, DEFAULT_FPS),
         AlarmRule(math.inf, math.inf),
@@ -142,10 +142,10 @@ def _edge_seconds(scorer: Scorer, frames: Sequence[Frame], warm_up: int, divisor
         StageClock(),
     )
     for frame in frames[:warm_up]:
-        edge.process(frame)
+        pipeline.process(frame)
     began = time.perf_counter()
     for frame in frames[warm_up:]:
-        edge.process(frame)
+        pipeline.process(frame)
     return (time.perf_counter() - began) / divisor
 
 

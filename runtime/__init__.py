@@ -1,1 +1,1 @@
-"""The edge: sources, poses, tracks, scores, alarms. Never imports torch."""
+"""What runs on the device: sources, poses, tracks, scores, alarms. It never imports torch."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
 
-from daflow.core.command_line import FILE, Command, version_option
+from daflow.core.command_line import FILE, LOG_HANDLER, Command, version_option
 from daflow.core.errors import InputError
 from runtime.config.file import make_config, to_toml
 from runtime.config.options import OPTION_NAMES, chosen, config_options, named_sources, refuse_password
@@ -64,7 +65,8 @@ def main(
         return make_config(path, options, OPTION_NAMES)
 
     config = read()
-    set_up_logs(config.log)
+    set_up = partial(set_up_logs, click.get_current_context().meta[LOG_HANDLER])
+    set_up(config.log)
     if print_config:
         click.echo(to_toml(config), nl=False)
         return
@@ -73,12 +75,12 @@ def main(
             raise InputError("\n".join(found))
         click.echo(f"{path or 'the options'}: {len(config.cameras)} cameras, nothing is wrong")
         return
-    with Service(config, read if path else None) as service, _signals(service):
+    with Service(config, read if path else None, set_up_logs=set_up) as service, _signals(service):
         service.run()
     for line in service.summary():
         click.echo(line, err=config.print_events)
-    if complaints := service.complaints():
-        raise InputError("\n".join(complaints))
+    if errors := service.errors():
+        raise InputError("\n".join(errors))
 
 
 @contextlib.contextmanager

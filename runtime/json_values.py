@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 
 def number(value: float | None, digits: int = 4) -> float | None:
-    """Return a rounded number, None for what JSON cannot say.
+    """Return a rounded number, None for NaN and infinity, which JSON does not have.
 
     >>> number(1.23456), number(float("inf")), number(None)
     (1.2346, None, None)

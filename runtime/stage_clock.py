@@ -10,10 +10,10 @@ _KEPT = 4096
 
 
 class StageClock:
-    """Counts the time since the last lap towards a stage, and remembers the last laps of each.
+    """Measures the time of each stage, and keeps the last times.
 
     Args:
-        kept: laps that are remembered; the memory of a year of frames must not grow.
+        kept: times that are kept for each stage, so that memory does not grow.
 
     >>> clock = StageClock()
     >>> clock.lap("pose")
@@ -27,19 +27,19 @@ class StageClock:
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """Add the seconds since the last lap to `stage`."""
+        """Add the seconds since the last call as a time of `stage`."""
         now = time.perf_counter()
         self.add(stage, now - self._last)
         self._last = now
 
     def add(self, stage: str, seconds: float) -> None:
-        """Add a time that was measured otherwise."""
+        """Add a time that was measured elsewhere, seconds."""
         laps = self.seconds  # `take` may change it from another thread
         if stage not in laps:
             laps[stage] = deque(maxlen=self._kept)
         laps[stage].append(seconds)
 
     def take(self) -> dict[str, list[float]]:
-        """Return what was counted since the last call, and begin anew; may be called from another thread."""
+        """Return the times since the last call, and forget them; may be called from another thread."""
         taken, self.seconds = self.seconds, {}
         return {stage: list(seconds) for stage, seconds in taken.items()}

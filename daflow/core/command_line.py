@@ -22,6 +22,9 @@ from daflow.core.version import __version__
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 PACKAGES = ("daflow", "export", "calibration", "runtime")
+LOG_HANDLER = "daflow.log_handler"
+"""Where `click.Context.meta` holds the handler of the log."""
+
 CONTEXT = {"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EXTRA_OF_PACKAGE = {
     "torch": "train", "sklearn": "train", "scipy": "train", "matplotlib": "train", "pyarrow": "train", "ray": "ray",
@@ -44,7 +47,8 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and log to standard error."""
-        with log_to_stderr(), one_line_errors():
+        with log_to_stderr() as handler, one_line_errors():
+            ctx.meta[LOG_HANDLER] = handler
             return super().invoke(ctx)
 
 
@@ -86,8 +90,8 @@ def one_line_errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def log_to_stderr() -> Iterator[None]:
-    """Log the toolkit's packages to standard error while a command runs, one line per message.
+def log_to_stderr() -> Iterator[logging.Handler]:
+    """Log the toolkit's packages to standard error while a command runs, one line per message; yield the handler.
 
     The root logger is not changed and the packages' loggers are restored, so that a program with its own log can run
     commands.
@@ -100,7 +104,7 @@ def log_to_stderr() -> Iterator[None]:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
     try:
-        yield
+        yield handler
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.removeHandler(handler)

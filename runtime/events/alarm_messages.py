@@ -24,24 +24,24 @@ MAX_POSES = 24
 class _Alarm:
     """An alarm that is on."""
 
-    begun: FrameResult
+    first: FrameResult
     began_utc: float
     last: FrameResult
     last_utc: float
-    told: float
-    """Stream time of the last message."""
+    message_time: float
+    """Stream time of the last message, seconds."""
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     sequence: int = 0
     peak_score: float = -math.inf
     peak: dict[str, Any] | None = None
 
-    def take(self, result: FrameResult, utc: float) -> None:
-        """Remember a result, and its worst person if nobody was worse."""
+    def add(self, result: FrameResult, utc: float) -> None:
+        """Add a result, and remember its worst person if the score is the highest so far."""
         self.last, self.last_utc = result, utc
         worst, score = result.worst, result.score
         if worst is not None and score is not None and (self.peak is None or score > self.peak_score):
-            # A score that is no number would never be exceeded.
+            # No score compares as higher than NaN.
             self.peak_score = -math.inf if math.isnan(score) else score
             self.peak = _peak(result, worst, utc)
 
@@ -49,14 +49,14 @@ class _Alarm:
 class AlarmEventBuilder:
     """Turns the results of one camera into `begin`, `update` and `end` messages.
 
-    It follows `FrameResult.alarm`: an alarm whose `begin` or `end` did not come, because its camera was started again,
-    begins or ends with the next result.
+    It follows `FrameResult.alarm`: an alarm whose `begin` or `end` is missing, because its camera was restarted, begins
+    or ends with the next result.
 
     Args:
         camera: the name of the camera.
-        model: what is said of the model in each message: `{bundle, scorer, daflow}`.
-        update_seconds: stream time between the updates of an alarm that is on; 0 is none.
-        now: gives the seconds since 1970, for frames that do not know when they came.
+        model: the model in each message: `{bundle, scorer, daflow}`.
+        update_seconds: stream time between the updates of an alarm that is on; 0 sends none.
+        now: gives the seconds since 1970, for frames without a time of arrival.
     """
 
     def __init__(
@@ -74,28 +74,28 @@ class AlarmEventBuilder:
         self.alarms = 0
 
     def __call__(self, result: FrameResult) -> list[EventMessage]:
-        """Take the next result; return the messages that it causes, in their order."""
+        """Take the next result; return the messages that it causes, in order."""
         messages = []
         utc = result.frame.utc or self._now()
         begins = result.change == "begin"
         if self._alarm and begins:
             messages += self.close()
         if self._alarm:
-            self._alarm.take(result, utc)
+            self._alarm.add(result, utc)
             if result.change == "end" or not result.alarm:
                 messages.append(self._message("end", self._alarm))
                 self._alarm = None
-            elif 0 < self._update_seconds <= result.frame.time - self._alarm.told:
+            elif 0 < self._update_seconds <= result.frame.time - self._alarm.message_time:
                 messages.append(self._message("update", self._alarm))
         elif begins or (result.alarm and result.change is None):
             self.alarms += 1
             self._alarm = _Alarm(result, utc, result, utc, result.frame.time)
-            self._alarm.take(result, utc)
+            self._alarm.add(result, utc)
             messages.append(self._message("begin", self._alarm))
         return messages
 
     def close(self) -> list[EventMessage]:
-        """End the alarm that is on, if one is, with the last result: the camera or the process stops."""
+        """End an alarm that is on, because the camera or the process stops; return its last message."""
         if self._alarm is None:
             return []
         message = self._message("end", self._alarm)
@@ -103,7 +103,7 @@ class AlarmEventBuilder:
         return [message]
 
     def _message(self, kind: Kind, alarm: _Alarm) -> EventMessage:
-        result, worst, began = alarm.last, alarm.last.worst, alarm.begun.frame.time
+        result, worst, began = alarm.last, alarm.last.worst, alarm.first.frame.time
         content = {
             "schema": SCHEMA,
             "id": alarm.id,
@@ -126,12 +126,12 @@ class AlarmEventBuilder:
         }
         message = EventMessage(alarm.id, alarm.sequence, kind, self._camera, alarm.last_utc, content)
         alarm.sequence += 1
-        alarm.told = result.frame.time
+        alarm.message_time = result.frame.time
         return message
 
 
 def _people(people: tuple[Person, ...]) -> list[dict[str, Any]]:
-    """The people with the highest scores first; those without one last."""
+    """Return the people with the highest scores first and those without a score last."""
     rows = [
         {
             "person": person.person,

@@ -1,4 +1,4 @@
-"""The alarm recorder: results become event messages that are stored, and calibrations are watched for drift."""
+"""Turns results into event messages that are stored, and checks each camera for drift from its calibration."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 class AlarmEventRecorder:
-    """Takes the results of all cameras; a sink.
+    """Records the alarms of all cameras; a sink.
 
     Args:
-        store: keeps the state of the drift watches over restarts.
+        store: keeps the state of the drift detection for the next start.
         store_writer: stores the messages.
     """
 
@@ -29,94 +29,100 @@ class AlarmEventRecorder:
         self._store = store
         self._store_writer = store_writer
         self.model: dict[str, str] = {}
-        """What each message from now on says of the model, see `EventMessage`."""
-        # A camera may get another calibration, or leave, while its results come in.
+        """The model in each message from now on, see `EventMessage`."""
+        # A reload may change or remove a camera while its results come in.
         self._lock = threading.RLock()
-        self._lives: dict[str, AlarmEventBuilder] = {}
-        self._drifts: dict[str, DriftWatch] = {}
-        self._told: dict[str, str] = {}
-        self._alarms: dict[str, int] = {}
+        self._builders: dict[str, AlarmEventBuilder] = {}
+        self._drift_watches: dict[str, DriftWatch] = {}
+        self._logged_states: dict[str, str] = {}
+        self._earlier_alarms: dict[str, int] = {}
 
-    def watch(self, camera: str, calibration: AlarmCalibration | None, update_seconds: float) -> None:
-        """Begin with a camera, or go on with another calibration; an alarm that is on is ended."""
+    def set_camera(self, camera: str, calibration: AlarmCalibration | None, update_seconds: float) -> None:
+        """Add a camera, or change the settings of one; an alarm that is on is ended.
+
+        Args:
+            camera: its name.
+            calibration: what drift is measured against; None for no drift detection.
+            update_seconds: stream time between the updates of an alarm that is on; 0 sends none.
+        """
         with self._lock:
-            self.leave(camera)
-            self._lives[camera] = AlarmEventBuilder(camera, self.model, update_seconds)
+            self.remove_camera(camera)
+            self._builders[camera] = AlarmEventBuilder(camera, self.model, update_seconds)
             if calibration is not None and calibration.normal is not None:
-                self._drifts[camera] = self._drift_watch(camera, calibration)
+                self._drift_watches[camera] = self._drift_watch(camera, calibration)
 
-    def leave(self, camera: str) -> None:
-        """End with a camera: an alarm that is on ends, and its drift is remembered."""
+    def remove_camera(self, camera: str) -> None:
+        """Remove a camera: an alarm that is on ends, and the state of its drift detection is saved."""
         with self._lock:
-            life = self._lives.pop(camera, None)
-            if life is not None:
-                self._store_writer.submit(*life.close())
-                self._alarms[camera] = self._alarms.get(camera, 0) + life.alarms
-            if camera in self._drifts:
-                self._remember(camera)
-                del self._drifts[camera]
-                self._told.pop(camera, None)
+            builder = self._builders.pop(camera, None)
+            if builder is not None:
+                self._store_writer.submit(*builder.close())
+                self._earlier_alarms[camera] = self._earlier_alarms.get(camera, 0) + builder.alarms
+            if camera in self._drift_watches:
+                self._save_drift(camera)
+                del self._drift_watches[camera]
+                self._logged_states.pop(camera, None)
 
     def __call__(self, result: FrameResult) -> None:
         """Take the result of a frame."""
         with self._lock:
-            life = self._lives.get(result.camera)
-            if life is None:
+            builder = self._builders.get(result.camera)
+            if builder is None:
                 return
-            messages = life(result)
+            messages = builder(result)
             if messages:
                 self._store_writer.submit(*messages)
-            drift = self._drifts.get(result.camera)
+            drift = self._drift_watches.get(result.camera)
             if drift is not None:
                 smoothed = {p.person: p.smoothed for p in result.people if p.smoothed is not None}
                 drift.update(result.frame.utc or time.time(), smoothed)
 
     def alarms(self, camera: str) -> int:
-        """How many alarms of a camera began in this run."""
-        life = self._lives.get(camera)
-        return self._alarms.get(camera, 0) + (life.alarms if life else 0)
+        """Return how many alarms of a camera began in this run."""
+        builder = self._builders.get(camera)
+        return self._earlier_alarms.get(camera, 0) + (builder.alarms if builder else 0)
 
     def drift(self, camera: str) -> DriftVerdict | None:
-        """What the drift watch of a camera says, None without a calibration on recordings."""
-        watch = self._drifts.get(camera)
+        """Return the drift of a camera, None when its calibration has no normal scores."""
+        watch = self._drift_watches.get(camera)
         return watch.verdict if watch else None
 
     def log_drift(self) -> None:
-        """Log each camera whose drift watch has changed its mind."""
-        for camera in list(self._drifts):
+        """Log each camera whose drift state has changed."""
+        for camera in list(self._drift_watches):
             verdict = self.drift(camera)
-            if verdict is not None and verdict.state != self._told.get(camera, "learning"):
+            if verdict is not None and verdict.state != self._logged_states.get(camera, "learning"):
                 level = logging.WARNING if verdict.state == "drifting" else logging.INFO
                 logger.log(level, "camera %s: %s", camera, verdict.message)
-                self._told[camera] = verdict.state
+                self._logged_states[camera] = verdict.state
 
-    def remember(self) -> None:
-        """Keep the state of the drift watches."""
+    def save_drift(self) -> None:
+        """Save the state of the drift detection of all cameras."""
         with self._lock:
-            for camera in list(self._drifts):
-                self._remember(camera)
+            for camera in list(self._drift_watches):
+                self._save_drift(camera)
 
     def close(self) -> None:
-        """End with every camera."""
-        for camera in list(self._lives):
-            self.leave(camera)
+        """Remove every camera."""
+        for camera in list(self._builders):
+            self.remove_camera(camera)
 
     def _drift_watch(self, camera: str, calibration: AlarmCalibration) -> DriftWatch:
         try:
-            return DriftWatch(calibration, self._remembered(camera))
+            return DriftWatch(calibration, self._saved_drift(camera))
         except InputError as error:
-            logger.warning("camera %s: the drift watch begins anew: %s", camera, error.message)
+            logger.warning("camera %s: drift detection restarts: %s", camera, error.message)
             return DriftWatch(calibration)
 
-    def _remembered(self, camera: str) -> dict[str, object] | None:
+    def _saved_drift(self, camera: str) -> dict[str, object] | None:
         try:
             state = self._store.get(f"drift.{camera}")
         except StoreError:
             return None
         return state if isinstance(state, dict) else None
 
-    def _remember(self, camera: str) -> None:
+    def _save_drift(self, camera: str) -> None:
         try:
-            self._store.set(f"drift.{camera}", self._drifts[camera].state())
+            self._store.set(f"drift.{camera}", self._drift_watches[camera].state())
         except StoreError as error:
-            logger.debug("the drift of camera %s is not remembered: %s", camera, error)
+            logger.debug("the drift state of camera %s was not saved: %s", camera, error)

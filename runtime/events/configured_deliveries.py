@@ -27,7 +27,7 @@ def build_deliveries(config: Config, without: Collection[str] = ()) -> list[Deli
 
     Args:
         config: which deliveries.
-        without: names of those that are not built.
+        without: names of those to skip.
 
     Raises:
         InputError: one of them cannot be used; those that were built are closed.

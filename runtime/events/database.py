@@ -1,4 +1,4 @@
-"""An SQLite file that outlives crashes, full disks and its own corruption."""
+"""An SQLite file that survives crashes and full disks, and is replaced when it is corrupt."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 
 class StoreError(OSError):
-    """The store cannot do this now: the disk is full, the file is locked, or it is closed. Later it may."""
+    """The store cannot be used now: the disk is full, the file is locked, or it is closed. A later try may succeed."""
 
 
 class Database:
     """One connection, used by one thread at a time.
 
-    A commit is on the disk when `run` returns. A corrupt file is moved aside, as NAME.corrupt-TIME, and a new one is
-    begun.
+    A commit is on the disk when `run` returns. A corrupt file is renamed to NAME.corrupt-TIME, and a new
+    one is created.
 
     Args:
         path: the file.
         begin: called in the first transaction of each new file.
-        busy_seconds: how long another program may hold the file.
+        busy_seconds: how long to wait while another program has locked the file.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Database:
         self._closed = False
 
     def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool = False) -> T:
-        """Do some work in a transaction and return what it returns.
+        """Call `work` in a transaction and return its result.
 
         Raises:
-            StoreError: it cannot be done now; nothing of it was done.
-            InputError: the file belongs to something else or to a newer version.
+            StoreError: it cannot be done now; nothing was changed.
+            InputError: the file is another database or was written by a newer version.
         """
         with self._lock:
             if self._closed:
@@ -81,11 +81,10 @@ class Database:
             try:
                 return self._attempt(work, write)
             except sqlite3.DatabaseError as error:
-                if (
-                    type(error) is not sqlite3.DatabaseError
-                ):  # its subclasses are other failures than corruption
+                # Corruption is the class itself; its subclasses are other failures.
+                if type(error) is not sqlite3.DatabaseError:
                     raise self._failure(error) from error
-                self._set_aside(error)
+                self._move_corrupt_file(error)
             try:
                 return self._attempt(work, write)
             except sqlite3.Error as error:
@@ -99,7 +98,9 @@ class Database:
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T], write: bool) -> T:
         if self._connection is not None and self._identity() != self._file:
-            logger.error("The event store %s was removed or replaced; it is opened anew", self.path)
+            logger.error(
+                "The event store %s was removed or replaced while it was open; opening it again", self.path
+            )
             self._disconnect()
         connection = self._connection or self._open()
         try:
@@ -133,7 +134,7 @@ class Database:
         return connection
 
     def _identity(self) -> tuple[int, int] | None:
-        """What tells the file from another at the same path; None when there is none."""
+        """Return what distinguishes the file from another at the same path; None when there is none."""
         try:
             status = self.path.stat()
         except OSError:
@@ -145,11 +146,11 @@ class Database:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and application != _APPLICATION:
-            raise InputError(f"{self.path} is not an event store but another database; name another file.")
+            raise InputError(f"{self.path} is another database, not an event store. Choose another file.")
         if version > SCHEMA:
             raise InputError(
-                f"The event store {self.path} was written by a newer version (schema {version}, this one knows "
-                f"{SCHEMA}); update daflow, or name another file."
+                f"The event store {self.path} was written by a newer version of daflow (schema {version}; this version "
+                f"reads up to {SCHEMA}). Update daflow, or choose another file."
             )
         if not tables:
             connection.execute("BEGIN IMMEDIATE")
@@ -160,27 +161,27 @@ class Database:
             self._begin(connection)
             connection.execute("COMMIT")
 
-    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
-        """Move the corrupt file and what belongs to it; the next `run` begins a new one."""
+    def _move_corrupt_file(self, error: sqlite3.DatabaseError) -> None:
+        """Rename the corrupt file and its journals; the next `run` creates a new one."""
         self._disconnect()
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f")
-        aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
+        target = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
         try:
-            self.path.rename(aside)
+            self.path.rename(target)
             for suffix in ("-wal", "-shm"):
                 journal = self.path.with_name(self.path.name + suffix)
                 if journal.exists():
-                    journal.rename(aside.with_name(aside.name + suffix))
+                    journal.rename(target.with_name(target.name + suffix))
         except OSError as reason:
             raise StoreError(
-                f"{self.path} is corrupt and cannot be moved aside: {reason.strerror}"
+                f"the event store {self.path} is corrupt and cannot be renamed: {reason.strerror}"
             ) from error
         logger.error(
-            "The event store %s is corrupt (%s): it was moved to %s and a new one begun. Events in it that were not "
-            "delivered yet will not be.",
+            "The event store %s was corrupt (%s): it was renamed to %s and a new one was created. Events in it that "
+            "were not yet delivered will not be delivered.",
             self.path,
             error,
-            aside.name,
+            target.name,
         )
 
     def _failure(self, error: sqlite3.Error) -> StoreError:
@@ -193,19 +194,23 @@ class Database:
                 connection.close()
 
 
-def take(path: Path) -> FileLock:
-    """Keep other processes away from the store; `release` the result at the end."""
+def lock_store(path: Path) -> FileLock:
+    """Lock the store against other processes; `release` the result at the end.
+
+    Raises:
+        InputError: another process has locked it, or its folder cannot be written to.
+    """
     lock = FileLock(f"{path}.lock", timeout=0, thread_local=False)  # any thread may close the store
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise InputError(f"Another process uses the event store {path}; name another file.") from None
+        raise InputError(f"Another process uses the event store {path}. Choose another file.") from None
     except OSError as error:
-        raise InputError(f"Cannot use {path} as event store: {error.strerror}.") from error
+        raise InputError(f"Cannot use {path} as the event store: {error.strerror}.") from error
     return lock
 
 
-def may_pass(path: Path) -> bool:
-    """Whether what keeps the store from opening can pass by itself."""
+def may_recover(path: Path) -> bool:
+    """Whether a store that cannot be opened may be opened later without a change by somebody."""
     return not path.exists() or (path.is_file() and os.access(path, os.W_OK))

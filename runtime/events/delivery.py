@@ -1,4 +1,4 @@
-"""What a sender asks of a way to deliver messages."""
+"""The protocol of deliveries: the ways to deliver messages."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 from runtime.events.message import EventMessage
 
 
-class DeliveryFailed(Exception):  # noqa: N818 - it is an outcome, and named as one
+class DeliveryFailed(Exception):  # noqa: N818 - the outcome of a try, not a mistake
     """Messages were not delivered.
 
     Attributes:
         reason: why, without secrets.
-        delivered: how many of the messages were delivered before, counted from the first.
-        retry_after: how many seconds the receiver wants to be left alone, None when it did not say.
-        refused: the next message is never accepted: it is left out.
+        delivered: how many of the messages were delivered, counted from the first.
+        retry_after: how many seconds the receiver asks to wait, None when it did not say.
+        refused: the receiver will never accept the next message, which is skipped.
     """
 
     def __init__(
@@ -37,17 +37,17 @@ class Delivery(Protocol):
     """A way to deliver messages; used by one thread.
 
     Attributes:
-        name: of the delivery, by which the store knows how far it is.
+        name: of the delivery; the store keeps its position by this name.
     """
 
     name: str
 
     def deliver(self, messages: Sequence[EventMessage]) -> None:
-        """Deliver messages in order; they are the receiver's when this returns.
+        """Deliver messages in order; the receiver has them when this returns.
 
         Raises:
-            DeliveryFailed: not all were.
+            DeliveryFailed: not all were delivered.
         """
 
     def close(self) -> None:
-        """Free what it holds; a `deliver` that waits in another thread fails soon."""
+        """Close connections and files; a `deliver` that waits in another thread fails soon."""

@@ -1,4 +1,4 @@
-"""What Home Assistant wants to know of the cameras."""
+"""Announces the cameras to Home Assistant by MQTT discovery."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def announcements(topic: str, prefix: str, cameras: Sequence[str]) -> Iterator[t
     """Yield topics and payloads of Home Assistant's MQTT discovery: one device, an alarm and a score per camera.
 
     Args:
-        topic: the first part of our topics; it also tells this device from others.
+        topic: the first part of our topics; it also identifies this device.
         prefix: the first part of Home Assistant's topics.
         cameras: the names of the cameras.
     """

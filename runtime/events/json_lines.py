@@ -15,18 +15,19 @@ from runtime.events.message import EventMessage
 
 logger = logging.getLogger(__name__)
 
-_OURS = b'{"schema":'
-_BLOCK = 65_536
+_EVENT_START = b'{"schema":'
+_BLOCK_BYTES = 65_536
 
 
 class JsonLines:
-    """Appends a line for each message to a file, and holds it open only while it writes: it may be rotated.
+    """Appends a line for each message to a file, and opens it for each write, so that it may be rotated.
 
-    A line is whole or it is not there: what a full disk cut off is removed at once, what a killed process left is
-    removed before the next line. A last line without line end that is not ours is ended instead.
+    The file holds whole lines only: the part of a line that was written when the disk was full is removed at once, and
+    the part that a killed process wrote is removed before the next line. If the last line has no line end and is not an
+    event, a line end is added.
 
     Args:
-        path: the file; its folder is made. A pipe or a terminal will do.
+        path: the file; its folder is created. A pipe or a terminal works too.
 
     Raises:
         InputError: it cannot be written to.
@@ -59,29 +60,31 @@ class JsonLines:
             raise DeliveryFailed(f"cannot write to {self._path}: {error.strerror}", delivered=done) from error
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no file is open."""
 
     def _repair(self) -> None:
-        """Remove half a line of ours at the end; end another's."""
+        """Remove an incomplete event at the end; add a line end to an incomplete line that is none."""
         with self._path.open("r+b") as file:
             end = file.seek(0, os.SEEK_END)
             tail, start = b"", end
             while start > 0 and b"\n" not in tail:
-                size = min(_BLOCK, start)
+                size = min(_BLOCK_BYTES, start)
                 start = file.seek(start - size)
                 tail = file.read(size) + tail
             line = tail[tail.rfind(b"\n") + 1 :]
             if not line:
                 return
-            if not (line.startswith(_OURS) or _OURS.startswith(line)):
+            if not (line.startswith(_EVENT_START) or _EVENT_START.startswith(line)):
                 file.write(b"\n")
                 return
             file.truncate(end - len(line))
-            logger.warning("Half a line at the end of %s was removed; its event is written again", self._path)
+            logger.warning(
+                "Removed an incomplete line at the end of %s; its event is written again", self._path
+            )
 
 
 def _append(descriptor: int, line: bytes) -> None:
-    """Append a line, or nothing of it."""
+    """Append a whole line or nothing."""
     regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
     end = os.fstat(descriptor).st_size
     left = memoryview(line)
@@ -100,13 +103,13 @@ class Stdout:
     name = "stdout"
 
     def deliver(self, messages: Sequence[EventMessage]) -> None:
-        """Print the messages; they are the reader's when this returns."""
+        """Print the messages; standard output is flushed when this returns."""
         try:
             for message in messages:
                 sys.stdout.write(message.json() + "\n")
             sys.stdout.flush()
         except (OSError, ValueError) as error:  # ValueError: it is closed
-            raise DeliveryFailed(f"cannot print: {error}") from error
+            raise DeliveryFailed(f"cannot write to standard output: {error}") from error
 
     def close(self) -> None:
-        """Standard output is not ours to close."""
+        """Do nothing: standard output belongs to the process."""

@@ -1,4 +1,4 @@
-"""One message of an alarm's life: it begins, changes and ends."""
+"""The message that an alarm begins, is still on, or ends."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class EventMessage:
 
     Attributes:
         id: of the alarm, the same in all its messages, 32 hexadecimal digits.
-        sequence: 0 for the begin, then counting; `(id, sequence)` tells a message that came twice.
+        sequence: 0 for the begin, then 1, 2, ...; `(id, sequence)` identifies a message, also when it comes twice.
         kind: `begin`, `update` or `end`.
         camera: the name of the camera.
-        utc: when the frame came that it speaks of, seconds since 1970.
+        utc: when its frame arrived, seconds since 1970.
         content: the whole message, ready for JSON (no NaN). It holds `schema`, `id`, `sequence`, `event` (the kind),
             `camera`, `utc` and `began_utc` (ISO 8601), `time` and `began` (seconds of the stream), `frame`, `seconds`
-            (how long the alarm is on), `person`, `score`, `p_value`, `threshold`, `people` (a list of `{person, score,
-            p_value}`), `peak` (`{utc, time, person, score, p_value, frame_size: [w, h], skeletons: [T][18][x, y]}`)
-            and `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest). An `end` that was made
-            at the next start, because the process was killed, also holds `interrupted`: true.
+            (how long the alarm has been on), `person`, `score`, `p_value`, `threshold`, `people` (a list of `{person,
+            score, p_value}`), `peak` (`{utc, time, person, score, p_value, frame_size: [w, h], skeletons:
+            [T][18][x, y]}`) and `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest). An `end`
+            that was written at the next start, because the process was killed, also holds `interrupted`: true.
     """
 
     id: str
@@ -37,7 +37,7 @@ class EventMessage:
 
     @property
     def key(self) -> str:
-        """What tells this message from all others."""
+        """The id and the sequence, which identify this message."""
         return f"{self.id}-{self.sequence}"
 
     def json(self) -> str:

@@ -1,4 +1,4 @@
-"""Messages to an MQTT broker, and the cameras to Home Assistant."""
+"""Publishes messages to an MQTT broker, and announces the cameras to Home Assistant."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _MAX_RECONNECT = 30  # seconds
 class Mqtt:
     """Publishes with quality of service 1; a message is delivered when the broker has acknowledged it.
 
-    `TOPIC/CAMERA/events` takes the messages, `TOPIC/CAMERA/alarm` (`ON` or `OFF`) and `TOPIC/CAMERA/score` are
-    retained, and so is `TOPIC/available` (`online`, or `offline` as last will). It connects by itself, again and again.
+    Messages are published to `TOPIC/CAMERA/events`. `TOPIC/CAMERA/alarm` (`ON` or `OFF`), `TOPIC/CAMERA/score` and
+    `TOPIC/available` (`online`, or `offline` as last will) are retained. It reconnects by itself.
 
     Args:
         options: the section `mqtt` of the configuration, with a host.
         cameras: the names of the cameras.
-        timeout: seconds that a delivery waits for the broker to connect, and to acknowledge each message.
+        timeout: seconds to wait for the connection, and for each acknowledgement.
 
     Raises:
         InputError: the password, the certificate or the topic cannot be used, or paho-mqtt is missing.
@@ -51,14 +51,16 @@ class Mqtt:
     def __init__(self, options: MqttOptions, cameras: Sequence[str], timeout: float = 10.0) -> None:
         for what, text in (("topic", options.topic), ("discovery_prefix", options.discovery_prefix)):
             if re.search(r"[#+\x00]|^/|/$|^\$", text) or not text:
-                raise InputError(f"The MQTT {what} {text!r} cannot be used: no #, + or $, no / at its ends.")
+                raise InputError(
+                    f"The MQTT {what} {text!r} is invalid: no # or +, no $ or / at its start, no / at its end."
+                )
         self._options = options
         self._cameras = list(cameras)
         self._timeout = timeout
         self._changed = threading.Condition()
         self._connected = False
         self._closed = False
-        self._problem = "it has not answered yet"
+        self._problem = "no answer yet"
         self._acknowledged: set[int] = set()
         self._sent: tuple[str, set[int]] | None = None
         self._states = dict.fromkeys(cameras, ("OFF", ""))
@@ -67,9 +69,9 @@ class Mqtt:
         self._client.loop_start()
 
     def deliver(self, messages: Sequence[EventMessage]) -> None:
-        """Publish one message after the other, each when the one before is acknowledged: their order never changes.
+        """Publish one message after the other, each when the one before is acknowledged, so that the order is kept.
 
-        What is on its way already, because an earlier try did not wait long enough, is not published again.
+        A message that an earlier try published, but whose acknowledgement did not come in time, is not published again.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._connected or self._closed, self._timeout)
@@ -78,32 +80,32 @@ class Mqtt:
         for done, message in enumerate(messages):
             if self._sent is None or self._sent[0] != message.key:
                 with self._changed:
-                    self._acknowledged.clear()  # of announcements; the broker's numbers come again
+                    self._acknowledged.clear()  # of announcements; message ids are reused
                 self._sent = message.key, self._publish_message(message)
             ids = self._sent[1]
             with self._changed:
                 self._changed.wait_for(partial(self._settled, ids), self._timeout)
                 if not ids <= self._acknowledged:
-                    raise DeliveryFailed(f"{self._broker} does not acknowledge", delivered=done)
+                    raise DeliveryFailed(f"{self._broker} does not acknowledge the message", delivered=done)
                 self._acknowledged.clear()
             self._sent = None
 
     def close(self) -> None:
-        """Say goodbye, as far as the broker listens, and disconnect."""
+        """Publish that this device is offline, if the broker answers, and disconnect."""
         with self._changed:
             connected, self._closed = self._connected, True
             self._changed.notify_all()
         if connected:
-            farewell = self._publish("available", "offline")
+            offline = self._publish("available", "offline")
             with self._changed:
-                self._changed.wait_for(lambda: farewell in self._acknowledged, 2.0)
+                self._changed.wait_for(lambda: offline in self._acknowledged, 2.0)
             self._client.disconnect()
             with self._changed:
-                heard = self._changed.wait_for(lambda: not self._connected, 1.0)
-            if not heard and isinstance(line := self._client.socket(), socket.socket):
-                # paho would wait for the broker, which has stopped listening.
+                disconnected = self._changed.wait_for(lambda: not self._connected, 1.0)
+            if not disconnected and isinstance(connection := self._client.socket(), socket.socket):
+                # paho would wait for a broker that does not answer.
                 with contextlib.suppress(OSError):
-                    line.shutdown(socket.SHUT_RDWR)
+                    connection.shutdown(socket.SHUT_RDWR)
         self._client.loop_stop()
 
     def _settled(self, ids: set[int]) -> bool:
@@ -125,13 +127,13 @@ class Mqtt:
         if options.username:
             client.username_pw_set(options.username, password.reveal() if password else None)
         elif password:
-            raise InputError("The MQTT broker has a password but no user name; set mqtt.username.")
+            raise InputError("There is a password for the MQTT broker but no user name. Set mqtt.username.")
         if options.tls:
             try:
                 client.tls_set(str(options.ca_file) if options.ca_file else None)
             except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
                 raise InputError(
-                    f"Cannot use {options.ca_file} as certificate authority of the MQTT broker: {error}."
+                    f"Cannot use {options.ca_file} as the certificate authority of the MQTT broker: {error}."
                 ) from error
         client.will_set(f"{options.topic}/available", "offline", qos=1, retain=True)
         client.reconnect_delay_set(1, _MAX_RECONNECT)
@@ -143,7 +145,7 @@ class Mqtt:
         return client
 
     def _publish(self, topic: str, payload: str, *, retain: bool = True) -> int:
-        """Publish under our topic; return the number by which it is acknowledged."""
+        """Publish under our topic; return the message id that the broker acknowledges."""
         return self._client.publish(f"{self._options.topic}/{topic}", payload, qos=1, retain=retain).mid
 
     def _publish_message(self, message: EventMessage) -> set[int]:
@@ -163,7 +165,7 @@ class Mqtt:
         return ids
 
     def _announce(self) -> None:
-        """Tell Home Assistant of the cameras, and everybody how they are."""
+        """Announce the cameras to Home Assistant, and publish their states."""
         if self._options.discovery:
             for topic, payload in announcements(
                 self._options.topic, self._options.discovery_prefix, self._cameras
@@ -179,26 +181,26 @@ class Mqtt:
         self, client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
         if reason.is_failure:
-            self._note(connected=False, problem=str(reason))
+            self._set_connected(connected=False, problem=str(reason))
             return
         if self._options.discovery:
             client.subscribe(f"{self._options.discovery_prefix}/status", qos=1)
         self._announce()
-        self._note(connected=True, problem="")
+        self._set_connected(connected=True, problem="")
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
-        # paho calls this where it handles the error, and does not pass it on.
+        # paho calls this while it handles the error, and does not pass it on.
         error = sys.exc_info()[1]
         text = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else None
         text = text or (error.strerror if isinstance(error, OSError) else None) or str(error)
-        self._note(connected=False, problem=text)
+        self._set_connected(connected=False, problem=text)
 
     def _on_disconnect(
         self, _client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
-        # After a refused connection this only says that it ended.
+        # After a refused connection the reason is only that it ended: keep the earlier one.
         problem = f"the connection ended ({reason})" if self._connected else self._problem
-        self._note(connected=False, problem=problem)
+        self._set_connected(connected=False, problem=problem)
 
     def _on_publish(self, _client: Client, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:
         with self._changed:
@@ -206,11 +208,11 @@ class Mqtt:
             self._changed.notify_all()
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        """Home Assistant was born again: it has forgotten us."""
+        """Announce the cameras again after a restart of Home Assistant, which forgets them."""
         if message.payload == b"online" and not message.retain:
             self._announce()
 
-    def _note(self, *, connected: bool, problem: str) -> None:
+    def _set_connected(self, *, connected: bool, problem: str) -> None:
         with self._changed:
             self._connected, self._problem = connected, problem
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Brings stored messages to one receiver: in order, at least once, however long the receiver is away."""
+"""Sends stored messages to one receiver: in order, at least once, however long the receiver is unreachable."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Sender:
     Args:
         store: where the messages are.
         delivery: how they are delivered; closed with the sender.
-        first_wait: seconds before the second try; each further wait is twice as long, less up to a half of it by
-            chance, so that many devices do not come at once.
-        longest_wait: the longest one, unless the receiver asks for more (an hour at most).
+        first_wait: seconds before the second try. Each further wait is twice as long, and a random part of up to a half
+            is subtracted, so that many devices do not retry at the same time.
+        max_wait: the longest wait, unless the receiver asks for more (up to an hour).
     """
 
     def __init__(
@@ -35,23 +35,23 @@ class Sender:
         store: EventStore,
         delivery: Delivery,
         first_wait: float = 1.0,
-        longest_wait: float = 60.0,
+        max_wait: float = 60.0,
     ) -> None:
         self._store = store
         self._delivery = delivery
         self._first_wait = first_wait
-        self._longest_wait = longest_wait
+        self._max_wait = max_wait
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._hurry = threading.Event()
+        self._drain_now = threading.Event()
         self._state: State = "idle"
         self._failing = False
         self._delivered = 0
         self._failures = 0
         self._refused = 0
         self._last_error: str | None = None
-        store.listen(self._wake.set)
+        store.add_listener(self._wake.set)
         self._thread = threading.Thread(target=self._run, name=f"sender-{delivery.name}", daemon=True)
         self._thread.start()
 
@@ -73,24 +73,24 @@ class Sender:
             }
 
     def drain(self, timeout: float) -> bool:
-        """Try once more without waiting; return whether all is delivered before the time is over."""
+        """Try once more without waiting; return whether everything is delivered in time."""
         deadline = time.monotonic() + timeout
-        self._hurry.set()
+        self._drain_now.set()
         self._wake.set()
-        while self._store.pending(self.name) and self._hurry.is_set() and time.monotonic() < deadline:
+        while self._store.pending(self.name) and self._drain_now.is_set() and time.monotonic() < deadline:
             self._stopping.wait(0.02)
         return self._store.pending(self.name) == 0
 
     def close(self, timeout: float = 5.0) -> None:
-        """End the thread and close the delivery; what was not delivered is, by the next process."""
-        self._store.forget(self._wake.set)
+        """End the thread and close the delivery; the next process delivers what is left."""
+        self._store.remove_listener(self._wake.set)
         self._stopping.set()
         self._wake.set()
         self._thread.join(min(1.0, timeout))
         self._delivery.close()
         self._thread.join(timeout)
         if self._thread.is_alive():
-            logger.warning("The delivery %s still waits for its receiver at the end", self.name)
+            logger.warning("%s: the sender did not stop in time, it still waits for its receiver", self.name)
 
     def __enter__(self) -> Sender:
         return self
@@ -106,31 +106,31 @@ class Sender:
             if retry_after is None:
                 wait = self._first_wait
                 if self._store.pending(self.name) == 0:
-                    self._hurry.clear()
+                    self._drain_now.clear()
                     self._wake.wait()
                 continue
-            self._hurry.clear()
+            self._drain_now.clear()
             jittered = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
             self._pause(max(jittered, min(retry_after, _MAX_RETRY_AFTER)))
-            wait = min(2 * wait, self._longest_wait)
+            wait = min(2 * wait, self._max_wait)
 
     def _pause(self, seconds: float) -> None:
-        """Wait; new messages do not shorten it, the end of the process does."""
+        """Wait; new messages do not shorten it, but `drain` and `close` do."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._wake.wait(left)
-            if self._stopping.is_set() or self._hurry.is_set():
+            if self._stopping.is_set() or self._drain_now.is_set():
                 return
             self._wake.clear()
 
     def _deliver(self) -> float | None:
-        """Deliver some messages; return None when that went well, else how long to wait at least."""
+        """Deliver a batch; return None on success, else the minimum seconds to wait."""
         try:
             numbered, highest = self._store.undelivered(self.name, _BATCH)
-        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever the disk does
-            return self._fails(f"the messages cannot be read: {error}")
+        except Exception as error:  # noqa: BLE001 - the thread must survive any failure of the disk
+            return self._on_failure(f"the messages cannot be read: {error}")
         if not numbered:
-            # What was before the newest message was removed by the limits of the store.
+            # Older messages that were pending have been removed by the limits of the store.
             self._advance(highest, 0)
             self._set_state("idle")
             return None
@@ -143,9 +143,9 @@ class Sender:
             if done:
                 self._advance(numbers[done - 1], done)
             if not failure.refused:
-                return self._fails(failure.reason, failure.retry_after or 0.0)
+                return self._on_failure(failure.reason, failure.retry_after or 0.0)
             logger.error(
-                "%s refused the event %s, which is left out: %s",
+                "%s refused the event %s, which is skipped: %s",
                 self.name,
                 messages[done].key,
                 failure.reason,
@@ -155,10 +155,10 @@ class Sender:
                 self._last_error = failure.reason
             self._advance(numbers[done], 0)
         except Exception as error:  # noqa: BLE001 - a delivery that fails in a new way must not end the thread
-            return self._fails(f"{type(error).__name__}: {error}")
+            return self._on_failure(f"{type(error).__name__}: {error}")
         else:
             self._advance(numbers[-1], len(numbers))
-        self._succeeds()
+        self._on_success()
         return None
 
     def _advance(self, number: int, delivered: int) -> None:
@@ -169,24 +169,24 @@ class Sender:
         try:
             self._store.advance(self.name, number)
         except StoreError as error:
-            logger.debug("%s: how far it is could not be stored: %s", self.name, error)
+            logger.debug("%s: the position in the store was not saved: %s", self.name, error)
 
     def _set_state(self, state: State) -> None:
         with self._lock:
             self._state = state
 
-    def _fails(self, reason: str, retry_after: float = 0.0) -> float:
+    def _on_failure(self, reason: str, retry_after: float = 0.0) -> float:
         with self._lock:
             self._state = "waiting"
             self._failures += 1
             self._last_error = reason
         if not self._failing and not self._stopping.is_set():
-            logger.warning("%s does not take events, they wait in the store: %s", self.name, reason)
+            logger.warning("%s: events cannot be delivered and wait in the store: %s", self.name, reason)
             self._failing = True
         return retry_after
 
-    def _succeeds(self) -> None:
+    def _on_success(self) -> None:
         self._set_state("idle")
         if self._failing:
-            logger.info("%s takes events again", self.name)
+            logger.info("%s: events are delivered again", self.name)
             self._failing = False

@@ -33,22 +33,22 @@ class Senders:
         self._store = store
         self._config = config
         self.undelivered: list[str] = []
-        """What is lost with a store that is gone after the run: a sentence for each delivery."""
+        """What was lost because the store was temporary: a sentence for each delivery."""
         self._senders = self._open(config)
 
     def change(self, config: Config) -> None:
-        """Deliver as another configuration says; a delivery that stays the same is left alone.
+        """Use the deliveries of another configuration; one with the same settings is kept as it is.
 
         Raises:
             InputError: a delivery cannot be used; nothing was changed.
         """
         old, before = self._config, {sender.name: sender for sender in self._senders}
-        kept = [c for name, c in before.items() if _settings(old, name) == _settings(config, name)]
+        kept = [sender for name, sender in before.items() if _settings(old, name) == _settings(config, name)]
         names = [sender.name for sender in kept]
         if names == list(before) == wanted_deliveries(config):
             self._config = config
             return
-        # First: the last word of an MQTT client is that the device is gone.
+        # Before the new ones open: a closing MQTT client publishes that the device is offline.
         self._close([sender for sender in self._senders if sender not in kept])
         try:
             self._senders = [*kept, *self._open(config, names)]
@@ -67,9 +67,9 @@ class Senders:
     def __exit__(self, *_: object) -> None:
         for text, error in self._close(self._senders):
             if self._config.store.path:
-                logger.warning("%sthey wait in the store: %s", text, error)
+                logger.warning("%s and wait in the store: %s", text, error)
             else:
-                self.undelivered.append(f"{text}they are lost without --store FILE: {error}")
+                self.undelivered.append(f"{text} and are lost, because there is no --store FILE: {error}")
         self._senders = []
 
     def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Sender]:
@@ -79,7 +79,7 @@ class Senders:
 
     @staticmethod
     def _close(senders: Sequence[Sender]) -> list[tuple[str, str]]:
-        """Deliver what waits, as far as a few seconds allow; say what was not delivered, and why."""
+        """Deliver what is pending, for a few seconds; return what was not delivered, and why."""
         deadline = time.monotonic() + _DRAIN_SECONDS
         for sender in senders:
             sender.drain(max(0.1, deadline - time.monotonic()))
@@ -87,14 +87,14 @@ class Senders:
         for sender in senders:
             facts = sender.statistics()
             if facts["pending"]:
-                reason = facts["last_error"] or "the receiver has not answered yet"
-                left.append((f"{sender.name}: {facts['pending']} events were not delivered, ", reason))
+                reason = facts["last_error"] or "no answer yet"
+                left.append((f"{sender.name}: {facts['pending']} events were not delivered", reason))
             sender.close()
         return left
 
 
 def _settings(config: Config, name: str) -> object:
-    """What a delivery depends on."""
+    """Return the settings of a delivery."""
     fields: dict[str, object] = {
         "lines": config.events, "stdout": config.print_events, "webhook": config.webhook,
         "mqtt": (config.mqtt, tuple(config.cameras)),

@@ -1,4 +1,4 @@
-"""Events on the disk: kept before they are delivered, and for a while after."""
+"""The event store: messages on the disk, until they are delivered and for some time after."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daflow.core.errors import InputError
-from runtime.events.database import Database, StoreError, may_pass, take
+from runtime.events.database import Database, StoreError, lock_store, may_recover
 from runtime.events.message import EventMessage
 from runtime.events.store_queries import (
     LOST,
@@ -34,19 +34,20 @@ _DAY = 86400.0
 class EventStore:
     """Stores messages in an SQLite file; any thread may use it, one process at a time.
 
-    Messages have numbers that grow for ever. Each delivery has a cursor: the number of the last message that it
-    delivered. What a file of an earlier run left open is ended: see `EventMessage.content`, `interrupted`.
+    Messages are numbered from 1, and no number is used twice. Each delivery has a cursor: the number of the last
+    message that it delivered. Alarms that were on when an earlier process was killed are ended: see
+    `EventMessage.content`, `interrupted`.
 
     Args:
-        path: the file; None is a temporary one that is gone after `close`.
-        keep_days: days after which messages go that every delivery has delivered.
-        keep_messages: beyond that number the oldest go, delivered or not; the latter are counted as lost.
-        busy_seconds: how long another program may hold the file.
+        path: the file; None is a temporary one that `close` removes.
+        keep_days: days after which messages are removed that every delivery has delivered.
+        keep_messages: beyond that number the oldest are removed, delivered or not; the latter are counted as lost.
+        busy_seconds: how long to wait while another program has locked the file.
         now: gives the seconds since 1970.
 
     Raises:
-        InputError: the file cannot be used: another process uses it, it belongs to something else, it was written by a
-            newer version, its folder cannot be written to. A full disk is not one of these: it may have room later.
+        InputError: the file cannot be used: another process uses it, it is another database, it was written by a newer
+            version, or its folder cannot be written to. A full disk raises nothing: it may have room later.
     """
 
     def __init__(
@@ -68,15 +69,15 @@ class EventStore:
         self._names: list[str] = []
         self._opened = self._recovered = False
         self._opening = threading.RLock()
-        self._process = take(self.path)
-        self._database = Database(self.path, self._begin_file, busy_seconds)
+        self._process_lock = lock_store(self.path)
+        self._database = Database(self.path, self._init_file, busy_seconds)
         try:
             try:
                 self._ready()
             except StoreError as error:
-                if not may_pass(self.path):
-                    raise InputError(f"Cannot use {self.path} as event store: {error}.") from error
-                logger.warning("%s; it is tried again when there is something to store", error)
+                if not may_recover(self.path):
+                    raise InputError(f"Cannot use {self.path} as the event store: {error}.") from error
+                logger.warning("%s; trying again with the next event", error)
         except BaseException:
             self.close()
             raise
@@ -84,11 +85,11 @@ class EventStore:
     # Messages
 
     def append(self, *messages: EventMessage) -> None:
-        """Store messages, all or none; they are on the disk when this returns. One that is there already is left out.
+        """Store messages, all or none; they are on the disk when this returns. One that is stored already is skipped.
 
         Raises:
             StoreError: they cannot be stored now.
-            ValueError: one holds a number that JSON does not know.
+            ValueError: one holds NaN or an infinite number.
         """
         lines = [message.json() for message in messages]
         self._ready()
@@ -102,16 +103,16 @@ class EventStore:
         for listener in list(self._listeners):
             listener()
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Have a function called after each `append`, in its thread."""
+    def add_listener(self, listener: Callable[[], None]) -> None:
+        """Call a function after each `append`, in the same thread."""
         self._listeners.append(listener)
 
-    def forget(self, listener: Callable[[], None]) -> None:
-        """Call a function no more."""
+    def remove_listener(self, listener: Callable[[], None]) -> None:
+        """Stop calling a function."""
         self._listeners.remove(listener)
 
     def messages_after(self, number: int, limit: int = 100) -> list[tuple[int, EventMessage]]:
-        """Return the next messages after a number, each with its own, in the order in which they were stored."""
+        """Return the next messages after a number, each with its number, in the order in which they were stored."""
         self._ready()
         rows = self._database.run(
             lambda connection: connection.execute(
@@ -135,7 +136,7 @@ class EventStore:
         Args:
             limit: how many at most.
             camera: of this camera only.
-            before: the id of an alarm: only those that were stored before it; nothing when it is not known.
+            before: the id of an alarm: only alarms that were stored before it; an empty list when it is unknown.
 
         Returns:
             For each `id`, `camera`, `began_utc`, `ended_utc` (None while it is on), `seconds`, `score`, `p_value` and
@@ -152,7 +153,7 @@ class EventStore:
         return [json.loads(summary) for (summary,) in rows]
 
     def alarm(self, id: str) -> dict[str, Any] | None:  # noqa: A002 - the word of the messages
-        """Return the content of the last message of an alarm, None when it is not known."""
+        """Return the content of the last message of an alarm, None when it is unknown."""
         self._ready()
         row = self._database.run(
             lambda connection: connection.execute(
@@ -164,10 +165,10 @@ class EventStore:
     # Deliveries
 
     def register(self, names: Iterable[str]) -> None:
-        """Say which deliveries there are; a new one gets what is stored from now on.
+        """Set the names of the deliveries; a new one gets the messages that are stored from now on.
 
-        Messages are kept for these only: an old cursor of another delivery holds nothing up. When the store cannot be
-        used yet, this is done as soon as it can.
+        Messages are kept for these only: the cursors of other deliveries do not count. When the store cannot be used
+        now, this is done as soon as it can.
         """
         self._names = list(names)
         self._cursors = dict.fromkeys(self._names, 0)
@@ -175,16 +176,16 @@ class EventStore:
         try:
             self._ready()
         except StoreError as error:
-            logger.warning("%s; what is not delivered yet is read later", error)
+            logger.warning("%s; trying again later", error)
 
     def undelivered(self, name: str, limit: int = 100) -> tuple[list[tuple[int, EventMessage]], int]:
-        """Return the next messages for a registered delivery, and a number up to which there are no others.
+        """Return the next messages for a registered delivery, and the number of the newest message in the store.
 
         Raises:
             StoreError: they cannot be read now.
         """
         self._ready()
-        highest = self._highest  # before the query: what is stored after it must not be skipped
+        highest = self._highest  # before the query: a message that is stored after it must not be skipped
         return self.messages_after(self._cursors[name], limit), highest
 
     def cursor(self, name: str) -> int:
@@ -192,14 +193,14 @@ class EventStore:
         return self._cursors[name]
 
     def pending(self, name: str) -> int:
-        """Return how many messages a registered delivery has still to deliver."""
+        """Return how many messages a registered delivery has yet to deliver."""
         return max(self._highest - self._cursors[name], 0)
 
     def advance(self, name: str, number: int) -> None:
-        """Remember that a delivery has delivered all up to a number.
+        """Set the cursor of a delivery: it has delivered all messages up to a number.
 
         Raises:
-            StoreError: it is remembered in this process, but not after it.
+            StoreError: it is not on the disk; this process knows it, the next one will not.
         """
         self._cursors[name] = number
         self._database.run(
@@ -210,12 +211,12 @@ class EventStore:
     # Small values
 
     def get(self, key: str) -> Any:
-        """Return the value that was set last, None when none was."""
+        """Return the value that was set last, None when it was never set."""
         self._ready()
         return self._database.run(lambda connection: get_value(connection, key))
 
     def set(self, key: str, value: Any) -> None:
-        """Keep a small value that JSON can hold; it is on the disk when this returns.
+        """Store a small value that JSON can hold; it is on the disk when this returns.
 
         Raises:
             StoreError: it cannot be stored now.
@@ -227,7 +228,7 @@ class EventStore:
 
     @property
     def lost(self) -> int:
-        """How many messages went before every delivery had delivered them, since the file was begun."""
+        """How many messages were removed before every delivery had delivered them, since the file was created."""
         return int(self.get(LOST) or 0)
 
     def count(self) -> int:
@@ -239,30 +240,30 @@ class EventStore:
             )
         )
 
-    def tidy(self) -> int:
-        """Remove some of the messages that are too old or too many; return how many, 0 when all is tidy.
+    def remove_old(self) -> int:
+        """Remove some of the messages that are too old or too many; return how many.
 
-        It takes a short time only: call it again while it returns more than 0.
+        Each call takes a short time only: call it again while it returns more than 0.
         """
         self._ready()
         oldest = self._now() - self._keep_days * _DAY
         delivered = min(self._cursors.values(), default=self._highest)
 
-        gone, lost = self._database.run(
+        removed, lost = self._database.run(
             lambda connection: remove_oldest(connection, self._keep_messages, oldest, delivered), write=True
         )
         if lost:
             logger.error(
-                "%d events were removed before they were delivered: the store holds %d at most (store.keep_messages)",
+                "%d events were removed before they were delivered: the store keeps %d messages (store.keep_messages)",
                 lost,
                 self._keep_messages,
             )
-        return gone
+        return removed
 
     def close(self) -> None:
         """Close the file; from now on every call raises StoreError."""
         self._database.close()
-        self._process.release()
+        self._process_lock.release()
         if self._temporary:
             self._temporary.cleanup()
 
@@ -272,14 +273,14 @@ class EventStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begin_file(self, connection: sqlite3.Connection) -> None:
-        """Numbers go on where those of a file that was moved aside ended: cursors never point ahead of them."""
+    def _init_file(self, connection: sqlite3.Connection) -> None:
+        """Continue the numbers of a corrupt file that was renamed, so that no cursor is ahead of them."""
         if self._highest:
             connection.execute("INSERT INTO sqlite_sequence VALUES ('messages', ?)", (self._highest,))
         connection.executemany("INSERT INTO cursors VALUES (?, ?)", self._cursors.items())
 
     def _ready(self) -> None:
-        """Do what could not be done before the file could be used: end old alarms, read the cursors."""
+        """Once the file can be used: end interrupted alarms and read the cursors."""
         with self._opening:
             if not self._opened:
                 self._highest, cursors = self._database.run(self._open, write=True)
@@ -296,7 +297,7 @@ class EventStore:
                 end = json.loads(content) | {"sequence": sequence + 1, "event": "end", "interrupted": True}
                 message = EventMessage(id_, sequence + 1, "end", camera, utc, end)
                 insert_message(connection, message, message.json())
-            # Alarms whose messages are all gone can be ended by nobody any more.
+            # What is left are alarms whose messages were all removed.
             connection.execute("DELETE FROM alarms WHERE ended = 0")
         highest = highest_number(connection)
         known = dict(connection.execute("SELECT name, number FROM cursors").fetchall())

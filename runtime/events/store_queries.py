@@ -1,4 +1,4 @@
-"""What is read from the tables of the event store, and written to them."""
+"""The queries of the event store."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from runtime.events.message import EventMessage
 
 LOST = "store.lost"
-"""The small value that counts messages which went before they were delivered."""
+"""The key of the count of messages that were removed before they were delivered."""
 
-_STEP = 500  # messages that are removed at a time
-_PAGES = 1000  # pages that are given back to the file system at a time
+_MAX_REMOVED = 500  # messages removed in one transaction
+_MAX_VACUUMED = 1000  # pages returned to the file system in one transaction
 
 
 def insert_message(connection: sqlite3.Connection, message: EventMessage, line: str) -> None:
-    """Store a message and what is known of its alarm; nothing happens when it is there already."""
+    """Store a message and the summary of its alarm, unless the message is stored already."""
     content = message.content
     key = (message.id, message.sequence)
-    # A conflict clause would use up a number.
+    # A conflict clause would use up a message number.
     if connection.execute("SELECT 1 FROM messages WHERE id = ? AND sequence = ?", key).fetchone():
         return
     number = connection.execute(
@@ -45,7 +45,7 @@ def insert_message(connection: sqlite3.Connection, message: EventMessage, line: 
 
 
 def highest_number(connection: sqlite3.Connection) -> int:
-    """Return the number of the newest message there ever was, 0 for none."""
+    """Return the number of the newest message that was ever stored, 0 for none."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
     return 0 if row is None else int(row[0])
 
@@ -57,39 +57,41 @@ def get_value(connection: sqlite3.Connection, key: str) -> Any:
 
 
 def set_value(connection: sqlite3.Connection, key: str, value: Any) -> None:
-    """Keep a small value."""
+    """Store a small value."""
     connection.execute("REPLACE INTO state VALUES (?, ?)", (key, json.dumps(value, allow_nan=False)))
 
 
 def remove_oldest(
     connection: sqlite3.Connection, keep_messages: int, oldest: float, delivered: int
 ) -> tuple[int, int]:
-    """Remove some messages from the front, and the alarms that have no others.
+    """Remove some of the oldest messages, and the alarms that have no others.
 
     Args:
         connection: in a transaction.
-        keep_messages: beyond that number they go, delivered or not.
-        oldest: the time (seconds since 1970) before which delivered ones go.
-        delivered: up to this number they are delivered.
+        keep_messages: beyond that number messages are removed, delivered or not.
+        oldest: the time (seconds since 1970) before which delivered ones are removed.
+        delivered: messages up to this number are delivered.
 
     Returns:
         How many were removed, and how many of them were not delivered.
     """
-    rows = connection.execute("SELECT number, utc FROM messages ORDER BY number LIMIT ?", (_STEP,)).fetchall()
+    rows = connection.execute(
+        "SELECT number, utc FROM messages ORDER BY number LIMIT ?", (_MAX_REMOVED,)
+    ).fetchall()
     surplus = highest_number(connection) - keep_messages
-    gone = 0
+    removed = 0
     for number, utc in rows:
         if number > surplus and (number > delivered or utc >= oldest):
             break
-        gone += 1
-    if gone == 0:
+        removed += 1
+    if removed == 0:
         return 0, 0
-    last = rows[gone - 1][0]
-    lost = sum(number > delivered for number, _ in rows[:gone])
+    last = rows[removed - 1][0]
+    lost = sum(number > delivered for number, _ in rows[:removed])
     connection.execute("DELETE FROM messages WHERE number <= ?", (last,))
     connection.execute("DELETE FROM alarms WHERE last <= ?", (last,))
     if lost:
         set_value(connection, LOST, int(get_value(connection, LOST) or 0) + lost)
-    # Each row of this pragma's result is a page that was given back.
-    connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
-    return gone, lost
+    # Each row of this pragma's result is a page that was returned; fetching them is what does it.
+    connection.execute(f"PRAGMA incremental_vacuum({_MAX_VACUUMED})").fetchall()
+    return removed, lost

@@ -1,4 +1,4 @@
-"""Between the scoring, which never waits, and the disk, which may."""
+"""Stores messages in a thread of its own, so that scoring never waits for the disk."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from runtime.events.store import EventStore
 logger = logging.getLogger(__name__)
 
 _BATCH = 100
-_TIDY_SECONDS = 60.0
+_CLEAN_UP_SECONDS = 60.0
 
 
 class StoreWriter:
-    """Stores messages in a thread of its own, and keeps the store within its limits.
+    """Stores messages in a thread of its own, and removes old ones from the store.
 
     Args:
         store: where messages go.
-        capacity: messages that wait in memory at most, while the disk is full or slow. Beyond it updates are left out
-            first, then the oldest messages; all are counted.
+        capacity: messages that may wait in memory while the disk is full or slow. Beyond it updates are dropped first,
+            then the oldest messages; all are counted.
         first_wait: seconds before the second try; each further wait is twice as long.
-        longest_wait: the longest one.
+        max_wait: the longest wait.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class StoreWriter:
         store: EventStore,
         capacity: int = 10_000,
         first_wait: float = 0.5,
-        longest_wait: float = 30.0,
+        max_wait: float = 30.0,
     ) -> None:
         self._store = store
         self._capacity = capacity
         self._first_wait = first_wait
-        self._longest_wait = longest_wait
+        self._max_wait = max_wait
         self._queue: deque[EventMessage] = deque()
         self._batch: list[EventMessage] = []
         self._changed = threading.Condition()
@@ -45,8 +45,8 @@ class StoreWriter:
         self._failing = False
         self._stored = 0
         self._lost = 0
-        self._tidied = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="event-store_writer", daemon=True)
+        self._cleaned_up = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="event-store-writer", daemon=True)
         self._thread.start()
 
     def submit(self, *messages: EventMessage) -> None:
@@ -63,7 +63,7 @@ class StoreWriter:
             return self._changed.wait_for(lambda: not self._queue and not self._batch, timeout)
 
     def statistics(self) -> dict[str, int]:
-        """Return how many messages were `stored` by this process, are `waiting`, and were `lost` for want of memory."""
+        """Return how many messages were `stored` by this process, are `waiting`, and were `lost` at full capacity."""
         with self._changed:
             return {
                 "stored": self._stored,
@@ -72,7 +72,7 @@ class StoreWriter:
             }
 
     def close(self, timeout: float = 5.0) -> None:
-        """Store what waits, as far as the time allows, and end the thread."""
+        """Store what waits, as far as the timeout allows, and end the thread."""
         self.flush(timeout)
         with self._changed:
             self._stopping = True
@@ -80,7 +80,7 @@ class StoreWriter:
         self._thread.join(timeout)
         waiting = self.statistics()["waiting"]
         if waiting:
-            logger.error("%d events could not be stored before the end", waiting)
+            logger.error("%d events were not stored before the end and are lost", waiting)
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -89,7 +89,7 @@ class StoreWriter:
         self.close()
 
     def _make_room(self, message: EventMessage) -> bool:
-        """Leave out one message; return whether it is another than this one."""
+        """Drop one message; return whether it is another than this one."""
         self._lost += 1
         if message.kind == "update":
             return False
@@ -107,30 +107,30 @@ class StoreWriter:
         while self._next_batch():
             if self._store_batch():
                 wait = self._first_wait
-                self._tidy()
+                self._clean_up()
             else:
                 with self._changed:
                     if self._stopping:
                         return
                     self._changed.wait_for(lambda: self._stopping, wait)
-                wait = min(2 * wait, self._longest_wait)
+                wait = min(2 * wait, self._max_wait)
 
     def _next_batch(self) -> bool:
-        """Wait for messages; return False when there is nothing more to do."""
+        """Wait for messages; return False when all are stored and the thread is to end."""
         while True:
             with self._changed:
                 while self._queue and len(self._batch) < _BATCH:
                     self._batch.append(self._queue.popleft())
                 if self._batch or self._stopping:
                     return bool(self._batch)
-                self._changed.wait_for(lambda: bool(self._queue) or self._stopping, _TIDY_SECONDS)
-            if time.monotonic() - self._tidied >= _TIDY_SECONDS:
-                self._tidy()
+                self._changed.wait_for(lambda: bool(self._queue) or self._stopping, _CLEAN_UP_SECONDS)
+            if time.monotonic() - self._cleaned_up >= _CLEAN_UP_SECONDS:
+                self._clean_up()
 
     def _store_batch(self) -> bool:
         try:
             self._store.append(*self._batch)
-        except (ValueError, TypeError, OverflowError) as error:  # no JSON: one of the messages is to blame
+        except (ValueError, TypeError, OverflowError) as error:  # one of the messages is not JSON
             if len(self._batch) == 1:
                 logger.error("The event %s cannot be stored: %s", self._batch[0].key, error)
                 self._done(stored=0, lost=1)
@@ -139,8 +139,8 @@ class StoreWriter:
                 self._queue.extendleft(reversed(self._batch[1:]))
                 del self._batch[1:]
             return self._store_batch()
-        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever the disk does
-            self._fails(error)
+        except Exception as error:  # noqa: BLE001 - the thread must survive any failure of the disk
+            self._on_failure(error)
             return False
         if self._failing:
             logger.info("Events are stored again")
@@ -155,15 +155,15 @@ class StoreWriter:
             self._lost += lost
             self._changed.notify_all()
 
-    def _fails(self, error: Exception) -> None:
+    def _on_failure(self, error: Exception) -> None:
         if not self._failing:
             logger.error("Events cannot be stored and wait in memory: %s", error)
             self._failing = True
 
-    def _tidy(self) -> None:
-        self._tidied = time.monotonic()
+    def _clean_up(self) -> None:
+        self._cleaned_up = time.monotonic()
         try:
-            while self._store.tidy() and not self._queue:
+            while self._store.remove_old() and not self._queue:
                 pass
-        except Exception as error:  # noqa: BLE001 - housekeeping is tried again later, and must not end the thread
-            logger.debug("The event store was not tidied: %s", error)
+        except Exception as error:  # noqa: BLE001 - it is tried again later, and must not end the thread
+            logger.debug("Old events were not removed from the store: %s", error)

@@ -1,4 +1,4 @@
-"""Messages posted to a server, with a signature that proves who sent them."""
+"""Posts messages to a server, with a signature that proves who sent them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
 
 REFUSED = frozenset({400, 413, 415, 422})
-"""Answers that say that this message is never accepted: it is left out. All others are tried again."""
+"""Status codes that mean that this message will never be accepted: it is skipped. All others are retried."""
 
 
 def sign(secret: Secret, timestamp: str, body: bytes) -> str:
@@ -26,10 +26,10 @@ def sign(secret: Secret, timestamp: str, body: bytes) -> str:
 
 
 class Webhook:
-    """Posts each message by itself, on a connection of its own.
+    """Posts each message in a request of its own, on a connection of its own.
 
-    An answer of 2xx is a success. 400, 413, 415 and 422 refuse the message for ever. Everything else, also a redirect,
-    which is not followed, is tried again. Proxies of the environment are not used.
+    2xx is a success. 400, 413, 415 and 422 refuse the message for good. Everything else is retried, also redirects,
+    which are not followed. Proxies of the environment are not used.
 
     Args:
         options: the section `webhook` of the configuration, with a URL.
@@ -46,7 +46,7 @@ class Webhook:
         except ImportError as error:
             raise unusable_package(error, "urllib3", "edge") from error
         self._url = options.url or ""
-        self._where = _check(self._url)
+        self._server = _server_of(self._url)
         self._secret = read_secret("the secret of the webhook", options.secret_file, options.secret_env)
         self._errors = urllib3.exceptions.HTTPError
         self._parse_retry_after = urllib3.Retry().parse_retry_after
@@ -78,28 +78,30 @@ class Webhook:
         if self._secret:
             headers["X-DAFlow-Signature"] = sign(self._secret, timestamp, body)
         try:
-            # What the server says besides the status is of no use, and may be endless.
+            # The body is not read: it is not needed, and may be endless.
             response = self._pool.request(
                 "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
             )
             response.close()
         except self._errors as error:
-            # Their text can hold the path, and so a token in it.
-            raise DeliveryFailed(f"{self._where} cannot be reached: {_why(error)}", delivered=done) from None
+            # The text of the error can hold the path, and so a token in it.
+            raise DeliveryFailed(
+                f"{self._server} cannot be reached: {_reason(error)}", delivered=done
+            ) from None
         if 200 <= response.status < 300:
             return
         wait: float | None = None
         with contextlib.suppress(self._errors, ValueError, OverflowError):
             wait = self._parse_retry_after(response.headers.get("Retry-After", ""))
         raise DeliveryFailed(
-            f"{self._where} answered {response.status}",
+            f"{self._server} answered {response.status}",
             delivered=done,
             retry_after=wait,
             refused=response.status in REFUSED,
         )
 
 
-def _check(url: str) -> str:
+def _server_of(url: str) -> str:
     """Return the server of a URL, for messages."""
     try:
         parts = urlsplit(url)
@@ -107,16 +109,19 @@ def _check(url: str) -> str:
     except ValueError:
         host, port = None, None
     if not host:
-        raise InputError("The URL of the webhook names no server; it looks like https://example.com/path.")
+        raise InputError(
+            "The URL of the webhook names no server. It should look like https://example.com/path."
+        )
     if parts.username is not None or parts.password is not None:
         raise InputError(
-            "The URL of the webhook holds a user name or a password; sign the posts instead (webhook.secret_file)."
+            "The URL of the webhook must not hold a user name or a password. Sign the messages instead "
+            "(webhook.secret_file)."
         )
     return f"{host}:{port}" if port else host
 
 
-def _why(error: Exception) -> str:
-    """The cause that the operating system gave, else the kind of error."""
+def _reason(error: Exception) -> str:
+    """Return the reason that the operating system gave, else the class of the error."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and (seen.strerror or isinstance(seen, TimeoutError)):

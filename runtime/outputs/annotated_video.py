@@ -1,4 +1,4 @@
-"""An annotated video: skeletons coloured by their score, and the score over time with its threshold."""
+"""The annotated video: skeletons coloured by their score, and the score over time with its threshold."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _INK, _PAPER, _BLANK = (235, 235, 235), (24, 26, 30), 32
 _CHART_HEIGHT = 96
 _CHART_FRAMES = 240
 _FRAGMENT_SECONDS = 2
-_SEEN = 0.3  # a joint below this confidence is a guess and is not drawn
+_MIN_CONFIDENCE = 0.3  # a joint below it is a guess and is not drawn
 _MIN_WIDTH = 480  # smaller pictures are enlarged, so that the text is readable
 
 
 class AnnotatedVideo:
-    """Writes an H.264 MP4 in fragments, so that what was written plays even after a kill.
+    """Writes an H.264 MP4 in fragments, so that the file can be played even after the process was killed.
 
     Args:
         path: the file.
-        fps: frames a second.
-        privacy: with `skeletons` people are drawn on a dark ground and no pixel of the camera is in the file.
+        fps: frames per second.
+        privacy: with `skeletons` people are drawn on a dark background and no pixel of the camera is in the file.
 
     Raises:
-        InputError: the packages are missing or the file cannot be opened for video.
+        InputError: a package is missing, or the file cannot be written.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class AnnotatedVideo:
         self._scores: deque[float] = deque(maxlen=_CHART_FRAMES)
         self._size: FrameSize | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Every fragment goes to the file at once, so that only the last seconds are lost in a kill.
+        # Each fragment is written at once, so that a killed process loses only the last seconds.
         options = {"movflags": "frag_keyframe+empty_moov", "flush_packets": "1"}
         try:
             self._container = av.open(str(path), "w", format="mp4", options=options)
@@ -83,11 +83,11 @@ class AnnotatedVideo:
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
         except BaseException:
-            self._failed = True  # FFmpeg crashes when it is flushed after a disk was full
+            self._failed = True  # FFmpeg crashes when it is flushed after the disk was full
             raise
 
     def draw(self, result: FrameResult) -> Image:
-        """Return the picture of one frame: the image or, for privacy, a dark ground, skeletons, and the chart below."""
+        """Return the picture of one frame, RGB: the image or a dark background, the skeletons, and the chart below."""
         width, height = result.frame.size
         scale = max(1.0, _MIN_WIDTH / width)
         width, height = int(width * scale) // 2 * 2, int(height * scale) // 2 * 2
@@ -104,7 +104,7 @@ class AnnotatedVideo:
         return canvas
 
     def _draw_person(self, canvas: Image, person: Person, threshold: float, scale: float) -> None:
-        points, seen = person.keypoints[:, :2] * scale, person.keypoints[:, 2] >= _SEEN
+        points, seen = person.keypoints[:, :2] * scale, person.keypoints[:, 2] >= _MIN_CONFIDENCE
         if not np.isfinite(points).all():
             return
         points = np.clip(points, -32000, 32000)
@@ -144,7 +144,7 @@ class AnnotatedVideo:
         self._text(canvas, text, (8, 14), _INK, 0.4)
 
     def _text(self, canvas: Image, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:
-        """Write text that is as readable on a wide picture as on a narrow one; `at` is for a narrow one's height."""
+        """Write text whose size grows with the width of the picture; `at` is its place on a picture of 720 pixels."""
         wide = max(1.0, canvas.shape[1] / 720)
         corner = (at[0], round(at[1] + 12 * (wide - 1)))
         font, smooth = self._cv2.FONT_HERSHEY_SIMPLEX, self._cv2.LINE_AA

@@ -1,4 +1,4 @@
-"""The files that a run writes about every frame: score log, recorded tracks and annotated videos."""
+"""The files of a run: score log, recorded tracks and annotated videos."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from runtime.config.schema import Config
 from runtime.outputs.annotated_video import AnnotatedVideo
 from runtime.outputs.score_log import ScoreLog
 from runtime.outputs.track_recorder import TrackRecorder
-from runtime.pipeline.results import FrameResult
-from runtime.pipeline.stages import Sink
+from runtime.pipeline.results import FrameResult, Sink
 
 logger = logging.getLogger(__name__)
 
 
 class Outputs:
-    """A sink that writes them; a file that cannot be written, on a full disk for one, stops nothing but itself.
+    """A sink that writes them; a file that cannot be written is closed to further results and stops nothing else.
 
     Args:
         config: which files.
@@ -31,7 +30,7 @@ class Outputs:
 
     def __init__(self, config: Config, fps: Mapping[str, float]) -> None:
         self.errors: list[str] = []
-        """What could not be written, and why."""
+        """A sentence for each file that could not be written."""
         self._written: dict[str, int] = {}
         self._stack = contextlib.ExitStack()
         self._sinks: dict[str, list[tuple[Path, Sink]]] = {name: [] for name in fps}
@@ -49,14 +48,14 @@ class Outputs:
                     path = video_of(config.video, name, len(fps))
                     video = AnnotatedVideo(path, fps[name], config.privacy)
                     sinks.append((path, self._stack.enter_context(video)))
-            # A camera that comes by reloading has no video, which would need its rate before the run.
+            # A camera that is added by a reload has no video.
             self._common = [
                 pair for pair in next(iter(self._sinks.values())) if pair[0] in (config.scores, config.record)
             ]
             self._stack = self._stack.pop_all()
 
     def __call__(self, result: FrameResult) -> None:
-        """Take the result of a frame; what is made up for a camera that is lost is no frame."""
+        """Take the result of a frame; the empty frames of a lost camera repeat a number and are skipped."""
         if self._written.get(result.camera) == result.frame.index:
             return
         self._written[result.camera] = result.frame.index
@@ -64,12 +63,12 @@ class Outputs:
             try:
                 sink(result)
             except Exception as error:  # noqa: BLE001  FFmpeg's errors are of many classes
-                self._leave_out(path, error)
+                self._drop(path, error)
 
-    def _leave_out(self, path: Path, error: Exception) -> None:
+    def _drop(self, path: Path, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        message = f"Cannot write {path}: {reason}. Check that it may be written and has room."
-        logger.error("%s It is left out from now on.", message)
+        message = f"Cannot write {path}: {reason}. Check its permissions and the free space."
+        logger.error("%s It gets no further results in this run.", message)
         self.errors.append(message)
         self._common = [pair for pair in self._common if pair[0] != path]
         for camera, sinks in self._sinks.items():
@@ -82,11 +81,11 @@ class Outputs:
         try:
             self._stack.close()
         except OSError as error:
-            self.errors.append(f"Cannot write to the end: {error.strerror or error}.")
+            self.errors.append(f"Cannot finish writing the files of the run: {error.strerror or error}.")
 
 
 def video_of(path: Path, camera: str, cameras: int) -> Path:
-    """Return the file of a camera's video: with several cameras each has its own.
+    """Return the file of a camera's video; with several cameras each has its own.
 
     >>> video_of(Path("out.mp4"), "door", 2).name
     'out.door.mp4'

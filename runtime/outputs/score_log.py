@@ -1,4 +1,4 @@
-"""Every frame's score as CSV."""
+"""The score of every frame, as CSV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runtime.pipeline.results import FrameResult
 
 
 class LineFile:
-    """A text file that is appended to line by line, each handed to the operating system at once."""
+    """A text file to which lines are appended, each written at once."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Records skeletons as pose tracks, to train and to calibrate on a camera's own days; no pixel is kept."""
+"""Records skeletons as pose tracks, to train and to calibrate on a camera's own recordings; no pixel is stored."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from runtime.sources.frames import Keypoints
 logger = logging.getLogger(__name__)
 
 _SECONDS = 300.0
-_PATIENCE_SECONDS = 10.0  # at the end, with a disk that does not answer
-_WAITING = 64  # clips that wait for a slow disk
+_CLOSE_SECONDS = 10.0  # wait for a slow disk at the end
+_CAPACITY = 64  # clips that wait for a slow disk
 
 
 class _Piece:
-    """The poses of one camera since a moment."""
+    """The poses of one camera since its last file."""
 
     def __init__(self, result: FrameResult) -> None:
         self.size: FrameSize = result.frame.size
@@ -45,16 +45,16 @@ class _Piece:
             self.people.setdefault(person.person, []).append(pose)
 
     def clip(self, camera: str) -> Clip:
-        moment = datetime.fromtimestamp(self.utc, timezone.utc).strftime("%Y%m%dT%H%M%S")
+        time = datetime.fromtimestamp(self.utc, timezone.utc).strftime("%Y%m%dT%H%M%S")
         tracks = tuple(_track(person, poses) for person, poses in sorted(self.people.items()))
-        return Clip(f"{camera}_{moment}Z", tracks, self.size)
+        return Clip(f"{camera}_{time}Z", tracks, self.size)
 
 
 class TrackRecorder:
     """A sink that writes each camera's skeletons to a pose track file every five minutes, in a thread of its own.
 
-    The files are named `<camera>_<UTC time of the first frame>`, in a folder for each month such as 202611; minutes in
-    which nobody was seen give none.
+    The files are named `<camera>_<UTC time of the first frame>`, in a folder for each month such as 202611. There is no
+    file for five minutes without people.
 
     Args:
         folder: of the files.
@@ -63,7 +63,7 @@ class TrackRecorder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pieces: dict[str, _Piece] = {}
-        self._clips: queue.Queue[Clip | None] = queue.Queue(_WAITING)
+        self._clips: queue.Queue[Clip | None] = queue.Queue(_CAPACITY)
         folder.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._write, name="recording", daemon=True)
         self._thread.start()
@@ -72,36 +72,38 @@ class TrackRecorder:
         """Take the result of a frame."""
         piece = self._pieces.get(result.camera)
         if piece is None or piece.ends_before(result):
-            self._hand_over(result.camera, piece)
+            self._queue_clip(result.camera, piece)
             piece = self._pieces[result.camera] = _Piece(result)
         piece.add(result)
 
-    def _hand_over(self, camera: str, piece: _Piece | None) -> None:
+    def _queue_clip(self, camera: str, piece: _Piece | None) -> None:
         if piece is None or not piece.people:
             return
         try:
             self._clips.put_nowait(piece.clip(camera))
         except queue.Full:
-            logger.error("five minutes of %s are not recorded: the disk is too slow or full", camera)
+            logger.error(
+                "camera %s: five minutes were not recorded, because the disk is too slow or full", camera
+            )
 
     def _write(self) -> None:
         while (clip := self._clips.get()) is not None:
             try:
                 write_clips(self._folder / clip.name.rpartition("_")[2][:6], [clip])
             except OSError as error:
-                logger.error("%s is not recorded: %s", clip.name, error.strerror or error)
+                logger.error("%s was not recorded: %s", clip.name, error.strerror or error)
             except InputError as error:
-                logger.error("%s is not recorded: %s", clip.name, error.message)
+                logger.error("%s was not recorded: %s", clip.name, error.message)
 
     def __enter__(self) -> TrackRecorder:
         return self
 
     def __exit__(self, *_: object) -> None:
         for camera, piece in self._pieces.items():
-            self._hand_over(camera, piece)
+            self._queue_clip(camera, piece)
         with contextlib.suppress(queue.Full):
-            self._clips.put(None, timeout=_PATIENCE_SECONDS)
-        self._thread.join(_PATIENCE_SECONDS)
+            self._clips.put(None, timeout=_CLOSE_SECONDS)
+        self._thread.join(_CLOSE_SECONDS)
 
 
 def _track(person: int, poses: list[tuple[int, Keypoints]]) -> Track:

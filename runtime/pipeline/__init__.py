@@ -1,1 +1,1 @@
-"""From the poses of a frame to scores and alarms."""
+"""From the people of a frame to their scores and the alarm of the camera."""

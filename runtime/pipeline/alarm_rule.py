@@ -1,4 +1,4 @@
-"""The alarm rule of a camera: what its options say, else what its calibration says."""
+"""The alarm rule of a camera: its options, and its calibration for what they leave unset."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
     if threshold is None:
         if calibration is None:
             raise InputError(
-                f"{bundle.folder} has no alarm threshold: run 'daflow-calibrate alarm --bundle {bundle.folder} "
-                "--poses DIR', or give --threshold."
+                f"{bundle.folder} has no alarm threshold. Run 'daflow-calibrate alarm --bundle {bundle.folder} "
+                "--poses DIR', or set a threshold (--threshold)."
             )
         threshold = calibration.threshold
     calibrated = calibration.rule() if calibration else AlarmRule(threshold, threshold)
@@ -35,10 +35,10 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
 
 
 def check_rules(config: Config, bundle: Bundle) -> None:
-    """Check that every camera has a threshold that makes sense.
+    """Check that every camera has a valid threshold.
 
     Raises:
-        InputError: one has not.
+        InputError: a camera has no threshold, or its release is above it.
     """
     for name in config.cameras:
         alarm_rule(bundle, name, config.camera(name).alarm)

@@ -15,16 +15,16 @@ Points = npt.NDArray[np.float32]
 class PoseMemory:
     """A ring buffer of poses for each person, with the same rule for windows as training has.
 
-    A window is the last `window` poses of a person if they span at most `window + max_missing` frames; one missed
-    pose costs nothing, and no pose is made up for it. People who were not seen for `forget_after` frames are freed, and
-    so are those who were not seen for longest when there are more than `most_people`. Another frame size begins anew:
-    pixels of two sizes make no window.
+    A window is the last `window` poses of a person if they span at most `window + max_missing` frames; missing poses
+    are not interpolated. People who were not seen for `forget_after` frames are forgotten, and with more than
+    `max_people` those who were not seen for the longest time. Another frame size clears the memory: a window must not
+    mix pixels of two sizes.
 
     Args:
         window: poses in a window.
         max_missing: frames that may be missing inside.
-        forget_after: frames after which a person who is not seen is freed.
-        most_people: people remembered at most.
+        forget_after: frames after which a person who is not seen is forgotten.
+        max_people: people remembered at most.
 
     >>> memory = PoseMemory(window=2, max_missing=0)
     >>> for frame in range(2):
@@ -34,11 +34,11 @@ class PoseMemory:
     ([7], (1, 2, 2, 18), [0.0, 1.0])
     """
 
-    def __init__(self, window: int, max_missing: int, forget_after: int = 50, most_people: int = 256) -> None:
+    def __init__(self, window: int, max_missing: int, forget_after: int = 50, max_people: int = 256) -> None:
         self._window = window
         self._max_missing = max_missing
         self._forget_after = max(forget_after, max_missing + 1)
-        self._most_people = most_people
+        self._max_people = max_people
         self._size: FrameSize | None = None
         self._histories: dict[int, _History] = {}
         self._seen: list[int] = []
@@ -59,7 +59,7 @@ class PoseMemory:
             self._histories.clear()
         for person, points in people.items():
             history = self._histories.pop(person, None)
-            # No window may bridge a longer gap, so nothing from before it is of use.
+            # No window may span a longer gap, so poses from before it are useless.
             if history is None or frame - history.last > self._max_missing + 1:
                 history = _History(self._window)
             history.add(frame, points)
@@ -69,14 +69,14 @@ class PoseMemory:
 
     def windows(self) -> tuple[list[int], Points]:
         """Return the people of the last frame who have a window, and their windows `(N, 2, T, 18)` in pixels."""
-        longest = self._window + self._max_missing
-        ready = [p for p in self._seen if 0 < self._histories[p].span() <= longest]
+        max_span = self._window + self._max_missing
+        ready = [p for p in self._seen if 0 < self._histories[p].span() <= max_span]
         return ready, _stack((self._histories[p].points() for p in ready), self._window)
 
     def _forget(self, frame: int) -> None:
-        gone = [p for p, h in self._histories.items() if frame - h.last > self._forget_after]
-        gone += list(self._histories)[len(gone) : max(len(gone), len(self) - self._most_people)]
-        for person in gone:
+        forgotten = [p for p, h in self._histories.items() if frame - h.last > self._forget_after]
+        forgotten += list(self._histories)[len(forgotten) : max(len(forgotten), len(self) - self._max_people)]
+        for person in forgotten:
             del self._histories[person]
 
 
@@ -98,7 +98,7 @@ class _History:
         self.last = frame
 
     def span(self) -> int:
-        """The frames from the first to the last pose of the window, 0 while there are too few poses."""
+        """Return the frames from the first to the last pose of the window, 0 while there are too few poses."""
         window = len(self._frames)
         if self._count < window:
             return 0

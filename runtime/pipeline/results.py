@@ -1,7 +1,8 @@
-"""What the edge knows of a frame once it is scored."""
+"""The result of a frame: its people, their scores, and the alarm."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from daflow.core.alarms.rule import AlarmChange
@@ -15,10 +16,10 @@ class Person:
     Attributes:
         person: the id, unique within the camera.
         keypoints: 18 joints `(18, 3)` in pixels with confidence.
-        score: nll of the window that ends here, bits per dimension; None while there is none.
-        smoothed: the score after causal smoothing, which the alarm looks at.
+        score: nll of the window that ends here, bits per dimension; None without a window.
+        smoothed: the score after causal smoothing, which decides the alarm.
         p_value: how often normal people of this camera score as high or higher; None without a calibration.
-        window: the last poses `(2, T, 18)` in pixels that were scored, None when there is no score.
+        window: the last poses `(2, T, 18)` in pixels that were scored, None without a score.
     """
 
     person: int
@@ -31,14 +32,14 @@ class Person:
 
 @dataclass(frozen=True)
 class FrameResult:
-    """What the edge knows of a frame.
+    """The result of a frame.
 
     Attributes:
         frame: the frame.
         people: everybody in it.
         worst: the person with the highest smoothed score, None when nobody has one.
         alarm: whether the alarm is on.
-        change: whether it begins or ends with this frame.
+        change: `begin` or `end` when the alarm begins or ends with this frame, else None.
         camera: the name of the camera.
         threshold: the alarm threshold of the camera, bits per dimension.
     """
@@ -55,3 +56,7 @@ class FrameResult:
     def score(self) -> float | None:
         """The smoothed score of the worst person, bits per dimension."""
         return self.worst.smoothed if self.worst else None
+
+
+Sink = Callable[[FrameResult], None]
+"""Takes the result of each frame."""

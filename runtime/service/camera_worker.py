@@ -6,14 +6,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from daflow.core.data.tracks import FrameSize
 from daflow.core.errors import InputError
 from daflow.core.progress import track
 from runtime.config.schema import Camera
-from runtime.pipeline.stages import Observation, Observer
+from runtime.pipeline.observer import Observation, Observer
 from runtime.poses.people import open_people
 from runtime.service.frame_queue import FrameQueue
 from runtime.sources.frames import Frame
@@ -22,19 +22,17 @@ from runtime.stage_clock import StageClock
 
 logger = logging.getLogger(__name__)
 
-_WITH_PICTURES = ("streaming", "frozen", "black")
-_ROOM_LIVE, _ROOM_RECORDED = (
-    2,
-    8,
-)  # observations that may wait: a live picture gets old, a recorded one does not
-_GAP = 1000  # frame numbers left out where a camera is read anew: more than any window bridges
+_STATES_WITH_PICTURES = ("streaming", "frozen", "black")
+# Observations that may wait to be scored: those of a camera get old, those of a recording do not.
+_CAPACITY_LIVE, _CAPACITY_RECORDED = 2, 8
+_FRAME_GAP = 1000  # frame numbers that are skipped when a camera restarts: more than any window spans
 _RATE_FRAMES = 50
 _RATE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class QueuedObservation:
-    """An observation on its way to be scored, and the thread that it comes from; None when nobody reads the camera."""
+    """An observation that waits to be scored, and its worker; None for a camera that no worker reads."""
 
     worker: CameraWorker | None
     observation: Observation
@@ -42,27 +40,56 @@ class QueuedObservation:
 
 @dataclass(frozen=True)
 class StreamPosition:
-    """Where a camera's stream was when a frame was handed over, so that another thread can go on from there.
+    """The last frame of a camera's stream, from which another worker continues.
 
     Attributes:
         frame: its number.
         time: its stream time, seconds.
         size: of its picture, pixels.
-        clock: the monotonic clock then, seconds.
+        monotonic: the monotonic clock when it was read, seconds.
     """
 
     frame: int
     time: float
     size: FrameSize
-    clock: float
+    monotonic: float
 
     def now(self) -> float:
-        """Return what the stream time is by now."""
-        return self.time + time.monotonic() - self.clock
+        """Return the stream time now, seconds."""
+        return self.time + time.monotonic() - self.monotonic
+
+
+class FrameRate:
+    """The rate of the last frames.
+
+    Args:
+        now: gives seconds that never go back.
+
+    >>> rate = FrameRate(now=lambda: 2.0)
+    >>> for second in (1.0, 1.5, 2.0):
+    ...     rate.add(second)
+    >>> rate.per_second()
+    2.0
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._times: deque[float] = deque(maxlen=_RATE_FRAMES)
+
+    def add(self, time: float) -> None:
+        """Count a frame that was read at a time, seconds."""
+        self._times.append(time)
+
+    def per_second(self) -> float:
+        """Return frames per second; 0 when none came for ten seconds. May be called from another thread."""
+        times = list(self._times)
+        if len(times) < 2 or self._now() - times[-1] > _RATE_SECONDS:
+            return 0.0
+        return (len(times) - 1) / max(times[-1] - times[0], 1e-6)
 
 
 class CameraWorker:
-    """Reads a camera in a thread of its own, finds its people, and hands their windows over.
+    """Reads a camera in a thread of its own, finds its people, and queues their windows.
 
     Args:
         name: of the camera.
@@ -70,13 +97,14 @@ class CameraWorker:
         window: poses in a window.
         max_missing: frames that may be missing inside.
         queue: where the windows go.
-        keep_pictures: whether anything needs the pictures after the poses are found.
+        turn: the lock that the workers of all cameras share, see `Observer`.
+        keep_pictures: whether the pictures are needed after the poses are found.
         max_frames: stop after so many.
-        progress: whether to show how far a recording is.
-        after: where another thread left off; time and numbers go on from there.
+        progress: whether to show the progress of a recording.
+        resume_from: where another worker stopped; time and frame numbers continue from there.
 
     Raises:
-        InputError: a recording, pose model or package is missing. A camera that is not there is waited for instead.
+        InputError: a recording, pose model or package is missing. An unreachable camera is no error: it is retried.
     """
 
     def __init__(
@@ -86,21 +114,24 @@ class CameraWorker:
         window: int,
         max_missing: int,
         queue: FrameQueue[QueuedObservation],
+        turn: threading.Lock,
         keep_pictures: bool,
         max_frames: int | None = None,
         progress: bool = False,
-        after: StreamPosition | None = None,
+        resume_from: StreamPosition | None = None,
     ) -> None:
-        self.last = after
-        """The last frame that was handed over."""
-        self._time_before, self._frames_before = (after.now(), after.frame + _GAP) if after else (0.0, 0)
+        self.position = resume_from
+        """Of the last frame that was queued."""
+        self._time_offset, self._frame_offset = (
+            (resume_from.now(), resume_from.frame + _FRAME_GAP) if resume_from else (0.0, 0)
+        )
         self.name = name
         self.options = options
         self.live = is_live(options.source)
-        self.room = _ROOM_LIVE if self.live else _ROOM_RECORDED
+        self.capacity = _CAPACITY_LIVE if self.live else _CAPACITY_RECORDED
         self.frames = 0
         self.abandoned = False
-        """Whether another took its place: what still comes from it is to be left out."""
+        """Whether another worker has replaced it: what it still queues is skipped."""
         self.error: str | None = None
         """Why the thread ended before its source did."""
         self.clock = StageClock()
@@ -110,15 +141,15 @@ class CameraWorker:
         except BaseException:
             self.source.__exit__(None, None, None)
             raise
-        self._observer = Observer(self._finder, window, max_missing, self.clock)
+        self._observer = Observer(self._finder, window, max_missing, self.clock, turn)
         self._queue = queue
         self._keep_pictures = keep_pictures
         self._max_frames = max_frames
         self._progress = progress and not self.live
         self._stopping = threading.Event()
-        self._recent: deque[float] = deque(maxlen=_RATE_FRAMES)
+        self._rate = FrameRate()
         self._opened = time.monotonic()
-        self._stage, self._since = "capture", self._opened
+        self._stage, self._stage_since = "capture", self._opened
         self._thread = threading.Thread(target=self._run, name=f"camera-{name}", daemon=True)
 
     def start(self) -> None:
@@ -137,35 +168,32 @@ class CameraWorker:
 
     @property
     def ended(self) -> bool:
-        """Whether the thread is over, because of the end of its source, an error, or `stop`."""
+        """Whether the thread has ended, because of the end of its source, an error, or `stop`."""
         return self.started and not self._thread.is_alive()
 
     def stalled(self, seconds: float) -> str | None:
-        """Return the stage that has been standing still for so long.
+        """Return the stage that has taken longer than `seconds`, None when there is none.
 
-        Waiting for room is none, nor is waiting for a picture, unless the source says that it has them.
+        Waiting for the queue does not count, nor does waiting for a picture, unless the source has pictures.
         """
-        stage, since = self._stage, self._since
+        stage, since = self._stage, self._stage_since
         if self.ended or not self.started or stage == "queue" or time.monotonic() - since <= seconds:
             return None
-        if stage == "capture" and not (self.live and self.source.status.state in _WITH_PICTURES):
+        if stage == "capture" and not (self.live and self.source.status.state in _STATES_WITH_PICTURES):
             return None
         return stage
 
     def rate(self) -> float:
-        """Frames a second of the last seconds."""
-        recent = list(self._recent)
-        if len(recent) < 2 or time.monotonic() - recent[-1] > _RATE_SECONDS:
-            return 0.0
-        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-6)
+        """Return the recent rate, frames per second."""
+        return self._rate.per_second()
 
     def abandon(self) -> None:
-        """Stop without waiting, and let nothing come from it any more."""
+        """Stop without waiting, and skip what it still queues."""
         self.abandoned = True
         self.stop(timeout=0)
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Stop reading; a thread that stands still is left to itself."""
+        """Stop reading; a thread that does not end in time is left running."""
         self._stopping.set()
         if not self.started:
             self._finder.__exit__(None, None, None)
@@ -177,40 +205,39 @@ class CameraWorker:
     def _run(self) -> None:
         try:
             with self._finder, self.source:
-                self._watch()
+                self._read()
         except InputError as error:
             self.error = error.message
         except Exception as error:
             logger.debug("camera %s", self.name, exc_info=True)
             self.error = f"{self._stage} failed: {type(error).__name__}: {error}"
 
-    def _watch(self) -> None:
+    def _read(self) -> None:
         self.clock.lap("start")
         for frame in self._frames():
             self.clock.lap("capture")
-            self._enter("pose")
+            self._enter_stage("pose")
             observation = self._observer.observe(self._continue_stream(frame))
             if not self._keep_pictures and frame.image is not None:
                 observation = replace(observation, frame=replace(frame, image=None))
-            self._enter("queue")
-            if self._stopping.is_set() or not self._queue.put(
-                self.name, QueuedObservation(self, observation), self.room
-            ):
+            self._enter_stage("queue")
+            queued = QueuedObservation(self, observation)
+            if self._stopping.is_set() or not self._queue.put(self.name, queued, self.capacity):
                 return
             self.frames += 1
-            seen = observation.frame
-            self.last = StreamPosition(seen.index, seen.time, seen.size, self._since)
-            self._recent.append(self._since)
+            last = observation.frame
+            self.position = StreamPosition(last.index, last.time, last.size, self._stage_since)
+            self._rate.add(self._stage_since)
             if self.frames == self._max_frames:
                 return
-            self._enter("capture")
+            self._enter_stage("capture")
             self.clock.lap("queue")
 
     def _continue_stream(self, frame: Frame) -> Frame:
-        """Give a frame the time and the number that it has since the camera was first read."""
-        if not self._frames_before:
+        """Return a frame with its time and number counted from when the camera was first read."""
+        if not self._frame_offset:
             return frame
-        return replace(frame, time=frame.time + self._time_before, index=frame.index + self._frames_before)
+        return replace(frame, time=frame.time + self._time_offset, index=frame.index + self._frame_offset)
 
     def _frames(self) -> Iterator[Frame]:
         if not self._progress:
@@ -218,5 +245,5 @@ class CameraWorker:
         known = [number for number in (self.source.frames, self._max_frames) if number is not None]
         return track(self.source, "frames", min(known) if known else None)
 
-    def _enter(self, stage: str) -> None:
-        self._stage, self._since = stage, time.monotonic()
+    def _enter_stage(self, stage: str) -> None:
+        self._stage, self._stage_since = stage, time.monotonic()

@@ -1,17 +1,23 @@
-"""How the service is doing, as the live page, the metrics and systemd are told."""
+"""The state of the service as plain values: for the live page, the metrics, `/ready` and the end of a run."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from runtime.events.alarm_recorder import AlarmEventRecorder
+from runtime.events.store import EventStore, StoreError
+from runtime.events.store_writer import StoreWriter
 from runtime.json_values import iso
+from runtime.pipeline.alarm_decider import AlarmDecider
+from runtime.pipeline.results import FrameResult
 from runtime.stage_clock import StageClock
 
-_FEW = 3  # events on their way to the disk are no problem
-_STREAMING = ("streaming", "frozen", "black", "ended")
+_MAX_WAITING = 3  # a few events are always on their way to the disk
+_HEALTHY = ("streaming", "frozen", "black", "ended")
 
 
 def stages(clocks: Iterable[StageClock]) -> dict[str, dict[str, float]]:
@@ -44,31 +50,76 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def _copy(seconds: Iterable[float]) -> list[float]:
-    """Copy what another thread adds to."""
+    """Copy a deque to which another thread adds."""
     while True:
         try:
             return list(seconds)
-        except RuntimeError:  # it changed meanwhile
+        except RuntimeError:  # it changed in the meantime
             continue
 
 
-def problems(cameras: Mapping[str, Mapping[str, Any]], scoring: bool, waiting: int) -> list[str]:
-    """Say in words what keeps the service from being ready.
+def problems(
+    cameras: Mapping[str, Mapping[str, Any]], scoring: bool, waiting: int, page_stopped: bool = False
+) -> list[str]:
+    """Return a sentence for each reason why the service is not ready.
 
     Args:
         cameras: the state of each; one that gives no pictures is a problem.
         scoring: whether the scorer runs.
         waiting: events that wait in memory, because the disk is full or slow.
+        page_stopped: whether the live page has stopped.
     """
-    found = [] if scoring else ["the scorer does not run"]
-    if waiting > _FEW:
+    found = [] if scoring else ["the scorer is not running"]
+    if waiting > _MAX_WAITING:
         found.append(f"{waiting} events cannot be stored and wait in memory")
     for name, camera in cameras.items():
-        if camera["state"] not in _STREAMING:
+        if camera["state"] not in _HEALTHY:
             found.append(f"camera {name} is {camera['state']} since {camera['since_utc']}")
+    if page_stopped:
+        found.append("the live page has stopped")
     return found
 
 
+def alarm_state(
+    result: FrameResult | None, decider: AlarmDecider, recorder: AlarmEventRecorder
+) -> dict[str, Any]:
+    """Return the last result, the alarm and the drift of one camera."""
+    worst = result.worst if result else None
+    drift = recorder.drift(decider.camera)
+    return {
+        "people": len(result.people) if result else 0,
+        "score": worst.smoothed if worst else None,
+        "p_value": worst.p_value if worst else None,
+        "alarm": bool(result and result.alarm),
+        "alarms": recorder.alarms(decider.camera),
+        "unusable": decider.unusable,
+        "threshold": decider.rule.threshold,
+        "drift": drift.message if drift else None,
+        "drifting": drift.state == "drifting" if drift else None,
+    }
+
+
+def event_counts(writer: StoreWriter, store: EventStore) -> dict[str, int]:
+    """Return how many events were `stored`, are `waiting` in memory, and were `lost` before they were delivered."""
+    counts = writer.statistics()
+    with contextlib.suppress(StoreError):
+        counts["lost"] += store.lost
+    return counts
+
+
 def uptime(since: float, seconds: float) -> dict[str, Any]:
-    """Return when the service began and for how many seconds it runs."""
+    """Return when the service was started (seconds since 1970) and for how many seconds it has been running."""
     return {"started_utc": iso(since), "uptime_s": round(seconds, 1)}
+
+
+def summary_line(
+    source: str, frames: int, seconds: float, alarms: int, decider: AlarmDecider, scorer: str
+) -> str:
+    """Return what a run did with one camera, for people."""
+    unusable = (
+        f", {decider.unusable} windows could not be scored (NaN or zero variance)" if decider.unusable else ""
+    )
+    return (
+        f"{source}: {frames} frames in {seconds:.1f} s ({frames / max(seconds, 1e-9):.0f} frames per second), "
+        f"{alarms} alarms at threshold {decider.rule.threshold:.3f}, {scorer}{unusable}"
+    )

@@ -1,4 +1,4 @@
-"""The log on standard error, for people or for machines."""
+"""The format and the level of the log on standard error, for people or for programs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from runtime.config.schema import LogOptions
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: `time` (UTC, ISO 8601), `level`, `logger`, `thread`, `message`."""
+    """One JSON object per line: `time` (UTC, ISO 8601), `level`, `logger`, `thread`, `message`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as a line of JSON."""
-        moment = datetime.fromtimestamp(record.created, timezone.utc)
+        time = datetime.fromtimestamp(record.created, timezone.utc)
         line = {
-            "time": moment.isoformat(timespec="milliseconds"),
+            "time": time.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "thread": record.threadName,
@@ -28,14 +28,15 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-def set_up_logs(options: LogOptions) -> None:
-    """Use this format and level for all that this toolkit logs."""
+def set_up_logs(handler: logging.Handler, options: LogOptions) -> None:
+    """Give a handler of the packages' loggers the format, and these loggers the level, that the options ask for.
+
+    Args:
+        handler: the one that the command added, see `daflow.core.command_line.log_to_stderr`; others are left alone.
+        options: format and level.
+    """
+    handler.setFormatter(
+        JsonFormatter() if options.format == "json" else logging.Formatter("%(levelname)s: %(message)s")
+    )
     for package in PACKAGES:
-        logger = logging.getLogger(package)
-        logger.setLevel(options.level.upper())
-        for handler in logger.handlers:
-            handler.setFormatter(
-                JsonFormatter()
-                if options.format == "json"
-                else logging.Formatter("%(levelname)s: %(message)s")
-            )
+        logging.getLogger(package).setLevel(options.level.upper())

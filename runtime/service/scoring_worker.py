@@ -1,4 +1,4 @@
-"""The thread that scores: the windows of all cameras in one batch, then each camera's alarm and all who listen."""
+"""The scoring thread: scores the windows of all cameras in one batch, then decides each camera's alarm."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from collections.abc import Callable, Mapping, Sequence
 
 from daflow.core.errors import CheckFailed, DaflowError
 from daflow.core.scoring.scorer import Scorer
-from runtime.pipeline.stages import AlarmDecider, Sink, score_together
+from runtime.pipeline.alarm_decider import AlarmDecider
+from runtime.pipeline.batch_scoring import score_batch
+from runtime.pipeline.results import Sink
 from runtime.service.camera_worker import CameraWorker, QueuedObservation
 from runtime.service.frame_queue import FrameQueue
 from runtime.stage_clock import StageClock
 
 logger = logging.getLogger(__name__)
 
-_TURN_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 
 
-class Scoring:
-    """Scores what the cameras hand over until it is stopped; the thread opens, uses and closes the scorer.
+class ScoringWorker:
+    """Scores what the cameras queue until it is stopped; its thread opens, uses and closes the scorer.
 
     Args:
-        open_scorer: opens what scores windows.
-        queue: where the cameras put them.
-        judges: the one of each camera; a camera without one is left out. May be changed while it runs.
+        open_scorer: opens the scorer.
+        queue: where the cameras put their observations.
+        deciders: of each camera; a camera without one is skipped. It may be changed while the worker runs.
         sinks: called with every result, in this thread.
         clock: where the time of each stage is counted; `delay` is the time from the arrival of a frame to its result.
     """
@@ -34,7 +36,7 @@ class Scoring:
         self,
         open_scorer: Callable[[], Scorer],
         queue: FrameQueue[QueuedObservation],
-        judges: Mapping[str, AlarmDecider],
+        deciders: Mapping[str, AlarmDecider],
         sinks: Sequence[Sink],
         clock: StageClock,
     ) -> None:
@@ -44,12 +46,12 @@ class Scoring:
         self._failure: DaflowError | None = None
         self._open_scorer = open_scorer
         self._queue = queue
-        self._judges = judges
+        self._deciders = deciders
         self._sinks = sinks
         self._clock = clock
-        self._readers: dict[str, CameraWorker] = {}
+        self._last_workers: dict[str, CameraWorker] = {}
         self._stopping = False
-        self._beat = time.monotonic()
+        self._last_active = time.monotonic()
         self._opened, self._started = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="scoring", daemon=True)
 
@@ -57,34 +59,34 @@ class Scoring:
         """Open the scorer; building an engine takes minutes.
 
         Args:
-            waiting: called now and then until it is.
+            waiting: called four times per second until it is open.
 
         Raises:
             InputError: it cannot be opened.
             CheckFailed: an engine was built that does not score as its graph does.
         """
         self._thread.start()
-        while not self._opened.wait(_TURN_SECONDS):
+        while not self._opened.wait(_POLL_SECONDS):
             waiting()
         if self._failure is not None:
             raise self._failure
 
     def start(self) -> None:
         """Begin to score."""
-        self._beat = time.monotonic()
+        self._last_active = time.monotonic()
         self._started.set()
 
     @property
     def ended(self) -> bool:
-        """Whether the thread is over: because it was stopped, or because the scorer failed."""
+        """Whether the thread has ended: because it was stopped, or because the scorer failed."""
         return self._thread.ident is not None and not self._thread.is_alive()
 
     def stalled(self, seconds: float) -> bool:
-        """Whether it has been standing still for so long."""
-        return self._started.is_set() and not self.ended and time.monotonic() - self._beat > seconds
+        """Whether scoring has taken longer than `seconds`."""
+        return self._started.is_set() and not self.ended and time.monotonic() - self._last_active > seconds
 
     def finish(self, timeout: float) -> bool:
-        """Score what the cameras handed over, and no more; return whether that was done in time."""
+        """Score what is queued, and no more; return whether that was done in time."""
         self._queue.close()
         self._started.set()
         if self._thread.ident is not None:
@@ -92,7 +94,7 @@ class Scoring:
         return not self._thread.is_alive()
 
     def abandon(self) -> None:
-        """Let nothing come from it any more, even if it goes on."""
+        """Stop without waiting; if the thread goes on, its results are skipped."""
         self._stopping = True
         self._started.set()
 
@@ -103,8 +105,8 @@ class Scoring:
                 self._opened.set()
                 self._started.wait()
                 while not (self._stopping or self._queue.done):
-                    self._beat = time.monotonic()
-                    self._score(scorer, self._queue.take(_TURN_SECONDS))
+                    self._last_active = time.monotonic()
+                    self._score(scorer, self._queue.take(_POLL_SECONDS))
         except DaflowError as error:
             self._failure, self.error = error, error.message
         except Exception as error:
@@ -114,23 +116,23 @@ class Scoring:
         finally:
             self._opened.set()
 
-    def _score(self, scorer: Scorer, waiting: Sequence[tuple[str, QueuedObservation]]) -> None:
+    def _score(self, scorer: Scorer, items: Sequence[tuple[str, QueuedObservation]]) -> None:
         taken = [
-            (self._judges[camera], watched)
-            for camera, watched in waiting
-            if camera in self._judges and not (watched.worker and watched.worker.abandoned)
+            (self._deciders[camera], queued)
+            for camera, queued in items
+            if camera in self._deciders and not (queued.worker and queued.worker.abandoned)
         ]
         if not taken:
             return
         self._clock.lap("wait")
-        scores = score_together(scorer, [watched.observation for _, watched in taken])
+        scores = score_batch(scorer, [queued.observation for _, queued in taken])
         self._clock.lap("score")
-        for (judge, watched), of_frame in zip(taken, scores, strict=True):
-            # Another thread took over while this one stood still, or the camera has another judge since then.
-            if self._stopping or self._judges.get(judge.camera) is not judge:
+        for (decider, queued), of_frame in zip(taken, scores, strict=True):
+            # Meanwhile this worker may have been abandoned, or the camera may have got another decider.
+            if self._stopping or self._deciders.get(decider.camera) is not decider:
                 continue
-            self._on_worker_change(judge, watched.worker)
-            result = judge.judge(watched.observation, of_frame)
+            self._on_worker_change(decider, queued.worker)
+            result = decider.decide(queued.observation, of_frame)
             self._clock.lap("alarm")
             for sink in self._sinks:
                 sink(result)
@@ -138,9 +140,9 @@ class Scoring:
             if result.frame.utc:
                 self._clock.add("delay", max(0.0, time.time() - result.frame.utc))
 
-    def _on_worker_change(self, judge: AlarmDecider, worker: CameraWorker | None) -> None:
-        """Another thread reads the camera: its people have the numbers of others."""
-        if worker is not None and self._readers.get(judge.camera) is not worker:
-            if judge.camera in self._readers:
-                judge.forget_people()
-            self._readers[judge.camera] = worker
+    def _on_worker_change(self, decider: AlarmDecider, worker: CameraWorker | None) -> None:
+        """Forget the people of a camera that another worker reads: it numbers people from 0 again."""
+        if worker is not None and self._last_workers.get(decider.camera) is not worker:
+            if decider.camera in self._last_workers:
+                decider.forget_people()
+            self._last_workers[decider.camera] = worker

@@ -1,4 +1,4 @@
-"""What systemd is told: ready, alive, reloading, stopping (sd_notify(3)); nothing where systemd did not ask."""
+"""Notifies systemd: ready, alive, reloading, stopping (sd_notify(3)); does nothing where systemd did not ask."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def notify(*lines: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.sendto("\n".join(lines).encode(), name)
     except OSError:
-        pass  # the manager is gone or does not listen; there is nobody to tell
+        pass  # systemd does not listen, and a service must not fail for that
 
 
 def notify_reloading() -> None:
-    """Tell that the configuration is read again; `READY=1` ends it."""
+    """Say that the configuration is being reloaded; `READY=1` ends it."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")

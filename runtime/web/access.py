@@ -1,4 +1,4 @@
-"""Who may look: a token, sessions by cookie, slow guessing, and the names under which the page may be asked for."""
+"""Who may see the page: token, sessions by cookie, a delay after wrong tokens, and allowed host names."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ COOKIE = "daflow_session"
 SESSION_SECONDS = 30 * 86400
 MIN_TOKEN = 8  # characters
 
-_FREE_GUESSES = 5
-_MAX_WAIT = 60.0  # seconds
-_ADDRESSES = 1024  # that are remembered
+_FREE_FAILURES = 5
+_MAX_DELAY = 60.0  # seconds
+_MAX_ADDRESSES = 1024  # that are remembered
 
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -28,8 +28,8 @@ SECURITY_HEADERS = {
 }
 
 
-class Guesses:
-    """Makes somebody who guesses wait: after some wrong tokens from an address, twice as long after each.
+class TokenThrottle:
+    """Delays whoever guesses the token: after five wrong tokens from an address, each further one doubles the delay.
 
     Args:
         now: gives seconds that never go back.
@@ -37,35 +37,35 @@ class Guesses:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
-    def wait(self, address: str) -> float:
-        """Return how many seconds the address must wait before its next token is looked at."""
-        _, until = self._wrong.get(address, (0, 0.0))
+    def delay(self, address: str) -> float:
+        """Return how many seconds the address must wait before its next token is checked."""
+        _, until = self._failures.get(address, (0, 0.0))
         return max(0.0, until - self._now())
 
-    def wrong(self, address: str) -> None:
+    def record_failure(self, address: str) -> None:
         """Count a wrong token."""
-        count = self._wrong.pop(address, (0, 0.0))[0] + 1
-        pause = min(_MAX_WAIT, 2.0 ** (count - _FREE_GUESSES)) if count >= _FREE_GUESSES else 0.0
-        self._wrong[address] = count, self._now() + pause
-        if len(self._wrong) > _ADDRESSES:
-            self._wrong.popitem(last=False)
+        count = self._failures.pop(address, (0, 0.0))[0] + 1
+        delay = min(_MAX_DELAY, 2.0 ** (count - _FREE_FAILURES)) if count >= _FREE_FAILURES else 0.0
+        self._failures[address] = count, self._now() + delay
+        if len(self._failures) > _MAX_ADDRESSES:
+            self._failures.popitem(last=False)
 
-    def right(self, address: str) -> None:
+    def record_success(self, address: str) -> None:
         """Forget the wrong tokens of an address."""
-        self._wrong.pop(address, None)
+        self._failures.pop(address, None)
 
 
 class Access:
     """Checks tokens and sessions.
 
-    A session is a date and its signature, with a key that is derived from the token: it survives a restart of the
-    service and ends when the token is changed.
+    A session is its end and a signature, with a key that is derived from the token: it survives a restart of the
+    service and is invalid after the token is changed.
 
     Args:
-        token: what visitors must show; None lets everybody look.
-        hosts: the names under which the page may be asked for; None is any.
+        token: what visitors must give; None lets everybody in.
+        hosts: the host names that requests may use; None allows any.
         now: gives seconds since 1970.
     """
 
@@ -73,33 +73,33 @@ class Access:
         self, token: str | None, hosts: frozenset[str] | None, now: Callable[[], float] = time.time
     ) -> None:
         self.needs_token = token is not None
-        self.guesses = Guesses()
+        self.throttle = TokenThrottle()
         self._hosts = hosts
         self._now = now
         self._token = (token or "").encode()
         # A stolen cookie must not make a short token easy to find.
         self._key = hashlib.scrypt(self._token, salt=b"daflow session", n=2**14, r=8, p=1) if token else b""
 
-    def host_is_ours(self, host: str) -> bool:
-        """Whether a Host header names this server; a foreign page that resolves its name to us is refused."""
+    def host_is_allowed(self, host: str) -> bool:
+        """Whether a Host header names this server; a page whose name resolves to it (DNS rebinding) is refused."""
         if self._hosts is None:
             return True
         name = _without_port(host).lower()
         return name in self._hosts or _is_loopback(name)
 
-    def token_is_right(self, token: str) -> bool:
+    def token_is_valid(self, token: str) -> bool:
         """Compare a token in constant time."""
         return hmac.compare_digest(
             hashlib.sha256(token.encode()).digest(), hashlib.sha256(self._token).digest()
         )
 
     def new_session(self) -> str:
-        """Return the value of the cookie of a visitor who showed the token."""
+        """Return the value of the session cookie for a visitor who gave the token."""
         until = str(int(self._now()) + SESSION_SECONDS)
         return f"{until}.{self._sign(until)}"
 
     def session_left(self, cookie: str) -> float:
-        """Return for how many seconds a session is still good; 0 when it is not."""
+        """Return for how many seconds a session is still valid, 0 when it is not."""
         until, _, signature = cookie.partition(".")
         if not until.isascii() or not until.isdigit() or len(until) > 12:
             return 0.0

@@ -1,4 +1,4 @@
-"""What each address of the web server answers."""
+"""The web application: what each address answers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from urllib.parse import parse_qs
 
 from runtime.events.store import StoreError
 from runtime.web.access import COOKIE, SESSION_SECONDS, Access
-from runtime.web.camera_pictures import Pictures
+from runtime.web.camera_pictures import CameraPictures
 from runtime.web.health_reader import HealthReader, Snapshot
 from runtime.web.json_messages import history_message
 from runtime.web.live_state import LiveState
 from runtime.web.metrics import CONTENT_TYPE, render
-from runtime.web.responses import Guard, LiveAnswer, json_answer
-from runtime.web.stream import Stream
+from runtime.web.responses import AccessMiddleware, LiveEndpoint, json_response
+from runtime.web.stream import LiveStream
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 Privacy = Literal["skeletons", "pictures"]
 
-_MAX_ALARMS = 200  # in one answer
+_MAX_ALARMS = 200  # in one response
 _MAX_FORM = 4096  # bytes
-_SILENT = "the service does not answer"
+_NO_HEALTH = "the service does not respond"
 
 
 class AlarmHistory(Protocol):
@@ -41,15 +41,15 @@ class AlarmHistory(Protocol):
         """Return an alarm with the skeletons at its peak."""
 
 
-class Site:
-    """The addresses of the server.
+class WebApp:
+    """The page, its data, and the addresses for machines.
 
     Args:
-        live: what the cameras see.
+        live: the state of the cameras.
         store: the alarms.
         health: returns the health snapshot.
         privacy: with `skeletons` no picture is served.
-        access: who may look.
+        access: who may see the page.
     """
 
     def __init__(
@@ -64,17 +64,17 @@ class Site:
         self._store = store
         self._health = HealthReader(health)
         self._privacy = privacy
-        self._pictures = Pictures(live) if privacy == "pictures" else None
+        self._pictures = CameraPictures(live) if privacy == "pictures" else None
         self._access = access
-        self.stream = Stream(live)
+        self.stream = LiveStream(live)
         folder = resources.files("runtime.web").joinpath("static")
         self._files = {
             name: folder.joinpath(name).read_bytes()
             for name in ("index.html", "login.html", "app.js", "style.css", "icon.svg")
         }
 
-    def app(self) -> ASGIApp:
-        """Return the application."""
+    def asgi(self) -> ASGIApp:
+        """Return the ASGI application."""
         from starlette.applications import Starlette
         from starlette.routing import Route
 
@@ -84,7 +84,7 @@ class Site:
             Route("/logout", self._logout, methods=["POST"]),
             Route("/static/{name}", self._static),
             Route("/api/health", self._api_health),
-            Route("/api/live", LiveAnswer(self.stream, self.hello)),
+            Route("/api/live", LiveEndpoint(self.stream, self.hello)),
             Route("/api/history", self._history),
             Route("/api/alarms", self._alarms),
             Route("/api/alarms/{id}", self._alarm),
@@ -93,11 +93,11 @@ class Site:
             Route("/health", self._alive),
             Route("/ready", self._ready),
         ]
-        return Guard(Starlette(routes=routes), self._access)
+        return AccessMiddleware(Starlette(routes=routes), self._access)
 
     @property
     def hello(self) -> dict[str, Any]:
-        """What a visitor is told first."""
+        """The first message of the stream."""
         return {"privacy": self._privacy, "login": self._access.needs_token}
 
     # Pages
@@ -106,7 +106,7 @@ class Site:
         response = self._file("index.html")
         left = self._access.session_left(request.cookies.get(COOKIE, ""))
         if 0 < left < SESSION_SECONDS / 2:
-            self._begin_session(response)  # a screen that always shows the page is never asked again
+            self._begin_session(response)  # a screen that always shows the page stays signed in
         return response
 
     async def _login(self, request: Request) -> Response:
@@ -117,18 +117,18 @@ class Site:
         if request.method == "GET":
             return self._file("login.html")
         address = request.client.host if request.client else ""
-        if self._access.guesses.wait(address):
+        if self._access.throttle.delay(address):
             return self._refused(429, "Too many wrong tokens. Wait a minute and try again.")
         body = b""
         async for chunk in request.stream():
             body += chunk
             if len(body) > _MAX_FORM:
-                return self._refused(413, "That is too long for a token.")
+                return self._refused(413, "The token is too long.")
         fields = parse_qs(body.decode("utf-8", "replace"))
-        if not self._access.token_is_right(fields.get("token", [""])[0].strip()):
-            self._access.guesses.wrong(address)
-            return self._refused(401, "That is not the token.")
-        self._access.guesses.right(address)
+        if not self._access.token_is_valid(fields.get("token", [""])[0].strip()):
+            self._access.throttle.record_failure(address)
+            return self._refused(401, "The token is wrong.")
+        self._access.throttle.record_success(address)
         response = RedirectResponse("/", 303)
         self._begin_session(response)
         return response
@@ -154,7 +154,7 @@ class Site:
     async def _static(self, request: Request) -> Response:
         name = request.path_params["name"]
         return (
-            self._file(name) if name in self._files and not name.endswith(".html") else json_answer({}, 404)
+            self._file(name) if name in self._files and not name.endswith(".html") else json_response({}, 404)
         )
 
     def _file(self, name: str, status: int = 200) -> Response:
@@ -168,12 +168,12 @@ class Site:
     async def _api_health(self, _: Request) -> Response:
         snapshot = await self._health.read()
         if snapshot is None:
-            return json_answer({"ready": False, "problems": [_SILENT]}, 503)
-        return json_answer(snapshot)
+            return json_response({"ready": False, "problems": [_NO_HEALTH]}, 503)
+        return json_response(snapshot)
 
     async def _history(self, request: Request) -> Response:
         camera = request.query_params.get("camera", "")
-        return json_answer({"camera": camera, "scores": history_message(self._live.history(camera))})
+        return json_response({"camera": camera, "scores": history_message(self._live.history(camera))})
 
     async def _alarms(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
@@ -181,14 +181,14 @@ class Site:
         query = request.query_params
         text = query.get("limit", "30")
         if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= _MAX_ALARMS):
-            return json_answer({"error": f"limit is a number from 1 to {_MAX_ALARMS}"}, 400)
+            return json_response({"error": f"limit must be a number from 1 to {_MAX_ALARMS}"}, 400)
         try:
             alarms = await run_in_threadpool(
                 self._store.recent, int(text), query.get("camera") or None, query.get("before") or None
             )
         except StoreError as error:
-            return json_answer({"error": f"The event store cannot be read: {error}"}, 503)
-        return json_answer({"alarms": alarms})
+            return json_response({"error": f"The event store cannot be read: {error}"}, 503)
+        return json_response({"alarms": alarms})
 
     async def _alarm(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
@@ -196,8 +196,10 @@ class Site:
         try:
             alarm = await run_in_threadpool(self._store.alarm, request.path_params["id"])
         except StoreError as error:
-            return json_answer({"error": f"The event store cannot be read: {error}"}, 503)
-        return json_answer({"error": "no such alarm"}, 404) if alarm is None else json_answer(alarm)
+            return json_response({"error": f"The event store cannot be read: {error}"}, 503)
+        return (
+            json_response({"error": "there is no such alarm"}, 404) if alarm is None else json_response(alarm)
+        )
 
     async def _picture(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
@@ -207,7 +209,7 @@ class Site:
         if self._pictures:
             found = await run_in_threadpool(self._pictures.jpeg, request.path_params["camera"])
         if found is None:
-            return json_answer({"error": "no picture"}, 404)
+            return json_response({"error": "there is no picture of this camera"}, 404)
         number, jpeg = found
         return Response(jpeg, media_type="image/jpeg", headers={"x-number": str(number)})
 
@@ -218,18 +220,20 @@ class Site:
 
         snapshot = await self._health.read()
         if snapshot is None:
-            return Response(f"{_SILENT}\n", 503, media_type="text/plain")
+            return Response(f"{_NO_HEALTH}\n", 503, media_type="text/plain")
         return Response(render(snapshot), headers={"content-type": CONTENT_TYPE})
 
     async def _alive(self, _: Request) -> Response:
         snapshot = await self._health.read()
         return (
-            json_answer({"ok": True})
+            json_response({"ok": True})
             if snapshot is not None
-            else json_answer({"ok": False, "problems": [_SILENT]}, 503)
+            else json_response({"ok": False, "problems": [_NO_HEALTH]}, 503)
         )
 
     async def _ready(self, _: Request) -> Response:
-        snapshot = await self._health.read() or {"ready": False, "problems": [_SILENT]}
+        snapshot = await self._health.read() or {"ready": False, "problems": [_NO_HEALTH]}
         ready = bool(snapshot.get("ready"))
-        return json_answer({"ready": ready, "problems": snapshot.get("problems", [])}, 200 if ready else 503)
+        return json_response(
+            {"ready": ready, "problems": snapshot.get("problems", [])}, 200 if ready else 503
+        )

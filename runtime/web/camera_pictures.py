@@ -1,4 +1,4 @@
-"""Pictures of cameras for the page, encoded only when somebody asks."""
+"""Pictures of cameras for the page, encoded only when they are requested."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from daflow.core.errors import unusable_package
 from runtime.web.live_state import CameraState, LiveState
 
-_WIDEST = 960  # pixels
+_MAX_WIDTH = 960  # pixels
 _QUALITY = 75
 
 
-class Pictures:
-    """The last picture of each camera as JPEG; visitors who ask at the same time share one encoding.
+class CameraPictures:
+    """The last picture of each camera as JPEG; simultaneous requests share one encoding.
 
     Raises:
         InputError: OpenCV is missing.
@@ -31,22 +31,22 @@ class Pictures:
 
     def jpeg(self, camera: str) -> tuple[int, bytes] | None:
         """Return the number of the result and its picture, None when the camera has none."""
-        seen = self._live.camera(camera)
-        if seen is None or seen.result.frame.image is None:
+        state = self._live.camera(camera)
+        if state is None or state.result.frame.image is None:
             return None
         with self._lock:
             last = self._encoded.get(camera)
-            if last is None or last[0] != seen.number:
-                last = seen.number, self._encode(seen)
+            if last is None or last[0] != state.number:
+                last = state.number, self._encode(state)
                 self._encoded[camera] = last
             return last
 
-    def _encode(self, seen: CameraState) -> bytes:
-        image = seen.result.frame.image
+    def _encode(self, state: CameraState) -> bytes:
+        image = state.result.frame.image
         assert image is not None
         height, width = image.shape[:2]
-        if width > _WIDEST:
-            size = (_WIDEST, max(1, round(height * _WIDEST / width)))
+        if width > _MAX_WIDTH:
+            size = (_MAX_WIDTH, max(1, round(height * _MAX_WIDTH / width)))
             image = self._cv2.resize(image, size, interpolation=self._cv2.INTER_AREA)
         bgr = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2BGR)
         _, encoded = self._cv2.imencode(".jpg", bgr, [self._cv2.IMWRITE_JPEG_QUALITY, _QUALITY])

@@ -1,4 +1,4 @@
-"""What the server tells the page, as values that are ready for JSON."""
+"""The messages from the server to the page, as values for JSON."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from runtime.pipeline.results import Person
 from runtime.sources.frames import Keypoints
 from runtime.web.live_state import CameraState, ScorePoint
 
-_FARTHEST = 32_000  # pixels; a joint further outside is not drawn
+_MAX_COORDINATE = 32_000  # pixels; a joint further outside is not drawn
 
 
-def camera_message(seen: CameraState) -> dict[str, Any]:
-    """Return what is known of a camera now.
+def camera_message(state: CameraState) -> dict[str, Any]:
+    """Return the state of a camera.
 
     Keys: `n` (number of the result), `utc`, `time` (seconds of the stream), `size` (width, height), `score` and
-    `threshold` (bits per dimension or null), `alarm`, `since` (when it went on), and `people`. Each of these is `[id,
+    `threshold` (bits per dimension or null), `alarm`, `since` (when it began), and `people`. Each of these is `[id,
     score, p-value, joints]`, the joints as 18 x (x, y in pixels, confidence in percent) integers in one list.
     """
-    result = seen.result
+    result = state.result
     return {
-        "n": seen.number,
-        "utc": round(seen.utc, 3),
+        "n": state.number,
+        "utc": round(state.utc, 3),
         "time": round(result.frame.time, 3),
         "size": list(result.frame.size),
         "score": number(result.score),
         "threshold": number(result.threshold),
         "alarm": result.alarm,
-        "since": seen.alarm_since,
+        "since": state.alarm_since,
         "people": [_person(person) for person in result.people],
     }
 
 
-def history_message(moments: Iterable[ScorePoint]) -> list[list[Any]]:
+def history_message(points: Iterable[ScorePoint]) -> list[list[Any]]:
     """Return scores over time as `[utc, score or null, 1 while the alarm was on else 0]`, oldest first."""
-    return [[round(utc, 2), number(score), int(alarm)] for utc, score, alarm in moments]
+    return [[round(utc, 2), number(score), int(alarm)] for utc, score, alarm in points]
 
 
 def _person(person: Person) -> list[Any]:
@@ -46,8 +46,8 @@ def _person(person: Person) -> list[Any]:
 
 
 def _joints(keypoints: Keypoints) -> list[int]:
-    """Flatten `(18, 3)` pixels and confidence to whole numbers; a joint that is nowhere has confidence 0."""
-    near = np.abs(keypoints[:, :2]) <= _FARTHEST
+    """Flatten `(18, 3)` pixels and confidence to whole numbers; an invalid joint has confidence 0."""
+    near = np.abs(keypoints[:, :2]) <= _MAX_COORDINATE
     known = np.logical_and(np.isfinite(keypoints).all(axis=1), near.all(axis=1))
     whole = np.where(known[:, None], keypoints * np.array([1, 1, 100], dtype=np.float32), 0)
     flat: list[int] = whole.round().astype(int).ravel().tolist()

@@ -12,30 +12,36 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _CAMERA_COUNTERS = {
     "frames": ("daflow_frames", "Frames that were scored."),
-    "dropped": ("daflow_frames_dropped", "Frames left out because the edge was slower than the camera."),
+    "dropped": ("daflow_frames_dropped", "Frames skipped because the device was slower than the camera."),
     "reconnects": ("daflow_camera_reconnects", "Times that the camera came back after it was lost."),
-    "restarts": ("daflow_camera_restarts", "Times that the watchdog started the camera's worker again."),
+    "restarts": ("daflow_camera_restarts", "Times that the service restarted the camera."),
     "unusable": ("daflow_windows_unusable", "Windows of poses that could not be scored."),
     "alarms": ("daflow_alarms", "Alarms that began."),
 }
 _CAMERA_GAUGES = {
-    "fps": ("daflow_frames_per_second", "Frames a second, now."),
+    "fps": ("daflow_frames_per_second", "Recent frames per second."),
     "people": ("daflow_people", "People in the last frame."),
     "drifting": (
         "daflow_camera_drifting",
-        "1 when today's normal does not fit the calibration; absent without one.",
+        "1 when recent scores do not fit the calibration; absent without one.",
     ),
-    "score": ("daflow_score", "Smoothed score of the worst person, bits per dimension; absent with nobody."),
+    "score": (
+        "daflow_score",
+        "Smoothed score of the worst person, bits per dimension; absent without people.",
+    ),
     "p_value": (
         "daflow_p_value",
-        "How often normal people score as high or higher; absent when not calibrated.",
+        "How often normal people score as high or higher; absent without a calibration.",
     ),
     "threshold": ("daflow_threshold", "Alarm threshold, bits per dimension."),
     "alarm": ("daflow_alarm", "1 while the alarm is on, else 0."),
 }
 _DELIVERY_COUNTERS = {
     "delivered": ("daflow_events_delivered", "Messages that were delivered."),
-    "refused": ("daflow_events_refused", "Messages that a receiver will never take, and that are left out."),
+    "refused": (
+        "daflow_events_refused",
+        "Messages that the receiver refused for good, and that are skipped.",
+    ),
     "failures": ("daflow_events_failures", "Attempts to deliver that failed."),
 }
 _QUANTILES = {"p50_ms": "0.5", "p90_ms": "0.9", "p99_ms": "0.99"}
@@ -74,7 +80,7 @@ def _metrics(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
     stages = snapshot.get("stages", {})
     seconds = GaugeMetricFamily(
         "daflow_stage_seconds",
-        "Recent duration of a stage; delay is camera to result.",
+        "Recent duration of a stage; delay is from the camera to the result.",
         labels=["stage", "quantile"],
     )
     for stage, figures in stages.items():
@@ -87,14 +93,24 @@ def _metrics(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
 
     queue, events = snapshot.get("queue", {}), snapshot.get("events", {})
     deliveries = events.get("deliveries", {})
-    pending = {"pending": ("daflow_events_pending", "Messages that are stored and not yet delivered.")}
+    pending = {"pending": ("daflow_events_pending", "Messages that are stored but not yet delivered.")}
     yield from _by_label("delivery", deliveries, GaugeMetricFamily, pending)
     yield from _by_label("delivery", deliveries, CounterMetricFamily, _DELIVERY_COUNTERS)
     singles = [
         (GaugeMetricFamily, "daflow_queue_length", "Frames that wait to be scored.", queue.get("length")),
-        (GaugeMetricFamily, "daflow_queue_capacity", "Frames that may wait.", queue.get("capacity")),
+        (
+            GaugeMetricFamily,
+            "daflow_queue_capacity",
+            "Frames that may wait to be scored.",
+            queue.get("capacity"),
+        ),
         (GaugeMetricFamily, "daflow_events_stored", "Messages stored since the start.", events.get("stored")),
-        (GaugeMetricFamily, "daflow_events_waiting", "Messages not on the disk yet.", events.get("waiting")),
+        (
+            GaugeMetricFamily,
+            "daflow_events_waiting",
+            "Messages that are not yet on the disk.",
+            events.get("waiting"),
+        ),
         (
             CounterMetricFamily,
             "daflow_events_lost",
@@ -104,13 +120,13 @@ def _metrics(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
         (
             GaugeMetricFamily,
             "daflow_temperature_celsius",
-            "The hottest sensor.",
+            "Temperature of the hottest sensor.",
             snapshot.get("temperature_c"),
         ),
         (
             GaugeMetricFamily,
             "daflow_uptime_seconds",
-            "Time since the service began.",
+            "Time since the service was started.",
             snapshot.get("uptime_s"),
         ),
         (
@@ -127,7 +143,9 @@ def _metrics(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
     if memory is not None:
         yield GaugeMetricFamily("daflow_memory_bytes", "Memory of the process.", value=memory * 1e6)
     info = GaugeMetricFamily(
-        "daflow_build_info", "1; the labels say what runs.", labels=["version", "scorer", "bundle"]
+        "daflow_build_info",
+        "Always 1; the labels say what is running.",
+        labels=["version", "scorer", "bundle"],
     )
     bundle = snapshot.get("bundle", {}).get("hash", "")
     info.add_metric([snapshot.get("version", ""), snapshot.get("scorer", ""), bundle], 1)

@@ -1,4 +1,4 @@
-"""Answers that are more than a text: JSON without NaN, the endless one, and the guard in front of all of them."""
+"""JSON responses, the endless response of the live stream, and the check of access before all of them."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from runtime.web.access import COOKIE, SECURITY_HEADERS, Access
-from runtime.web.stream import Stream
+from runtime.web.stream import LiveStream
 
 if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-_OPEN_TO_ALL = frozenset({"/health", "/ready", "/login", "/static/style.css", "/static/icon.svg"})
+_WITHOUT_TOKEN = frozenset({"/health", "/ready", "/login", "/static/style.css", "/static/icon.svg"})
 
 
-class LiveAnswer:
-    """`/api/live`: an endless answer, which ends when the visitor goes or the server stops."""
+class LiveEndpoint:
+    """`/api/live`: an endless response, which ends when the client disconnects or the server stops."""
 
-    def __init__(self, stream: Stream, hello: dict[str, Any]) -> None:
+    def __init__(self, stream: LiveStream, hello: dict[str, Any]) -> None:
         self._stream = stream
         self._hello = hello
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one visitor."""
+        """Respond to one client."""
         import anyio
 
         if scope["method"] != "GET" or self._stream.full:
-            response = json_answer({"error": "too many visitors look at the page"}, 503)
+            response = json_response({"error": "too many clients are connected"}, 503)
             response.headers["retry-after"] = "10"
             await response(scope, receive, send)
             return
@@ -37,7 +37,7 @@ class LiveAnswer:
         async def chunk(body: bytes) -> None:
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
-        async def until_gone() -> None:
+        async def until_disconnected() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
             group.cancel_scope.cancel()
@@ -45,26 +45,26 @@ class LiveAnswer:
         headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with anyio.create_task_group() as group:
-            group.start_soon(until_gone)
+            group.start_soon(until_disconnected)
             await self._stream.serve(self._hello, chunk)
             group.cancel_scope.cancel()
         with suppress(OSError, asyncio.TimeoutError):
             await asyncio.wait_for(send({"type": "http.response.body", "body": b"", "more_body": False}), 1)
 
 
-class Guard:
-    """Refuses foreign hosts and visitors without a token, and adds the security headers to every answer."""
+class AccessMiddleware:
+    """Refuses foreign host names and requests without a token, and adds the security headers to every response."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let the application answer."""
+        """Refuse a request, or pass it to the application."""
         if scope["type"] != "http":
             return
 
-        async def send_guarded(message: Any) -> None:
+        async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 known = {name for name, _ in message["headers"]}
                 more = [
@@ -73,8 +73,8 @@ class Guard:
                 message["headers"] = [*message["headers"], *more]
             await send(message)
 
-        answer = self._refusal(scope) or self._app
-        await answer(scope, receive, send_guarded)
+        respond = self._refusal(scope) or self._app
+        await respond(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> Response | None:
         from starlette.requests import Request
@@ -82,38 +82,40 @@ class Guard:
 
         request = Request(scope)
         path, access = request.url.path, self._access
-        if not access.host_is_ours(request.headers.get("host", "")):
-            return json_answer({"error": "this server is not known by that name"}, 400)
-        if not access.needs_token or path in _OPEN_TO_ALL:
+        if not access.host_is_allowed(request.headers.get("host", "")):
+            return json_response({"error": "this host name is not allowed"}, 400)
+        if not access.needs_token or path in _WITHOUT_TOKEN:
             return None
         if access.session_left(request.cookies.get(COOKIE, "")) > 0:
             return None
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self._judge(token.strip(), request.client.host if request.client else "")
+            return self._check_token(token.strip(), request.client.host if request.client else "")
         return RedirectResponse("/login", 303) if path == "/" else _token_needed()
 
-    def _judge(self, token: str, address: str) -> Response | None:
-        """Refuse a wrong token, and any token of somebody who guesses."""
-        guesses = self._access.guesses
-        wait = guesses.wait(address)
-        if wait:
-            return json_answer({"error": "too many wrong tokens"}, 429, {"retry-after": str(int(wait) + 1)})
-        if self._access.token_is_right(token):
-            guesses.right(address)
+    def _check_token(self, token: str, address: str) -> Response | None:
+        """Refuse a wrong token, and any token during the delay after wrong ones."""
+        throttle = self._access.throttle
+        delay = throttle.delay(address)
+        if delay:
+            return json_response(
+                {"error": "too many wrong tokens"}, 429, {"retry-after": str(int(delay) + 1)}
+            )
+        if self._access.token_is_valid(token):
+            throttle.record_success(address)
             return None
-        guesses.wrong(address)
+        throttle.record_failure(address)
         return _token_needed()
 
 
 def _token_needed() -> Response:
-    return json_answer(
+    return json_response(
         {"error": "a token is needed"}, 401, {"www-authenticate": 'Bearer realm="daflow-edge"'}
     )
 
 
-def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return an answer in JSON; what JSON cannot say (NaN, infinite) becomes null."""
+def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a JSON response; NaN and infinite numbers become null."""
     from starlette.responses import JSONResponse
 
     return JSONResponse(_finite(content), status, headers)

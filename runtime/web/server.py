@@ -17,23 +17,23 @@ from daflow.core.errors import InputError, unusable_package
 from runtime.config.schema import ServeOptions
 from runtime.config.secrets import read_secret
 from runtime.web.access import MIN_TOKEN, Access
-from runtime.web.app import AlarmHistory, Privacy, Site
+from runtime.web.app import AlarmHistory, Privacy, WebApp
 from runtime.web.health_reader import Snapshot
 from runtime.web.live_state import LiveState
 
 logger = logging.getLogger(__name__)
 
-_GRACE = 1  # seconds that answers may take when the server stops
-_SILENCE = 60  # seconds after which a visitor who acknowledges nothing is gone
+_SHUTDOWN_SECONDS = 1  # that responses may take when the server stops
+_TCP_TIMEOUT_SECONDS = 60  # after which the connection of a client that acknowledges nothing is closed
 
 
 @dataclass(frozen=True)
-class Served:
-    """A server that runs.
+class RunningServer:
+    """A server that is running.
 
     Attributes:
         url: the address of the page.
-        needs_token: whether visitors must show a token.
+        needs_token: whether visitors must give a token.
     """
 
     url: str
@@ -42,7 +42,7 @@ class Served:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether it is still running."""
         return self._thread.is_alive()
 
 
@@ -53,21 +53,21 @@ def serve(
     store: AlarmHistory,
     health: Callable[[], Snapshot],
     privacy: Privacy,
-) -> Iterator[Served]:
+) -> Iterator[RunningServer]:
     """Serve the live page, its data, /metrics, /health and /ready until the block is left.
 
     Args:
         options: the address and the token; port 0 is any free one.
-        live: what the cameras see; it must be a sink of the run.
+        live: the state of the cameras; it must be a sink of the service.
         store: the alarms.
-        health: returns the health snapshot of the service; it is called in a thread of its own.
+        health: returns the health snapshot of the service; called in a thread of its own.
         privacy: with `skeletons` no picture is served.
 
     Raises:
         InputError: the address cannot be used, it is not loopback and there is no token, or a package is missing.
     """
     try:
-        import prometheus_client  # noqa: F401  # better missed now than when Prometheus asks
+        import prometheus_client  # noqa: F401  # fail now rather than at the first request of Prometheus
         import starlette  # noqa: F401
         import uvicorn
     except ImportError as error:
@@ -77,9 +77,9 @@ def serve(
     try:
         loopback = ipaddress.ip_address(listening.getsockname()[0]).is_loopback
         access = Access(token, frozenset({host.lower()}) if loopback else None)
-        site = Site(live, store, health, privacy, access)
+        app = WebApp(live, store, health, privacy, access)
         config = uvicorn.Config(
-            site.app(),
+            app.asgi(),
             http="h11",
             ws="none",
             loop="asyncio",
@@ -90,7 +90,7 @@ def serve(
             server_header=False,
             proxy_headers=False,
             limit_concurrency=128,
-            timeout_graceful_shutdown=_GRACE,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), name="web", daemon=True)
@@ -102,11 +102,11 @@ def serve(
     url = f"http://{shown}:{listening.getsockname()[1]}/"
     logger.info("the live page is at %s", url)
     try:
-        yield Served(url, token is not None, thread)
+        yield RunningServer(url, token is not None, thread)
     finally:
         server.should_exit = True
-        site.stream.close()
-        thread.join(_GRACE + 4)
+        app.stream.close()
+        thread.join(_SHUTDOWN_SECONDS + 4)
         listening.close()
 
 
@@ -114,20 +114,19 @@ def check_serving(options: ServeOptions) -> tuple[str, str | None]:
     """Return the host of the address and the token.
 
     Raises:
-        InputError: the address cannot be one, the token cannot be read or is too short, or one is needed and there is
-            none.
+        InputError: the address is invalid, the token cannot be read or is too short, or a needed token is missing.
     """
     secret = read_secret("the token of the live page", options.token_file, options.token_env)
     token = secret.reveal() if secret else None
     if token is not None and len(token) < MIN_TOKEN:
         raise InputError(
-            f"The token of the live page is shorter than {MIN_TOKEN} characters; take a longer one."
+            f"The token of the live page is shorter than {MIN_TOKEN} characters. Choose a longer one."
         )
     address = options.address or ""
     if token is None and not ipaddress.ip_address(_resolve(address)[4][0]).is_loopback:
         raise InputError(
-            f"The live page at {address} can be reached from other machines and needs a token: name a file "
-            "with serve.token_file or an environment variable with serve.token_env, or serve at 127.0.0.1."
+            f"The live page at {address} can be reached from other machines and needs a token. Set serve.token_file to "
+            "a file or serve.token_env to an environment variable, or serve at 127.0.0.1."
         )
     return _split(address)[0], token
 
@@ -154,13 +153,13 @@ def _listen(address: str) -> socket.socket:
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # Visitors who vanish or read nothing free their connection; accepted sockets inherit this.
+            # Closes connections of clients that vanish or read nothing; accepted sockets inherit it.
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE * 1000)
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_TIMEOUT_SECONDS * 1000)
         listening.bind(place)
         listening.listen(64)
     except OSError as error:
         listening.close()
-        reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        reason = "another program uses this port" if error.errno == errno.EADDRINUSE else error.strerror
         raise InputError(f"Cannot serve the live page at {address}: {reason}.") from None
     return listening

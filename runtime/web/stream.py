@@ -1,4 +1,4 @@
-"""Server-Sent Events: what the cameras see, about eight times a second, to all visitors at once."""
+"""Server-Sent Events: the state of the cameras, about eight times per second, to all clients."""
 
 from __future__ import annotations
 
@@ -14,101 +14,101 @@ from runtime.web.json_messages import camera_message
 from runtime.web.live_state import LiveState
 
 _INTERVAL = 0.125  # seconds
-_HEARTBEAT = 2.0  # seconds after which a message is sent though nothing is new
-_PATIENCE = 20.0  # seconds that a visitor may take nothing, before it is let go
+_HEARTBEAT = 2.0  # seconds after which a message is sent although nothing is new
+_SEND_TIMEOUT = 20.0  # seconds after which a client that reads nothing is disconnected
 
 
-class Visitor:
-    """What one visitor has not been told yet: at most one message per camera, the newest."""
+class Subscriber:
+    """What is not yet sent to one client: at most one message per camera, the newest."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, str] = {}
         self.wake = asyncio.Event()
 
 
-class Stream:
-    """Tells every visitor what is new; nothing is encoded while nobody looks.
+class LiveStream:
+    """Sends changes to every client; nothing is encoded without clients.
 
     Use it from one event loop only.
 
     Args:
-        live: what the cameras see.
-        longest: how many visitors may look at once.
+        live: the state of the cameras.
+        max_clients: how many clients may be connected at the same time.
     """
 
-    def __init__(self, live: LiveState, longest: int = 32) -> None:
+    def __init__(self, live: LiveState, max_clients: int = 32) -> None:
         self._live = live
-        self._longest = longest
-        self._visitors: set[Visitor] = set()
-        self._ticking: asyncio.Task[None] | None = None
+        self._max_clients = max_clients
+        self._subscribers: set[Subscriber] = set()
+        self._ticker: asyncio.Task[None] | None = None
         self._numbers: dict[str, int] = {}
         self._encoded: dict[str, str] = {}
         self.closed = False
 
     @property
     def full(self) -> bool:
-        """Whether nobody more may look."""
-        return self.closed or len(self._visitors) >= self._longest
+        """Whether no more clients are accepted."""
+        return self.closed or len(self._subscribers) >= self._max_clients
 
     def close(self) -> None:
-        """Send everybody home; may be called from any thread."""
+        """Disconnect all clients; may be called from any thread."""
         self.closed = True
-        if self._ticking:
+        if self._ticker:
             with contextlib.suppress(RuntimeError):  # the loop is closed already
-                self._ticking.get_loop().call_soon_threadsafe(self._end)
+                self._ticker.get_loop().call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
-        for visitor in self._visitors:
-            visitor.wake.set()
-        if self._ticking:
-            self._ticking.cancel()
+        for subscriber in self._subscribers:
+            subscriber.wake.set()
+        if self._ticker:
+            self._ticker.cancel()
 
     async def serve(self, hello: dict[str, Any], send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Send to one visitor until it is too slow or the server stops; cancel it when the visitor is gone."""
-        visitor = Visitor()
-        self._spread()
-        visitor.waiting.update(self._encoded)
-        visitor.wake.set()
-        self._visitors.add(visitor)
-        if self._ticking is None or self._ticking.done():
-            self._ticking = asyncio.get_running_loop().create_task(self._tick())
+        """Send to one client until it is too slow or the server stops; cancel it when the client disconnects."""
+        subscriber = Subscriber()
+        self._publish()
+        subscriber.waiting.update(self._encoded)
+        subscriber.wake.set()
+        self._subscribers.add(subscriber)
+        if self._ticker is None or self._ticker.done():
+            self._ticker = asyncio.get_running_loop().create_task(self._tick())
         try:
-            await _sent(send, f"retry: 2000\nevent: hello\ndata: {json.dumps(hello)}\n\n")
+            await _send_text(send, f"retry: 2000\nevent: hello\ndata: {json.dumps(hello)}\n\n")
             while not self.closed:
                 with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(visitor.wake.wait(), _HEARTBEAT)
-                visitor.wake.clear()
-                cameras = ",".join(visitor.waiting.values())
-                visitor.waiting.clear()
-                await _sent(
+                    await asyncio.wait_for(subscriber.wake.wait(), _HEARTBEAT)
+                subscriber.wake.clear()
+                cameras = ",".join(subscriber.waiting.values())
+                subscriber.waiting.clear()
+                await _send_text(
                     send, f'event: live\ndata: {{"now":{time.time():.3f},"cameras":{{{cameras}}}}}\n\n'
                 )
         except (asyncio.TimeoutError, OSError):
-            pass  # too slow, or gone
+            pass  # too slow, or disconnected
         finally:
-            self._visitors.discard(visitor)
+            self._subscribers.discard(subscriber)
 
     async def _tick(self) -> None:
-        while self._visitors:
+        while self._subscribers:
             await asyncio.sleep(_INTERVAL)
-            self._spread()
+            self._publish()
 
-    def _spread(self) -> None:
-        """Encode the cameras that have something new, once for all visitors."""
+    def _publish(self) -> None:
+        """Encode the cameras that have changed, once for all clients."""
         new = {}
         cameras = self._live.cameras()
         for name in self._numbers.keys() - cameras.keys():
             del self._numbers[name], self._encoded[name]
-        for name, seen in cameras.items():
-            if self._numbers.get(name) != seen.number:
-                self._numbers[name] = seen.number
-                content = json.dumps(camera_message(seen), separators=(",", ":"), allow_nan=False)
+        for name, state in cameras.items():
+            if self._numbers.get(name) != state.number:
+                self._numbers[name] = state.number
+                content = json.dumps(camera_message(state), separators=(",", ":"), allow_nan=False)
                 new[name] = f"{json.dumps(name)}:{content}"
         self._encoded.update(new)
-        for visitor in self._visitors if new else ():
-            visitor.waiting.update(new)
-            visitor.wake.set()
+        for subscriber in self._subscribers if new else ():
+            subscriber.waiting.update(new)
+            subscriber.wake.set()
 
 
-async def _sent(send: Callable[[bytes], Awaitable[None]], text: str) -> None:
-    await asyncio.wait_for(send(text.encode()), _PATIENCE)
+async def _send_text(send: Callable[[bytes], Awaitable[None]], text: str) -> None:
+    await asyncio.wait_for(send(text.encode()), _SEND_TIMEOUT)

@@ -91,7 +91,7 @@ def test_windows_that_cannot_be_scored_are_reported(bundle: Bundle, tmp_path: Pa
     clip.tracks[0].keypoints[30] = np.nan
     write_clips(tmp_path, [clip])
     ran = edge(bundle, "--source", f"tracks:{tmp_path / f'01_0001{SUFFIX}'}")
-    assert "24 windows could not be scored (NaN or no spread)" in ran.output
+    assert "24 windows could not be scored (NaN or zero variance)" in ran.output
 
 
 def assert_fails(ran: Result, *words: str) -> None:
@@ -147,7 +147,7 @@ def test_a_threshold_must_be_a_number_that_can_be_drawn(
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "error"),
     [
         (["--scorer", "abacus"], "'abacus' is not one of 'onnxruntime', 'tensorrt'"),
         (["--precision", "int4"], "'int4' is not one of 'auto', 'fp32', 'fp16', 'int8'"),
@@ -158,10 +158,10 @@ def test_a_threshold_must_be_a_number_that_can_be_drawn(
         (["--colour", "red"], "No such option"),
     ],
 )
-def test_a_wrong_option_is_named(bundle: Bundle, options: list[str], complaint: str) -> None:
+def test_a_wrong_option_is_named(bundle: Bundle, options: list[str], error: str) -> None:
     ran = edge(bundle, *SYNTHETIC, *options)
     assert ran.exit_code == 2
-    assert complaint in ran.output
+    assert error in ran.output
 
 
 def test_a_video_without_a_pose_model_says_how_to_get_one(
@@ -192,9 +192,9 @@ def test_a_full_disk_is_said_at_the_end(bundle: Bundle, option: str) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_does_not_crash_the_video(start_edge: StartEdge) -> None:
     process = start_edge("--source", "synthetic:frames=60", "--video", "/dev/full")
-    _, complaint = process.communicate(timeout=60)
+    _, log = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "No space left on device" in complaint
+    assert "No space left on device" in log
 
 
 @pytest.mark.parametrize("source", ["text.mp4", "missing.mp4", "tracks:missing.json", "synthetic:people=0"])
@@ -268,8 +268,8 @@ def test_a_signal_ends_the_run_with_everything_written(
     while not (events.exists() and events.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(number)
-    said, complaints = process.communicate(timeout=30)
-    assert process.returncode == 0, complaints
+    said, log = process.communicate(timeout=30)
+    assert process.returncode == 0, log
     frames = len(scores.read_text().splitlines()) - 1
     assert 24 < frames < 20000
     assert f": {frames} frames in " in said

@@ -5,20 +5,20 @@ const BONES = [[4, 3], [3, 2], [7, 6], [6, 5], [13, 12], [12, 11], [10, 9], [9, 
   [2, 1], [0, 1], [15, 0], [14, 0], [17, 15], [16, 14]];
 const SEEN = 30;            // percent; a joint below this confidence is a guess and is not drawn
 const HISTORY = 300;        // seconds
-const STALE = 3;            // seconds after which what a camera saw is not "now" any more
-const PAGE = 20;            // alarms that are fetched at once
+const STALE = 3;            // seconds after which the last result of a camera is out of date
+const PAGE = 20;            // alarms fetched in one request
 const STATES = {
   streaming: ["good", "streaming"], connecting: ["warn", "connecting"], frozen: ["warn", "picture frozen"],
   black: ["warn", "picture black"], stalled: ["bad", "stalled"], failed: ["bad", "failed"], lost: ["bad", "lost"], ended: ["", "ended"],
 };
 
 const $ = (id) => document.getElementById(id);
-const views = new Map();    // camera name -> what is known of it
+const views = new Map();    // camera name -> its state
 let health = null, pictures = false, skew = 0, heard = 0, cutSince = null, started = Date.now();
 let chosen = null, picked = false, choseAt = -1e9, colours = {};
 let alarms = [], exhausted = false, dirty = true;
 
-// Words
+// Texts
 
 function element(tag, text, className) {
   const made = document.createElement(tag);
@@ -47,13 +47,13 @@ function lasting(value) {
 
 function rarity(p) {
   if (p === null || p === undefined) return "";
-  if (p >= 0.05) return "usual";
+  if (p >= 0.05) return "normal";
   if (p <= 1e-7) return "rarer than 1 in 10 million";
   const every = 1 / p, unit = 10 ** Math.max(0, Math.floor(Math.log10(every)) - 1);
   return "as rare as 1 in " + (Math.round(every / unit) * unit).toLocaleString("en").replaceAll(",", "\u202f");
 }
 
-// Colours: calm below the threshold, a warning close to it, alarm above
+// Colours: below the threshold, close to it, above it
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
@@ -121,7 +121,7 @@ function choose(name) {
 async function get(path) {
   const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(8000) });
   if (answer.status === 401) location.reload();
-  if (!answer.ok && path !== "/api/health") throw new Error(path + " answers " + answer.status);
+  if (!answer.ok && path !== "/api/health") throw new Error(path + ": HTTP status " + answer.status);
   return answer.json();
 }
 
@@ -132,7 +132,7 @@ async function loadHistory(name) {
     const first = known.scores.length ? known.scores[0][0] : Infinity;
     known.scores = scores.filter(([utc]) => utc < first).concat(known.scores);
     summarise(known);
-  } catch { /* the stream says when the service is gone */ }
+  } catch { /* the stream shows when the service is unreachable */ }
 }
 
 function summarise(known) {
@@ -167,12 +167,12 @@ function alarmChanged(known) {
   known.announced = known.live.alarm;
   $("announce").textContent = known.live.alarm
     ? `Alarm at ${known.name}, ${clock(known.live.since ?? now())}`
-    : `The alarm at ${known.name} is over`;
+    : `The alarm at ${known.name} has ended`;
   if (known.live.alarm && performance.now() - choseAt > 60000) {
     picked = true;
     choose(known.name);
   }
-  for (const wait of [300, 1500, 4000]) setTimeout(refreshAlarms, wait);  // the store may be a moment behind
+  for (const wait of [300, 1500, 4000]) setTimeout(refreshAlarms, wait);  // the store may be a little behind
 }
 
 function condition(known) {
@@ -239,7 +239,7 @@ function drawPeople(known, canvas, large) {
 }
 
 function ground(context, left, top, width, height) {
-  // A faint floor and frame: where the camera's view ends, and that no picture is meant to be there.
+  // A faint grid: the camera's view, in which no picture is shown on purpose.
   context.strokeStyle = colours.line;
   context.lineWidth = 1;
   context.beginPath();
@@ -356,27 +356,27 @@ function drawChart(known) {
   context.restore();
 }
 
-// What a guard reads
+// The verdict on a camera
 
 function verdict(known) {
   const state = condition(known), since = health?.cameras?.[known.name]?.since_utc;
   const from = since ? " since " + moment(seconds(since)) : "";
-  if (cutSince) return ["none", "Not known", "the service does not answer"];
-  if (state === "lost") return ["lost", "Camera lost", from.trim() + ", trying again"];
+  if (cutSince) return ["none", "Unknown", "the service does not respond"];
+  if (state === "lost") return ["lost", "Camera lost", from.trim() + ", reconnecting"];
   if (state === "connecting") return ["none", "Connecting", from.trim()];
   if (state === "ended") return ["none", "The source has ended", from.trim()];
-  if (state === "failed") return ["lost", "Failed", from.trim() + ", it is tried again"];
-  if (state === "stalled") return ["lost", "Stalled", from.trim() + ", it is started again"];
+  if (state === "failed") return ["lost", "Failed", from.trim() + ", retrying"];
+  if (state === "stalled") return ["lost", "Stalled", from.trim() + ", restarting"];
   if (known.live.alarm) return ["alarm", "Alarm", "for " + lasting(Math.floor(now() - (known.live.since ?? now())))];
   if (state === "frozen") return ["lost", "The picture is frozen", from.trim()];
   if (state === "black") return ["lost", "The picture is black", from.trim()];
-  if (performance.now() - known.got > STALE * 1000) return ["none", "No news", "for " + lasting(now() - known.live.utc)];
+  if (performance.now() - known.got > STALE * 1000) return ["none", "No data", "for " + lasting(now() - known.live.utc)];
   const people = known.live.people;
-  if (!people.length) return ["none", "Nobody there", ""];
+  if (!people.length) return ["none", "No people", ""];
   if (people.some((person) => level(known, person[1]) === "alarm")) return ["near", "Above the threshold", ""];
   if (people.some((person) => level(known, person[1]) === "near")) return ["near", "Unusual", ""];
   if (people.every((person) => person[1] === null)) return ["none", "Watching", "a person is scored after 24 poses"];
-  return ["calm", "All quiet", ""];
+  return ["calm", "Normal", ""];
 }
 
 function setText(target, text) {
@@ -441,12 +441,12 @@ function showHeadline() {
   const all = [...views.values()];
   const alarming = all.filter((each) => each.live?.alarm && condition(each) !== "lost").map((each) => each.name);
   const lost = all.filter((each) => ["lost", "stalled", "failed", "frozen", "black"].includes(condition(each))).map((each) => each.name);
-  let text = "All quiet";
+  let text = "No alarm";
   if (!health && !heard) text = "Connecting";
   else if (cutSince) text = "No connection";
   else if (alarming.length === 1) text = "Alarm at " + alarming[0];
   else if (alarming.length) text = `${alarming.length} alarms: ${alarming.slice(0, 4).join(", ")}`;
-  else if (lost.length) text = lost.length === 1 ? `${lost[0]} needs a look` : `${lost.length} cameras need a look`;
+  else if (lost.length) text = lost.length === 1 ? `Camera ${lost[0]} has a problem` : `${lost.length} cameras have problems`;
   document.body.classList.toggle("alarming", alarming.length > 0 && !cutSince);
   setText($("headline"), text);
   const title = (alarming.length && !cutSince ? "\u26a0 " : "") + text + " · daflow-edge";
@@ -471,7 +471,7 @@ function frame() {
   drawChart(known);
 }
 
-// Pictures, only where the service shows any
+// Pictures, if the service shows them
 
 async function picture(known, key) {
   try {
@@ -506,7 +506,7 @@ async function refreshAlarms() {
     if (newest.length < PAGE) exhausted = true;
     alarms = newest.concat(newest.length < PAGE ? [] : alarms.filter((alarm) => !known.has(alarm.id)));
     showAlarms();
-  } catch { /* the stream says when the service is gone */ }
+  } catch { /* the stream shows when the service is unreachable */ }
 }
 
 async function earlierAlarms() {
@@ -529,7 +529,7 @@ function showAlarms() {
     button.append(element("b", alarm.camera), element("span", lasted, "right"),
       element("small", moment(seconds(alarm.began_utc))),
       element("small", rarity(alarm.p_value) || (alarm.score === null ? "" : "score " + Number(alarm.score).toFixed(2)), "right"));
-    if (alarm.interrupted) button.append(element("small", "the service stopped during it"));
+    if (alarm.interrupted) button.append(element("small", "the service was stopped during the alarm"));
     button.addEventListener("click", () => openReplay(alarm.id));
     item.append(button);
     return item;
@@ -556,9 +556,9 @@ async function openReplay(id) {
   setText($("replay-title"), `${alarm.camera}, ${moment(seconds(alarm.began_utc))}`);
   $("scrub").max = Math.max(0, replay.poses.length - 1);
   const facts = [
-    ["Lasted", lasting(alarm.seconds ?? 0) + (alarm.event === "end" ? "" : " so far")],
+    ["Duration", lasting(alarm.seconds ?? 0) + (alarm.event === "end" ? "" : " so far")],
     ["Peak", `score ${Number(peak.score).toFixed(2)}, alarm above ${Number(alarm.threshold).toFixed(2)}`],
-    ["How rare", rarity(peak.p_value) || "not calibrated"],
+    ["Rarity", rarity(peak.p_value) || "not calibrated"],
     ["Person", "#" + peak.person],
     ["Peak at", peak.utc ? moment(seconds(peak.utc)) : ""],
     ["Model", String(alarm.model?.bundle ?? "").slice(0, 12)],
@@ -605,7 +605,7 @@ function drawReplay() {
   }
   context.globalAlpha = 1;
   skeleton(context, at(replay.poses[replay.at]), colours.alarm, thick, false);
-  // Where in the camera's view it happened.
+  // The place in the camera's view.
   const [w, h] = replay.size, small = 96 / Math.max(w, h);
   const cornerX = width - w * small - 12, cornerY = 12;
   context.strokeStyle = colours.muted;
@@ -628,7 +628,7 @@ async function refreshHealth() {
     if (Object.keys(health.cameras).some((name) => !views.has(name))) Object.keys(health.cameras).forEach(view);
     else if (!picked && chosen !== Object.keys(health.cameras)[0]) arrange();
     showHealth();
-  } catch { /* the stream says when the service is gone */ }
+  } catch { /* the stream shows when the service is unreachable */ }
 }
 
 function showHealth() {
@@ -642,8 +642,8 @@ function showHealth() {
     const label = element("td", name);
     if (camera.source) label.append(element("span", camera.source, "note beside"));
     if (camera.error) label.append(element("span", camera.error, "note"));
-    const drift = element("td", camera.drift ?? "not known", "drift");
-    drift.dataset.label = "Normal today";
+    const drift = element("td", camera.drift ?? "unknown", "drift");
+    drift.dataset.label = "Drift";
     const numbers = [["Frames/s", Number(camera.fps).toFixed(1)], ["Dropped", camera.dropped],
       ["Reconnects", camera.reconnects + (camera.restarts ? ` (+${camera.restarts} restarts)` : "")], ["Alarms", camera.alarms]];
     row.append(label, state, ...numbers.map(([title, value]) => {
@@ -669,18 +669,18 @@ function showHealth() {
   const deliveries = Object.entries(events.deliveries ?? {}).map(([name, delivery]) => {
     const item = element("li");
     const bad = delivery.state === "waiting";
-    item.append(element("b", name), " ", element("span", `${delivery.delivered} delivered, ${delivery.pending} to go`
+    item.append(element("b", name), " ", element("span", `${delivery.delivered} delivered, ${delivery.pending} pending`
       + (delivery.failures ? `, ${delivery.failures} failures` : "")));
-    if (bad || delivery.last_error) item.append(element("span", [bad ? "trying again" : "", delivery.last_error ?? ""].filter(Boolean).join(": "), "note"));
+    if (bad || delivery.last_error) item.append(element("span", [bad ? "retrying" : "", delivery.last_error ?? ""].filter(Boolean).join(": "), "note"));
     return item;
   });
-  $("deliveries").replaceChildren(...(deliveries.length ? deliveries : [element("li", "Events are stored only.", "muted")]));
+  $("deliveries").replaceChildren(...(deliveries.length ? deliveries : [element("li", "Events are stored and not delivered.", "muted")]));
   const facts = [
     ["Queue", health.queue ? `${health.queue.length} of ${health.queue.capacity}` : ""],
-    ["Events stored", events.stored + (events.waiting ? `, ${events.waiting} not on the disk yet` : "") + (events.lost ? `, ${events.lost} lost` : "")],
-    ["Temperature", typeof health.temperature_c === "number" ? health.temperature_c.toFixed(0) + " °C" : "not known"],
-    ["Memory", typeof health.memory_mb === "number" ? health.memory_mb.toFixed(0) + " MB" : "not known"],
-    ["Runs for", lasting(health.uptime_s)], ["Scorer", health.scorer], ["Version", health.version],
+    ["Events stored", events.stored + (events.waiting ? `, ${events.waiting} not yet on the disk` : "") + (events.lost ? `, ${events.lost} lost` : "")],
+    ["Temperature", typeof health.temperature_c === "number" ? health.temperature_c.toFixed(0) + " °C" : "unknown"],
+    ["Memory", typeof health.memory_mb === "number" ? health.memory_mb.toFixed(0) + " MB" : "unknown"],
+    ["Uptime", lasting(health.uptime_s)], ["Scorer", health.scorer], ["Version", health.version],
     ["Bundle", String(health.bundle?.hash ?? "").slice(0, 12)],
     ["Privacy", pictures ? "pictures are shown" : "skeletons only"],
   ];
@@ -715,7 +715,7 @@ function connected() {
 }
 
 function watch() {
-  // A heartbeat comes every two seconds; silence means that the service or the network is gone.
+  // A heartbeat comes every two seconds; without it the service or the network has failed.
   dirty = true;
   if (performance.now() - Math.max(heard, 0) < 7000 && stream.readyState === EventSource.OPEN) return;
   const waited = performance.now() - heard;
@@ -724,7 +724,7 @@ function watch() {
     document.body.classList.add("cut");
   }
   if (cutSince) {
-    setText($("gone"), `No connection to the service since ${clock(cutSince / 1000)}. Trying again.`);
+    setText($("gone"), `No connection to the service since ${clock(cutSince / 1000)}. Reconnecting.`);
     $("gone").hidden = false;
   }
   if (stream.readyState === EventSource.CLOSED || waited > 15000) connect();

@@ -30,7 +30,7 @@ while True:
         message = EventMessage(alarm, sequence, kind, "door", time.time(), content)
         store.append(message)
         os.write(1, message.key.encode() + b"\\n")
-    store.tidy()
+    store.remove_old()
 """
 
 

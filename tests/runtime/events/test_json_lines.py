@@ -63,7 +63,7 @@ def test_half_a_line_of_a_killed_process_is_removed(
     path.write_text(first.json() + "\n" + second.json()[:kept])
     JsonLines(path).deliver([second])
     assert read(path) == [("a" * 32, 0), ("a" * 32, 1)]
-    assert "Half a line" in caplog.text
+    assert "Removed an incomplete line" in caplog.text
 
 
 def test_another_last_line_is_ended(tmp_path: Path, make_message: MakeMessage) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,23 +161,21 @@ def outage(
     eventually: Eventually,
     seconds: float,
 ) -> None:
-    """Stop the broker in the middle of many messages; check that all arrive, in order."""
+    """Stop the broker until a delivery has failed, and for some seconds; check that all messages arrive in order."""
     store.register(["mqtt"])
     sent = [make(f"{number:032x}", kind="end", text="x" * 100) for number in range(200)]
-    with Sender(store, connect(broker, timeout=2.0), first_wait=0.1, longest_wait=1) as sender:
+    with Sender(store, connect(broker, timeout=0.5), first_wait=0.1, max_wait=1) as sender:
         store.append(*sent[:100])
         eventually(lambda: len(listener.keys()) > 10)
         broker.stop()
-        stopped = time.monotonic()
         store.append(*sent[100:])
-        while time.monotonic() - stopped < seconds:
-            assert sender.statistics()["pending"] >= 100
-            time.sleep(0.1)
+        eventually(lambda: sender.statistics()["failures"] > 0)
+        time.sleep(seconds)
+        assert sender.statistics()["pending"] >= 100
         subscriptions = listener.subscriptions
         broker.start()
         eventually(lambda: listener.subscriptions > subscriptions or sender.drain(0))
         eventually(lambda: sender.statistics()["pending"] == 0, 60)
-        assert sender.statistics()["failures"] > 0
         eventually(lambda: listener.keys()[-1] == sent[-1].key)
     keys = listener.keys()
     unique = list(dict.fromkeys(keys))
@@ -195,7 +194,7 @@ def test_a_broker_that_is_stopped_for_a_while_loses_nothing(
     make_message: MakeMessage,
     eventually: Eventually,
 ) -> None:
-    outage(broker, listen(broker), store, make_message, eventually, 2.0)
+    outage(broker, listen(broker), store, make_message, eventually, 0.0)
 
 
 @pytest.mark.slow
@@ -231,9 +230,10 @@ def test_closing_does_not_wait_for_a_frozen_broker(broker: Any, make_message: Ma
     mqtt = connect(broker)
     mqtt.deliver([make_message()])
     broker.freeze()
-    start = time.monotonic()
-    mqtt.close()
-    assert time.monotonic() - start < 6
+    closing = threading.Thread(target=mqtt.close, daemon=True)
+    closing.start()
+    closing.join(15)  # paho alone would wait for the broker until its keepalive of 30 s has passed
+    assert not closing.is_alive()
 
 
 def test_a_broker_that_is_not_there_is_said(mosquitto: Callable[..., Any], make_message: MakeMessage) -> None:
@@ -292,8 +292,8 @@ def test_a_certificate_of_somebody_else_is_refused(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"topic": "daflow/#"}, "topic 'daflow/#' cannot be used"),
-        ({"topic": "/daflow"}, "cannot be used"),
+        ({"topic": "daflow/#"}, "topic 'daflow/#' is invalid"),
+        ({"topic": "/daflow"}, "is invalid"),
         ({"discovery_prefix": "home+"}, "discovery_prefix"),
         ({"password_env": "MQTT_PASSWORD"}, "no user name"),
         ({"tls": True, "ca_file": "/nowhere/ca.pem"}, "No such file"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -75,12 +76,12 @@ def test_failures_are_tried_again_and_logged_when_they_begin_and_end(
     assert delivery.got == sent
     assert (statistics["failures"], statistics["last_error"]) == (3, "RuntimeError: a bug")
     assert caplog.messages == [
-        "fake does not take events, they wait in the store: no road",
-        "fake takes events again",
+        "fake: events cannot be delivered and wait in the store: no road",
+        "fake: events are delivered again",
     ]
 
 
-def test_a_refused_message_is_left_out(
+def test_a_refused_message_is_skipped(
     ready: EventStore,
     make_message: MakeMessage,
     fake_delivery: Any,
@@ -95,7 +96,7 @@ def test_a_refused_message_is_left_out(
         statistics = sender.statistics()
     assert delivery.got == [*sent[:2], *sent[3:]]
     assert (statistics["delivered"], statistics["refused"], statistics["failures"]) == (4, 1, 0)
-    assert f"fake refused the event {sent[2].key}, which is left out: it is bad" in caplog.text
+    assert f"fake refused the event {sent[2].key}, which is skipped: it is bad" in caplog.text
 
 
 def test_waits_grow_to_their_limit_and_the_receiver_may_ask_for_more(
@@ -110,10 +111,10 @@ def test_waits_grow_to_their_limit_and_the_receiver_may_ask_for_more(
     delivery = fake_delivery(*failures)
     ready.append(*messages(make_message, 1))
     monkeypatch.setattr(Sender, "_pause", lambda self, seconds: waits.append(seconds))
-    with Sender(ready, delivery, first_wait=1, longest_wait=8):
+    with Sender(ready, delivery, first_wait=1, max_wait=8):
         eventually(lambda: delivery.got)
-    for wait, longest in zip(waits, (1, 2, 4, 8, 8, 8), strict=False):
-        assert longest / 2 <= wait <= longest
+    for wait, limit in zip(waits, (1, 2, 4, 8, 8, 8), strict=False):
+        assert limit / 2 <= wait <= limit
     assert waits[6:] == [30.0, 3600.0]
 
 
@@ -131,7 +132,7 @@ def test_new_messages_do_not_shorten_the_wait_but_the_end_does(
         assert len(delivery.got) == 6
 
 
-def test_drain_gives_up_when_the_receiver_is_away(
+def test_drain_ends_when_the_receiver_is_unreachable(
     ready: EventStore, make_message: MakeMessage, fake_delivery: Any, eventually: Eventually
 ) -> None:
     delivery = fake_delivery()
@@ -139,10 +140,8 @@ def test_drain_gives_up_when_the_receiver_is_away(
     ready.append(*messages(make_message, 1))
     with Sender(ready, delivery, first_wait=60) as sender:
         eventually(lambda: sender.statistics()["state"] == "waiting")
-        start = time.monotonic()
-        assert not sender.drain(30)
-        assert time.monotonic() - start < 5
-    assert time.monotonic() - start < 10
+        assert not sender.drain(math.inf)
+    assert delivery.tries == 2
 
 
 def test_the_next_process_goes_on_where_this_one_ended(
@@ -169,10 +168,10 @@ def test_messages_that_were_removed_are_stepped_over(
     delivery.down.set()
     with EventStore(tmp_path / "events.sqlite", keep_messages=10) as store:
         store.register(["fake"])
-        with Sender(store, delivery, first_wait=0.01, longest_wait=0.01) as sender:
+        with Sender(store, delivery, first_wait=0.01, max_wait=0.01) as sender:
             sent = messages(make_message, 40)
             store.append(*sent)
-            while store.tidy():
+            while store.remove_old():
                 pass
             delivery.down.clear()
             eventually(lambda: sender.statistics()["pending"] == 0)
@@ -212,7 +211,7 @@ def test_a_store_that_fails_for_a_while_does_not_end_the_courier(
     delivery = fake_delivery()
     with monkeypatch.context() as broken:
         broken.setattr(ready, "undelivered", lambda *_: 1 / 0)
-        with Sender(ready, delivery, first_wait=0.01, longest_wait=0.01) as sender:
+        with Sender(ready, delivery, first_wait=0.01, max_wait=0.01) as sender:
             eventually(lambda: sender.statistics()["failures"] > 1)
             broken.undo()
             ready.append(*messages(make_message, 2))
@@ -247,7 +246,7 @@ def test_over_failures_and_restarts_messages_come_in_order_at_least_once(
                 done = min(after, max(pending - 1, 0))
                 delivery.failures.append(DeliveryFailed("no", delivered=done))
                 pending -= done
-            with Sender(store, delivery, first_wait=0.001, longest_wait=0.001) as sender:
+            with Sender(store, delivery, first_wait=0.001, max_wait=0.001) as sender:
                 deadline = time.monotonic() + 5
                 while not sender.drain(1):
                     assert time.monotonic() < deadline

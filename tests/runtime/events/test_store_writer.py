@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def message(number):
 
 logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stderr)
 store = EventStore(Path(sys.argv[1]))
-store_writer = StoreWriter(store, first_wait=0.02, longest_wait=0.05)
+store_writer = StoreWriter(store, first_wait=0.02, max_wait=0.05)
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
 for number in range(300):
@@ -87,12 +86,10 @@ def test_a_locked_store_is_tried_again_and_logged_once(
     impatient: EventStore, make_message: MakeMessage, eventually: Eventually, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="runtime")
-    with impatient as store, StoreWriter(store, first_wait=0.01, longest_wait=0.02) as store_writer:
+    with impatient as store, StoreWriter(store, first_wait=0.01, max_wait=0.02) as store_writer:
         blocked = Blocked(store)
-        start = time.monotonic()
-        store_writer.submit(make_message())
-        assert time.monotonic() - start < 0.5
-        assert not store_writer.flush(0.4)
+        store_writer.submit(make_message())  # returns although the store is locked
+        assert not store_writer.flush(0.1)
         assert store_writer.statistics()["waiting"] == 1
         blocked.release()
         assert store_writer.flush(5)
@@ -108,13 +105,13 @@ def test_memory_is_bounded_and_updates_go_first(
 ) -> None:
     with impatient as store:
         blocked = Blocked(store)
-        with StoreWriter(store, capacity=6, first_wait=0.01, longest_wait=0.02) as store_writer:
+        with StoreWriter(store, capacity=6, first_wait=0.01, max_wait=0.02) as store_writer:
             store_writer.submit(make_message("f" * 32))  # in the thread's hands
             eventually(lambda: store_writer._batch)
             store_writer.submit(make_message("a" * 32), make_message("a" * 32, 1, "update"))
             store_writer.submit(make_message("b" * 32), make_message("b" * 32, 1, "update"))
             store_writer.submit(make_message("a" * 32, 2, "end"))
-            store_writer.submit(make_message("a" * 32, 3, "update"))  # left out: it is full
+            store_writer.submit(make_message("a" * 32, 3, "update"))  # dropped: it is full
             store_writer.submit(make_message("b" * 32, 2, "end"))  # instead of the first update
             store_writer.submit(make_message("c" * 32))  # instead of the second
             store_writer.submit(make_message("d" * 32))  # instead of the oldest
@@ -161,7 +158,7 @@ def test_what_cannot_be_stored_at_the_end_is_said(
         store_writer.submit(make_message(), make_message(sequence=1, kind="end"))
         store_writer.close(timeout=0.3)
         blocked.release()
-    assert caplog.messages[-1] == "2 events could not be stored before the end"
+    assert caplog.messages[-1] == "2 events were not stored before the end and are lost"
     assert not store_writer._thread.is_alive()
 
 

@@ -57,7 +57,7 @@ def test_a_disk_that_cannot_be_written_stops_nothing(
         recorder(make_result(0))
         (tmp_path / "tracks").rmdir()
         (tmp_path / "tracks").write_text("in the way")
-    assert "is not recorded" in caplog.text
+    assert "was not recorded" in caplog.text
 
 
 def test_a_file_of_sizes_that_is_broken_stops_nothing(

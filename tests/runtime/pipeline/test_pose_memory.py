@@ -123,7 +123,7 @@ def test_a_change_of_the_size_frees_everybody() -> None:
 
 
 def test_when_there_are_too_many_people_those_seen_longest_ago_are_freed() -> None:
-    memory, pose = PoseMemory(window=2, max_missing=2, most_people=4), np.zeros((18, 2), dtype=np.float32)
+    memory, pose = PoseMemory(window=2, max_missing=2, max_people=4), np.zeros((18, 2), dtype=np.float32)
     memory.add(0, dict.fromkeys(range(4), pose))
     memory.add(1, {0: pose, 3: pose})
     memory.add(2, {0: pose, 3: pose, 7: pose, 8: pose})
@@ -133,7 +133,7 @@ def test_when_there_are_too_many_people_those_seen_longest_ago_are_freed() -> No
 
 
 def test_a_frame_with_more_people_than_are_remembered_keeps_the_last_of_them() -> None:
-    memory, pose = PoseMemory(window=1, max_missing=2, most_people=4), np.zeros((18, 2), dtype=np.float32)
+    memory, pose = PoseMemory(window=1, max_missing=2, max_people=4), np.zeros((18, 2), dtype=np.float32)
     for frame in range(3):
         memory.add(frame, dict.fromkeys(range(10), pose))
         assert len(memory) == 4
@@ -143,7 +143,7 @@ def test_a_frame_with_more_people_than_are_remembered_keeps_the_last_of_them() -
 @settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=12), max_size=60), st.integers(1, 8))
 def test_no_more_people_are_remembered_than_allowed(frames: list[list[int]], most: int) -> None:
-    memory, pose = PoseMemory(window=2, max_missing=2, most_people=most), np.zeros((18, 2), dtype=np.float32)
+    memory, pose = PoseMemory(window=2, max_missing=2, max_people=most), np.zeros((18, 2), dtype=np.float32)
     for frame, people in enumerate(frames):
         memory.add(frame, dict.fromkeys(people, pose))
         ready, windows = memory.windows()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -17,21 +18,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
+from daflow.core.command_line import PACKAGES
 from daflow.core.data.windows import Poses
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.scoring.onnx import OnnxScorer
-from runtime.config.schema import Config
+from runtime.cli import main
+from runtime.config.schema import Config, LogOptions
 from runtime.events.store import EventStore
 from runtime.pipeline.results import FrameResult
+from runtime.service.camera_worker import FrameRate
+from runtime.service.logs import JsonFormatter, set_up_logs
 from runtime.service.service import Service
 from runtime.sources.frames import Frame, Keypoints
 
 Complete = Callable[[], bool]
 
 NORMAL = "synthetic:frames=0,people=2,event=none"
+PICTURES = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
+
+needs_gstreamer = pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="GStreamer is not here")
 
 
 def wait_for(condition: Complete, seconds: float = 30.0) -> None:
@@ -116,7 +125,7 @@ def test_the_health_says_how_each_camera_and_stage_is_doing(bundle: Bundle) -> N
     facts = health["cameras"]["door"]
     assert health["ready"]
     assert facts["state"] == "streaming"
-    assert 20 < facts["fps"] < 30
+    assert facts["fps"] > 0
     assert {"capture", "window", "score", "alarm", "sinks", "delay"} <= set(health["stages"])
     assert health["scorer"] == "onnxruntime fp32"
     assert 10 < health["memory_mb"] < 10_000
@@ -143,7 +152,7 @@ class Nobody:
         pass
 
 
-def test_a_camera_that_is_not_there_is_waited_for_and_does_not_stop_the_others(
+def test_an_unreachable_camera_is_retried_and_does_not_stop_the_others(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Nobody())
@@ -168,7 +177,7 @@ def test_deliveries_that_cannot_be_opened_change_nothing(
     with running(Service(first, lambda: second)) as service:
         wait_for(lambda: camera(service)["frames"] > 30)
         service.reload()
-        wait_for(lambda: "the configuration stays as it was" in caplog.text)
+        wait_for(lambda: "the configuration was not changed" in caplog.text)
         assert camera(service)["threshold"] == 99
         assert list(service.health()["events"]["deliveries"]) == ["lines"]
 
@@ -199,7 +208,7 @@ def test_a_wrong_configuration_changes_nothing(bundle: Bundle, caplog: pytest.Lo
     with running(Service(config_of(bundle, {"door": NORMAL}), broken)) as service:
         wait_for(lambda: camera(service)["frames"] > 30)
         service.reload()
-        wait_for(lambda: "the configuration stays as it was: serve.address: it is wrong" in caplog.text)
+        wait_for(lambda: "the configuration was not changed: serve.address: it is wrong" in caplog.text)
         frames = camera(service)["frames"]
         wait_for(lambda: camera(service)["frames"] > frames)
 
@@ -218,48 +227,44 @@ def test_reloading_takes_a_new_calibration_of_the_bundle(bundle: Bundle, tmp_pat
         assert camera(service)["restarts"] == 0
 
 
-# The watchdog
+# Supervision
 
 
 class Hangs:
-    """A pose estimator that stands still at one frame, until it is let go."""
+    """A pose estimator of which the first one hangs at its fifth frame, until it is released."""
 
-    opened = 0
-
-    def __init__(self, let_go: threading.Event) -> None:
-        self.let_go, self.frames = let_go, 0
-        Hangs.opened += 1
-        self.number = Hangs.opened
+    def __init__(self, first: bool, release: threading.Event) -> None:
+        self.first, self.release, self.frames = first, release, 0
 
     def estimate(self, frame: Frame) -> Keypoints:
         self.frames += 1
-        if self.number == 1 and self.frames == 5:
-            self.let_go.wait(60)
+        if self.first and self.frames == 5:
+            self.release.wait(60)
         return np.zeros((0, 17, 3), dtype=np.float32)
 
     def close(self) -> None:
         pass
 
 
-def test_a_stage_that_stands_still_is_started_again(
+@needs_gstreamer
+def test_a_camera_that_stalls_is_restarted(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    let_go = threading.Event()
-    Hangs.opened = 0
-    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Hangs(let_go))
-    pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
-    if shutil.which("gst-launch-1.0") is None:
-        pytest.skip("GStreamer is not here")
-    with running(Service(config_of(bundle, {"door": pipeline}, stall_seconds=1))) as service:
+    release, opened = threading.Event(), itertools.count()
+    monkeypatch.setattr(
+        "runtime.poses.people.open_estimator", lambda options: Hangs(next(opened) == 0, release)
+    )
+    with running(Service(config_of(bundle, {"door": PICTURES}, stall_seconds=1))) as service:
         wait_for(lambda: camera(service)["restarts"] == 1)
         frames = camera(service)["frames"]
         wait_for(lambda: camera(service)["frames"] > frames + 5)
         assert camera(service)["state"] == "streaming"
-        let_go.set()
-    assert "camera door stands still at pose; it is started again" in caplog.text
+        release.set()
+    assert "restarting camera door: stage pose has stalled" in caplog.text
 
 
-def test_a_camera_whose_estimator_fails_is_started_again(
+@needs_gstreamer
+def test_a_camera_whose_estimator_fails_is_restarted(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Fails:
@@ -269,20 +274,17 @@ def test_a_camera_whose_estimator_fails_is_started_again(
         def close(self) -> None:
             pass
 
-    if shutil.which("gst-launch-1.0") is None:
-        pytest.skip("GStreamer is not here")
     monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Fails())
-    pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
-    with running(Service(config_of(bundle, {"door": pipeline, "hall": NORMAL}))) as service:
+    with running(Service(config_of(bundle, {"door": PICTURES, "hall": NORMAL}))) as service:
         wait_for(lambda: camera(service)["restarts"] == 2)
         assert camera(service, "hall")["restarts"] == 0
-    assert "camera door: pose failed: RuntimeError: out of memory; it is started again" in caplog.text
+    assert "restarting camera door: pose failed: RuntimeError: out of memory" in caplog.text
 
 
-def test_a_scorer_that_fails_or_stands_still_is_opened_again(
+def test_a_scorer_that_fails_or_stalls_is_opened_again(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    let_go = threading.Event()
+    release = threading.Event()
     trouble: list[Callable[[], None]] = []
     score, close, closed = OnnxScorer.score, OnnxScorer.__exit__, []
 
@@ -290,7 +292,7 @@ def test_a_scorer_that_fails_or_stands_still_is_opened_again(
         raise RuntimeError("the device is gone")
 
     def hang() -> None:
-        let_go.wait(60)
+        release.wait(60)
 
     def troubled(self: OnnxScorer, poses: Poses) -> Any:
         if trouble:
@@ -304,13 +306,13 @@ def test_a_scorer_that_fails_or_stands_still_is_opened_again(
     monkeypatch.setattr(OnnxScorer, "score", troubled)
     monkeypatch.setattr(OnnxScorer, "__exit__", counted)
     with running(Service(config_of(bundle, {"door": NORMAL}, stall_seconds=1))) as service:
-        for action, words in ((fail, "the device is gone"), (hang, "it stands still")):
+        for action, words in ((fail, "the device is gone"), (hang, "it has stalled")):
             wait_for(lambda: service._clock.seconds.get("score") is not None)
             trouble.append(action)
             wait_for(lambda words=words: words in caplog.text)  # type: ignore[misc]
             frames = camera(service)["frames"]
             wait_for(lambda frames=frames: camera(service)["frames"] > frames + 50)  # type: ignore[misc]
-        let_go.set()
+        release.set()
     wait_for(lambda: len(closed) == 3)
 
 
@@ -326,48 +328,41 @@ def test_a_scorer_that_always_fails_ends_the_service(bundle: Bundle, monkeypatch
         wait_for(lambda: service._scoring_restarts > 3)
 
 
-def test_too_many_threads_that_stand_still_end_the_service(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Sticks(Nobody):
+@needs_gstreamer
+def test_too_many_stalled_threads_end_the_service(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Nobody):
         def estimate(self, frame: Frame) -> Keypoints:
-            let_go.wait(60)
+            release.wait(60)
             return super().estimate(frame)
 
-    def let_go_after_five(service: Service) -> None:
-        wait_for(lambda: len(service._manager._stuck) >= 5)
-        time.sleep(0.5)
-        let_go.set()
+    def release_after_five(service: Service) -> None:
+        wait_for(lambda: len(service._manager._abandoned) >= 5)
+        time.sleep(0.5)  # for the supervisor to count them
+        release.set()
 
-    if shutil.which("gst-launch-1.0") is None:
-        pytest.skip("GStreamer is not here")
-    let_go = threading.Event()
-    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Sticks())
-    monkeypatch.setattr("runtime.service.cameras._MAX_WAIT", 0.1)
-    pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
-    cameras = {"a": pipeline, "b": pipeline}
+    release = threading.Event()
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Hanging())
+    cameras = dict.fromkeys("abcde", PICTURES)
     with (
-        pytest.raises(CheckFailed, match="threads of cameras stand still"),
+        pytest.raises(CheckFailed, match="camera threads have stalled"),
         running(Service(config_of(bundle, cameras, stall_seconds=0.5))) as service,
     ):
-        let_go_after_five(service)
+        release_after_five(service)
 
 
+@needs_gstreamer
 def test_threads_that_are_about_to_end_do_not_end_the_service(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reload lets go of many cameras at once, and some take longer than it waits."""
+    """A reload stops many cameras at once, and some take longer than it waits."""
 
     class Slow(Nobody):
         def estimate(self, frame: Frame) -> Keypoints:
-            time.sleep(2)
+            time.sleep(1.2)  # longer than a reload waits for a camera
             return super().estimate(frame)
 
-    if shutil.which("gst-launch-1.0") is None:
-        pytest.skip("GStreamer is not here")
     monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Slow())
-    pipeline = "gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
-    cameras = {f"c{number}": pipeline for number in range(6)}
+    cameras = {f"c{number}": PICTURES for number in range(6)}
     second = config_of(bundle, {"door": NORMAL})
     with running(Service(config_of(bundle, cameras), lambda: second)) as service:
         wait_for(lambda: all(facts["state"] == "streaming" for facts in service.health()["cameras"].values()))
@@ -377,7 +372,7 @@ def test_threads_that_are_about_to_end_do_not_end_the_service(
         wait_for(lambda: camera(service)["frames"] > frames + 10)
 
 
-def test_systemd_is_told(bundle: Bundle, tmp_path: Path) -> None:
+def test_systemd_is_notified(bundle: Bundle, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(60)
@@ -403,8 +398,8 @@ def test_systemd_is_told(bundle: Bundle, tmp_path: Path) -> None:
         until("READY=1")
         process.terminate()
         until("STOPPING=1")
-        _, complaints = process.communicate(timeout=30)
-    assert (process.returncode, b"was read again" in complaints) == (0, True)
+        _, log = process.communicate(timeout=30)
+    assert (process.returncode, b"was reloaded" in log) == (0, True)
 
 
 # Alarms and events
@@ -458,7 +453,7 @@ def test_scores_that_are_smoothed_otherwise_have_no_p_values(
         with Service(config, listeners=[lambda result, to=found: to.extend(_p_values(result))]) as service:  # type: ignore[misc]
             service.run()
         assert any(value is not None for value in found) == has_one
-    assert "no p-values and no drift watch" in caplog.text
+    assert "no p-values and no drift detection" in caplog.text
 
 
 def test_alarms_are_stored_and_a_run_goes_on_where_the_last_ended(bundle: Bundle, tmp_path: Path) -> None:
@@ -479,28 +474,60 @@ def test_alarms_are_stored_and_a_run_goes_on_where_the_last_ended(bundle: Bundle
     assert len(whole["model"]["bundle"]) == 64
 
 
-def test_the_log_can_be_read_by_machines(bundle: Bundle, tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "runtime.cli", "--bundle", str(bundle.folder), "--source", "synthetic:frames=40",
+def test_the_log_can_be_read_by_programs(bundle: Bundle) -> None:
+    ran = CliRunner().invoke(
+        main,
+        ["--bundle", str(bundle.folder), "--source", "synthetic:frames=40",
          "--threshold", "-100", "--webhook-url", "http://127.0.0.1:9/", "--log-format", "json"],
-        capture_output=True, text=True, check=False,
     )  # fmt: skip
     *lines, error = ran.stderr.splitlines()
     assert lines
     for line in lines:
         assert {"time", "level", "logger", "thread", "message"} == set(json.loads(line))
-    assert "webhook: 2 events were not delivered" in error
-    assert ran.returncode == 2
+    assert "webhook: 2 events were not delivered and are lost" in error
+    assert ran.exit_code == 2
 
 
-def test_no_log_is_lost_to_the_level(caplog: pytest.LogCaptureFixture) -> None:
-    from runtime.config.schema import LogOptions
-    from runtime.service.logs import set_up_logs
-
-    before = logging.getLogger("runtime").level
+def test_the_log_of_other_handlers_keeps_its_format() -> None:
+    ours, other = logging.StreamHandler(), logging.StreamHandler()
+    formatter = logging.Formatter("%(message)s")
+    other.setFormatter(formatter)
+    package = logging.getLogger("runtime")
+    before = [(logging.getLogger(name), logging.getLogger(name).level) for name in PACKAGES]
+    package.addHandler(other)
     try:
-        set_up_logs(LogOptions(format="text", level="error"))
-        assert not logging.getLogger("runtime").isEnabledFor(logging.WARNING)
+        set_up_logs(ours, LogOptions(format="json", level="error"))
+        assert isinstance(ours.formatter, JsonFormatter)
+        assert other.formatter is formatter
+        assert not package.isEnabledFor(logging.WARNING)
     finally:
-        set_up_logs(LogOptions(format="text", level="info"))
-        logging.getLogger("runtime").setLevel(before)
+        package.removeHandler(other)
+        for logger, level in before:
+            logger.setLevel(level)
+
+
+def test_a_reload_applies_the_options_of_the_log(bundle: Bundle) -> None:
+    applied: list[LogOptions] = []
+    second = config_of(bundle, {"door": NORMAL}, log={"level": "error"})
+    service = Service(config_of(bundle, {"door": NORMAL}), lambda: second, set_up_logs=applied.append)
+    with running(service):
+        service.reload()
+        wait_for(lambda: bool(applied))
+    assert applied == [second.log]
+
+
+# The rate of a camera
+
+
+def test_the_rate_is_of_the_recent_frames_and_0_after_a_pause() -> None:
+    now = 0.0
+    rate = FrameRate(lambda: now)
+    assert rate.per_second() == 0
+    for frame in range(100):
+        now = frame / 25
+        rate.add(now)
+    assert rate.per_second() == pytest.approx(25)
+    now += 9
+    assert rate.per_second() == pytest.approx(25)
+    now += 2
+    assert rate.per_second() == 0

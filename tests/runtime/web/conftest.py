@@ -24,7 +24,7 @@ from runtime.events.store import EventStore
 from runtime.pipeline.results import FrameResult, Person
 from runtime.sources.frames import Frame
 from runtime.web.live_state import LiveState
-from runtime.web.server import Served, serve
+from runtime.web.server import RunningServer, serve
 
 THRESHOLD = 5.0
 SIZE = (1280, 720)
@@ -190,7 +190,7 @@ def world(new_world: Callable[[], World]) -> World:
 
 
 @pytest.fixture
-def served(world: World) -> Iterator[Served]:
+def served(world: World) -> Iterator[RunningServer]:
     """The server of that world."""
     with world.serve() as running:
         yield running

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.web.access import SESSION_SECONDS, Access, Guesses
+from runtime.web.access import SESSION_SECONDS, Access, TokenThrottle
 
 
 class Clock:
@@ -13,12 +13,12 @@ class Clock:
         return self.time
 
 
-def test_a_session_is_good_for_its_time_and_for_one_token() -> None:
+def test_a_session_is_valid_for_its_time_and_for_one_token() -> None:
     clock = Clock()
     access = Access("correct horse", None, clock)
     cookie = access.new_session()
     assert access.session_left(cookie) == SESSION_SECONDS
-    assert Access("correct horse", None, clock).session_left(cookie) > 0, "a restart ends no session"
+    assert Access("correct horse", None, clock).session_left(cookie) > 0, "a restart does not end a session"
     assert Access("another token", None, clock).session_left(cookie) == 0
     clock.time += SESSION_SECONDS + 1
     assert access.session_left(cookie) == 0
@@ -28,7 +28,7 @@ def test_a_session_is_good_for_its_time_and_for_one_token() -> None:
 @pytest.mark.parametrize(
     "cookie", ["", ".", "x.y", "9999999999.", "-1.a", "٣.a", "9" * 400 + ".a", "99999999999.é"]
 )
-def test_made_up_sessions_are_refused(cookie: str) -> None:
+def test_forged_sessions_are_refused(cookie: str) -> None:
     assert Access("correct horse", None).session_left(cookie) == 0
 
 
@@ -53,28 +53,28 @@ def test_a_session_cannot_be_prolonged() -> None:
         ("[", False),
     ],
 )
-def test_only_names_of_this_machine_are_answered(host: str, ours: bool) -> None:
-    assert Access(None, frozenset({"edge.local"})).host_is_ours(host) is ours
-    assert Access("correct horse", None).host_is_ours(host)
+def test_only_host_names_of_this_machine_are_allowed(host: str, ours: bool) -> None:
+    assert Access(None, frozenset({"edge.local"})).host_is_allowed(host) is ours
+    assert Access("correct horse", None).host_is_allowed(host)
 
 
-def test_guessing_becomes_slow_for_the_one_who_guesses() -> None:
+def test_wrong_tokens_delay_their_address_and_no_other() -> None:
     clock = Clock()
-    guesses = Guesses(clock)
-    waits = []
+    throttle = TokenThrottle(clock)
+    delays = []
     for _ in range(13):
-        guesses.wrong("a")
-        waits.append(guesses.wait("a"))
-        clock.time += waits[-1]
-    assert waits == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert guesses.wait("b") == 0
-    guesses.right("a")
-    guesses.wrong("a")
-    assert guesses.wait("a") == 0
+        throttle.record_failure("a")
+        delays.append(throttle.delay("a"))
+        clock.time += delays[-1]
+    assert delays == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert throttle.delay("b") == 0
+    throttle.record_success("a")
+    throttle.record_failure("a")
+    assert throttle.delay("a") == 0
 
 
-def test_addresses_that_guess_take_no_memory() -> None:
-    guesses = Guesses()
+def test_the_addresses_of_wrong_tokens_are_limited() -> None:
+    throttle = TokenThrottle()
     for index in range(3000):
-        guesses.wrong(str(index))
-    assert len(guesses._wrong) == 1024
+        throttle.record_failure(str(index))
+    assert len(throttle._failures) == 1024

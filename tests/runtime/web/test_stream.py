@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runtime.web import stream as module
-from runtime.web.stream import Stream
+from runtime.web.stream import LiveStream
 
 from .conftest import World
 
@@ -16,11 +16,11 @@ def cameras(body: bytes) -> dict[str, Any]:
     return dict(json.loads(body.split(b"data: ")[1])["cameras"])
 
 
-def test_a_visitor_who_takes_nothing_is_let_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PATIENCE", 0.1)
+def test_a_client_that_reads_nothing_is_disconnected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SEND_TIMEOUT", 0.1)
 
     async def run() -> None:
-        stream = Stream(world.live, longest=1)
+        stream = LiveStream(world.live, max_clients=1)
 
         async def never(_: bytes) -> None:
             assert stream.full
@@ -32,18 +32,18 @@ def test_a_visitor_who_takes_nothing_is_let_go(world: World, monkeypatch: pytest
     asyncio.run(run())
 
 
-def test_a_slow_visitor_gets_the_newest_of_every_camera(world: World) -> None:
+def test_a_slow_client_gets_the_newest_of_every_camera(world: World) -> None:
     world.add("yard", seed=3)
-    told: list[dict[str, Any]] = []
+    sent: list[dict[str, Any]] = []
 
     async def run() -> None:
-        stream = Stream(world.live)
+        stream = LiveStream(world.live)
 
         async def slow(body: bytes) -> None:
             if b"event: hello" in body:
                 return
-            told.append(cameras(body))
-            if len(told) == 1:
+            sent.append(cameras(body))
+            if len(sent) == 1:
                 world.show("yard", 100)
                 for frame in range(100, 110):
                     world.show("entrance", frame)
@@ -54,13 +54,13 @@ def test_a_slow_visitor_gets_the_newest_of_every_camera(world: World) -> None:
         await asyncio.wait_for(stream.serve({}, slow), 10)
 
     asyncio.run(run())
-    assert told[0] == {}
-    assert (told[1]["entrance"]["n"] >= 7, told[1]["yard"]["n"]) == (True, 1)
+    assert sent[0] == {}
+    assert (sent[1]["entrance"]["n"] >= 7, sent[1]["yard"]["n"]) == (True, 1)
 
 
-def test_nothing_is_encoded_while_nobody_looks(world: World) -> None:
+def test_nothing_is_encoded_without_clients(world: World) -> None:
     async def run() -> None:
-        stream = Stream(world.live)
+        stream = LiveStream(world.live)
         world.show("entrance", 100)
         await asyncio.sleep(0.3)
         assert stream._encoded == {}
@@ -68,50 +68,50 @@ def test_nothing_is_encoded_while_nobody_looks(world: World) -> None:
     asyncio.run(run())
 
 
-def test_a_newcomer_takes_nothing_from_who_is_there(world: World) -> None:
-    told: dict[str, list[int]] = {"first": [], "second": []}
+def test_a_new_client_takes_no_messages_from_another(world: World) -> None:
+    sent: dict[str, list[int]] = {"first": [], "second": []}
 
     async def run() -> None:
-        stream = Stream(world.live)
+        stream = LiveStream(world.live)
 
-        def visitor(name: str) -> Any:
+        def client(name: str) -> Any:
             async def take(body: bytes) -> None:
                 if b"event: live" in body and (seen := cameras(body)):
-                    told[name].append(seen["entrance"]["n"])
+                    sent[name].append(seen["entrance"]["n"])
 
             return asyncio.create_task(stream.serve({}, take))
 
-        first = visitor("first")
+        first = client("first")
         await asyncio.sleep(0.05)
         world.show("entrance", 100)
-        second = visitor("second")
-        while not (told["first"] and told["second"]):
+        second = client("second")
+        while not (sent["first"] and sent["second"]):
             await asyncio.sleep(0.01)
         stream.close()
         await asyncio.gather(first, second)
 
     asyncio.run(asyncio.wait_for(run(), 10))
-    assert told == {"first": [1], "second": [1]}
+    assert sent == {"first": [1], "second": [1]}
 
 
-def test_a_camera_that_is_forgotten_is_told_to_nobody(world: World) -> None:
+def test_a_removed_camera_is_sent_to_no_client(world: World) -> None:
     world.add("yard", seed=3)
-    told: list[set[str]] = []
+    sent: list[set[str]] = []
 
     async def run() -> None:
-        stream = Stream(world.live)
+        stream = LiveStream(world.live)
 
         async def take(body: bytes) -> None:
             if b"event: live" in body:
-                told.append(set(cameras(body)))
+                sent.append(set(cameras(body)))
                 stream.close()
 
         for camera in ("entrance", "yard"):
             world.show(camera, 100)
         await asyncio.wait_for(stream.serve({}, take), 10)
         stream.closed = False
-        world.live.forget("yard")
+        world.live.remove_camera("yard")
         await asyncio.wait_for(stream.serve({}, take), 10)
 
     asyncio.run(run())
-    assert told == [{"entrance", "yard"}, {"entrance"}]
+    assert sent == [{"entrance", "yard"}, {"entrance"}]

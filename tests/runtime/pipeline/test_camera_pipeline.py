@@ -14,8 +14,8 @@ from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import LENGTH, MAX_MISSING, make_windows
 from daflow.core.scoring.scorer import Scorer
+from runtime.pipeline.camera_pipeline import CameraPipeline
 from runtime.pipeline.results import FrameResult
-from runtime.pipeline.stages import Edge
 from runtime.poses.people import PeopleFinder
 from runtime.scorers.registry import open_scorer
 from runtime.sources.frames import Frame, Keypoints
@@ -25,14 +25,14 @@ from runtime.stage_clock import StageClock
 Walking = Callable[[int], Keypoints]
 
 
-def make_edge(scorer: Scorer, threshold: float = 100.0) -> Edge:
+def make_pipeline(scorer: Scorer, threshold: float = 100.0) -> CameraPipeline:
     rule = AlarmRule(threshold, threshold, begin_seconds=0, end_seconds=0)
-    return Edge(scorer, PeopleFinder(None, 25), rule, LENGTH, MAX_MISSING, StageClock())
+    return CameraPipeline(scorer, PeopleFinder(None, 25), rule, LENGTH, MAX_MISSING, StageClock())
 
 
 def results_of(clip: Clip, scorer: Scorer) -> Iterator[FrameResult]:
-    edge = make_edge(scorer)
-    yield from (edge.process(frame) for frame in ClipSource(clip, 25))
+    pipeline = make_pipeline(scorer)
+    yield from (pipeline.process(frame) for frame in ClipSource(clip, 25))
 
 
 def frame_of(index: int, people: dict[int, Keypoints]) -> Frame:
@@ -64,24 +64,26 @@ def test_online_scores_are_the_offline_scores_of_the_windows_that_end_there(bund
 
 def test_the_scorer_is_called_once_a_frame_for_all_people(fake_scorer: Any, walking: Walking) -> None:
     scorer = fake_scorer()
-    edge = make_edge(scorer)
+    pipeline = make_pipeline(scorer)
     for index in range(LENGTH + 5):
-        edge.process(frame_of(index, {person: walking(index + person) for person in range(4)}))
+        pipeline.process(frame_of(index, {person: walking(index + person) for person in range(4)}))
     assert [len(poses) for poses in scorer.calls] == [4] * 6
 
 
 def test_the_worst_person_is_the_result(fake_scorer: Any, walking: Walking) -> None:
-    edge = make_edge(fake_scorer(scores=[1.0, 9.0, 4.0]))
+    pipeline = make_pipeline(fake_scorer(scores=[1.0, 9.0, 4.0]))
     for index in range(LENGTH):
-        result = edge.process(frame_of(index, {person: walking(index + person) for person in (10, 20, 30)}))
+        result = pipeline.process(
+            frame_of(index, {person: walking(index + person) for person in (10, 20, 30)})
+        )
     assert result.worst is not None
     assert (result.worst.person, result.score) == (20, 9.0)
     assert [person.score for person in result.people] == [1.0, 9.0, 4.0]
 
 
 def test_nobody_has_a_score_before_a_window_is_full(fake_scorer: Any, walking: Walking) -> None:
-    edge = make_edge(fake_scorer())
-    scores = [edge.process(frame_of(index, {1: walking(index)})).score for index in range(LENGTH)]
+    pipeline = make_pipeline(fake_scorer())
+    scores = [pipeline.process(frame_of(index, {1: walking(index)})).score for index in range(LENGTH)]
     assert scores[:-1] == [None] * (LENGTH - 1)
     assert scores[-1] is not None
 
@@ -91,32 +93,32 @@ def test_skeletons_with_nan_are_counted_and_never_scored(
     fake_scorer: Any, walking: Walking, damage: float
 ) -> None:
     scorer = fake_scorer()
-    edge = make_edge(scorer)
+    pipeline = make_pipeline(scorer)
     for index in range(2 * LENGTH):
         broken = walking(index).copy()
         if index == LENGTH:
             broken[3, 0] = damage
-        edge.process(frame_of(index, {1: broken, 2: walking(index)}))
-    assert edge.unusable == LENGTH
+        pipeline.process(frame_of(index, {1: broken, 2: walking(index)}))
+    assert pipeline.unusable == LENGTH
     assert all(np.isfinite(poses).all() for poses in scorer.calls)
     assert [len(poses) for poses in scorer.calls] == [2] + [1] * LENGTH
 
 
 def test_a_skeleton_without_spread_is_not_scored(fake_scorer: Any) -> None:
     scorer = fake_scorer()
-    edge = make_edge(scorer)
+    pipeline = make_pipeline(scorer)
     for index in range(LENGTH):
-        edge.process(frame_of(index, {1: np.zeros((17, 3), dtype=np.float32)}))
-    assert (edge.unusable, scorer.calls) == (1, [])
+        pipeline.process(frame_of(index, {1: np.zeros((17, 3), dtype=np.float32)}))
+    assert (pipeline.unusable, scorer.calls) == (1, [])
 
 
 def test_a_score_that_is_nan_does_not_hide_the_others(fake_scorer: Any, walking: Walking) -> None:
-    edge = make_edge(fake_scorer(scores=[float("nan"), 9.0]), threshold=5)
+    pipeline = make_pipeline(fake_scorer(scores=[float("nan"), 9.0]), threshold=5)
     for index in range(LENGTH):
-        result = edge.process(frame_of(index, {1: walking(index), 2: walking(index)}))
+        result = pipeline.process(frame_of(index, {1: walking(index), 2: walking(index)}))
     assert result.score == 9.0
     assert result.alarm
-    assert edge.unusable == 1
+    assert pipeline.unusable == 1
 
 
 class OnePose:
@@ -136,9 +138,11 @@ def test_people_of_pictures_are_found_tracked_and_scored(fake_scorer: Any, walki
     estimator = OnePose(walking)
     with closing(estimator):
         finder = PeopleFinder(estimator, 25)
-        edge = Edge(fake_scorer(), finder, AlarmRule(100, 100), LENGTH, MAX_MISSING, StageClock())
+        pipeline = CameraPipeline(
+            fake_scorer(), finder, AlarmRule(100, 100), LENGTH, MAX_MISSING, StageClock()
+        )
         frames = [replace(frame_of(index, {}), people=None) for index in range(60)]
-        results = [edge.process(frame) for frame in frames]
+        results = [pipeline.process(frame) for frame in frames]
     assert {person.person for result in results for person in result.people} == {0}
     assert results[-1].score is not None
     assert estimator.closed

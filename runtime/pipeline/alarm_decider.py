@@ -1,0 +1,60 @@
+"""From the scores of one camera's people to its alarm."""
+
+from __future__ import annotations
+
+import math
+
+from daflow.core.alarms.calibration import AlarmCalibration
+from daflow.core.alarms.p_value import p_value
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother
+from runtime.pipeline.observer import Observation
+from runtime.pipeline.results import FrameResult, Person
+
+
+class AlarmDecider:
+    """Decides whether one camera's alarm is on.
+
+    Args:
+        camera: its name.
+        rule: when the alarm begins and ends.
+        calibration: what p-values are computed from; None for no p-values.
+    """
+
+    def __init__(self, camera: str, rule: AlarmRule, calibration: AlarmCalibration | None = None) -> None:
+        self.camera = camera
+        self.rule = rule
+        self.unusable = 0
+        """Windows that could not be scored: NaN, infinite or zero variance, or a score that is not finite."""
+        self._calibration = calibration
+        self._smoother = Smoother(rule.smoothing_seconds)
+        self._alarm = AlarmState(rule)
+
+    def forget_people(self) -> None:
+        """Restart the smoothing: from now on the same numbers mean other people."""
+        self._smoother = Smoother(self.rule.smoothing_seconds)
+
+    def decide(self, observation: Observation, scores: dict[int, float]) -> FrameResult:
+        """Take the next frame and its scores (bits per dimension, by person)."""
+        frame, windows = observation.frame, observation.windows
+        self.unusable += observation.unusable + len(windows) - len(scores)
+        smoothed = self._smoother.update(frame.time, scores)
+        people = tuple(
+            Person(
+                person,
+                skeleton,
+                scores[person],
+                smoothed[person],
+                p_value(self._calibration, smoothed[person]) if self._calibration else None,
+                windows[person],
+            )
+            if person in scores
+            else Person(person, skeleton)
+            for person, skeleton in observation.skeletons.items()
+        )
+        worst = max((person for person in people if person.smoothed is not None), key=_smoothed, default=None)
+        change = self._alarm.update(frame.time, worst.smoothed if worst else None)
+        return FrameResult(frame, people, worst, self._alarm.active, change, self.camera, self.rule.threshold)
+
+
+def _smoothed(person: Person) -> float:
+    return -math.inf if person.smoothed is None else person.smoothed

@@ -1,0 +1,66 @@
+"""What a reload changes: the differences between the running configuration and a new one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from daflow.core.bundle import Bundle
+from runtime.config.schema import Camera, Config
+
+_NEEDS_RESTART = ("store", "serve", "privacy", "video", "scores", "record", "max_frames", "stall_seconds")
+
+
+@dataclass(frozen=True)
+class ReloadPlan:
+    """What has to be changed.
+
+    Attributes:
+        config: the new configuration, with the old values of what needs a restart.
+        bundle: the new bundle.
+        needs_restart: the names of changed settings that only a restart changes.
+        new_model: whether the scorer must be opened again; then all cameras restart.
+        removed: cameras that are removed.
+        deciders: cameras whose alarm rule or calibration changed, and new ones.
+        workers: cameras that must be read in another way, and new ones.
+    """
+
+    config: Config
+    bundle: Bundle
+    needs_restart: tuple[str, ...]
+    new_model: bool
+    removed: tuple[str, ...]
+    deciders: tuple[str, ...]
+    workers: tuple[str, ...]
+
+
+def plan_reload(old: Config, old_bundle: Bundle, new: Config, bundle: Bundle) -> ReloadPlan:
+    """Compare the running configuration and bundle with new ones."""
+    needs_restart = tuple(name for name in _NEEDS_RESTART if getattr(new, name) != getattr(old, name))
+    config = new.model_copy(update={name: getattr(old, name) for name in _NEEDS_RESTART})
+    new_model = (
+        bundle.manifest.files != old_bundle.manifest.files
+        or new.scorer != old.scorer
+        or new.precision != old.precision
+    )
+    deciders, workers = [], []
+    for name in config.cameras:
+        before, options = (old.camera(name) if name in old.cameras else None), config.camera(name)
+        recalibrated = old_bundle.alarm_for(name) != bundle.alarm_for(name)
+        if before is None or new_model or recalibrated or before.alarm != options.alarm:
+            deciders.append(name)
+        if before is None or new_model or _without_alarm(before) != _without_alarm(options):
+            workers.append(name)
+    return ReloadPlan(
+        config,
+        bundle,
+        needs_restart,
+        new_model,
+        tuple(name for name in old.cameras if name not in config.cameras),
+        tuple(deciders),
+        tuple(workers),
+    )
+
+
+def _without_alarm(options: Camera) -> dict[str, Any]:
+    return dict(options.model_dump(exclude={"alarm"}))
