@@ -31,7 +31,7 @@ _MAX_GROWTH = 0.05
 
 @dataclass(frozen=True)
 class Tenth:
-    """A tenth of the run: median resident memory in MB, most threads, messages in the store, frames a second."""
+    """A tenth of the run: median resident memory in MB, most threads, messages in the store, frames per second."""
 
     memory_mb: float
     threads: int

@@ -95,9 +95,10 @@ def _scorers(profile: Profile) -> str:
 
 def _edge(profile: Profile) -> str:
     sentences = " ".join(map(html.escape, edge_sentences(profile.edge, profile.pace)))
+    stages = stage_table({**profile.stages, **delays(profile)}, profile.edge.share)
     return (
         f"<h2>The whole edge</h2><p>{html.escape(profile.scorer)} on {html.escape(profile.source)}; "
-        f"milliseconds per frame. {sentences}</p>{_table(stage_table(profile))}<h3>Share of the work</h3>"
+        f"milliseconds per frame. {sentences}</p>{_table(stages)}<h3>Share of the work</h3>"
         f'{shares(profile.edge.share)}<div class="plots"><figure><figcaption>Stages</figcaption>'
         f"{distribution(_quantiles(profile.stages), 'distribution of each stage')}</figure>"
         "<figure><figcaption>From the frame on</figcaption>"

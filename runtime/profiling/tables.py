@@ -72,17 +72,18 @@ def delays(profile: Profile) -> dict[str, Timing]:
     return {name: timing for name, timing in found.items() if timing}  # fmt: skip
 
 
-def stage_table(profile: Profile, columns: Sequence[str] = COLUMNS) -> Table:
-    """The stages of a frame and its delays, milliseconds."""
-    share = profile.edge.share
+def stage_table(
+    timings: Mapping[str, Timing], share: Mapping[str, float], columns: Sequence[str] = COLUMNS
+) -> Table:
+    """The stages of a frame, milliseconds, and the share of each in the work."""
     rows = [
         [name, *_cells(timing, columns), f"{100 * share[name]:.1f} %" if name in share else ""]
-        for name, timing in {**profile.stages, **delays(profile)}.items()
+        for name, timing in timings.items()
     ]
     return Table(["stage", *columns, "CV", "share"], rows)
 
 
-def edge_sentences(edge: EdgeTiming, pace: PacedTiming) -> Iterator[str]:
+def edge_sentences(edge: EdgeTiming, pace: PacedTiming | None = None) -> Iterator[str]:
     """Say what the figures of the edge mean."""
     largest = max(edge.share, key=lambda stage: edge.share[stage])
     yield (
@@ -90,10 +91,12 @@ def edge_sentences(edge: EdgeTiming, pace: PacedTiming) -> Iterator[str]:
         f"person-frames per second, {edge.people:.1f} people in a frame; {edge.processor.p50_ms:.2f} ms of processor "
         f"time per frame. Most of the work is {largest}."
     )
-    yield (
-        f"At the source's pace: {pace.frames_per_second:.1f} frames per second, {pace.dropped} skipped. The delay is "
-        "from the frame's time stamp to its result; 'to event' is to the delivered alarm message, after the store."
-    )
+    if pace:
+        yield (
+            f"At the source's pace: {pace.frames_per_second:.1f} frames per second, {pace.dropped} skipped. The delay "
+            "is from the frame's time stamp to its result; 'to event' is to the delivered alarm message, after the "
+            "store."
+        )
     if edge.overhead:
         overhead = edge.overhead
         yield (

@@ -14,6 +14,7 @@ from runtime.profiling.tables import (
     Fact,
     Table,
     cost_facts,
+    delays,
     edge_sentences,
     environment_facts,
     known_facts,
@@ -48,7 +49,7 @@ def profile_text(profile: Profile, width: int) -> Iterator[str]:
         yield from _wrap(sentence, width)
     yield from _heading("The whole edge")
     yield f"{profile.scorer} on {profile.source}; milliseconds per frame"
-    yield from table_text(stage_table(profile, columns))
+    yield from table_text(stage_table({**profile.stages, **delays(profile)}, profile.edge.share, columns))
     for sentence in edge_sentences(profile.edge, profile.pace):
         yield from _wrap(sentence, width)
     yield from _heading("Cold start")
