@@ -2,7 +2,7 @@
 
     python -m benchmarks.folded_graph [--model model.pt]
 
-One thread, one process; the forms take turns, and ratios are taken within a round.
+One thread, one process; the forms take turns.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -30,12 +29,12 @@ from daflow.core.data.windows import Poses
 from daflow.core.progress import track
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.model.checkpoint import load_checkpoint
-from daflow.model.flow import DAFlow, ModelConfig, parameter_count
+from daflow.model.flow import DAFlow, ModelConfig
 from export.folded_flow import FoldedFlow
 from export.onnx_graph import export_onnx, trace
+from runtime.profiling.profile import ScorerComparison
 from runtime.profiling.scorers import Candidate, measure_scorers, walker_windows
-from runtime.profiling.statistics import Quartiles, ratios
-from runtime.profiling.tables import Table
+from runtime.profiling.tables import scorer_table
 from runtime.profiling.text import table_text
 
 BATCHES = (1, 8, 64)
@@ -57,53 +56,6 @@ class Form:
 
     def __exit__(self, *_: object) -> None:
         pass
-
-
-@dataclass(frozen=True)
-class FormTiming:
-    """One form of a model, by windows in a call.
-
-    Attributes:
-        model: name of the model.
-        form: how it is run.
-        nodes: of its graph, None without one.
-        microseconds: of a call.
-        against_pytorch: how many times as fast as the same model in PyTorch.
-        against_export: how many times as fast as torch's own export of the same model.
-    """
-
-    model: str
-    form: str
-    nodes: int | None
-    microseconds: dict[int, Quartiles]
-    against_pytorch: dict[int, Quartiles]
-    against_export: dict[int, Quartiles]
-
-
-@dataclass(frozen=True)
-class FormTimings:
-    """All forms of all models, and the number of parameters of each model."""
-
-    forms: list[FormTiming]
-    parameters: dict[str, int]
-
-    def table(self) -> Table:
-        """The times with their quartiles, and the medians of the ratios."""
-        batches = " / ".join(map(str, BATCHES))
-        head = ["model", "form", "nodes", *(f"us, batch {batch}" for batch in BATCHES),
-                f"times as fast as PyTorch, {batches}", f"as the plain export, {batches}"]  # fmt: skip
-        rows = []
-        for row in self.forms:
-            times = [
-                f"{us.median:,.0f} ({us.low:,.0f} to {us.high:,.0f})" for us in row.microseconds.values()
-            ]
-            speedups = [
-                " / ".join(f"{ratio.median:.2f}" for ratio in by_batch.values())
-                for by_batch in (row.against_pytorch, row.against_export)
-            ]
-            nodes = "" if row.nodes is None else str(row.nodes)
-            rows.append([row.model, row.form, nodes, *times, *speedups])
-        return Table(head, rows, 2)
 
 
 class _Nll(nn.Module):
@@ -137,46 +89,21 @@ def forms_of(flow: DAFlow, folder: Path) -> list[Form]:
     return forms
 
 
-def measure(flows: Mapping[str, DAFlow], folder: Path, settings: Settings) -> FormTimings:
-    """Time every form of every model in turn, one thread each.
+def measure(forms: Sequence[Form], window: int, settings: Settings) -> ScorerComparison:
+    """Time every form in turn, one thread each; the ratios are to PyTorch.
 
     Args:
-        flows: by name.
-        folder: takes their graphs.
+        forms: of one model.
+        window: poses in a window.
         settings: how long.
     """
-    forms = {
-        f"{name}, {form.name}": (name, form)
-        for number, (name, flow) in enumerate(flows.items())
-        for form in forms_of(flow, folder / f"forms{number}")
-    }
-    candidates = [Candidate(Form(key, form.score), 0.0, "") for key, (_, form) in forms.items()]
     rounds = settings.rounds + 2
     seconds = _SECONDS_PER_TURN * rounds * len(BATCHES) * len(forms) / (4 if settings.quick else 1)
     with _one_thread():
-        timed = measure_scorers(
-            candidates, next(iter(flows.values())).config.window, BATCHES, seconds, rounds,
-            lambda numbers: track(numbers, "rounds of the forms"),
+        return measure_scorers(
+            [Candidate(form, 0.0, "") for form in forms], window, BATCHES, seconds, rounds,
+            lambda numbers: track(numbers, "rounds of the forms"), PYTORCH,
         )  # fmt: skip
-
-    def milliseconds(name: str, form: str, batch: int) -> list[float]:
-        return timed.scorers[f"{name}, {form}"].batches[batch].call.rounds_ms
-
-    def against(name: str, form: str, baseline: str) -> dict[int, Quartiles]:
-        return {
-            batch: ratios(milliseconds(name, baseline, batch), milliseconds(name, form, batch))
-            for batch in BATCHES
-        }
-
-    rows = [
-        FormTiming(
-            name, form.name, form.nodes,
-            {batch: Quartiles.of([1e3 * ms for ms in milliseconds(name, form.name, batch)]) for batch in BATCHES},
-            against(name, form.name, PYTORCH), against(name, form.name, EXPORT),
-        )
-        for name, form in forms.values()
-    ]  # fmt: skip
-    return FormTimings(rows, {name: parameter_count(flow) for name, flow in flows.items()})
 
 
 def untrained(config: ModelConfig) -> DAFlow:
@@ -214,13 +141,16 @@ def main(model: Path | None, rounds: int, json_target: str | None) -> None:
     """Time the folded graph against PyTorch and torch's own export, simplified by onnxslim, with one thread."""
     flow = load_checkpoint(model).model if model else untrained(ModelConfig())
     with tempfile.TemporaryDirectory() as folder:
-        timings = measure({"model": flow}, Path(folder), Settings(rounds=rounds))
+        forms = forms_of(flow, Path(folder))
+        timed = measure(forms, flow.config.window, Settings(rounds=rounds))
+    nodes = {form.name: form.nodes for form in forms if form.nodes}
     if json_target:
-        content: dict[str, Any] = asdict(timings)
-        write_json(json_target, content)
+        write_json(json_target, {"nodes": nodes, **timed.model_dump(mode="json")})
     if json_target != "-":
-        for line in table_text(timings.table()):
+        click.echo(f"Milliseconds per call; ratio to {PYTORCH}")
+        for line in table_text(scorer_table(timed, ("p50", "p90"))):
             click.echo(line)
+        click.echo("Nodes: " + ", ".join(f"{name} {count}" for name, count in nodes.items()))
 
 
 if __name__ == "__main__":

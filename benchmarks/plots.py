@@ -1,4 +1,4 @@
-"""The pictures of the benchmark page, wide enough for a page of text and readable there."""
+"""The picture of the scaling on the benchmark page."""
 
 from __future__ import annotations
 
@@ -8,32 +8,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scaling import Curve
-from benchmarks.targets import Target
 from daflow.core.files import written_whole
-from daflow.evaluation.plots import figure
 
-_BLUE, _GREEN, _RED, _GREY, _INK = "#1f5fa8", "#2a7d4f", "#b23a48", "#8a94a3", "#1c2430"
+_BLUE, _RED, _GREY, _INK = "#1f5fa8", "#b23a48", "#8a94a3", "#1c2430"
 _DPI = 120
-
-
-def draw_targets(path: Path, targets: list[Target]) -> None:
-    """Draw which part of each allowance is used; the line at 100 % is the target."""
-    drawn, (axis,) = figure(figsize=(8.4, 0.42 * len(targets) + 1.0))
-    shares = [max(100 * target.used, 0.5) for target in targets]
-    rows = np.arange(len(targets))[::-1]
-    axis.barh(rows, shares, height=0.55, color=[_GREEN if target.met else _RED for target in targets])
-    axis.axvline(100, color=_INK, linewidth=1.2)
-    end = max(*shares, 100) * 1.35
-    for row, share, target in zip(rows, shares, targets, strict=True):
-        digits = 0 if abs(target.measured.median) >= 100 else 2
-        axis.text(
-            share + end / 100, row, f"{target.measured.median:,.{digits}f} {target.unit}", va="center", fontsize=8.5,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
-        )  # fmt: skip
-    axis.set_yticks(rows, [target.name for target in targets])
-    axis.set_xlim(0, end)
-    axis.set_xlabel("used part of the allowance, % (below 100 the target is met)")
-    _save(drawn, path)
 
 
 def draw_scaling(path: Path, curves: list[Curve]) -> None:

@@ -1,4 +1,4 @@
-"""The page of the figures: Markdown with tables, and pictures of the targets and the scaling."""
+"""The page of the figures: Markdown with tables, and a picture of the scaling."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plots
-from benchmarks.folded_graph import EXPORT, PYTORCH, FormTimings
+from benchmarks.folded_graph import EXPORT, PYTORCH
+from benchmarks.plots import draw_scaling
 from benchmarks.results import Results
 from benchmarks.scaling import MAX_EXPONENT, Curve
 from benchmarks.stgnf_algorithm import SpeedComparison
 from benchmarks.targets import Target
 from daflow.core.files import write_text
 from runtime.profiling.edge import EdgeMeasurement
+from runtime.profiling.profile import ScorerComparison
 from runtime.profiling.statistics import Quartiles
 from runtime.profiling.tables import (
     Table,
@@ -21,12 +22,13 @@ from runtime.profiling.tables import (
     environment_facts,
     known_facts,
     machine_name,
+    scorer_table,
     stage_table,
 )
 
 
 def write_page(output: Path, results: Results, about: Mapping[str, Any]) -> None:
-    """Write `benchmarks.md` and `benchmarks-*.png`.
+    """Write `benchmarks.md` and `benchmarks-scaling.png`.
 
     Args:
         output: the folder.
@@ -38,7 +40,6 @@ def write_page(output: Path, results: Results, about: Mapping[str, Any]) -> None
     """
     lines = [*_head(about)]
     if results.targets is not None:
-        plots.draw_targets(output / "benchmarks-targets.png", results.targets)
         lines += _targets(results.targets)
     if results.edge is not None:
         lines += _edge(results.edge)
@@ -47,7 +48,7 @@ def write_page(output: Path, results: Results, about: Mapping[str, Any]) -> None
     if results.training is not None:
         lines += _training(results.training)
     if results.scaling is not None:
-        plots.draw_scaling(output / "benchmarks-scaling.png", results.scaling)
+        draw_scaling(output / "benchmarks-scaling.png", results.scaling)
         lines += _scaling(results.scaling)
     if missing := [name for name in about["chosen"] if getattr(results, name) is None]:
         lines += ["", f"Not measured: {', '.join(missing)}. The edge needs --video and --pose-model."]
@@ -105,17 +106,16 @@ def _edge(measured: EdgeMeasurement) -> Iterator[str]:
     yield from markdown(stage_table({**measured.stages, **alone}, edge.share))
 
 
-def _forms(forms: FormTimings) -> Iterator[str]:
+def _forms(forms: Mapping[str, ScorerComparison]) -> Iterator[str]:
     yield from ("", "## Folded graphs", "")
-    counts = " and ".join(f"{name} {count}" for name, count in forms.parameters.items())
     yield (
-        f"Microseconds per call, one thread, untrained weights. Parameters: {counts}. The ratios say how many times as "
-        f"fast a form is as the same model in {PYTORCH}, and as the {EXPORT}, torch's own, simplified by onnxslim. "
-        "'Every pair of joints' computes the graph convolution without the shortcut for equal joints, as STG-NF's code "
-        "does. All ONNX graphs run in ONNX Runtime."
+        f"Milliseconds per call, one thread, untrained weights; the ratio is to the same model in {PYTORCH}. 'Every "
+        f"pair of joints' computes the graph convolution without the shortcut for equal joints, as STG-NF's code does. "
+        f"The {EXPORT} is torch's own, simplified by onnxslim. All ONNX graphs run in ONNX Runtime."
     )
-    yield ""
-    yield from markdown(forms.table())
+    for model, comparison in forms.items():
+        yield from ("", f"### {model}", "")
+        yield from markdown(scorer_table(comparison, ("p50", "p90")))
 
 
 def _training(training: SpeedComparison) -> Iterator[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from benchmarks.folded_graph import FormTimings
 from benchmarks.scaling import Curve
 from benchmarks.stgnf_algorithm import SpeedComparison
 from benchmarks.targets import Target
 from runtime.profiling.edge import EdgeMeasurement
+from runtime.profiling.profile import ScorerComparison
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Results:
 
     edge: EdgeMeasurement | None = None
     targets: list[Target] | None = None
-    forms: FormTimings | None = None
+    forms: dict[str, ScorerComparison] | None = None
     scaling: list[Curve] | None = None
     training: SpeedComparison | None = None
 
@@ -27,7 +27,10 @@ class Results:
         plain: dict[str, Any] = {}
         for name in (field.name for field in fields(self) if getattr(self, field.name) is not None):
             value = getattr(self, name)
-            plain[name] = [asdict(part) for part in value] if isinstance(value, list) else asdict(value)
+            if isinstance(value, dict):
+                plain[name] = {key: part.model_dump(mode="json") for key, part in value.items()}
+            else:
+                plain[name] = [asdict(part) for part in value] if isinstance(value, list) else asdict(value)
         if self.edge:
             timings = {name: timing.model_dump() for name, timing in self.edge.stages.items()}
             plain["edge"] |= {"stages": timings, "edge": self.edge.edge.model_dump()}

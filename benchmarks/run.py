@@ -24,6 +24,7 @@ from daflow.model.flow import ModelConfig
 from runtime.machine.board import Machine
 from runtime.machine.environment import environment
 from runtime.profiling.edge import EdgeMeasurement, EdgeRun, measure_edge
+from runtime.profiling.profile import ScorerComparison
 
 _LOADERS = 8  # STG-NF's default
 _MAX_TRAINING_ROUNDS = 3  # each takes minutes
@@ -46,7 +47,7 @@ def run(
         chosen: fields of `Results`.
         settings: how long.
         folder: for files that are deleted after the run.
-        output: where `benchmarks.md`, `benchmarks.json` and `benchmarks-*.png` go.
+        output: where `benchmarks.md`, `benchmarks.json` and `benchmarks-scaling.png` go.
         bundle: as in `prepare`, like the rest.
         tracks: folders of training tracks, test tracks and frame masks.
         video: a recording with people.
@@ -103,12 +104,12 @@ def _training(inputs: Inputs, settings: Settings, _: Results) -> stgnf_algorithm
     return stgnf_algorithm.measure(inputs.train, inputs.test, inputs.masks, rounds, loaders)
 
 
-def _forms(inputs: Inputs, settings: Settings, _: Results) -> folded_graph.FormTimings:
-    flows = {
-        "DA-Flow": folded_graph.untrained(ModelConfig()),
-        "STG-NF block": folded_graph.untrained(ModelConfig(block="tcn")),
-    }
-    return folded_graph.measure(flows, inputs.folder, settings)
+def _forms(inputs: Inputs, settings: Settings, _: Results) -> dict[str, ScorerComparison]:
+    timed = {}
+    for name, config in (("DA-Flow", ModelConfig()), ("STG-NF block", ModelConfig(block="tcn"))):
+        forms = folded_graph.forms_of(folded_graph.untrained(config), inputs.folder / name)
+        timed[name] = folded_graph.measure(forms, config.window, settings)
+    return timed
 
 
 MEASUREMENTS: dict[str, Callable[[Inputs, Settings, Results], object]] = {

@@ -49,12 +49,6 @@ class Target:
         """Whether the quartiles lie on the same side of the target as the median."""
         return not self.measured.low < self.target < self.measured.high
 
-    @property
-    def used(self) -> float:
-        """Which fraction of the allowance is used: above 1 the target is missed."""
-        figure = max(self.measured.median, 1e-12)
-        return self.target / figure if self.at_least else figure / self.target
-
 
 def measure(inputs: Inputs, settings: Settings, edge: EdgeMeasurement | None) -> list[Target]:
     """Measure each with `runtime.profiling`; the overhead is taken from `edge`, if that was measured."""
@@ -107,7 +101,7 @@ def _cold_start(inputs: Inputs, settings: Settings) -> list[Target]:
 
 
 def _allocations(inputs: Inputs, settings: Settings) -> Target:
-    first, last = (2000, 4000) if settings.quick else (2000, 10_000)
+    first, last = (2000, 4000) if settings.quick else (4000, 20_000)
     before, after = json.loads(run_command("benchmarks.allocations", inputs.bundle, first, last))
     growth = Quartiles.of([(after - before) / (last - first)])
     how = (

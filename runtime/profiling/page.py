@@ -87,7 +87,7 @@ def _scorers(profile: Profile) -> str:
     sentences = "<br>".join(map(html.escape, scorer_sentences(profile)))
     return (
         f"<h2>The scorer alone</h2><p>Milliseconds per call, {profile.rounds} rounds in turn; the ratio is to "
-        f"{html.escape(profile.baseline)}.</p>{_table(scorer_table(profile))}"
+        f"{html.escape(profile.baseline)}.</p>{_table(scorer_table(profile.scorer_alone))}"
         f"{_table(phases) if phases else f'<p>{WHOLE_CALLS_ONLY}</p>'}"
         f'<p>{sentences}</p><div class="plots">{plots}</div>'
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.profiling.profile import EdgeTiming, PacedTiming, Profile, windows_text
+from runtime.profiling.profile import EdgeTiming, PacedTiming, Profile, ScorerComparison, windows_text
 from runtime.profiling.statistics import Quartiles, Timing
 
 COLUMNS = ("min", "mean", "p50", "p90", "p99", "max")
@@ -32,12 +32,12 @@ def machine_name(facts: Mapping[str, Any]) -> str:
     return ", ".join(str(word) for word in (*words, facts["gpu"], facts["power_mode"]) if word)
 
 
-def scorer_table(profile: Profile, columns: Sequence[str] = COLUMNS) -> Table:
+def scorer_table(comparison: ScorerComparison, columns: Sequence[str] = COLUMNS) -> Table:
     """The calls of each scorer by number of windows, milliseconds."""
-    scorers = profile.scorer_alone.scorers
+    scorers = comparison.scorers
     rows = [
         [str(size), name, *_cells(batch.call, columns), f"{batch.windows_per_second:,.0f}", f"{batch.ratio:.2f}x"]
-        for size in scorers[profile.baseline].batches
+        for size in next(iter(scorers.values())).batches
         for name, batch in ((name, scorer.batches[size]) for name, scorer in scorers.items())
     ]  # fmt: skip
     return Table(["windows", "scorer", *columns, "CV", "windows/s", "ratio"], rows, 2)

@@ -42,7 +42,7 @@ def profile_text(profile: Profile, width: int) -> Iterator[str]:
     yield f"Profile of {profile.bundle} on {machine_name(profile.environment)}"
     yield from _heading("The scorer alone")
     yield f"Milliseconds per call; {profile.rounds} rounds in turn; ratio to {profile.baseline}"
-    yield from table_text(scorer_table(profile, columns))
+    yield from table_text(scorer_table(profile.scorer_alone, columns))
     phases = phase_table(profile)
     yield from table_text(phases) if phases else [WHOLE_CALLS_ONLY]
     for sentence in scorer_sentences(profile):
