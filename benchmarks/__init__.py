@@ -1,1 +1,1 @@
-"""What was measured and how to measure it again; ratios against a baseline in the same run, since machines differ."""
+"""What was measured and how to measure it again, with the timing and statistics of `runtime.profiling`."""

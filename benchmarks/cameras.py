@@ -1,4 +1,4 @@
-"""How many frames a second can many cameras have, without pose estimation?
+"""How many frames per second can many cameras have, without pose estimation?
 
     python -m benchmarks.cameras --bundle bundle/ [--cameras 16] [--people 4] [--seconds 20]
 
@@ -22,7 +22,7 @@ _WARM_UP = 3500  # frames of each camera: the generator makes its people in the 
 
 
 def rate(bundle: Path, cameras: int, people: int, seconds: float) -> dict[str, float]:
-    """Return frames a second of all cameras together, of the slowest, and the p99 of a batch in milliseconds."""
+    """Return frames per second of all cameras together, of the slowest, and the p99 of a batch in milliseconds."""
     sources = {
         f"camera{number}": {"source": f"synthetic:frames=0,people={people},seed={number},event=none"}
         for number in range(cameras)
@@ -71,7 +71,7 @@ def main(bundle: Path, cameras: int, people: int, seconds: float, json_target: s
     if json_target != "-":
         total = many["frames_per_second"]
         click.echo(
-            f"{cameras} cameras with {people} people: {total:.0f} frames a second in all, {total / cameras:.0f} for "
+            f"{cameras} cameras with {people} people: {total:.0f} frames per second in all, {total / cameras:.0f} for "
             f"each ({many['slowest_camera']:.0f} for the slowest), {total * people:.0f} person-frames; one camera "
             f"alone {alone:.0f}, ratio {ratio:.2f}"
         )

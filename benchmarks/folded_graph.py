@@ -1,39 +1,65 @@
-"""How much faster is the folded graph than what torch exports by itself?
+"""How much faster is the folded graph than PyTorch, and than what torch exports by itself?
 
     python -m benchmarks.folded_graph [--model model.pt]
 
-ONNX Runtime, one thread, one process; the forms take turns, round after round, and the median of each round's best is
-taken, so that a busy moment of the machine hits all of them.
+One thread, one process; the forms take turns.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import tempfile
-import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxslim
 import torch
 from torch import Tensor, nn
 
+from benchmarks.inputs import Settings
+from benchmarks.stgnf_algorithm import plain_flow
 from daflow.core.command_line import FILE, Command, json_option, write_json
+from daflow.core.data.windows import Poses
+from daflow.core.progress import track
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.model.checkpoint import load_checkpoint
-from daflow.model.flow import DAFlow
-from daflow.model.skeleton_graph import JOINTS
+from daflow.model.flow import DAFlow, ModelConfig
 from export.folded_flow import FoldedFlow
 from export.onnx_graph import export_onnx, trace
+from runtime.profiling.profile import ScorerComparison
+from runtime.profiling.scorers import Candidate, measure_scorers, walker_windows
+from runtime.profiling.tables import scorer_table
+from runtime.profiling.text import table_text
 
-_BATCHES = (1, 8, 64)
-_ROUNDS = 9
-_SECONDS_A_ROUND = 0.15
+BATCHES = (1, 8, 64)
+PYTORCH, EXPORT = "PyTorch", "plain ONNX export"
+_SECONDS_PER_TURN = 0.12
+Score = Callable[[Poses], npt.NDArray[np.float32]]
 
 
-class _Module(nn.Module):
-    """The flow as `daflow.model.flow` writes it."""
+@dataclass
+class Form:
+    """A model in one form, as a `Scorer`; `nodes` counts those of its graph, None without one."""
+
+    name: str
+    score: Score
+    nodes: int | None = None
+
+    def __enter__(self) -> Form:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class _Nll(nn.Module):
+    """The flow as `daflow.model.flow` writes it, for torch's export."""
 
     def __init__(self, model: DAFlow) -> None:
         super().__init__()
@@ -43,65 +69,88 @@ class _Module(nn.Module):
         return self.model.nll(poses)
 
 
-def export_plain(model: DAFlow, path: Path) -> int:
-    """Write what torch exports by itself, simplified by onnxslim; return the number of nodes."""
-    graph = onnxslim.slim(trace(_Module(model), model.config.window))
-    onnx.save(graph, path)
-    return len(graph.graph.node)
+def forms_of(flow: DAFlow, folder: Path) -> list[Form]:
+    """Return the forms of a model; `folder` takes their graphs.
+
+    'Every pair of joints' computes the graph convolution without the shortcut for equal joints, as STG-NF's code does.
+    """
+    folder.mkdir(exist_ok=True)
+    plain = onnxslim.slim(trace(_Nll(flow), flow.config.window))
+    onnx.save(plain, folder / "plain.onnx")
+    forms = [
+        Form(f"{PYTORCH}, every pair of joints", _in_torch(plain_flow(copy.deepcopy(flow)))),
+        Form(PYTORCH, _in_torch(flow)),
+        Form(EXPORT, OnnxScorer(folder / "plain.onnx").score, len(plain.graph.node)),
+    ]
+    for precision, dtype in (("FP32", torch.float32), ("FP16", torch.float16)):
+        path = folder / f"{precision}.onnx"
+        nodes = export_onnx(FoldedFlow(flow, dtype), flow.config.window, path)
+        forms.append(Form(f"folded {precision}", OnnxScorer(path).score, nodes))
+    return forms
 
 
-def measure(paths: dict[str, Path], window: int) -> dict[str, dict[int, float]]:
-    """Return microseconds a call of each form for each batch size."""
-    rng = np.random.default_rng(0)
-    scorers = {name: OnnxScorer(path) for name, path in paths.items()}
-    result: dict[str, dict[int, float]] = {name: {} for name in paths}
-    for batch in _BATCHES:
-        poses = rng.standard_normal((batch, 2, window, JOINTS)).astype(np.float32)
-        rounds: dict[str, list[float]] = {name: [] for name in paths}
-        for _ in range(_ROUNDS):
-            for name, scorer in scorers.items():
-                rounds[name].append(_median_call(scorer, poses))
-        for name, seconds in rounds.items():
-            result[name][batch] = 1e6 * float(np.median(seconds))
-    return result
+def measure(forms: Sequence[Form], window: int, settings: Settings) -> ScorerComparison:
+    """Time every form in turn, one thread each; the ratios are to PyTorch.
+
+    Args:
+        forms: of one model.
+        window: poses in a window.
+        settings: how long.
+    """
+    rounds = settings.rounds + 2
+    seconds = _SECONDS_PER_TURN * rounds * len(BATCHES) * len(forms) / (4 if settings.quick else 1)
+    with _one_thread():
+        return measure_scorers(
+            [Candidate(form, 0.0, "") for form in forms], window, BATCHES, seconds, rounds,
+            lambda numbers: track(numbers, "rounds of the forms"), PYTORCH,
+        )  # fmt: skip
 
 
-def _median_call(scorer: OnnxScorer, poses: np.ndarray) -> float:
-    scorer.score(poses)
-    calls: list[float] = []
-    until = time.perf_counter() + _SECONDS_A_ROUND
-    while not calls or time.perf_counter() < until:
-        began = time.perf_counter()
-        scorer.score(poses)
-        calls.append(time.perf_counter() - began)
-    return float(np.median(calls))
+def untrained(config: ModelConfig) -> DAFlow:
+    """Return an untrained model: the time of a call does not depend on the weights."""
+    torch.manual_seed(0)
+    flow = DAFlow(config).eval()
+    flow.initialise(torch.from_numpy(walker_windows(config.window, 256)))
+    return flow
+
+
+def _in_torch(flow: DAFlow) -> Score:
+    def score(poses: Poses) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            scores: npt.NDArray[np.float32] = flow.nll(torch.from_numpy(poses)).numpy()
+            return scores
+
+    return score
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @click.command(cls=Command)
 @click.option("--model", type=FILE, help="The checkpoint to export.  [default: an untrained DA-Flow]")
+@click.option("--rounds", default=7, type=click.IntRange(1), help="Turns of each form.")
 @json_option("the figures")
-def main(model: Path | None, json_target: str | None) -> None:
-    """Time the folded graph against torch's own export, simplified by onnxslim, on ONNX Runtime with one thread."""
-    torch.manual_seed(0)
-    flow = load_checkpoint(model).model if model else DAFlow().eval()
+def main(model: Path | None, rounds: int, json_target: str | None) -> None:
+    """Time the folded graph against PyTorch and torch's own export, simplified by onnxslim, with one thread."""
+    flow = load_checkpoint(model).model if model else untrained(ModelConfig())
     with tempfile.TemporaryDirectory() as folder:
-        names = ("plain", "plain, joints not collapsed", "folded FP32", "folded FP16")
-        paths = {name: Path(folder) / f"{index}.onnx" for index, name in enumerate(names)}
-        nodes = {names[0]: export_plain(flow, paths[names[0]])}
-        for dtype, name in ((torch.float32, names[2]), (torch.float16, names[3])):
-            nodes[name] = export_onnx(FoldedFlow(flow, dtype), flow.config.window, paths[name])
-        for step in flow.steps:
-            step.coupling.graph_conv.collapsed = False  # type: ignore[union-attr]
-        nodes[names[1]] = export_plain(flow, paths[names[1]])
-        times = measure(paths, flow.config.window)
+        forms = forms_of(flow, Path(folder))
+        timed = measure(forms, flow.config.window, Settings(rounds=rounds))
+    nodes = {form.name: form.nodes for form in forms if form.nodes}
     if json_target:
-        write_json(json_target, {"nodes": nodes, "microseconds": times})
-    if json_target == "-":
-        return
-    click.echo(f"{'':<30}{'nodes':>6}" + "".join(f"{f'{batch} windows':>22}" for batch in _BATCHES))
-    for name in names:
-        row = (f"{us:.0f} us ({times['plain'][batch] / us:.2f}x)" for batch, us in times[name].items())
-        click.echo(f"{name:<30}{nodes[name]:>6}" + "".join(f"{text:>22}" for text in row))
+        write_json(json_target, {"nodes": nodes, **timed.model_dump(mode="json")})
+    if json_target != "-":
+        click.echo(f"Milliseconds per call; ratio to {PYTORCH}")
+        for line in table_text(scorer_table(timed, ("p50", "p90"))):
+            click.echo(line)
+        click.echo("Nodes: " + ", ".join(f"{name} {count}" for name, count in nodes.items()))
 
 
 if __name__ == "__main__":

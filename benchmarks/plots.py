@@ -1,4 +1,4 @@
-"""The pictures of the benchmark page, wide enough for a page of text and readable there."""
+"""The picture of the scaling on the benchmark page."""
 
 from __future__ import annotations
 
@@ -7,92 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.edge import EdgeCost
 from benchmarks.scaling import Curve
-from benchmarks.scorers import BATCHES, Scorers
-from benchmarks.targets import Target
 from daflow.core.files import written_whole
-from daflow.evaluation.plots import figure
 
-_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#1f5fa8", "#d9822b", "#2a7d4f", "#b23a48", "#8a94a3"
-_SHADES = ("#9dbfe3", "#4d8ac7", "#12396a")
+_BLUE, _RED, _GREY, _INK = "#1f5fa8", "#b23a48", "#8a94a3", "#1c2430"
 _DPI = 120
-
-
-def draw_targets(path: Path, targets: list[Target]) -> None:
-    """Draw what share of each allowance is used; the line at 100 % is the target."""
-    drawn, (axis,) = figure(figsize=(8.4, 0.42 * len(targets) + 1.0))
-    shares = [max(100 * target.used, 0.5) for target in targets]
-    rows = np.arange(len(targets))[::-1]
-    axis.barh(rows, shares, height=0.55, color=[_GREEN if target.met else _RED for target in targets])
-    axis.axvline(100, color="#1c2430", linewidth=1.2)
-    end = max(*shares, 100) * 1.35
-    for row, share, target in zip(rows, shares, targets, strict=True):
-        digits = 0 if abs(target.measured.median) >= 100 else 2
-        axis.text(
-            share + end / 100, row, f"{target.measured.median:,.{digits}f} {target.unit}", va="center", fontsize=8.5,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
-        )  # fmt: skip
-    axis.set_yticks(rows, [target.name for target in targets])
-    axis.set_xlim(0, end)
-    axis.set_xlabel("share of the allowance that is used, % (below 100 the target is met)")
-    _save(drawn, path)
-
-
-def draw_scorers(path: Path, scorers: Scorers) -> None:
-    """Draw the time of a window for every form, by windows in a call."""
-    forms = scorers.forms()
-    drawn, (axis,) = figure(figsize=(8.4, 0.4 * len(forms) + 1.2))
-    for row in scorers.figures:
-        place = len(forms) - 1 - forms.index((row.model, row.form))
-        micro = row.microseconds
-        shade = _SHADES[BATCHES.index(row.batch)]
-        axis.plot(
-            [micro.low / row.batch, micro.high / row.batch], [place, place], color=shade, linewidth=5, alpha=0.45,
-            solid_capstyle="round",
-        )  # fmt: skip
-        first = (row.model, row.form) == forms[0]
-        label = f"{row.batch} window{'s' if row.batch > 1 else ''} in a call" if first else None
-        axis.plot(micro.median / row.batch, place, "o", color=shade, markersize=7, label=label)
-    axis.set_xscale("log")
-    _label_decades(axis.xaxis)
-    axis.set_yticks(range(len(forms)), [f"{model}: {form}" for model, form in reversed(forms)])
-    for label, (model, form) in zip(axis.get_yticklabels(), reversed(forms), strict=True):
-        label.set_color(_BLUE if model == "DA-Flow" else "#1c2430")
-        label.set_fontweight("bold" if form.startswith("folded") else "normal")
-    axis.grid(axis="x", which="major", color="#e6e9ee")
-    axis.set_axisbelow(True)
-    axis.set_xlabel("microseconds of a window, one thread")
-    axis.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=len(BATCHES))
-    _save(drawn, path)
-
-
-def draw_edge(path: Path, edge: EdgeCost) -> None:
-    """Draw both in every round, side by side, and what follows the pose."""
-    drawn, (rounds, stages) = figure(2, figsize=(8.4, 3.0), width_ratios=(1.0, 1.15))
-    for pose_only, whole in edge.rounds:
-        rounds.plot([0, 1], [pose_only, whole], "o-", color=_BLUE, alpha=0.55, linewidth=1.2, markersize=5)
-    rounds.set_xticks([0, 1], ["pose-only\nloop", "whole\nedge"])
-    rounds.set_xlim(-0.4, 1.4)
-    rounds.set_ylim(0, 1.15 * max(max(pair) for pair in edge.rounds))
-    rounds.set_ylabel("ms a frame")
-    overhead = edge.wall_overhead
-    rounds.set_title(
-        f"overhead {100 * overhead.median:+.1f} % ({100 * overhead.low:+.1f} to {100 * overhead.high:+.1f})",
-        fontsize=10,
-    )  # fmt: skip
-    names = [name for name in edge.stages if name not in ("capture", "pose")]
-    places = np.arange(len(names))[::-1]
-    micro = [1e3 * edge.stages[name] for name in names]
-    stages.barh(places, micro, height=0.55, color=_ORANGE)
-    for place, value in zip(places, micro, strict=True):
-        stages.text(value + max(micro) / 60, place, f"{value:.0f}", va="center", fontsize=9)
-    stages.set_yticks(places, names)
-    stages.set_xlim(0, 1.15 * max(micro))
-    stages.set_xlabel("median microseconds a frame")
-    pose, capture = edge.stages["pose"], edge.stages["capture"]
-    stages.set_title(f"beside {pose:.1f} ms of poses and {capture:.1f} ms of decoding", fontsize=10)
-    _save(drawn, path)
 
 
 def draw_scaling(path: Path, curves: list[Curve]) -> None:
@@ -117,9 +36,7 @@ def _draw_curve(axis: Any, curve: Curve) -> None:
     median, low, high = (
         np.array([1e3 * getattr(row, name) for row in curve.seconds]) for name in ("median", "low", "high")
     )
-    axis.plot(
-        sizes, median[-1] * sizes / sizes[-1], "--", color=_GREY, linewidth=1, label="in step with the work"
-    )
+    axis.plot(sizes, median[-1] * sizes / sizes[-1], "--", color=_GREY, linewidth=1, label="linear")
     middle = np.exp(np.log(sizes).mean())
     fitted = np.exp(np.log(median).mean()) * (sizes / middle) ** curve.fit.exponent
     colour = _RED if curve.fast_growing else _BLUE
@@ -138,7 +55,7 @@ def _draw_curve(axis: Any, curve: Curve) -> None:
     axis.set_ylabel(
         f"ms {curve.cost}" if curve.cost.startswith("from") else f"ms for {curve.cost}", fontsize=8.5
     )
-    axis.set_title(curve.name, fontsize=10, color=colour if curve.fast_growing else "#1c2430")
+    axis.set_title(curve.name, fontsize=10, color=colour if curve.fast_growing else _INK)
     axis.text(
         0.03, 0.95, f"exponent {curve.fit.exponent:.2f}\nlarger half {curve.upper.exponent:.2f}",
         transform=axis.transAxes, va="top", fontsize=8.5, color=colour,

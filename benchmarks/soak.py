@@ -1,9 +1,9 @@
-"""Does the edge stay the same over time? Synthetic people come and go at full speed, and the memory is watched.
+"""Does memory grow over time? Synthetic people come and go at full speed while memory, threads and events are watched.
 
     python -m benchmarks.soak --bundle bundle/ [--frames 500000] [--cameras 4]
 
-Everything that a service has takes part: several cameras, one scorer, alarms that begin and end, the event store with a
-small limit, a JSON lines delivery and the live page with a reader. It prints the resident memory of each tenth of the
+The whole service runs: several cameras, one scorer, alarms that begin and end, the event store with a small limit, a
+JSON lines delivery and the live page with a reader. It prints the resident memory of each tenth of the
 run, and exits with 1 when the last tenth has over 5 % more than the second, or threads or stored events grew.
 """
 
@@ -31,7 +31,7 @@ _MAX_GROWTH = 0.05
 
 @dataclass(frozen=True)
 class Tenth:
-    """A tenth of the run: median resident memory in MB, most threads, messages in the store, frames a second."""
+    """A tenth of the run: median resident memory in MB, most threads, messages in the store, frames per second."""
 
     memory_mb: float
     threads: int
@@ -91,7 +91,7 @@ def _visit(service: Service) -> None:
         urllib.request.urlopen(f"{service.url}{path}", timeout=10).read()  # noqa: S310  our own server
 
 
-def complaints(tenths: list[Tenth]) -> list[str]:
+def growth(tenths: list[Tenth]) -> list[str]:
     """Say what grew: the last tenth against the second."""
     second, last = tenths[1], tenths[-1]
     found = []
@@ -125,8 +125,8 @@ def main(bundle: Path, frames: int, cameras: int, json_target: str | None) -> No
                 f"{number:>5}{tenth.memory_mb:>12.1f}{tenth.threads:>9}{tenth.messages:>10}"
                 f"{tenth.frames_per_second:>10.0f}"
             )
-    if found := complaints(tenths):
-        raise CheckFailed(f"It does not stay the same: {', '.join(found)}.")
+    if found := growth(tenths):
+        raise CheckFailed(f"Something grew: {', '.join(found)}.")
 
 
 if __name__ == "__main__":

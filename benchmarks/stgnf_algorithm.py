@@ -11,9 +11,11 @@ graph convolution computed although all are equal, and a search through all meta
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,16 +33,22 @@ from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.tracks import find_tracks, read_clips
 from daflow.core.data.windows import STGNF_FRAME_SIZE, Poses, make_windows
+from daflow.core.progress import track
 from daflow.evaluation.auc import evaluate_windows
 from daflow.model.flow import DAFlow, GraphConv, ModelConfig
 from daflow.model.torch_scorer import score
 from daflow.training.options import TrainOptions
 from daflow.training.trainer import fit, mirrored
+from runtime.profiling.statistics import Quartiles, ratios
+from runtime.profiling.tables import Table
+from runtime.profiling.text import table_text
+from runtime.profiling.timing import interleave
 
 Numbers = npt.NDArray[np.float64]
 
 _LENGTH = 24
 _BATCH = 256
+_INITIAL_WINDOWS = 4096  # enough to initialise the flow
 
 
 class Samples(Dataset[Tensor]):
@@ -166,7 +174,7 @@ def our_evaluation(poses: Path, masks: dict[str, Labels], flow: DAFlow) -> tuple
 
 
 def reference_training(samples: Samples, loaders: int) -> float:
-    """Return the windows a second of an epoch of training, without the set-up."""
+    """Return the windows per second of an epoch of training, without the set-up."""
     torch.manual_seed(0)
     flow = DAFlow(ModelConfig(block="tcn")).train()
     flow.initialise(torch.stack([samples[index] for index in range(min(_BATCH, len(samples)))]))
@@ -182,50 +190,124 @@ def reference_training(samples: Samples, loaders: int) -> float:
 
 
 def our_training(poses: Poses, block: Literal["dam", "tcn"], threads: int = 1) -> float:
-    """Return the windows a second of this toolkit, an epoch with its default options."""
+    """Return the windows per second of this toolkit, an epoch with its default options."""
     began = time.perf_counter()
     fit(poses, ModelConfig(block=block), TrainOptions(epochs=1, threads=threads))
     return 2 * len(poses) / (time.perf_counter() - began)
 
 
+@dataclass(frozen=True)
+class Task:
+    """The same work by both.
+
+    Attributes:
+        name: of the work.
+        unit: of the figures.
+        reference: figure of the model of STG-NF's algorithm.
+        ours: figure of this toolkit.
+        speedup: how many times as fast this toolkit is.
+    """
+
+    name: str
+    unit: str
+    reference: Quartiles
+    ours: Quartiles
+    speedup: Quartiles
+
+
+@dataclass(frozen=True)
+class SpeedComparison:
+    """All tasks, what they were done on, and the micro AUC of the same untrained model by both, in %."""
+
+    tasks: list[Task]
+    training_windows: int
+    loaders: int
+    reference_auc: float
+    our_auc: float
+
+    def table(self) -> Table:
+        """The tasks with quartiles."""
+        rows = []
+        for task in self.tasks:
+            figures = [
+                f"{figure.median:,.4g} ({figure.low:,.4g} to {figure.high:,.4g}) {task.unit}"
+                for figure in (task.reference, task.ours)
+            ]
+            speedup = task.speedup
+            rows.append(
+                [task.name, *figures, f"{speedup.median:.2f}x ({speedup.low:.2f} to {speedup.high:.2f})"]
+            )
+        return Table(["task", "STG-NF's algorithm", "here", "times as fast"], rows)
+
+
+def measure(train_poses: Path, test_poses: Path, masks: Path, rounds: int, loaders: int) -> SpeedComparison:
+    """Time an epoch of training and a whole evaluation, from the files to the AUC, both in turn.
+
+    Args:
+        train_poses: folder of pose tracks to train on.
+        test_poses: folder of pose tracks to evaluate on.
+        masks: frame masks of these.
+        rounds: how often each has its turn.
+        loaders: loading processes of the reference.
+    """
+    warnings.filterwarnings("ignore", message="This DataLoader will create")
+    normal = make_windows(read_clips(train_poses, STGNF_FRAME_SIZE), _LENGTH, stride=6).poses
+    samples = Samples(train_poses, stride=6, mirror=True)
+    training = interleave(
+        {
+            "reference": functools.partial(reference_training, samples, loaders),
+            "DA-Flow": functools.partial(our_training, normal, "dam"),
+            "DA-Flow on 2 threads": functools.partial(our_training, normal, "dam", threads=2),
+            "STG-NF's block": functools.partial(our_training, normal, "tcn"),
+        },
+        rounds,
+        lambda numbers: track(numbers, "rounds of training"),
+    )
+    reference = training.pop("reference")
+    tasks = [
+        Task(
+            f"training an epoch, {name} here", "windows/s", Quartiles.of(reference), Quartiles.of(ours),
+            ratios(ours, reference),
+        )
+        for name, ours in training.items()
+    ]  # fmt: skip
+    torch.manual_seed(0)
+    flow = DAFlow(ModelConfig(block="tcn")).eval()
+    flow.initialise(torch.from_numpy(normal[:_INITIAL_WINDOWS]))
+    labels = read_masks(masks)
+    evaluation = interleave(
+        {
+            "reference": functools.partial(
+                reference_evaluation, test_poses, labels, plain_flow(copy.deepcopy(flow)), loaders
+            ),
+            "ours": functools.partial(our_evaluation, test_poses, labels, flow),
+        },
+        rounds,
+        lambda numbers: track(numbers, "rounds of evaluation"),
+    )
+    theirs, ours = ([seconds for _, seconds in evaluation[name]] for name in ("reference", "ours"))
+    name = "evaluation, from the files to the AUC"
+    tasks.append(Task(name, "s", Quartiles.of(theirs), Quartiles.of(ours), ratios(theirs, ours)))
+    aucs = [round(100 * evaluation[name][0][0], 3) for name in ("reference", "ours")]
+    return SpeedComparison(tasks, len(normal), loaders, *aucs)
+
+
 @click.command(cls=Command)
 @click.option("--train", "train_poses", type=FOLDER, required=True, help="Folder of pose tracks to train on.")
-@click.option("--test", "test_poses", type=FOLDER, required=True, help="Folder of pose tracks to judge.")
+@click.option(
+    "--test", "test_poses", type=FOLDER, required=True, help="Folder of pose tracks to evaluate on."
+)
 @click.option("--masks", type=FOLDER, required=True, help="Frame masks of the test tracks.")
-@click.option("--rounds", default=3, type=click.IntRange(1), help="Rounds, in turn; the medians count.")
+@click.option("--rounds", default=3, type=click.IntRange(1), help="How often each has its turn.")
 @click.option(
     "--loaders", default=8, type=click.IntRange(0), help="STG-NF's loading processes; 8 is its default."
 )
 def main(train_poses: Path, test_poses: Path, masks: Path, rounds: int, loaders: int) -> None:
     """Compare speed with a model of STG-NF's algorithm, in one run."""
-    warnings.filterwarnings("ignore", message="This DataLoader will create")
-    normal = make_windows(read_clips(train_poses, STGNF_FRAME_SIZE), _LENGTH, stride=6).poses
-    samples = Samples(train_poses, stride=6, mirror=True)
-    speeds = [
-        (
-            reference_training(samples, loaders),
-            our_training(normal, "dam"),
-            our_training(normal, "dam", threads=2),
-            our_training(normal, "tcn"),
-        )
-        for _ in range(rounds)
-    ]
-    theirs, *ours = np.median(np.array(speeds), axis=0)
-    click.echo(f"training, windows/s: STG-NF's algorithm {theirs:.0f}")
-    for name, speed in zip(("DA-Flow", "DA-Flow on 2 threads", "STG-NF's block"), ours, strict=True):
-        click.echo(f"    here, {name}: {speed:.0f} ({speed / theirs:.1f}x)")
-    torch.manual_seed(0)
-    flow = DAFlow(ModelConfig(block="tcn")).eval()
-    flow.initialise(torch.from_numpy(normal))
-    plain, labels = plain_flow(copy.deepcopy(flow)), read_masks(masks)
-    pairs = [
-        (reference_evaluation(test_poses, labels, plain, loaders), our_evaluation(test_poses, labels, flow))
-        for _ in range(rounds)
-    ]
-    slow, fast = np.median([[seconds for _, seconds in pair] for pair in pairs], axis=0)
-    (their_auc, _), (our_auc, _) = pairs[0]
-    click.echo(f"evaluation from the files on, s: STG-NF's algorithm {slow:.1f}, here {fast:.1f} "
-               f"({slow / fast:.1f}x); AUC of both {100 * their_auc:.3f} and {100 * our_auc:.3f} %")  # fmt: skip
+    found = measure(train_poses, test_poses, masks, rounds, loaders)
+    for line in table_text(found.table()):
+        click.echo(line)
+    click.echo(f"AUC of both {found.reference_auc:.3f} and {found.our_auc:.3f} %")
 
 
 if __name__ == "__main__":

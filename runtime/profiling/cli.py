@@ -1,4 +1,4 @@
-"""The command `daflow-profile`: where the time of a frame goes, on this machine, and whether that became worse."""
+"""The command `daflow-profile`: where the time of a frame goes on this machine, and whether it became slower."""
 
 from __future__ import annotations
 
@@ -22,20 +22,15 @@ from daflow.core.command_line import (
 from daflow.core.errors import CheckFailed
 from daflow.core.files import write_text
 from runtime.config.options import camera_options, people_options
-from runtime.profiling.compare import (
-    compare,
-    machine_differences,
-    other_differences,
-    read_profile,
-    to_json,
-)
+from runtime.profiling.compare import compare, machine_differences, other_differences, to_json
 from runtime.profiling.edge import EdgeRun
 from runtime.profiling.page import profile_page
+from runtime.profiling.profile import read_profile
 from runtime.profiling.run import Request, take_profile
 from runtime.profiling.text import changes_text, profile_text
 from runtime.scorers.registry import PRECISIONS, SCORERS
 
-_WIDTH = 120  # where nobody says how wide the terminal is
+_WIDTH = 120  # where the terminal's width is unknown
 
 
 @click.command(cls=CommandWithSubcommands)
@@ -45,7 +40,7 @@ _WIDTH = 120  # where nobody says how wide the terminal is
     "scorers",
     multiple=True,
     type=click.Choice((*SCORERS, "all")),
-    help="What to measure alone; several times for several. The first also runs the edge.  "
+    help="What to measure alone; may be repeated. The first also runs the edge.  "
     "[default: all that run here]",
 )
 @click.option(
@@ -53,7 +48,7 @@ _WIDTH = 120  # where nobody says how wide the terminal is
     "precisions",
     multiple=True,
     type=click.Choice(PRECISIONS[1:]),
-    help="Which graphs to measure alone; several times for several.  [default: all of the bundle]",
+    help="Which graphs to measure alone; may be repeated.  [default: all of the bundle]",
 )
 @click.option(
     "--batch", "batches", default="1,2,4,8,16,32", help="Numbers of windows in a call of the scorer alone."
@@ -69,8 +64,8 @@ _WIDTH = 120  # where nobody says how wide the terminal is
     "--seconds",
     default=10.0,
     type=FiniteRange(0.1, 3600),
-    help="How long each part is measured: the scorers, the edge as fast as it goes, the pose estimator alone, and the "
-    "edge at its own pace.",
+    help="How long each part is measured: the scorers, the edge at full speed, the pose estimator alone, and the edge "
+    "at the source's pace.",
 )
 @click.option(
     "--rounds",
@@ -108,7 +103,7 @@ def main(
     run = EdgeRun(folder.absolute(), uri, names[0] if names else "onnxruntime", options)
     profile = take_profile(bundle, Request(run, names, precisions, sizes, seconds, rounds, baseline))
     if json_target:
-        write_json(json_target, profile)
+        write_json(json_target, profile.as_json())
     if report:
         write_text(report, profile_page(profile))
     if json_target != "-":
@@ -124,29 +119,27 @@ def main(
     "--tolerance",
     default=0.1,
     type=FiniteRange(0, 10),
-    help="Share by which a figure may be worse, if it is beyond the noise too.",
+    help="Fraction by which a figure may be worse before it counts.",
 )
-@click.option(
-    "--anyway", is_flag=True, help="Compare profiles of different machines or power modes, for curiosity."
-)
+@click.option("--anyway", is_flag=True, help="Compare profiles of different machines or power modes too.")
 @json_option("the verdict")
 def compare_command(
     before: Path, after: Path, tolerance: float, anyway: bool, json_target: str | None
 ) -> None:
-    """Compare two profiles, BEFORE and AFTER; exit code 1 when something became worse.
+    """Compare two profiles, BEFORE and AFTER; the exit code is 1 when something became slower.
 
-    A figure is worse when its median over the rounds grew by more than the tolerance, the interquartile ranges do not
-    overlap, and both still hold after each profile is measured by the yardstick, a fixed piece of work that was timed
-    in the same rounds. So a machine that was slower as a whole is no regression.
+    A figure is slower when its median over the rounds grew by more than the tolerance, the interquartile ranges do not
+    overlap, and both still hold after normalization: each profile is divided by its time for a reference workload,
+    fixed work that was timed in the same rounds. So a machine that was slower as a whole is not a regression.
     """
     first, second = read_profile(before), read_profile(after)
-    strange = machine_differences(first, second)
-    if strange and not anyway:
+    different = machine_differences(first, second)
+    if different and not anyway:
         raise click.UsageError(
-            f"The profiles are of different machines or states ({'; '.join(strange)}), so their times do not compare. "
-            "Measure both on the same one, or give --anyway."
+            f"The profiles are of different machines or power modes ({'; '.join(different)}), so their times are not "
+            "comparable. Measure both on the same machine in the same state, or give --anyway."
         )
-    notes = [*strange, *other_differences(first, second)]
+    notes = [*different, *other_differences(first, second)]
     changes = compare(first, second, tolerance)
     if json_target:
         write_json(json_target, to_json(changes, tolerance, notes))

@@ -6,58 +6,59 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from daflow.core.errors import InputError
-from runtime.profiling.edge import NEVER, EdgeRun
-from runtime.profiling.statistics import figure
+from runtime.profiling.edge import NO_ALARM, EdgeRun
+from runtime.profiling.profile import ColdStart, ColdStarts
+from runtime.profiling.statistics import Timing, summarize
+from runtime.profiling.timing import Progress
 
 _TIMEOUT_S = 120.0
-STEPS = ("python_s", "import_s", "open_s", "frame_s", "score_s", "processor_s")
+_MAX_FRAMES = 2000
 
 
-def measure_cold_start(
-    run: EdgeRun, rounds: int, progress: Callable[[Sequence[int]], Any] = iter
-) -> dict[str, Any]:
-    """Start the edge anew several times, always without pose estimation, and with it where the source needs it.
+def measure_cold_start(run: EdgeRun, rounds: int, progress: Progress = iter) -> ColdStarts:
+    """Start the edge in a new process several times, always without pose estimation, and with it where it is needed.
 
-    Returns:
-        By `without_poses` and `with_poses` (None where there is none): the figures of `python`, `import`, `open`,
-        `frame` and `score`, each the time from the start of the process until that is done; `processor`, the processor
-        time until the score, which other programs hardly change; and `memory_mb`, the resident memory after the first
-        score, of each round. A recording is read as fast as it goes; a camera takes a second more for the first 24
-        poses.
+    A recording is read at full speed; a camera takes a second more for the first 24 poses.
 
     Raises:
         InputError: the edge does not start.
     """
     plain = EdgeRun(run.bundle, "synthetic:people=1,event=none", run.scorer, {})
-    found: dict[str, list[dict[str, Any]]] = {"without_poses": [], "with_poses": []}
+    without_poses: list[dict[str, Any]] = []
+    with_poses: list[dict[str, Any]] = []
     for _ in progress(range(rounds)):
-        found["without_poses"].append(_start(plain))
+        without_poses.append(_start(plain))
         if run.poses and not run.live:
-            found["with_poses"].append(_start(run))
-    return {kind: _summary(starts) if starts else None for kind, starts in found.items()}
+            with_poses.append(_start(run))
+    return ColdStarts(
+        without_poses=_summary(without_poses), with_poses=_summary(with_poses) if with_poses else None
+    )
 
 
 def _start(run: EdgeRun) -> dict[str, Any]:
-    config = run.config(NEVER, max_frames=2000).model_dump_json()
+    config = run.config(NO_ALARM, max_frames=_MAX_FRAMES).model_dump_json()
     command = [sys.executable, "-m", "runtime.profiling.first_score", config, repr(time.monotonic())]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
         answer: dict[str, Any] = json.loads(done.stdout)
     except (subprocess.TimeoutExpired, json.JSONDecodeError):
         raise InputError(
-            f"The edge does not start with {run.source} in a fresh process; try 'daflow-edge' with the same options."
+            f"The edge does not start with {run.source} in a new process; try 'daflow-edge' with the same options."
         ) from None
     return answer
 
 
-def _summary(starts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    steps = {step.removesuffix("_s"): [s[step] for s in starts if s.get(step) is not None] for step in STEPS}
-    memory = [start["memory_mb"] for start in starts if start["memory_mb"] is not None]
-    return {
-        **{step: figure([[value] for value in values]) if values else None for step, values in steps.items()},
-        "memory_mb": memory or None,
-    }
+def _summary(starts: Sequence[dict[str, Any]]) -> ColdStart:
+    def timing(step: str) -> Timing | None:
+        values = [start[step] for start in starts if start.get(step) is not None]
+        return summarize([[value] for value in values]) if values else None
+
+    return ColdStart(
+        python=timing("python_s"), imported=timing("import_s"), open=timing("open_s"), frame=timing("frame_s"),
+        score=timing("score_s"), processor=timing("processor_s"),
+        memory_mb=[start["memory_mb"] for start in starts if start["memory_mb"] is not None] or None,
+    )  # fmt: skip

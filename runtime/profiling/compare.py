@@ -1,24 +1,22 @@
-"""Two profiles compared: what is slower by more than the noise, and what only looks so."""
+"""Two profiles compared: what is slower beyond the noise."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from daflow.core.errors import InputError
 from runtime.machine.environment import SAME_MACHINE, SAME_SOFTWARE, differences
-from runtime.profiling.statistics import quartiles, windows
+from runtime.profiling.profile import Profile, windows_text
+from runtime.profiling.statistics import Quartiles
 
-FORMAT = 1
 State = Literal["same", "slower", "faster", "within noise"]
 _MIN_MS = 0.005
-"""Differences below this are the timer's and the cache's."""
-_MIN_ROUNDS = 4
+"""Smaller differences are those of the timer and the caches."""
+_MIN_ROUNDS = 4  # the quartiles of fewer say nothing
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,11 @@ class Change:
         after: the same in the other profile.
         unit: `ms` or `MB`; more is worse.
         ratio: after over before.
-        steady_ratio: the same once each is divided by the yardstick's time in its own profile; None for memory.
+        normalized_ratio: the same after each is divided by the time of the reference workload in its own profile;
+            None where that was not timed in the same rounds.
         overlap: whether the interquartile ranges of the rounds overlap.
-        state: `slower` when both ratios are beyond the tolerance and the ranges do not overlap, with and without the
-            yardstick; `faster` likewise; `within noise` when a ratio is beyond the tolerance, and that is all.
+        state: `slower` when both ratios are beyond the tolerance and the ranges do not overlap, with and without
+            normalization; `faster` likewise; `within noise` when only a part of that holds.
     """
 
     name: str
@@ -42,141 +41,116 @@ class Change:
     after: float
     unit: str
     ratio: float
-    steady_ratio: float | None
+    normalized_ratio: float | None
     overlap: bool
     state: State
 
 
-def read_profile(path: Path) -> dict[str, Any]:
-    """Read what `daflow-profile --json` wrote.
-
-    Raises:
-        InputError: it is no such file.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}.") from None
-    except ValueError:
-        content = None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(
-            f"{path} is no profile of this version; 'daflow-profile --bundle BUNDLE --json {path.name}' writes one."
-        )
-    return content
-
-
-def compare(before: Mapping[str, Any], after: Mapping[str, Any], tolerance: float) -> list[Change]:
+def compare(before: Profile, after: Profile, tolerance: float) -> list[Change]:
     """Compare all figures that two profiles share.
 
     Args:
         before: the profile to compare with.
         after: the one in question.
-        tolerance: the share by which a figure may be worse, such as 0.1.
+        tolerance: the fraction by which a figure may be worse, such as 0.1.
 
     Raises:
         InputError: they share no figure.
     """
-    ours, others = dict(_series(before)), dict(_series(after))
-    changes = [
-        _change(name, ours[name], others[name], tolerance) for name in ours if name in others
-    ]  # fmt: skip
+    old, new = dict(_series(before)), dict(_series(after))
+    changes = [_change(name, old[name], new[name], tolerance) for name in old if name in new]
     if not changes:
         raise InputError("The profiles share no figure: measure both with the same scorers and batches.")
     return changes
 
 
-def machine_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Say in what the machines of two profiles differ, or their state: times do not compare then."""
-    return differences(before["environment"], after["environment"], SAME_MACHINE)
+def machine_differences(before: Profile, after: Profile) -> list[str]:
+    """Say how the machines of two profiles differ, or their state: their times are not comparable then."""
+    return differences(before.environment, after.environment, SAME_MACHINE)
 
 
-def other_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Say in what else two profiles differ, which may explain a difference: software, bundle, source."""
-    found = differences(before["environment"], after["environment"], SAME_SOFTWARE)
-    return found + differences(dict(before), dict(after), ("bundle_hash", "source"))
+def other_differences(before: Profile, after: Profile) -> list[str]:
+    """Say in what else two profiles differ, which may explain a change: software, bundle, source."""
+    found = differences(before.environment, after.environment, SAME_SOFTWARE)
+    names = {"bundle_hash", "source"}
+    return found + differences(
+        before.model_dump(include=names), after.model_dump(include=names), ("bundle_hash", "source")
+    )
 
 
 def to_json(changes: Sequence[Change], tolerance: float, notes: Sequence[str]) -> dict[str, Any]:
-    """Return the verdict as plain values for JSON."""
+    """Return the verdict as plain values for JSON, under the keys that it has always had."""
+    rows = [asdict(change) for change in changes]
+    for row in rows:
+        row["steady_ratio"] = row.pop("normalized_ratio")
     return {
         "tolerance": tolerance,
         "regressions": [change.name for change in changes if change.state == "slower"],
-        "changes": [asdict(change) for change in changes],
+        "changes": rows,
         "notes": list(notes),
     }
 
 
 @dataclass(frozen=True)
 class _Series:
+    """The rounds of a figure, and of the reference workload beside it."""
+
     rounds: list[float]
-    yardstick: list[float] | None
-    unit: str
+    reference: list[float] | None = None
+    unit: str = "ms"
+
+    def normalized(self) -> list[float]:
+        """Divide each round by the reference workload of the same round, or by its median if the rounds differ."""
+        if self.reference is None:
+            return self.rounds
+        same = len(self.reference) == len(self.rounds)
+        divisor = np.array(self.reference) if same else np.median(self.reference)
+        return (np.array(self.rounds) / divisor).tolist()  # type: ignore[no-any-return]
 
 
-def _series(profile: Mapping[str, Any]) -> Iterator[tuple[str, _Series]]:
-    scorers = profile["scorer_alone"]
-    steady = scorers["yardstick"]["rounds_ms"]
-    for name, scorer in scorers["scorers"].items():
-        for size, row in scorer["batches"].items():
-            yield f"{name}, {windows(size)}", _Series(row["call"]["rounds_ms"], steady, "ms")
-    edge = profile.get("edge")
-    if edge:
-        steady = edge["yardstick"]["rounds_ms"]
-        yield "edge: a frame, processor", _Series(edge["processor"]["rounds_ms"], steady, "ms")
-        for stage, found in profile["stages"].items():
-            yield f"edge: {stage}", _Series(found["rounds_ms"], steady, "ms")
-    starts = profile.get("cold_start") or {}
-    for kind in ("without_poses", "with_poses"):
-        start = starts.get(kind)
-        if start and start["processor"]:
-            words = f"cold start {kind.replace('_', ' ')}, processor"
-            yield words, _Series(start["processor"]["rounds_ms"], None, "ms")
-            if start["memory_mb"]:
-                yield f"memory {kind.replace('_', ' ')}", _Series(start["memory_mb"], None, "MB")
+def _series(profile: Profile) -> Iterator[tuple[str, _Series]]:
+    reference = profile.scorer_alone.reference_workload.rounds_ms
+    for name, scorer in profile.scorer_alone.scorers.items():
+        for size, batch in scorer.batches.items():
+            yield f"{name}, {windows_text(size)}", _Series(batch.call.rounds_ms, reference)
+    reference = profile.edge.reference_workload.rounds_ms
+    yield "edge: a frame, processor", _Series(profile.edge.processor.rounds_ms, reference)
+    for stage, timing in profile.stages.items():
+        yield f"edge: {stage}", _Series(timing.rounds_ms, reference)
+    for kind, start in profile.cold_start.by_kind().items():
+        if start.processor:
+            yield f"cold start {kind}, processor", _Series(start.processor.rounds_ms)
+        if start.memory_mb:
+            yield f"memory {kind}", _Series(start.memory_mb, unit="MB")
 
 
 def _change(name: str, before: _Series, after: _Series, tolerance: float) -> Change:
-    plain = _verdict(before.rounds, after.rounds, tolerance)
-    steady = plain
-    steady_ratio = None
-    if before.yardstick and after.yardstick:
-        ours, others = _steadied(before), _steadied(after)
-        steady = _verdict(ours, others, tolerance)
-        steady_ratio = _ratio(ours, others)
-    (_, middle, _), (_, other, _) = quartiles(before.rounds), quartiles(after.rounds)
+    rounds = min(len(before.rounds), len(after.rounds))
+    old, new = Quartiles.of(before.rounds), Quartiles.of(after.rounds)
+    plain = _verdict(old, new, rounds, tolerance)
+    normalized, normalized_ratio = plain, None
+    if before.reference and after.reference:
+        old_normalized, new_normalized = Quartiles.of(before.normalized()), Quartiles.of(after.normalized())
+        normalized = _verdict(old_normalized, new_normalized, rounds, tolerance)
+        normalized_ratio = _ratio(old_normalized, new_normalized)
     state: State = "same"
-    if plain == steady and abs(other - middle) >= _MIN_MS:
+    if plain == normalized and abs(new.median - old.median) >= _MIN_MS:
         state = plain
     elif plain != "same":
         state = "within noise"
     return Change(
-        name, middle, other, before.unit, _ratio(before.rounds, after.rounds), steady_ratio,
-        _overlap(before.rounds, after.rounds), state,
+        name, old.median, new.median, before.unit, _ratio(old, new), normalized_ratio, old.overlaps(new), state
     )  # fmt: skip
 
 
-def _steadied(series: _Series) -> list[float]:
-    """Divide each round by the yardstick's time in the same round, as multiples of it."""
-    assert series.yardstick is not None
-    if len(series.yardstick) == len(series.rounds):
-        return (np.array(series.rounds) / np.array(series.yardstick)).tolist()  # type: ignore[no-any-return]
-    return (np.array(series.rounds) / np.median(series.yardstick)).tolist()  # type: ignore[no-any-return]
-
-
-def _verdict(before: Sequence[float], after: Sequence[float], tolerance: float) -> State:
+def _verdict(before: Quartiles, after: Quartiles, rounds: int, tolerance: float) -> State:
     ratio = _ratio(before, after)
     if 1 / (1 + tolerance) <= ratio <= 1 + tolerance:
         return "same"
-    if _overlap(before, after) or min(len(before), len(after)) < _MIN_ROUNDS:
+    if before.overlaps(after) or rounds < _MIN_ROUNDS:
         return "within noise"
     return "slower" if ratio > 1 else "faster"
 
 
-def _ratio(before: Sequence[float], after: Sequence[float]) -> float:
-    return quartiles(after)[1] / max(quartiles(before)[1], 1e-12)
-
-
-def _overlap(before: Sequence[float], after: Sequence[float]) -> bool:
-    (low, _, high), (other_low, _, other_high) = quartiles(before), quartiles(after)
-    return low <= other_high and other_low <= high
+def _ratio(before: Quartiles, after: Quartiles) -> float:
+    return after.median / max(before.median, 1e-12)

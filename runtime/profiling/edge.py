@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,36 +14,41 @@ from daflow.core.errors import InputError
 from runtime.config.schema import Camera, Config
 from runtime.pipeline.results import FrameResult
 from runtime.profiling.events import EventPipe
-from runtime.profiling.overhead import WARM_UP_FRAMES, overhead, pose_only, too_short
-from runtime.profiling.reference_work import yardstick
-from runtime.profiling.statistics import figure
+from runtime.profiling.overhead import WARM_UP_FRAMES, compare_with_pose_only, run_pose_only, too_short
+from runtime.profiling.profile import EdgeTiming, PacedTiming
+from runtime.profiling.reference_work import time_reference_work
+from runtime.profiling.statistics import Timing, summarize
+from runtime.profiling.timing import Progress
 from runtime.service.service import Service
+from runtime.sources.redaction import redacted
 from runtime.sources.uri import is_live, needs_poses, open_source
 from runtime.stage_clock import STAGES
 
 _CAMERA = "camera"
 _HAND_OVER = "queue"
-_TURN_SECONDS = 0.05
-_YARDSTICK_SECONDS = 0.1
+_SUPERVISE_SECONDS = 0.05
+_REFERENCE_SECONDS = 0.1  # in each round
 _UPDATE_SECONDS = 0.1
-NEVER, _ALWAYS = 1e8, -1e8  # bits/dim
+_MAX_SECONDS = 3600.0
+NO_ALARM, _ALWAYS_ALARM = 1e8, -1e8
+"""Thresholds in bits/dim that no score reaches, and that every score exceeds."""
 
 
 @dataclass
-class _Seen:
-    """What a listener writes down of each result."""
+class _Results:
+    """A listener that records when each result came, by the clock and in processor time, and how late."""
 
-    at: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    delay: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
     people: int = 0
     windows: int = 0
 
     def __call__(self, result: FrameResult) -> None:
-        self.at.append(time.perf_counter())
-        self.cpu.append(time.process_time())
+        self.times.append(time.perf_counter())
+        self.processor.append(time.process_time())
         if result.frame.utc:
-            self.delay.append(max(0.0, time.time() - result.frame.utc))
+            self.delays.append(max(0.0, time.time() - result.frame.utc))
         self.people += len(result.people)
         self.windows += sum(person.score is not None for person in result.people)
 
@@ -76,7 +81,7 @@ class EdgeRun:
         return Config.model_validate({**content, "realtime": realtime, **fields})
 
     def check(self) -> None:
-        """Open the source and close it again, before long work is done for nothing.
+        """Open the source and close it again, before other parts are measured for long.
 
         Raises:
             InputError: it cannot be opened.
@@ -95,145 +100,156 @@ class EdgeRun:
         return is_live(self.source)
 
 
-def measure_edge(
-    run: EdgeRun, seconds: float, rounds: int, progress: Callable[[Sequence[int]], Any] = iter
-) -> dict[str, Any]:
-    """Run the edge as fast as it goes, round after round, and the pose estimator alone in between.
+@dataclass(frozen=True)
+class _Round:
+    """One run of the edge without its first frames, durations in seconds.
+
+    Attributes:
+        steps: from result to result.
+        processor: the same in processor time of all threads.
+        stages: durations of each stage.
+        people: mean number in a frame.
+        dropped: frames that were skipped.
+        scorer: its name.
+    """
+
+    steps: list[float]
+    processor: list[float]
+    stages: dict[str, list[float]]
+    people: float
+    dropped: int
+    scorer: str
+
+
+@dataclass(frozen=True)
+class EdgeMeasurement:
+    """The edge at full speed: the name of its scorer, its stages, and everything else."""
+
+    scorer: str
+    stages: dict[str, Timing]
+    edge: EdgeTiming
+
+
+def measure_edge(run: EdgeRun, seconds: float, rounds: int, progress: Progress = iter) -> EdgeMeasurement:
+    """Run the edge at full speed, round after round, and the pose estimator alone in between.
 
     Args:
         run: what to run it on.
         seconds: of all rounds of the edge together; the pose estimator alone takes as long again.
-        rounds: how often; a recording begins anew in each, and may be over sooner.
+        rounds: how often; a recording starts again in each, and may end sooner.
         progress: wraps the rounds.
-
-    Returns:
-        `scorer` (its name), `stages` (figures; `whole frame` is the work of one frame in all stages), `frame` (the
-        figure of the time from result to result), `share` of each stage, `frames_per_second`,
-        `person_frames_per_second`, `people` and `dropped`, `processor` (the figure of the processor time of a frame in
-        all threads), `pose_only` and `overhead` (None where there is nothing to estimate, or a live source sets the
-        pace), and `yardstick`.
 
     Raises:
         InputError: the source, the model or the scorer cannot be opened, or the source is too short.
     """
-    alone: list[list[float]] = []
-    alone_cpu: list[list[float]] = []
-    steps: list[list[float]] = []
-    cpu: list[list[float]] = []
-    stages: dict[str, list[list[float]]] = {}
-    whole: list[list[float]] = []
-    steady: list[list[float]] = []
-    rate: list[float] = []
-    people: list[float] = []
-    compared = run.poses and not run.live
+    with_pose_only = run.poses and not run.live
     camera = Camera.model_validate({"source": run.source, **run.options})
-    dropped, scorer = 0, run.scorer
+    alone: list[list[float]] = []
+    alone_processor: list[list[float]] = []
+    reference: list[list[float]] = []
+    done: list[_Round] = []
     for _ in progress(range(rounds)):
-        steady.append(yardstick(_YARDSTICK_SECONDS))
-        if compared:
-            wall, used = pose_only(run.source, camera, seconds / rounds)
+        reference.append(time_reference_work(_REFERENCE_SECONDS))
+        if with_pose_only:
+            wall, processor = run_pose_only(run.source, camera, seconds / rounds)
             alone.append(wall)
-            alone_cpu.append(used)
-        frames = len(alone[-1]) + WARM_UP_FRAMES if compared else None
-        seen, laps, health, scorer = _free_run(run, None if compared else seconds / rounds, frames)
-        dropped += health["dropped"]
-        steps.append(np.diff(seen.at).tolist())
-        cpu.append(np.diff(seen.cpu).tolist())
-        rate.append(len(steps[-1]) / max(sum(steps[-1]), 1e-9))
-        people.append(seen.people / len(seen.at))
-        for stage in (*STAGES, _HAND_OVER):
-            if laps.get(stage):
-                stages.setdefault(stage, []).append(laps[stage])
-        whole.append(_whole_frames(laps))
-    handed = sum(map(sum, stages.pop(_HAND_OVER, [])))
+            alone_processor.append(processor)
+            done.append(_run_round(run, None, len(wall) + WARM_UP_FRAMES))
+        else:
+            done.append(_run_round(run, seconds / rounds, None))
+    stages = {
+        stage: [one.stages[stage] for one in done if one.stages.get(stage)] for stage in (*STAGES, _HAND_OVER)
+    }
+    handed_over = sum(map(sum, stages.pop(_HAND_OVER)))
     totals = {
         stage: sum(map(sum, of_rounds))
         for stage, of_rounds in stages.items()
-        if stage != "capture" or not run.live
+        if of_rounds and (stage != "capture" or not run.live)
     }
-    return {
-        "scorer": scorer,
-        "stages": {**{stage: figure(laps) for stage, laps in stages.items()}, "whole frame": figure(whole)},
-        "share": {stage: total / max(sum(totals.values()), 1e-12) for stage, total in totals.items()},
-        "frame": {**figure(steps), "rounds_ms": [1000 / value for value in rate]},
-        "frames_per_second": float(np.median(rate)),
-        "person_frames_per_second": float(np.median(np.array(rate) * people)),
-        "people": float(np.mean(people)),
-        "dropped": dropped,
-        "processor": figure([[float(np.mean(values))] for values in cpu]),
-        "pose_only": figure(alone) if compared else None,
-        "overhead": overhead(alone, alone_cpu, steps, cpu, totals, handed) if compared else None,
-        "yardstick": figure(steady),
-    }  # fmt: skip
+    steps, processor_steps = [one.steps for one in done], [one.processor for one in done]
+    rates = np.array([len(row) / max(sum(row), 1e-9) for row in steps])
+    edge = EdgeTiming(
+        share={stage: total / max(sum(totals.values()), 1e-12) for stage, total in totals.items()},
+        frame=summarize(steps).model_copy(update={"rounds_ms": (1000 / rates).tolist()}),
+        frames_per_second=float(np.median(rates)),
+        person_frames_per_second=float(np.median(rates * [one.people for one in done])),
+        people=float(np.mean([one.people for one in done])),
+        dropped=sum(one.dropped for one in done),
+        processor=summarize([[float(np.mean(row))] for row in processor_steps]),
+        pose_only=summarize(alone) if with_pose_only else None,
+        overhead=(
+            compare_with_pose_only(alone, alone_processor, steps, processor_steps, totals, handed_over)
+            if with_pose_only
+            else None
+        ),
+        reference_workload=summarize(reference),
+        source=redacted(run.source),
+    )
+    timings = {stage: summarize(of_rounds) for stage, of_rounds in stages.items() if of_rounds}
+    timings["whole frame"] = summarize([_whole_frames(one.stages) for one in done])
+    return EdgeMeasurement(done[-1].scorer, timings, edge)
 
 
-def measure_pace(run: EdgeRun, seconds: float) -> dict[str, Any]:
-    """Run the edge at the source's own pace, with an alarm that is always on, so that events flow.
-
-    Returns:
-        `delay`: the figure of the time from the arrival of a frame to its result; `to_event`: the same to the delivered
-        event, through store and delivery, None when nobody was scored; `frames_per_second`, `dropped`, `windows`,
-        `frames`, `seconds`.
+def measure_pace(run: EdgeRun, seconds: float) -> PacedTiming:
+    """Run the edge at the source's own pace, with an alarm that is always on, so that there are events.
 
     Raises:
         InputError: as `measure_edge`.
     """
     with EventPipe() as pipe:
-        seen = _Seen()
-        config = run.config(_ALWAYS, events=pipe.path, realtime=True)
-        began = time.perf_counter()
-        with Service(config, listeners=[seen]) as service:
+        results = _Results()
+        config = run.config(_ALWAYS_ALARM, events=pipe.path, realtime=True)
+        end = time.perf_counter() + seconds
+        with Service(config, listeners=[results]) as service:
             service.start()
-            while time.perf_counter() < began + seconds and not _is_over(service):
-                service.supervise(_TURN_SECONDS)
+            while time.perf_counter() < end and not _is_over(service):
+                service.supervise(_SUPERVISE_SECONDS)
             dropped = _health(service)["dropped"]
-        delays = pipe.delays
-    if len(seen.at) < 2:
+        event_delays = pipe.delays
+    if len(results.times) < 2:
         raise too_short(run.source)
-    return {
-        "delay": figure([seen.delay[WARM_UP_FRAMES:] or seen.delay]),
-        "to_event": figure([delays]) if delays else None,
-        "frames_per_second": (len(seen.at) - 1) / (seen.at[-1] - seen.at[0]),
-        "dropped": dropped,
-        "frames": len(seen.at),
-        "windows": seen.windows,
-        "seconds": seen.at[-1] - seen.at[0],
-    }
+    passed = results.times[-1] - results.times[0]
+    return PacedTiming(
+        delay=summarize([results.delays[WARM_UP_FRAMES:] or results.delays]),
+        to_event=summarize([event_delays]) if event_delays else None,
+        frames_per_second=(len(results.times) - 1) / passed,
+        dropped=dropped,
+        frames=len(results.times),
+        windows=results.windows,
+        seconds=passed,
+    )
 
 
-def _free_run(
-    run: EdgeRun, seconds: float | None, frames: int | None
-) -> tuple[_Seen, dict[str, list[float]], Mapping[str, Any], str]:
-    """Run the edge to the end of the source, for so many seconds or frames; leave out the first frames."""
-    seen = _Seen()
-    with Service(run.config(NEVER, max_frames=frames), listeners=[seen]) as service:
+def _run_round(run: EdgeRun, seconds: float | None, frames: int | None) -> _Round:
+    """Run the edge to the end of the source, for so many seconds or frames; the first frames do not count."""
+    results = _Results()
+    with Service(run.config(NO_ALARM, max_frames=frames), listeners=[results]) as service:
         service.start()
-        while len(seen.at) < WARM_UP_FRAMES and not _is_over(service):
+        while len(results.times) < WARM_UP_FRAMES and not _is_over(service):
             service.supervise(0.002)
-        for clock in service.clocks():
-            clock.take()
-        first, end = len(seen.at), time.perf_counter() + (seconds or 3600.0)
-        while time.perf_counter() < end and not _is_over(service):
-            service.supervise(_TURN_SECONDS)
-        health = _health(service)
-        scorer = service.scorer_name
         clocks = service.clocks()
+        for clock in clocks:
+            clock.take()
+        first, end = len(results.times), time.perf_counter() + (seconds or _MAX_SECONDS)
+        while time.perf_counter() < end and not _is_over(service):
+            service.supervise(_SUPERVISE_SECONDS)
+        dropped, scorer = _health(service)["dropped"], service.scorer_name
         if seconds is not None:
-            last = len(seen.at)
-            laps = {stage: of for clock in clocks for stage, of in clock.take().items()}
+            last = len(results.times)
+            stages = {stage: taken for clock in clocks for stage, taken in clock.take().items()}
     if seconds is None:  # the end of the source: what waited has been scored
-        last = len(seen.at)
-        laps = {stage: of for clock in clocks for stage, of in clock.take().items()}
+        last = len(results.times)
+        stages = {stage: taken for clock in clocks for stage, taken in clock.take().items()}
     if last - first < 2:
         raise too_short(run.source)
-    seen.at, seen.cpu = seen.at[first:last], seen.cpu[first:last]
-    seen.people = round(seen.people * len(seen.at) / max(1, last))
-    return seen, laps, health, scorer
+    return _Round(
+        np.diff(results.times[first:last]).tolist(), np.diff(results.processor[first:last]).tolist(), stages,
+        results.people / len(results.times), dropped, scorer,
+    )  # fmt: skip
 
 
 def _is_over(service: Service) -> bool:
-    camera = _health(service)
-    return bool(camera["state"] == "ended")
+    return bool(_health(service)["state"] == "ended")
 
 
 def _health(service: Service) -> Mapping[str, Any]:
@@ -243,11 +259,11 @@ def _health(service: Service) -> Mapping[str, Any]:
     return facts
 
 
-def _whole_frames(laps: Mapping[str, Sequence[float]]) -> list[float]:
+def _whole_frames(stages: Mapping[str, Sequence[float]]) -> list[float]:
     """Add up the stages of each frame; a batch of the scorer is shared by its frames."""
-    by_frame = [laps[stage] for stage in STAGES if stage != "score" and laps.get(stage)]
+    by_frame = [stages[stage] for stage in STAGES if stage != "score" and stages.get(stage)]
     frames = min(map(len, by_frame))
-    batches = laps.get("score", [0.0])
-    score = float(np.median(batches)) * len(batches) / max(1, len(laps.get("alarm", ())))
+    batches = stages.get("score", [0.0])
+    score = float(np.median(batches)) * len(batches) / max(1, len(stages.get("alarm", ())))
     rows = np.array([list(seconds)[-frames:] for seconds in by_frame])
     return (rows.sum(axis=0) + score).tolist()  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""When events arrive: a pipe that stands for whoever reads the events of a service."""
+"""When events arrive: a named pipe in place of the reader of a service's events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _END = b"end\n"
 
 
 class EventPipe:
-    """A named pipe to which a service writes its events, and a thread that notes how late each of them is.
+    """A named pipe to which a service writes its events, and a thread that records how late each of them is.
 
     Attributes:
         path: the pipe, for `--events`.
@@ -27,7 +27,7 @@ class EventPipe:
         self.path = Path(self._folder.name) / "events"
         self.delays: list[float] = []
         os.mkfifo(self.path)
-        # Opened for both, so that opening waits for nobody.
+        # Opened for both, so that opening does not block.
         self._stream = os.fdopen(os.open(self.path, os.O_RDWR), "r+b", buffering=0)
         self._thread = threading.Thread(target=self._read, name="event-pipe", daemon=True)
         self._thread.start()

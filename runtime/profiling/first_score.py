@@ -1,9 +1,9 @@
-"""Run the edge until its first score in a fresh process, and say when each step of the start was done.
+"""Run the edge until its first score in a new process, and report when each step of the start was done.
 
-`python -m runtime.profiling.first_score CONFIGURATION STARTED` takes the configuration as JSON, and when the process
-was started by the monotonic clock. It prints one line of JSON: `python_s`, `import_s`, `open_s`, `frame_s` and
-`score_s`, each from the start, `score_s` None when the source ended before; `processor_s`, the processor time until
-then; and `memory_mb`, the resident memory.
+`python -m runtime.profiling.first_score CONFIGURATION STARTED` takes the configuration as JSON, and the time of the
+monotonic clock at which the process was started. It prints one line of JSON: `python_s`, `import_s`, `open_s`,
+`frame_s` and `score_s`, each from the start, `score_s` None when the source ended before; `processor_s`, the processor
+time until then; and `memory_mb`, the resident memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 
 
 def main() -> None:
-    """Run it."""
+    """Run the edge and print the steps."""
     steps: dict[str, float | None] = {}
     began = float(sys.argv[2])
 

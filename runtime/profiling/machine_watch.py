@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from runtime.machine.board import Machine, temperature
 from runtime.machine.facts import clock_mhz, throttled
@@ -17,25 +17,46 @@ _GPU_MEMORY = ("nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,n
 _GPU_INTERVAL = 2.0
 
 
-class Watch:
-    """A thread that looks at the machine now and then; a context manager.
+@dataclass(frozen=True)
+class Readings:
+    """What a machine reported while it was watched; None for what it does not report.
+
+    Attributes:
+        meter: what measured the power.
+        watts: mean power.
+        temperature_c: lowest and highest.
+        clock_mhz: lowest and highest.
+        throttled: how often the processor slowed down because of heat.
+        gpu_memory_mb: the most that all programs together used.
+    """
+
+    meter: str | None
+    watts: float | None
+    temperature_c: tuple[float, float] | None
+    clock_mhz: tuple[float, float] | None
+    throttled: int | None
+    gpu_memory_mb: float | None
+
+
+class MachineWatch:
+    """A thread that samples the machine's sensors; a context manager.
 
     Args:
-        machine: what it looks at.
-        meter: tells the power, None for nothing.
+        machine: whose sensors.
+        meter: measures the power, None for no power.
     """
 
     def __init__(self, machine: Machine, meter: PowerMeter | None) -> None:
         self._machine = machine
         self._meter = meter
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._sample, name="watch", daemon=True)
         self._series: dict[str, list[float]] = {}
         self.joules: float | None = None
-        """What was used from the first to the last reading of the meter."""
+        """Energy used while it was watched."""
         self.seconds = 0.0
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> MachineWatch:
         self._began = time.monotonic()
         self._throttled = throttled(self._machine)
         if self._meter:
@@ -54,25 +75,24 @@ class Watch:
         watts = self._series.get("watts")
         self.joules = sum(watts) / len(watts) * self.seconds if watts else None
 
-    def facts(self) -> dict[str, Any]:
-        """Return what was seen; None for what the machine does not tell."""
+    def readings(self) -> Readings:
+        """Return what was measured."""
         watts = self._series.get("watts")
         gpu = self._series.get("gpu_memory_mb")
-        return {
-            "meter": self._meter.name if self._meter and watts else None,
-            "watts": sum(watts) / len(watts) if watts else None,
-            "joules": self.joules,
-            "temperature_c": self._range("temperature_c"),
-            "clock_mhz": self._range("clock_mhz"),
-            "throttled": self._slowed,
-            "gpu_memory_mb": max(gpu) if gpu else None,
-        }
+        return Readings(
+            meter=self._meter.name if self._meter and watts else None,
+            watts=sum(watts) / len(watts) if watts else None,
+            temperature_c=self._range("temperature_c"),
+            clock_mhz=self._range("clock_mhz"),
+            throttled=self._slowed,
+            gpu_memory_mb=max(gpu) if gpu else None,
+        )
 
-    def _range(self, name: str) -> list[float] | None:
+    def _range(self, name: str) -> tuple[float, float] | None:
         series = self._series.get(name)
-        return [min(series), max(series)] if series else None
+        return (min(series), max(series)) if series else None
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         due: dict[str, float] = {}
         readings: dict[str, tuple[float, Callable[[], float | None]]] = {
             "temperature_c": (_INTERVAL, lambda: temperature(self._machine.root)),
@@ -93,7 +113,7 @@ class Watch:
                 if value is not None:
                     self._series.setdefault(name, []).append(value)
                 elif name != "watts":
-                    del readings[name]  # what is not told at first is never told
+                    del readings[name]  # what is not reported at first never is
             if stopped:
                 return
 
@@ -105,7 +125,7 @@ class Watch:
 
 
 def peak_memory_mb() -> float | None:
-    """Return the most memory that this process had at any time, in megabytes; None where /proc is not there."""
+    """Return the peak resident memory of this process in megabytes; None where there is no /proc."""
     for line in Machine().read("proc/self/status").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6

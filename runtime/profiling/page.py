@@ -4,47 +4,58 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from daflow.core.html import page
 from runtime.profiling.plots import distribution, rounds, shares
-from runtime.profiling.statistics import windows
-from runtime.profiling.text import cost_rows, edge_sentences, environment_rows, machine_words, told_first
+from runtime.profiling.profile import Profile, windows_text
+from runtime.profiling.statistics import Timing
+from runtime.profiling.tables import (
+    NO_ADVICE,
+    WHOLE_CALLS_ONLY,
+    Fact,
+    Table,
+    cost_facts,
+    delays,
+    edge_sentences,
+    environment_facts,
+    known_facts,
+    machine_name,
+    phase_table,
+    scorer_sentences,
+    scorer_table,
+    stage_table,
+    start_table,
+)
 
-_COLUMNS = ("min", "mean", "p50", "p90", "p99", "max")
-_STEPS = ("python", "import", "open", "frame", "score")
 
-
-def profile_page(profile: Mapping[str, Any]) -> str:
-    """Return the page of a profile, as `daflow-profile --json` writes it."""
-    edge, first = profile["edge"], profile["scorer_alone"]["scorers"][profile["baseline"]]["batches"]
-    start = profile["cold_start"]["with_poses"] or profile["cold_start"]["without_poses"]
-    size = next(iter(first))
-    cards = [
-        (f"{first[size]['call']['p50_ms']:.3f} ms", f"{profile['baseline']}, {windows(size)}"),
-        (
-            f"{edge['frames_per_second']:,.0f} /s",
-            f"frames of {edge['people']:.1f} people, as fast as it goes",
-        ),
-        (f"{profile['pace']['delay']['p50_ms']:.1f} ms", "from a frame to its result"),
-        (f"{start['score']['p50_ms'] / 1000:.2f} s", "from the start to the first score"),
-    ]
-    if edge["overhead"]:
-        cards.append(
-            (f"{100 * edge['overhead']['by_camera']:.1f} %", "on top of pose estimation, in its thread")
-        )
+def profile_page(profile: Profile) -> str:
+    """Return the page of a profile."""
     body = (
-        f"<p>{html.escape(machine_words(profile['environment']))}; {html.escape(profile['created'])}</p>"
-        f'<div class="cards">{"".join(_card(*card) for card in cards)}</div>'
-        + _advice(profile["advice"])
+        f"<p>{html.escape(machine_name(profile.environment))}; {html.escape(profile.created)}</p>"
+        f'<div class="cards">{"".join(_card(*card) for card in _cards(profile))}</div>'
+        + _advice(profile.advice)
         + _scorers(profile)
         + _edge(profile)
-        + _starts(profile["cold_start"])
-        + f"<h2>Cost</h2>{_facts(cost_rows(profile))}"
-        + f"<h2>Environment</h2>{_facts(environment_rows(profile['environment']))}"
-        + _how_to_read()
+        + f"<h2>Cold start</h2>{_table(start_table(profile))}"
+        + f"<h2>Cost</h2>{_facts(cost_facts(profile))}"
+        + f"<h2>Environment</h2>{_facts(environment_facts(profile.environment))}"
+        + _HOW_TO_READ
     )
-    return page(f"Profile of {profile['bundle']}", body, _STYLE)
+    return page(f"Profile of {profile.bundle}", body, _STYLE)
+
+
+def _cards(profile: Profile) -> Iterable[tuple[str, str]]:
+    edge = profile.edge
+    size, batch = next(iter(profile.scorer_alone.scorers[profile.baseline].batches.items()))
+    yield f"{batch.call.p50_ms:.3f} ms", f"{profile.baseline}, {windows_text(size)}"
+    yield f"{edge.frames_per_second:,.0f} /s", f"frames of {edge.people:.1f} people, at full speed"
+    yield f"{profile.pace.delay.p50_ms:.1f} ms", "from a frame to its result"
+    for kind, start in reversed(profile.cold_start.by_kind().items()):
+        if start.score:
+            yield f"{start.score.p50_ms / 1000:.2f} s", f"from the start to the first score, {kind}"
+            break
+    if edge.overhead:
+        yield f"{100 * edge.overhead.by_camera:.1f} %", "on top of pose estimation, in its thread"
 
 
 def _card(value: str, words: str) -> str:
@@ -53,130 +64,78 @@ def _card(value: str, words: str) -> str:
 
 def _advice(advice: Sequence[str]) -> str:
     if not advice:
-        return '<p class="note">The clocks are fixed, the machine was quiet and the spread is small.</p>'
+        return f'<p class="note">{NO_ADVICE}</p>'
     items = "".join(f"<li>{html.escape(text)}</li>" for text in advice)
-    return f'<div class="note"><b>Before you trust these figures</b><ul>{items}</ul></div>'
+    return f'<div class="note"><b>How reliable these figures are</b><ul>{items}</ul></div>'
 
 
-def _scorers(profile: Mapping[str, Any]) -> str:
-    scorers = profile["scorer_alone"]["scorers"]
-    sizes = list(scorers[profile["baseline"]]["batches"])
-    rows = []
-    for size in sizes:
-        for name, scorer in scorers.items():
-            row = scorer["batches"][size]
-            rows.append(
-                [size, name, *_cells(row["call"]), f"{row['call']['cv']:.2f}",
-                 f"{row['windows_per_second']:,.0f}", f"{row['ratio']:.2f}x"]
-            )  # fmt: skip
-    head = ["windows", "scorer", *_COLUMNS, "CV", "windows/s", "ratio"]
-    plots = "".join(
-        f"<figure><figcaption>{windows(size)} in a call</figcaption>"
-        + distribution(
-            {name: scorer["batches"][size]["call"]["quantiles_ms"] for name, scorer in scorers.items()},
-            f"distribution of a call with {windows(size)}, by scorer",
+def _scorers(profile: Profile) -> str:
+    scorers = profile.scorer_alone.scorers
+    plots = ""
+    for size in scorers[profile.baseline].batches:
+        calls = {name: scorer.batches[size].call for name, scorer in scorers.items()}
+        plots += (
+            f"<figure><figcaption>{windows_text(size)} in a call</figcaption>"
+            + distribution(_quantiles(calls), f"distribution of a call with {windows_text(size)}, by scorer")
+            + rounds(
+                {name: call.rounds_ms for name, call in calls.items()},
+                f"medians of the rounds with {windows_text(size)}, by scorer",
+            )
+            + "</figure>"
         )
-        + rounds(
-            {name: scorer["batches"][size]["call"]["rounds_ms"] for name, scorer in scorers.items()},
-            f"medians of the rounds with {windows(size)}, by scorer",
-        )
-        + "</figure>"
-        for size in sizes
-    )
-    told = [f"{html.escape(name)}: {html.escape(scorer['bottleneck'])}." for name, scorer in scorers.items()]
-    left_out = [f"Left out: {html.escape(text)}" for text in profile["left_out"]]
+    phases = phase_table(profile)
+    sentences = "<br>".join(map(html.escape, scorer_sentences(profile)))
     return (
-        f"<h2>The scorer alone</h2><p>Milliseconds a call, {profile['rounds']} rounds in turn; the ratio is to "
-        f"{html.escape(profile['baseline'])}.</p>{_table(head, rows, 2)}{_phases(scorers)}"
-        f'<p>{"<br>".join([*told, *left_out])}</p><div class="plots">{plots}</div>'
+        f"<h2>The scorer alone</h2><p>Milliseconds per call, {profile.rounds} rounds in turn; the ratio is to "
+        f"{html.escape(profile.baseline)}.</p>{_table(scorer_table(profile.scorer_alone))}"
+        f"{_table(phases) if phases else f'<p>{WHOLE_CALLS_ONLY}</p>'}"
+        f'<p>{sentences}</p><div class="plots">{plots}</div>'
     )
 
 
-def _phases(scorers: Mapping[str, Any]) -> str:
-    rows = [
-        [
-            f"{name}, {windows(size)}",
-            *(f"{row[phase]['p50_ms']:.3f}" for phase in ("to_device", "compute", "to_host")),
-        ]
-        for name, scorer in scorers.items()
-        for size, row in scorer["batches"].items()
-        if row["compute"]
-    ]
-    if not rows:
-        return "<p>These scorers tell the whole call only: nothing is copied to another device and back.</p>"
-    return "<h3>Of which, on the GPU, p50</h3>" + _table(["", "to device", "compute", "to host"], rows, 1)
-
-
-def _edge(profile: Mapping[str, Any]) -> str:
-    edge, pace = profile["edge"], profile["pace"]
-    rows = []
-    for stage, row in profile["stages"].items():
-        share = edge["share"].get(stage)
-        rows.append(
-            [stage, *_cells(row), f"{row['cv']:.2f}", "" if share is None else f"{100 * share:.1f} %"]
-        )
-    extra = {"delay": pace["delay"], "to event": pace["to_event"], "pose only": edge["pose_only"]}
-    told = {name: row for name, row in extra.items() if row}
-    rows += [[name, *_cells(row), f"{row['cv']:.2f}", ""] for name, row in told.items()]
-    stages = {name: row["quantiles_ms"] for name, row in profile["stages"].items()}
-    delays = {name: row["quantiles_ms"] for name, row in told.items()}
-    sentences = " ".join(html.escape(sentence) for sentence in edge_sentences(profile))
+def _edge(profile: Profile) -> str:
+    sentences = " ".join(map(html.escape, edge_sentences(profile.edge, profile.pace)))
+    stages = stage_table({**profile.stages, **delays(profile)}, profile.edge.share)
     return (
-        f"<h2>The whole edge</h2><p>{html.escape(profile['scorer'])} on {html.escape(profile['source'])}; "
-        f"milliseconds a frame. {sentences}</p>{_table(['stage', *_COLUMNS, 'CV', 'share'], rows, 1)}"
-        "<h3>Share of the work</h3>"
-        f'{shares(edge["share"])}<div class="plots"><figure><figcaption>Stages</figcaption>'
-        f"{distribution(stages, 'distribution of each stage')}</figure>"
+        f"<h2>The whole edge</h2><p>{html.escape(profile.scorer)} on {html.escape(profile.source)}; "
+        f"milliseconds per frame. {sentences}</p>{_table(stages)}<h3>Share of the work</h3>"
+        f'{shares(profile.edge.share)}<div class="plots"><figure><figcaption>Stages</figcaption>'
+        f"{distribution(_quantiles(profile.stages), 'distribution of each stage')}</figure>"
         "<figure><figcaption>From the frame on</figcaption>"
-        f"{distribution(delays, 'distribution of the delays')}</figure></div>"
+        f"{distribution(_quantiles(delays(profile)), 'distribution of the delays')}</figure></div>"
     )
 
 
-def _starts(starts: Mapping[str, Any]) -> str:
-    rows = []
-    for kind in ("without_poses", "with_poses"):
-        start = starts[kind]
-        if start:
-            cells = [f"{start[step]['p50_ms'] / 1000:.2f}" if start[step] else "" for step in _STEPS]
-            rows.append([kind.replace("_", " "), *cells])
-    head = ["seconds from the start until", "Python runs", "imported", "opened", "a frame", "a score"]
-    return f"<h2>Cold start</h2>{_table(head, rows, 1)}"
+def _quantiles(timings: Mapping[str, Timing]) -> dict[str, list[float]]:
+    return {name: timing.quantiles_ms for name, timing in timings.items()}
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [f"{row[f'{column}_ms']:.3f}" for column in _COLUMNS]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> str:
-    """A table whose first `words` columns hold words."""
-
+def _table(table: Table) -> str:
     def cells(row: Sequence[str], tag: str) -> str:
         return "".join(
-            f"<{tag}{' class=word' if index < words else ''}>{html.escape(cell)}</{tag}>"
+            f"<{tag}{' class=word' if index < table.text_columns else ''}>{html.escape(cell)}</{tag}>"
             for index, cell in enumerate(row)
         )
 
-    lines = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return f'<div class="scroll"><table class="profile"><tr>{cells(head, "th")}</tr>{lines}</table></div>'
-
-
-def _facts(rows: Iterable[tuple[str, str]]) -> str:
+    rows = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows)
     return (
-        "<dl>"
-        + "".join(f"<dt>{html.escape(a)}</dt><dd>{html.escape(b)}</dd>" for a, b in told_first(rows))
-        + "</dl>"
+        f'<div class="scroll"><table class="profile"><tr>{cells(table.head, "th")}</tr>{rows}</table></div>'
     )
 
 
-def _how_to_read() -> str:
-    return (
-        "<h2>How to read this</h2><p>The curves are cumulative: where a curve crosses p99, 99 % of the calls were at "
-        "least as fast. Their upper half is the slowest tenth, stretched: a late frame is what people notice. The dots "
-        "are the medians of the rounds: where they lie apart, the machine did not agree with itself, and a difference "
-        "of that size means nothing. 'daflow-profile compare' heeds that.</p>"
+def _facts(facts: Iterable[Fact]) -> str:
+    rows = (
+        f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in known_facts(facts)
     )
+    return f"<dl>{''.join(rows)}</dl>"
 
 
+_HOW_TO_READ = (
+    "<h2>How to read this</h2><p>The curves are cumulative distributions: where a curve crosses p99, 99 % of the calls "
+    "were at least as fast. The upper half of each picture is the slowest tenth. The dots are the medians of the "
+    "rounds: where they lie apart, the machine was not steady, and differences of that size are noise. "
+    "'daflow-profile compare' takes that into account.</p>"
+)
 _STYLE = """
 :root{--paper:#f6f7f9;--sheet:#fff;--ink:#1c2430;--soft:#5a6675;--rule:#e6e9ee;--c0:#1f5fa8;--c1:#c2571a;--c2:#2a7d4f;
 --c3:#b23a48;--c4:#6b4fa0;--c5:#8a6d00;--c6:#0f7c8a;--c7:#5a6675;color-scheme:light dark}

@@ -10,7 +10,7 @@ _WIDTH, _HEIGHT = 540, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 12, 40
 _COLOURS = 8
 _TAIL = 0.5
-"""Share of the height that quantiles from 90 % on take: the tail is what matters."""
+"""Share of the height for quantiles from 90 % on: late frames are what people notice."""
 
 
 def distribution(series: Mapping[str, Sequence[float]], label: str) -> str:
@@ -20,7 +20,7 @@ def distribution(series: Mapping[str, Sequence[float]], label: str) -> str:
 
     Args:
         series: 101 quantiles by name, milliseconds.
-        label: what the picture shows, for who cannot see it.
+        label: what the picture shows, for screen readers.
     """
     values = [max(value, 1e-4) for quantiles in series.values() for value in quantiles[1:]]
     low, high = _bounds(min(values), max(values))
@@ -37,7 +37,7 @@ def distribution(series: Mapping[str, Sequence[float]], label: str) -> str:
 
 
 def rounds(series: Mapping[str, Sequence[float]], label: str) -> str:
-    """Draw the medians of the rounds as dots in a row for each figure: how far the machine agrees with itself.
+    """Draw the medians of the rounds as a row of dots for each figure: how steady the machine was.
 
     The rows have the colours of the same names in a `distribution`.
 
@@ -128,9 +128,9 @@ def _y(level: float) -> float:
     return _HEIGHT - _BOTTOM - height * up
 
 
-def _bounds(least: float, most: float) -> tuple[float, float]:
+def _bounds(smallest: float, largest: float) -> tuple[float, float]:
     """Widen a range a little, and a narrow one to a factor of two."""
-    low, high = least / 1.1, most * 1.1
+    low, high = smallest / 1.1, largest * 1.1
     if high / low < 2:
         middle = math.sqrt(low * high)
         low, high = middle / math.sqrt(2), middle * math.sqrt(2)

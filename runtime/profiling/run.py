@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from daflow.core.bundle import MANIFEST, Bundle
 from daflow.core.engines.cache import engine_folder
@@ -20,17 +20,19 @@ from runtime.machine.board import Machine
 from runtime.machine.environment import advice, environment
 from runtime.machine.power import PowerMeter, find_power_meter
 from runtime.profiling.cold_start import measure_cold_start
-from runtime.profiling.compare import FORMAT
 from runtime.profiling.edge import EdgeRun, measure_edge, measure_pace
-from runtime.profiling.machine_watch import Watch, peak_memory_mb
-from runtime.profiling.scorers import Candidate, bottleneck, measure, open_candidates, time_calls, windows_of
-from runtime.profiling.statistics import spread, windows
+from runtime.profiling.machine_watch import MachineWatch, peak_memory_mb
+from runtime.profiling.profile import Cost, Profile, ScorerComparison, windows_text
+from runtime.profiling.scorers import Candidate, measure_scorers, open_candidates, walker_windows
+from runtime.profiling.statistics import Quartiles
+from runtime.profiling.timing import time_calls
 from runtime.sources.redaction import redacted
 
 _COLD_STARTS = 5
 _IDLE_SECONDS = 2.0
 _ENERGY_SECONDS = 2.0
-_LARGE_SPREAD = 0.1
+_LARGE_RANGE = 0.1  # the default tolerance of 'compare'
+_CLOCK_CHANGE = 1.05
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class Request:
 
     Attributes:
         run: the edge and its source.
-        scorers: measured alone; none is all that run here.
-        precisions: of these; none is all of the bundle.
+        scorers: measured alone; empty for all that run here.
+        precisions: of these; empty for all of the bundle.
         sizes: windows in a call.
         seconds: for each part.
         rounds: turns of the scorers; the edge has half as many.
@@ -56,118 +58,112 @@ class Request:
     baseline: str | None = None
 
 
-def take_profile(bundle: Bundle, request: Request, machine: Machine | None = None) -> dict[str, Any]:
-    """Measure everything; return plain values for JSON.
+def take_profile(bundle: Bundle, request: Request, machine: Machine | None = None) -> Profile:
+    """Measure everything.
 
     Args:
         bundle: whose scorers are measured.
         request: what and for how long.
-        machine: what is asked about power, heat and clocks; None is this one.
+        machine: whose power, heat and clocks are read; None is this one.
 
     Raises:
         InputError: a part cannot be opened, or the baseline is no scorer that was measured.
     """
-    request.run.check()
+    run = request.run
+    run.check()
     machine = machine or Machine()
     facts = environment(machine)
     meter = find_power_meter(machine)
-    run, edge_rounds = request.run, max(4, request.rounds // 2)
-    left_out: list[str] = []
+    skipped: list[str] = []
     per_window: dict[str, float] = {}
-    with Watch(machine, meter) as idle:
+    with MachineWatch(machine, meter) as idle:
         time.sleep(_IDLE_SECONDS if meter else 0.0)
-    with Watch(machine, meter) as whole:
-        with open_candidates(bundle, request.scorers, request.precisions, left_out) as candidates:
+    with MachineWatch(machine, meter) as whole:
+        with open_candidates(bundle, request.scorers, request.precisions, skipped) as candidates:
             baseline = _baseline(request.baseline, candidates)
             window = bundle.manifest.window
-            alone = measure(
+            alone = measure_scorers(
                 candidates, window, request.sizes, request.seconds, request.rounds,
-                lambda rounds: track(rounds, "rounds of the scorers"),
+                lambda rounds: track(rounds, "rounds of the scorers"), baseline,
             )  # fmt: skip
             if meter:
                 per_window = _energy_per_window(machine, meter, candidates, window)
         cold = measure_cold_start(run, _COLD_STARTS, lambda rounds: track(rounds, "cold starts"))
         edge = measure_edge(
-            run, request.seconds, edge_rounds, lambda rounds: track(rounds, "rounds of the edge")
-        )
-        with Watch(machine, meter) as paced:
+            run, request.seconds, max(4, request.rounds // 2), lambda rounds: track(rounds, "rounds of the edge")
+        )  # fmt: skip
+        with MachineWatch(machine, meter) as paced:
             pace = measure_pace(run, request.seconds)
-    _judge_scorers(alone["scorers"], baseline)
-    stages = edge.pop("stages")
-    seen, at_pace = whole.facts(), paced.facts()
-    watts = at_pace["watts"]
-    profile: dict[str, Any] = {
-        "format": FORMAT,
-        "created": iso(time.time()),
-        "daflow": __version__,
-        "bundle": bundle.folder.name,
-        "bundle_hash": sha256(bundle.folder / MANIFEST),
-        "scorer": edge.pop("scorer"),
-        "source": redacted(run.source),
-        "seconds": request.seconds,
-        "rounds": request.rounds,
-        "baseline": baseline,
-        "environment": facts,
-        "advice": [],
-        "left_out": left_out,
-        "scorer_alone": alone,
-        "stages": stages,
-        "edge": {**edge, "source": redacted(run.source)},
-        "pace": pace,
-        "cold_start": cold,
-        "cost": {
-            "peak_memory_mb": peak_memory_mb(),
-            "gpu_memory_mb": seen["gpu_memory_mb"],
-            "engine_build_s": engine_seconds(bundle.folder),
-            "meter": at_pace["meter"],
-            "idle_watts": idle.facts()["watts"],
-            "watts": watts,
-            "millijoules_per_frame": 1000 * watts * pace["seconds"] / pace["frames"] if watts else None,
-            "millijoules_per_window": per_window,
-            "temperature_c": seen["temperature_c"],
-            "clock_mhz": seen["clock_mhz"],
-            "throttled": seen["throttled"],
-        },
-    }
-    profile["advice"] = [*advice(facts), *doubts(profile)]
-    return profile
+    during, at_pace = whole.readings(), paced.readings()
+    watts = at_pace.watts
+    cost = Cost(
+        peak_memory_mb=peak_memory_mb(),
+        gpu_memory_mb=during.gpu_memory_mb,
+        engine_build_s=engine_seconds(bundle.folder),
+        meter=at_pace.meter,
+        idle_watts=idle.readings().watts,
+        watts=watts,
+        millijoules_per_frame=1000 * watts * pace.seconds / pace.frames if watts else None,
+        millijoules_per_window=per_window,
+        temperature_c=during.temperature_c,
+        clock_mhz=during.clock_mhz,
+        throttled=during.throttled,
+    )
+    return Profile(
+        created=iso(time.time()),
+        daflow=__version__,
+        bundle=bundle.folder.name,
+        bundle_hash=sha256(bundle.folder / MANIFEST),
+        scorer=edge.scorer,
+        source=redacted(run.source),
+        seconds=request.seconds,
+        rounds=request.rounds,
+        baseline=baseline,
+        environment=facts,
+        advice=[*advice(facts), *measurement_advice(alone, cost)],
+        skipped=skipped,
+        scorer_alone=alone,
+        stages=edge.stages,
+        edge=edge.edge,
+        pace=pace,
+        cold_start=cold,
+        cost=cost,
+    )
 
 
-def doubts(profile: Mapping[str, Any]) -> list[str]:
-    """Say what in the measured times themselves speaks against them."""
+def measurement_advice(scorers: ScorerComparison, cost: Cost) -> list[str]:
+    """Say what in the measurement itself makes its figures doubtful, and what to do about it."""
     found = []
-    scorers = profile["scorer_alone"]["scorers"]
-    spreads = {
-        f"{name} with {windows(size)}": spread(row["call"]["rounds_ms"])
-        for name, scorer in scorers.items()
-        for size, row in scorer["batches"].items()
+    ranges = {
+        f"{name} with {windows_text(size)}": Quartiles.of(batch.call.rounds_ms).relative_range
+        for name, scorer in scorers.scorers.items()
+        for size, batch in scorer.batches.items()
     }
-    worst = max(spreads, key=lambda name: spreads[name])
-    if spreads[worst] > _LARGE_SPREAD:
+    worst = max(ranges, key=lambda name: ranges[name])
+    if ranges[worst] > _LARGE_RANGE:
         found.append(
-            f"The rounds differ by {100 * spreads[worst]:.0f} % ({worst}, interquartile range): stop other programs, "
+            f"The rounds differ by {100 * ranges[worst]:.0f} % ({worst}, interquartile range): stop other programs, "
             "fix the clocks (Jetson: sudo nvpmodel -m 0, sudo jetson_clocks; else sudo cpupower frequency-set -g "
             "performance), pin the profile to cores of its own (taskset -c), or give more --seconds."
         )
-    slowed = profile["cost"]["throttled"]
-    if slowed:
+    if cost.throttled:
         found.append(
-            f"The processor slowed itself down {slowed} times because of heat: cool it, and measure again."
+            f"The processor slowed down {cost.throttled} times because of heat: cool it, and measure again."
         )
-    clocks = profile["cost"]["clock_mhz"]
-    if clocks and clocks[1] > 1.05 * clocks[0]:
-        found.append(f"The clock went from {clocks[0]:.0f} to {clocks[1]:.0f} MHz during the run.")
+    if cost.clock_mhz and cost.clock_mhz[1] > _CLOCK_CHANGE * cost.clock_mhz[0]:
+        low, high = cost.clock_mhz
+        found.append(f"The clock varied from {low:.0f} to {high:.0f} MHz during the measurement.")
     return found
 
 
 def engine_seconds(bundle: Path) -> dict[str, float]:
-    """Return how long each engine that is kept for a bundle took to build, by file name."""
+    """Return the build seconds of each engine that is kept for a bundle, by file name."""
     found = {}
     for path in sorted({*(bundle / "engines").glob("*.engine"), *engine_folder(bundle).glob("*.engine")}):
         try:
             header, _ = read_engine(path)
         except (InputError, OSError):
-            continue  # the scorer says so when it is wanted
+            continue  # opening the scorer reports it
         found[path.name] = header.seconds
     return found
 
@@ -179,23 +175,15 @@ def _baseline(wanted: str | None, candidates: Sequence[Candidate]) -> str:
     return wanted or names[0]
 
 
-def _judge_scorers(scorers: dict[str, Any], baseline: str) -> None:
-    """Add to each scorer the ratio to the baseline, by size, and its bottleneck."""
-    for scorer in scorers.values():
-        for size, row in scorer["batches"].items():
-            row["ratio"] = row["call"]["p50_ms"] / scorers[baseline]["batches"][size]["call"]["p50_ms"]
-        scorer["bottleneck"] = bottleneck(scorer["batches"])
-
-
 def _energy_per_window(
     machine: Machine, meter: PowerMeter, candidates: Sequence[Candidate], window: int
 ) -> dict[str, float]:
-    """Return the millijoules of one window that is scored alone, power at rest included, by scorer."""
+    """Return the millijoules of one window that is scored alone, idle power included, by scorer."""
     found = {}
-    poses = windows_of(window, 1)
+    poses = walker_windows(window, 1)
     for candidate in candidates:
-        with Watch(machine, meter) as watch:
-            calls = len(time_calls(candidate.scorer, poses, _ENERGY_SECONDS))
+        with MachineWatch(machine, meter) as watch:
+            calls = len(time_calls(functools.partial(candidate.scorer.score, poses), _ENERGY_SECONDS))
         if watch.joules:
             found[candidate.scorer.name] = 1000 * watch.joules / calls
     return found

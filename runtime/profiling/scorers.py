@@ -1,12 +1,12 @@
-"""The scorers of a bundle alone, side by side: they take turns, so that noise of the machine hits all of them."""
+"""The scorers of a bundle alone, timed in turn, so that noise of the machine affects all of them alike."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,15 +16,18 @@ from daflow.core.data.windows import Poses, make_windows
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.gpu import find_gpu
 from daflow.core.scoring.scorer import Scorer
-from runtime.profiling.reference_work import yardstick
-from runtime.profiling.statistics import figure, windows
+from runtime.profiling.profile import BatchTiming, ScorerComparison, ScorerTiming, windows_text
+from runtime.profiling.reference_work import time_reference_work
+from runtime.profiling.statistics import Timing, summarize
+from runtime.profiling.timing import Progress, interleave, time_calls
 from runtime.scorers.registry import open_scorer
 from runtime.scorers.tensorrt import PhasedScorer
 
 _WARM_UP = 20
-_MIN_CALLS = 3
-_YARDSTICK_SHARE = 0.1
-PHASES = ("to_device", "compute", "to_host")
+_PHASE_CALLS = 3
+_REFERENCE_SHARE = 0.1  # of the time
+_PHASES = ("to_device", "compute", "to_host")
+_Turn = tuple[list[float], list[Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,15 @@ class Candidate:
 
 @contextlib.contextmanager
 def open_candidates(
-    bundle: Bundle, names: Sequence[str], precisions: Sequence[str], left_out: list[str]
+    bundle: Bundle, names: Sequence[str], precisions: Sequence[str], skipped: list[str]
 ) -> Iterator[list[Candidate]]:
     """Open every scorer in every precision that the bundle has.
 
     Args:
         bundle: whose scorers.
-        names: `onnxruntime` and `tensorrt`; none is whatever runs here.
-        precisions: which of the bundle's; none is all.
-        left_out: takes a sentence for each that cannot be opened here.
+        names: `onnxruntime` and `tensorrt`; empty for whatever runs here.
+        precisions: which of the bundle's; empty for all.
+        skipped: takes a sentence for each that cannot be opened here.
 
     Raises:
         InputError: none can be opened, or the bundle has no such precision.
@@ -59,7 +62,7 @@ def open_candidates(
         )
     chosen = names or ("onnxruntime", *(("tensorrt",) if find_gpu() else ()))
     if not names and "tensorrt" not in chosen:
-        left_out.append("tensorrt: no NVIDIA GPU is here")
+        skipped.append("tensorrt: no NVIDIA GPU is here")
     with contextlib.ExitStack() as stack:
         opened: list[Candidate] = []
         for name in chosen:
@@ -68,130 +71,113 @@ def open_candidates(
                 try:
                     scorer = stack.enter_context(open_scorer(bundle, name, precision))
                 except (InputError, CheckFailed) as error:
-                    left_out.append(f"{name} {precision}: {error.message}")
+                    skipped.append(f"{name} {precision}: {error.message}")
                     continue
                 opened.append(Candidate(scorer, time.perf_counter() - began, precision))
         if not opened:
-            raise InputError(f"No scorer can be opened. {' '.join(left_out)}")
+            raise InputError(f"No scorer can be opened. {' '.join(skipped)}")
         yield opened
 
 
-def measure(
+def measure_scorers(
     candidates: Sequence[Candidate],
     window: int,
     sizes: Sequence[int],
     seconds: float,
     rounds: int,
-    progress: Callable[[Sequence[int]], Any] = iter,
-) -> dict[str, Any]:
-    """Time every scorer with every number of windows in turn, round after round.
+    progress: Progress = iter,
+    baseline: str | None = None,
+) -> ScorerComparison:
+    """Time every scorer with every number of windows in turn, and the reference workload, round after round.
 
     Args:
         candidates: the scorers.
         window: poses in a window.
         sizes: windows in a call.
-        seconds: for everything together, warm-up aside.
+        seconds: for everything together, without the warm-up.
         rounds: how often each has its turn.
         progress: wraps the rounds.
-
-    Returns:
-        `scorers` by name, each with `open_ms` and its `batches` by size: the figure of the whole call as `call`, of
-        the phases `to_device`, `compute` and `to_host` where the scorer can tell them, else None, and
-        `windows_per_second`; and `yardstick`, the figure of a fixed piece of work in the same rounds.
+        baseline: name of the scorer that the others are compared with, None for the first.
     """
-    inputs = {size: windows_of(window, size) for size in sizes}
-    turns = [(candidate, size) for size in sizes for candidate in candidates]
-    for candidate, size in turns:
+    inputs = {size: walker_windows(window, size) for size in sizes}
+    turns = [(candidate.scorer, size) for size in sizes for candidate in candidates]
+    for scorer, size in turns:
         for _ in range(_WARM_UP):
-            candidate.scorer.score(inputs[size])
-    each = seconds * (1 - _YARDSTICK_SHARE) / (rounds * len(turns))
-    calls: dict[tuple[str, int], list[list[float]]] = {(c.scorer.name, size): [] for c, size in turns}
-    phases: dict[tuple[str, int], list[Mapping[str, float]]] = {key: [] for key in calls}
-    steady: list[list[float]] = []
-    for number in progress(range(rounds)):
-        steady.append(yardstick(seconds * _YARDSTICK_SHARE / rounds))
-        # Whoever goes first after the pause would be at a disadvantage: each round begins with another.
-        first = number % len(turns)
-        for candidate, size in turns[first:] + turns[:first]:
-            key = candidate.scorer.name, size
-            calls[key].append(time_calls(candidate.scorer, inputs[size], each))
-            phases[key] += _phases(candidate.scorer, inputs[size])
-    return {
-        "yardstick": figure(steady),
-        "scorers": {
-            c.scorer.name: {
-                "open_ms": c.opened * 1000,
-                "precision": c.precision,
-                "batches": {
-                    str(size): _row(size, calls[c.scorer.name, size], phases[c.scorer.name, size])
-                    for size in sizes
-                },
-            }
-            for c in candidates
-        },
+            scorer.score(inputs[size])
+    each = seconds * (1 - _REFERENCE_SHARE) / (rounds * len(turns))
+    tasks: dict[tuple[str, int], Callable[[], _Turn]] = {
+        (scorer.name, size): functools.partial(_turn, scorer, inputs[size], each) for scorer, size in turns
     }
+    reference = ("reference workload", 0)
+    tasks[reference] = lambda: (time_reference_work(seconds * _REFERENCE_SHARE / rounds), [])
+    results = interleave(tasks, rounds, progress)
+    calls = {key: summarize([taken for taken, _ in of_rounds]) for key, of_rounds in results.items()}
+    base = baseline or candidates[0].scorer.name
+    scorers = {}
+    for candidate in candidates:
+        name = candidate.scorer.name
+        batches = {}
+        for size in sizes:
+            call = calls[name, size]
+            batches[size] = BatchTiming(
+                call=call,
+                **_phase_timings([row for _, rows in results[name, size] for row in rows]),
+                windows_per_second=1000 * size / call.p50_ms,
+                ratio=call.p50_ms / calls[base, size].p50_ms,
+            )
+        scorers[name] = ScorerTiming(
+            open_ms=candidate.opened * 1000, precision=candidate.precision, batches=batches,
+            bottleneck=find_bottleneck(batches),
+        )  # fmt: skip
+    return ScorerComparison(reference_workload=calls[reference], scorers=scorers)
 
 
-def time_calls(scorer: Scorer, poses: Poses, seconds: float) -> list[float]:
-    """Call a scorer again and again for so long, at least three times; return the seconds of each call."""
-    taken: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(taken) < _MIN_CALLS or time.perf_counter() < end:
-        began = time.perf_counter()
-        scorer.score(poses)
-        taken.append(time.perf_counter() - began)
-    return taken
+def _turn(scorer: Scorer, poses: Poses, seconds: float) -> _Turn:
+    taken = time_calls(lambda: scorer.score(poses), seconds)
+    phases: list[Mapping[str, float]] = (
+        [scorer.phases(poses) for _ in range(_PHASE_CALLS)] if isinstance(scorer, PhasedScorer) else []
+    )
+    return taken, phases
 
 
-def _phases(scorer: Scorer, poses: Poses) -> list[Mapping[str, float]]:
-    return [scorer.phases(poses) for _ in range(_MIN_CALLS)] if isinstance(scorer, PhasedScorer) else []
+def _phase_timings(rows: Sequence[Mapping[str, float]]) -> dict[str, Timing | None]:
+    return {name: summarize([[row[name] for row in rows]]) if rows else None for name in _PHASES}
 
 
-def _row(size: int, calls: list[list[float]], phases: list[Mapping[str, float]]) -> dict[str, Any]:
-    whole = figure(calls)
-    return {
-        "call": whole,
-        **{name: figure([[phase[name] for phase in phases]]) if phases else None for name in PHASES},
-        "windows_per_second": size / (whole["p50_ms"] / 1000),
-    }
-
-
-def windows_of(window: int, size: int) -> Poses:
-    """Real windows, of walkers: a model may be slower on numbers that never occur."""
+def walker_windows(window: int, count: int) -> Poses:
+    """Return `(count, 2, window, 18)` windows of walkers: a model may be slower on numbers that never occur."""
     clip, _ = generate_clip("walkers", 0, Scene(frames=100, people=8, event=None))
     poses = make_windows([clip], window).poses
-    return np.ascontiguousarray(np.resize(poses, (size, *poses.shape[1:])))
+    return np.ascontiguousarray(np.resize(poses, (count, *poses.shape[1:])))
 
 
-def bottleneck(batches: Mapping[str, Mapping[str, Any]]) -> str:
+def find_bottleneck(batches: Mapping[int, BatchTiming]) -> str:
     """Say in a sentence what a scorer's calls spend their time on.
 
     Args:
-        batches: of one scorer, as `measure` returns them.
+        batches: of one scorer, by number of windows.
     """
-    sizes = sorted(batches, key=int)
-    row = batches[sizes[0]]
-    if all(row[name] for name in PHASES):
-        whole = row["call"]["p50_ms"]
-        parts = {name: row[name]["p50_ms"] for name in PHASES}
-        parts["host"] = max(0.0, whole - sum(parts.values()))
-        name = max(parts, key=lambda key: parts[key])
-        words = {"to_device": "copying to the GPU", "compute": "computing", "to_host": "copying back",
-                 "host": "Python and launching"}  # fmt: skip
-        return (
-            f"{words[name]} takes {parts[name]:.3f} of the {whole:.3f} ms of a call with {windows(sizes[0])}"
-        )
+    sizes = sorted(batches)
+    first = batches[sizes[0]]
+    if first.phases:
+        whole = first.call.p50_ms
+        parts = {
+            {"to device": "copying to the GPU", "compute": "computing", "to host": "copying back"}[name]: timing.p50_ms
+            for name, timing in first.phases.items()
+        }  # fmt: skip
+        parts["Python and launching"] = max(0.0, whole - sum(parts.values()))
+        largest = max(parts, key=lambda name: parts[name])
+        return f"{largest} takes {parts[largest]:.3f} of the {whole:.3f} ms of a call with {windows_text(sizes[0])}"
     if len(sizes) < 2:
-        return "not told by one number of windows: measure several with --batch 1,8"
-    counts = np.array([int(size) for size in sizes], dtype=np.float64)
-    times = np.array([batches[size]["call"]["p50_ms"] for size in sizes])
+        return "unknown from one number of windows: measure several with --batch 1,8"
+    counts = np.array(sizes, dtype=np.float64)
+    times = np.array([batches[size].call.p50_ms for size in sizes])
     # Weighted by 1 / time, so that the small calls count as much as the large ones.
     per_window, fixed = np.polyfit(counts, times, 1, w=1 / times).tolist()
     share = min(1.0, max(0.0, fixed / times[0]))
     if share >= 0.5:
         return (
-            f"the fixed cost of a call: {100 * share:.0f} % of a call with {windows(sizes[0])} is there whatever "
-            f"their number, and each further window adds {1000 * max(0.0, per_window):.0f} us. More windows in "
-            "a call are cheap"
+            f"the fixed cost of a call, which is {100 * share:.0f} % of a call with {windows_text(sizes[0])}; each "
+            f"further window adds {1000 * max(0.0, per_window):.0f} us, so more windows in a call are cheap"
         )
     return f"the windows: each takes {1000 * per_window:.0f} us, and a call costs {1000 * max(0.0, fixed):.0f} us more"

@@ -1,8 +1,7 @@
-"""`python -m benchmarks` measures everything, with and without data that were given."""
+"""`python -m benchmarks` measures everything, and its page says what was found."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import re
@@ -16,21 +15,18 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import NAMES, main
-from benchmarks.edge import EdgeCost, Skipped, measure
-from benchmarks.material import Material, loop_video, prepare
-from benchmarks.timing import Effort
-from daflow.core.data.tracks import read_clips
-from daflow.core.data.windows import STGNF_FRAME_SIZE, make_windows
-from runtime.sources.video import VideoSource
+from benchmarks.inputs import Inputs, Settings
+from benchmarks.report import write_page
+from benchmarks.results import Results
+from benchmarks.run import MEASUREMENTS, measure_video
+from benchmarks.scaling import Curve, Fit
+from benchmarks.stgnf_algorithm import SpeedComparison, Task
+from benchmarks.targets import Target
+from runtime.machine.board import Machine
+from runtime.machine.environment import environment
+from runtime.profiling.statistics import Quartiles
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-def _run(output: Path, *options: object) -> str:
-    words = [sys.executable, "-m", "benchmarks", *map(str, options), "-o", str(output)]
-    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
 
 
 def _numbers(value: Any) -> Iterator[float]:
@@ -44,101 +40,82 @@ def _numbers(value: Any) -> Iterator[float]:
         yield float(value)
 
 
-@pytest.mark.slow
-def test_everything_is_measured_on_generated_people(tmp_path: Path) -> None:
-    progress = _run(tmp_path, "--quick")
-    assert all(f"[{number}/{len(NAMES)}] {name}" in progress for number, name in enumerate(NAMES, start=1))
+@pytest.mark.everything
+def test_everything_is_measured_on_generated_people_and_a_video(shared: Path, tmp_path: Path) -> None:
+    video, model = shared / "data/video/tfjs_pose_squats.mp4", shared / "models/pose_landmarker_lite.task"
+    words = [sys.executable, "-m", "benchmarks", "--quick", "--video", video, "--pose-model", model]
+    done = subprocess.run(
+        [*map(str, words), "-o", str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
-    assert set(figures) == {"environment", *NAMES}
+    assert set(NAMES) <= set(figures)
     assert all(math.isfinite(number) for number in _numbers(figures))
-    assert figures["environment"]["data"] == "generated"
-    assert figures["environment"]["command"].startswith("python -m benchmarks --quick")
-    assert figures["environment"]["versions"]["numpy"]
-    assert len(figures["environment"]["load_after"]) == 3
+    assert figures["data"] == "generated"
+    assert figures["command"].startswith("python -m benchmarks --quick")
 
-    rows = {(row["model"], row["form"], row["batch"]): row for row in figures["scorers"]["figures"]}
-    assert {batch for _, _, batch in rows} == {1, 8, 64}
-    assert {"PyTorch", "plain ONNX export", "folded FP32", "folded FP16"} <= {form for _, form, _ in rows}
-    assert figures["scorers"]["parameters"] == {"DA-Flow": 488, "STG-NF block": 616}
-    assert all(row["against_pytorch"]["median"] > 0 for row in rows.values())
-    assert rows["DA-Flow", "PyTorch", 8]["against_pytorch"]["median"] == 1
+    assert set(figures["forms"]) == {"DA-Flow", "STG-NF block"}
+    forms = figures["forms"]["DA-Flow"]["scorers"]
+    assert set(forms["folded FP32"]["batches"]) == {"1", "8", "64"}
+    assert (
+        forms["folded FP32"]["batches"]["1"]["ratio"]
+        < forms["plain ONNX export"]["batches"]["1"]["ratio"]
+        < 1
+    )
 
-    assert len(figures["reference"]["tasks"]) == 3
-    assert figures["reference"]["their_auc"] == pytest.approx(figures["reference"]["our_auc"], abs=0.1)
-    assert figures["edge"] == {"reason": "--video was not given"}
-
-    curves = {curve["name"]: curve for curve in figures["scaling"]}
-    assert len(curves) == 6
-    assert len(curves["people before a camera"]["sizes"]) == 7
-    assert all(isinstance(curve["fast_growing"], bool) for curve in curves.values())
-    assert all(len(curve["sizes"]) == len(curve["seconds"]) >= 2 for curve in curves.values())
-
-    targets = {target["name"]: target for target in figures["targets"]}
-    assert len(targets) == 6
-    assert 0 < targets["importing the edge"]["measured"]["median"] < 60
-    assert 10 < targets["resident memory without pose estimation"]["measured"]["median"] < 2000
-    assert abs(targets["memory that stays allocated"]["measured"]["median"]) < 100
+    assert figures["training"]["reference_auc"] == pytest.approx(figures["training"]["our_auc"], abs=0.1)
+    assert len(figures["training"]["tasks"]) == 4
+    assert {"pose", "track", "score"} <= set(figures["edge"]["stages"])
+    assert len(figures["edge"]["edge"]["overhead"]["rounds_by_clock"]) == 1
+    assert len(figures["scaling"]) == 6
+    assert all(len(curve["sizes"]) == len(curve["seconds"]) >= 2 for curve in figures["scaling"])
+    assert len(figures["targets"]) == 7
 
     page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", page)
-    assert pictures == ["benchmarks-targets.png", "benchmarks-scorers.png", "benchmarks-scaling.png"]
-    for name in pictures:
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-    assert "Not measured: --video was not given." in page
+    assert pictures == ["benchmarks-scaling.png"]
+    assert (tmp_path / pictures[0]).read_bytes().startswith(b"\x89PNG")
     assert "nan" not in page
-    assert "was ended before" not in page
+    assert "Not measured" not in page
 
 
-@pytest.mark.slow
-def test_what_is_given_is_measured_alone(tmp_path: Path, dataset: Path, exported: Path) -> None:
-    tracks = ["--poses", dataset / "train", "--test", dataset / "test", "--masks", dataset / "masks"]
-    _run(tmp_path, "--quick", "--only", "reference", "--bundle", exported, *tracks)
-    figures = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
-    assert set(figures) == {"environment", "reference"}
-    assert figures["environment"]["data"] == "given"
-    windows = make_windows(read_clips(dataset / "train", STGNF_FRAME_SIZE), stride=6)
-    assert figures["reference"]["training_windows"] == len(windows)
-    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
-    assert "## Training and evaluation" in page
-    assert "## Scaling" not in page
-
-
-@pytest.mark.slow
-def test_the_edge_is_compared_with_the_pose_only_loop(shared: Path, tmp_path: Path, bundle: Path) -> None:
-    video = shared / "data/video/tfjs_pose_squats.mp4"
-    model = shared / "models/pose_landmarker_lite.task"
-    subprocess.run(
-        [sys.executable, "-m", "calibration.cli", "alarm", "--bundle", bundle, "--poses",
-         shared / "data/aihub/pose/train", "--quantile", "0.999"], cwd=REPOSITORY, check=True, capture_output=True,
-    )  # fmt: skip
-    tracks = (
-        shared / "data/aihub/pose/train",
-        shared / "data/aihub/pose/test",
-        shared / "data/aihub/gt/test_frame_mask",
+def test_the_page_says_what_was_met_and_what_was_not_measured(tmp_path: Path) -> None:
+    three = Quartiles(3.0, 2.0, 5.0)
+    curve = Curve(
+        "cameras", "cameras", "a frame", [1, 2, 4], [three] * 3, Fit(1.0, 0.9, 1.1), Fit(1.2, 1, 1.4)
     )
-    material = prepare(tmp_path, Effort(quick=True, rounds=1), bundle, tracks, video, model)
-    cost = measure(material, Effort(quick=True, rounds=1))
-    assert isinstance(cost, EdgeCost)
-    assert cost.frames == 65
-    assert cost.size == (720, 1280)
-    assert cost.pose_only.median > 1
-    assert cost.stages["pose"] > cost.stages["score"] > 0
-    assert 0 < cost.around_share < 1
+    results = Results(
+        targets=[
+            Target("overhead", "%", 4.0, False, three, "somehow"), Target("rate", "/s", 9.0, True, three, "somehow"),
+        ],
+        scaling=[curve],
+        training=SpeedComparison([Task("an epoch", "windows/s", three, three, three)], 100, 8, 76.0, 76.0),
+    )  # fmt: skip
+    about = {
+        "environment": environment(Machine()), "quick": False, "rounds": 3, "data": "given", "chosen": list(NAMES),
+        "date": "2026-01-01T00:00+00:00", "command": "python -m benchmarks", "load_after": 0.5, "seconds": 9.0,
+    }  # fmt: skip
+    write_page(tmp_path, results, about)
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert "| overhead | at most 4 % | 3.00 (2.00 to 5.00) | met, within the noise | somehow |" in page
+    assert "| rate | at least 9 /s | 3.00 (2.00 to 5.00) | **missed** | somehow |" in page
+    assert "| 1.00 (0.90 to 1.10) | 1.20 (1.00 to 1.40) | **faster than the work** |" in page
+    assert "| an epoch | 3 (2 to 5) windows/s | 3 (2 to 5) windows/s | 3.00x (2.00 to 5.00) |" in page
+    assert "Not measured: edge, forms. The edge needs --video and --pose-model." in page
+    plain = results.as_json()
+    assert [(row["met"], row["conclusive"]) for row in plain["targets"]] == [(True, False), (False, True)]
+    assert plain["scaling"][0]["fast_growing"]
+    assert set(plain) == {"targets", "scaling", "training"}
 
 
-def test_a_video_is_looped_without_losing_a_frame(shared: Path, tmp_path: Path) -> None:
-    looped = loop_video(shared / "data/video/tfjs_pose_squats.mp4", tmp_path / "loops.mp4", 3)
-    with VideoSource(looped) as source:
-        times = [frame.time for frame in source]
-    assert len(times) == 3 * 65
-    assert all(before < after for before, after in itertools.pairwise(times))
+def test_every_measurement_has_its_name_and_its_result() -> None:
+    assert tuple(MEASUREMENTS) == NAMES
+    assert set(vars(Results())) == set(NAMES)
 
 
 def test_without_a_pose_model_the_edge_is_skipped(tmp_path: Path) -> None:
-    material = Material(
-        tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, True, video=tmp_path, pose_model=None
-    )
-    assert measure(material, Effort()) == Skipped("--pose-model was not given")
+    inputs = Inputs(tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, True, video=tmp_path, pose_model=None)
+    assert measure_video(inputs, Settings()) is None
 
 
 @pytest.mark.parametrize(

@@ -42,4 +42,4 @@ def test_it_prints_both_and_their_ratio(dataset: Path) -> None:
     assert result.exit_code == 0, result.output
     one, other = re.findall(r"AUC of both ([\d.]+) and ([\d.]+) %", result.output)[0]
     assert float(one) == pytest.approx(float(other), abs=0.1)
-    assert len(re.findall(r"\(\d+\.\dx\)", result.output)) == 4
+    assert len(re.findall(r"\d+\.\d\dx", result.output)) == 4

@@ -3,37 +3,67 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-from daflow.core.bundle import Bundle
 from runtime.machine.board import Machine
+from runtime.machine.power import find_power_meter
 from runtime.profiling import run
-from runtime.profiling.edge import EdgeRun
+from runtime.profiling.machine_watch import MachineWatch
 from runtime.profiling.page import profile_page
+from runtime.profiling.profile import Profile
+from runtime.profiling.scorers import Candidate
 from runtime.profiling.text import profile_text
 
 
-def test_a_board_that_tells_its_power_has_energy_by_frame_and_window(
-    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, seconds in {"_IDLE_SECONDS": 0.3, "_ENERGY_SECONDS": 0.3, "_COLD_STARTS": 1}.items():
-        monkeypatch.setattr(run, name, seconds)
+class _Silent:
+    name = "onnxruntime fp32"
+
+    def score(self, poses: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.zeros(len(poses), dtype=np.float32)
+
+    def __enter__(self) -> _Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Machine:
+    """A board whose sensor shows 5 V and 1.4 A, which is 7 W."""
     sensor = tmp_path / "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3"
     sensor.mkdir(parents=True)
     for file, text in {"in1_label": "VDD_IN", "in1_input": "5000", "curr1_input": "1400"}.items():
         (sensor / file).write_text(text)
-    machine = Machine(tmp_path, lambda command: subprocess.CompletedProcess(command, 127, "", ""))
-    edge = EdgeRun(bundle.folder, "synthetic:people=1,event=none", "onnxruntime", {})
-    profile = run.take_profile(bundle, run.Request(edge, (), (), (1, 8), 0.5, 4), machine)
-    cost = profile["cost"]
-    assert cost["meter"] == "board, INA3221 VDD_IN"
-    assert cost["idle_watts"] == cost["watts"] == pytest.approx(7.0)
-    # A generated stream has 25 frames a second: 7 W are 280 mJ each.
-    assert 280 * 0.7 < cost["millijoules_per_frame"] < 280 * 1.5
-    (energy,) = cost["millijoules_per_window"].values()
-    call = profile["scorer_alone"]["scorers"]["onnxruntime fp32"]["batches"]["1"]["call"]
-    assert 7.0 * call["min_ms"] * 0.5 < energy < 7.0 * call["mean_ms"] * 20
+    return Machine(tmp_path, lambda command: subprocess.CompletedProcess(command, 127, "", ""))
+
+
+def test_the_power_of_a_board_is_measured(board: Machine) -> None:
+    with MachineWatch(board, find_power_meter(board)) as watch:
+        pass
+    assert watch.readings().meter == "board, INA3221 VDD_IN"
+    assert watch.readings().watts == pytest.approx(7.0)
+
+
+def test_the_energy_of_a_window_is_that_of_its_share_of_the_calls(
+    board: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "time_calls", lambda function, seconds: [0.1] * 20)
+    monkeypatch.setattr(MachineWatch, "joules", property(lambda _: 2.0, lambda *_: None), raising=False)
+    meter = find_power_meter(board)
+    assert meter
+    energy = run._energy_per_window(board, meter, [Candidate(_Silent(), 0.0, "fp32")], 24)
+    assert energy == {"onnxruntime fp32": pytest.approx(100.0)}
+
+
+def test_energy_is_shown(old_profile: Profile) -> None:
+    found = {"meter": "board, INA3221 VDD_IN", "watts": 7.0, "idle_watts": 5.0, "millijoules_per_frame": 280.0,
+             "millijoules_per_window": {"onnxruntime fp32": 1.5}}  # fmt: skip
+    profile = old_profile.model_copy(update={"cost": old_profile.cost.model_copy(update=found)})
     text = "\n".join(profile_text(profile, 100))
     assert "7.00 W (board, INA3221 VDD_IN)" in text
-    assert "energy of a window, onnxruntime fp32" in text
+    assert "280.00 mJ" in text
+    assert "energy of a window, onnxruntime fp32  1.500 mJ" in text
     assert "energy of a window" in profile_page(profile)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+import html
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +12,10 @@ from click.testing import CliRunner, Result
 
 from daflow.core.bundle import Bundle
 from runtime.profiling import main
+from runtime.profiling.overhead import compare_with_pose_only
 from runtime.profiling.page import profile_page
+from runtime.profiling.profile import Profile, read_profile
+from runtime.profiling.tables import delays
 from runtime.profiling.text import profile_text
 
 
@@ -21,105 +24,85 @@ def profile(bundle: Bundle, *arguments: object) -> Result:
 
 
 @pytest.fixture
-def content(profile_file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(profile_file.read_text())
-    return found
+def measured(profile_file: Path) -> Profile:
+    return read_profile(profile_file)
 
 
-def test_the_scorers_are_measured_by_size_with_ratio_and_bottleneck(content: dict[str, Any]) -> None:
-    assert content["baseline"] == "onnxruntime fp32"
-    (scorer,) = content["scorer_alone"]["scorers"].values()
-    assert list(scorer["batches"]) == ["1", "4"]
-    for size, row in scorer["batches"].items():
-        call = row["call"]
-        assert 0 < call["min_ms"] <= call["p50_ms"] <= call["p90_ms"] <= call["p99_ms"] <= call["max_ms"]
-        assert len(call["rounds_ms"]) == 4
-        assert row["ratio"] == 1.0
-        assert row["compute"] is None  # ONNX Runtime tells the whole call only
-        assert row["windows_per_second"] == pytest.approx(1000 * int(size) / call["p50_ms"])
-    assert scorer["bottleneck"]
-    assert content["left_out"] == ["tensorrt: no NVIDIA GPU is here"]
+def test_every_part_is_measured(measured: Profile) -> None:
+    assert measured.baseline == "onnxruntime fp32"
+    assert measured.skipped == ["tensorrt: no NVIDIA GPU is here"]
+    (scorer,) = measured.scorer_alone.scorers.values()
+    assert list(scorer.batches) == [1, 4]
+    assert all(len(batch.call.rounds_ms) == 4 and not batch.phases for batch in scorer.batches.values())
+    assert list(measured.stages) == ["capture", "window", "score", "alarm", "sinks", "whole frame"]
+    assert all(len(timing.rounds_ms) == 4 for timing in measured.stages.values())
+    assert measured.edge.overhead is None  # no poses are estimated
+    assert set(measured.environment["packages"]) >= {"daflow", "numpy", "onnxruntime"}
 
 
-def test_every_stage_of_the_edge_is_there_and_the_shares_are_a_whole(content: dict[str, Any]) -> None:
-    assert list(content["stages"]) == ["capture", "window", "score", "alarm", "sinks", "whole frame"]
-    whole = content["stages"]["whole frame"]
-    for name, row in content["stages"].items():
-        assert 0 < row["p50_ms"] <= row["p99_ms"], name
-        assert len(row["rounds_ms"]) == 4
+def test_shares_rates_and_steps_agree_with_each_other(measured: Profile) -> None:
+    edge, pace = measured.edge, measured.pace
+    assert sum(edge.share.values()) == pytest.approx(1)
+    assert edge.person_frames_per_second == pytest.approx(2 * edge.frames_per_second, rel=0.1)
     # The stages of each frame, added up; only a batch's score is shared by its frames.
-    assert whole["p50_ms"] >= content["stages"]["window"]["min_ms"]
-    edge = content["edge"]
-    assert sum(edge["share"].values()) == pytest.approx(1)
-    assert edge["frames_per_second"] > 25
-    assert edge["person_frames_per_second"] == pytest.approx(2 * edge["frames_per_second"], rel=0.1)
-    assert edge["overhead"] is None  # nothing is estimated
-    assert edge["dropped"] == 0
-
-
-def test_the_delay_is_counted_from_its_frame(content: dict[str, Any]) -> None:
-    pace = content["pace"]
-    assert 10 < pace["frames_per_second"] < 40
-    assert pace["frames"] >= 5
-    assert 0 < pace["delay"]["p50_ms"] < 1000
-
-
-def test_the_cold_start_has_its_steps_in_order(content: dict[str, Any]) -> None:
-    start = content["cold_start"]["without_poses"]
-    steps = [start[step]["p50_ms"] for step in ("python", "import", "open", "frame", "score")]
+    assert measured.stages["whole frame"].min_ms >= measured.stages["window"].min_ms
+    assert pace.frames_per_second == pytest.approx((pace.frames - 1) / pace.seconds)
+    start = measured.cold_start.without_poses
+    assert start
+    steps = [step.p50_ms for step in start.steps.values() if step]
+    assert len(steps) == 5
     assert steps == sorted(steps)
-    assert start["processor"]["p50_ms"] > 0
-    assert all(30 < memory < 400 for memory in start["memory_mb"])
-    assert content["cold_start"]["with_poses"] is None
+    assert start.imported
+    assert start.python
+    assert start.imported.p50_ms > 2 * start.python.p50_ms  # nothing is imported before the clock starts
+    assert measured.cold_start.with_poses is None
 
 
-def test_the_environment_is_told_in_full(content: dict[str, Any]) -> None:
-    facts = content["environment"]
-    assert facts["cores"] >= 1
-    assert set(facts["packages"]) >= {"daflow", "numpy", "onnxruntime"}
-    assert content["cost"]["peak_memory_mb"] > 30
-
-
-def test_the_table_fits_its_terminal(profile_file: Path, content: dict[str, Any]) -> None:
+def test_the_table_fits_its_terminal(profile_file: Path, measured: Profile) -> None:
     lines = profile_file.with_name("profile.txt").read_text().splitlines()
     assert max(map(len, lines)) <= 80
     for heading in ("The scorer alone", "The whole edge", "Cold start", "Cost", "Environment"):
         assert heading in lines
-    wide = list(profile_text(content, 120))
+    wide = list(profile_text(measured, 120))
     assert max(map(len, wide)) <= 120
     assert any("mean" in line for line in wide)
     assert not any("None" in line for line in (*lines, *wide))
 
 
 def test_the_page_shows_distributions_and_runs_nothing(
-    profile_file: Path, read_page: Callable[[str], Any]
+    profile_file: Path, measured: Profile, read_page: Callable[[str], Any]
 ) -> None:
     text = profile_file.with_name("profile.html").read_text()
     page = read_page(text)
     assert page.images == []
     assert text.count('<svg class="plot"') == 6  # two sizes with calls and rounds, stages, delays
-    assert text.count('<path class="line') >= 2 + 6
+    assert text.count('<path class="line') == 2 + len(measured.stages) + len(delays(measured))
     assert "prefers-color-scheme:dark" in text
     assert "nan" not in text.lower().replace("nano", "")
     assert "None" not in text
 
 
-def test_names_cannot_break_the_page(content: dict[str, Any], read_page: Callable[[str], Any]) -> None:
-    content["source"] = content["bundle"] = "<script>alert(1)</script>"
-    assert "<script" not in profile_page(content)
-    read_page(profile_page(content))
+def test_the_overhead_over_pose_estimation_is_said(old_profile: Profile) -> None:
+    alone = [[0.010, 0.010], [0.020, 0.020]]
+    whole = [[0.011, 0.011], [0.024, 0.024]]
+    totals = {"capture": 1.0, "pose": 9.0, "track": 0.1, "window": 0.2, "score": 0.5}
+    overhead = compare_with_pose_only(alone, alone, whole, whole, totals, handed_over=0.1)
+    assert overhead.by_camera == pytest.approx(0.04)
+    assert overhead.by_stages == pytest.approx(0.08)
+    assert overhead.rounds_by_clock == pytest.approx([0.1, 0.2])
+    edge = old_profile.edge.model_copy(update={"overhead": overhead, "pose_only": old_profile.edge.frame})
+    profile = old_profile.model_copy(update={"edge": edge})
+    for text in ("\n".join(profile_text(profile, 10_000)), profile_page(profile)):
+        assert "the camera's thread does 4.0 % more" in html.unescape(text)
+        assert "a frame takes +15.0 % (+12.5 to +17.5) more time" in text
+        assert "pose only" in text
 
 
-def test_a_profile_compares_with_itself(profile_file: Path) -> None:
-    ran = CliRunner().invoke(main, ["compare", str(profile_file), str(profile_file)])
-    assert ran.exit_code == 0, ran.output
-    for name in (
-        "onnxruntime fp32, 1 window",
-        "edge: window",
-        "cold start without poses",
-        "memory without poses",
-    ):
-        assert name in ran.output
+def test_names_cannot_break_the_page(old_profile: Profile, read_page: Callable[[str], Any]) -> None:
+    script = "<script>alert(1)</script>"
+    text = profile_page(old_profile.model_copy(update={"source": script, "bundle": script}))
+    assert "<script" not in text
+    read_page(text)
 
 
 def test_the_module_is_the_command_too(tmp_path: Path) -> None:
@@ -151,7 +134,10 @@ def test_a_wrong_batch_is_refused(bundle: Bundle, batch: str) -> None:
         (("--rounds", "3"), "3 is not in the range"),
     ],
 )
-def test_what_cannot_be_measured_is_said(bundle: Bundle, words: tuple[str, ...], message: str) -> None:
+def test_what_cannot_be_measured_is_said(
+    bundle: Bundle, words: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.profiling.run._COLD_STARTS", 1)
     ran = profile(bundle, "--batch", "1", "--seconds", "0.2", *words)
     assert ran.exit_code == 2, ran.output
     assert message in ran.output
@@ -179,10 +165,10 @@ def test_a_video_has_poses_and_the_overhead_over_them(bundle: Bundle, squats: Pa
     )
     ran = profile(bundle, *words, "--json", "-")
     assert ran.exit_code == 0, ran.output
-    found = json.loads(ran.stdout)  # and nothing else is printed
-    assert {"capture", "pose", "track"} <= set(found["stages"])
-    assert found["stages"]["pose"]["p50_ms"] > found["stages"]["track"]["p50_ms"]
-    assert found["edge"]["pose_only"]["p50_ms"] > found["stages"]["pose"]["min_ms"]
-    assert 0 < found["edge"]["overhead"]["by_camera"] < found["edge"]["overhead"]["by_stages"] < 0.5
-    start = found["cold_start"]
-    assert start["with_poses"]["score"]["p50_ms"] > start["without_poses"]["score"]["p50_ms"]
+    found = Profile.model_validate_json(ran.stdout)  # and nothing else is printed
+    assert {"capture", "pose", "track"} <= set(found.stages)
+    assert found.edge.pose_only
+    assert found.edge.overhead
+    assert len(found.edge.overhead.rounds_by_clock) == 4
+    assert found.cold_start.with_poses
+    assert found.cold_start.with_poses.score
