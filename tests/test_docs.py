@@ -143,7 +143,7 @@ def test_every_block_ends_and_is_of_a_language_that_is_checked(page: Path) -> No
     assert set(fences[::2]) <= {"bash", "python", "toml", "json", "text", ""}
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_the_figures_of_the_model_can_be_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawing = load_script("draw_figures")
     monkeypatch.setattr(drawing, "_EPOCHS", 1)

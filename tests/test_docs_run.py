@@ -66,6 +66,10 @@ def blocks(page: Path) -> list[Block]:
 PAGES = [page for page in sorted(DOCS.glob("**/*.md")) if any(block.runs for block in blocks(page))]
 
 
+WALKS = ("precision", "quick-start", "train-your-own-camera")
+"""Pages that walk the whole path, which the test of the demo does in every run; these are for --everything."""
+
+
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> dict[str, str]:
     """An environment in which bash finds our commands, quick ones, and the estimator of the docs."""
@@ -216,8 +220,13 @@ def test_what_does_not_run_says_why(page: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.everything] if page.stem in WALKS else [], id=page.stem)
+        for page in PAGES
+    ],
+)
 def test_every_command_runs(page: Path, tmp_path: Path, material: Material, programs: dict[str, str]) -> None:
     prepare: Callable[[Path], None] = getattr(material, page.stem.replace("-", "_"))
     prepare(tmp_path)

@@ -6,15 +6,16 @@ import json
 import resource
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("aihub")]
-SEEDS = (0, 2)  # two of the README's five, for time's sake
+pytestmark = pytest.mark.slow
+
+BuildOnce = Callable[[str, Callable[[Path], None]], Path]
 
 
 def command(module: str, *arguments: object) -> str:
@@ -27,16 +28,18 @@ def command(module: str, *arguments: object) -> str:
 
 
 class Aihub:
-    """The data, and models trained on them with the default options."""
+    """The data, and models trained on them with the default options, once for all workers."""
 
-    def __init__(self, data: Path, folder: Path) -> None:
-        self.data, self.folder = data, folder
+    def __init__(self, data: Path, folder: Path, build_once: BuildOnce) -> None:
+        self.data, self.folder, self._build_once = data, folder, build_once
 
     def model(self, seed: int) -> Path:
-        path = self.folder / f"seed{seed}.pt"
-        if not path.exists():
-            command("daflow.cli", "train", "--poses", self.data / "pose/train", "-o", path, "--seed", seed)
-        return path
+        words = ("train", "--poses", self.data / "pose/train", "--seed", seed)
+
+        def build(folder: Path) -> None:
+            command("daflow.cli", *words, "-o", folder / "model.pt")
+
+        return self._build_once(f"aihub-seed{seed}", build) / "model.pt"
 
     def evaluate(self, model: Path | str, *options: object) -> dict[str, Any]:
         target = self.folder / "figures.json"
@@ -49,28 +52,26 @@ class Aihub:
 
 
 @pytest.fixture(scope="module")
-def aihub(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Aihub:
-    return Aihub(shared / "data/aihub", tmp_path_factory.mktemp("aihub"))
+def aihub(shared: Path, tmp_path_factory: pytest.TempPathFactory, build_once: BuildOnce) -> Aihub:
+    return Aihub(shared / "data/aihub", tmp_path_factory.mktemp("aihub"), build_once)
 
 
-def test_seeds_reach_far_more_than_the_reference_reached(aihub: Aihub) -> None:
-    trained = [aihub.evaluate(aihub.model(seed))["auc"] for seed in SEEDS]
-    untrained = [aihub.evaluate("untrained", "--seed", seed)["auc"] for seed in SEEDS]
+@pytest.mark.parametrize("seeds", [(0,), pytest.param((0, 1, 2), marks=pytest.mark.everything)])
+def test_training_reaches_far_more_than_the_reference_and_random_weights(
+    aihub: Aihub, seeds: tuple[int, ...]
+) -> None:
+    trained = [aihub.evaluate(aihub.model(seed))["auc"] for seed in seeds]
+    untrained = [aihub.evaluate("untrained", "--seed", seed)["auc"] for seed in seeds]
     sys.stdout.write(f"micro AUC untrained {np.round(untrained, 4)}, trained {np.round(trained, 4)}\n")
     assert np.mean(trained) >= 0.80
     assert np.mean(trained) > np.mean(untrained) + 0.05
 
 
-def test_evaluation_takes_seconds_and_little_memory(aihub: Aihub) -> None:
-    model = aihub.model(0)
-    began = time.monotonic()
-    figures = aihub.evaluate(model)
-    seconds = time.monotonic() - began
+def test_evaluation_takes_little_memory(aihub: Aihub) -> None:
+    figures = aihub.evaluate(aihub.model(0))
     assert (figures["frames"], figures["windows"]) == (50379, 48150)
-    assert seconds < 60  # a guard against the reference's minutes; the README says what was measured
-    assert (
-        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1.5e6
-    )  # KiB, of the largest process so far
+    # KiB, of the largest child process so far
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1.5e6
 
 
 def test_every_precision_keeps_its_limits_on_all_test_windows(aihub: Aihub) -> None:

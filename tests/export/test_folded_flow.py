@@ -136,7 +136,6 @@ def test_no_window_gives_no_score() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("aihub")
 def test_all_real_windows_score_the_same(shared: Path) -> None:
     windows = make_windows(read_clips(shared / "data/aihub/pose/test", (1920, 1080))).poses
     model = wild(ModelConfig(), 0, spread=0.1)

@@ -13,7 +13,7 @@ from daflow.model.flow import DAFlow
 from export.cli import main
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_the_public_checkpoint_keeps_every_limit(shared: Path, stgnf: DAFlow, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "stgnf.pt", Checkpoint(stgnf, {}))
     data = shared / "data/aihub"

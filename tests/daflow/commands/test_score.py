@@ -201,7 +201,6 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_cluster_that_loses_a_worker_writes_the_same_bytes(
     cluster: str, checkpoint_file: Path, tmp_path: Path
 ) -> None:

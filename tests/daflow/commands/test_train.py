@@ -108,7 +108,7 @@ def test_enough_data_follows_from_how_much_people_differ(people: int, spread: fl
         assert named == pytest.approx((spread / 0.1) ** 2, rel=0.5)
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_ten_times_the_data_do_not_take_ten_times_the_memory(tmp_path: Path) -> None:
     peaks = {}
     for name, clips, frames in (("small", 2, 400), ("large", 20, 800)):

@@ -197,7 +197,7 @@ def test_a_broker_that_is_stopped_for_a_while_loses_nothing(
     outage(broker, listen(broker), store, make_message, eventually, 0.0)
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_a_broker_that_is_stopped_for_a_minute_loses_nothing(
     broker: Any,
     listen: Callable[..., Listener],

@@ -108,7 +108,7 @@ def test_joints_that_are_not_seen_are_guessed_and_never_at_zero(walkers: Found) 
     assert (np.abs(points[..., :2]).max(axis=-1) > 1).all()
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_most_of_three_who_exercise_are_found(shared: Path, full_model: Path) -> None:
     """They stand where they are, so that only parts of them move, and are there from the first frame on."""
     options = CameraOptions(people="many", max_people=8, pose_model=full_model)
