@@ -90,7 +90,7 @@ def forms_of(flow: DAFlow, folder: Path) -> list[Form]:
 
 
 def measure(forms: Sequence[Form], window: int, settings: Settings) -> ScorerComparison:
-    """Time every form in turn, one thread each; the ratios are to PyTorch.
+    """Time every form in turn, one thread each; the ratios are to the plain ONNX export.
 
     Args:
         forms: of one model.
@@ -102,7 +102,7 @@ def measure(forms: Sequence[Form], window: int, settings: Settings) -> ScorerCom
     with _one_thread():
         return measure_scorers(
             [Candidate(form, 0.0, "") for form in forms], window, BATCHES, seconds, rounds,
-            lambda numbers: track(numbers, "rounds of the forms"), PYTORCH,
+            lambda numbers: track(numbers, "rounds of the forms"), EXPORT,
         )  # fmt: skip
 
 
@@ -147,7 +147,7 @@ def main(model: Path | None, rounds: int, json_target: str | None) -> None:
     if json_target:
         write_json(json_target, {"nodes": nodes, **timed.model_dump(mode="json")})
     if json_target != "-":
-        click.echo(f"Milliseconds per call; ratio to {PYTORCH}")
+        click.echo(f"Milliseconds per call; ratio to the {EXPORT}")
         for line in table_text(scorer_table(timed, ("p50", "p90"))):
             click.echo(line)
         click.echo("Nodes: " + ", ".join(f"{name} {count}" for name, count in nodes.items()))

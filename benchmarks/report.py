@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.folded_graph import EXPORT, PYTORCH
+from benchmarks.folded_graph import EXPORT
 from benchmarks.plots import draw_scaling
 from benchmarks.results import Results
 from benchmarks.scaling import MAX_EXPONENT, Curve
@@ -75,13 +75,7 @@ def _head(about: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _targets(targets: list[Target]) -> Iterator[str]:
-    yield from (
-        "",
-        "## Targets of the edge",
-        "",
-        "![Used part of each allowance](benchmarks-targets.png)",
-        "",
-    )
+    yield from ("", "## Targets of the edge", "")
     rows = []
     for target in targets:
         bound = f"{'at least' if target.at_least else 'at most'} {target.target:,g} {target.unit}"
@@ -109,9 +103,9 @@ def _edge(measured: EdgeMeasurement) -> Iterator[str]:
 def _forms(forms: Mapping[str, ScorerComparison]) -> Iterator[str]:
     yield from ("", "## Folded graphs", "")
     yield (
-        f"Milliseconds per call, one thread, untrained weights; the ratio is to the same model in {PYTORCH}. 'Every "
-        f"pair of joints' computes the graph convolution without the shortcut for equal joints, as STG-NF's code does. "
-        f"The {EXPORT} is torch's own, simplified by onnxslim. All ONNX graphs run in ONNX Runtime."
+        f"Milliseconds per call, one thread, untrained weights; the ratio is to the {EXPORT}, torch's own, simplified "
+        "by onnxslim. 'Every pair of joints' computes the graph convolution without the shortcut for equal joints, as "
+        "STG-NF's code does. All ONNX graphs run in ONNX Runtime."
     )
     for model, comparison in forms.items():
         yield from ("", f"### {model}", "")
