@@ -184,7 +184,7 @@ def read_bundle(folder: Path) -> Bundle:
         unchanged = False
     if not unchanged:
         raise InputError(
-            f"{path} was changed after it was written. Export the bundle again. To change the threshold use "
+            f"{path} was changed since it was written. Export the bundle again. To change the threshold use "
             "'daflow-calibrate alarm'."
         )
     try:
@@ -198,7 +198,7 @@ def read_bundle(folder: Path) -> Bundle:
         if not _is_file(file):
             raise InputError(f"The file {name} of the bundle {folder} is missing. Export the bundle again.")
         if sha256(file) != expected:
-            raise InputError(f"{file} was changed after the bundle was written. Export the bundle again.")
+            raise InputError(f"{file} was changed since the bundle was written. Export the bundle again.")
     unhashed = set(manifest.precisions.values()) - set(manifest.files)
     if unhashed:
         raise InputError(f"{path} is damaged: it has no hash of {min(unhashed)}. Export the bundle again.")
