@@ -43,14 +43,14 @@ Report = Callable[[str], None]
 REPORT = "verification.html"
 
 
-class TrainedModel(Protocol):
-    """A model that holds its checkpoint, as training returns it."""
+class HasCheckpoint(Protocol):
+    """A trained model that holds its checkpoint."""
 
     checkpoint: Checkpoint
 
 
 def export_model(
-    model: Checkpoint | TrainedModel | StrPath,
+    model: Checkpoint | HasCheckpoint | StrPath,
     folder: StrPath,
     *,
     fp16: bool = True,
@@ -149,7 +149,7 @@ class _Options:
     engine: BuildOptions
 
 
-def _checkpoint_of(model: Checkpoint | TrainedModel | StrPath) -> Checkpoint:
+def _checkpoint_of(model: Checkpoint | HasCheckpoint | StrPath) -> Checkpoint:
     if isinstance(model, (str, os.PathLike)):
         return load_checkpoint(Path(model))
     return model if isinstance(model, Checkpoint) else model.checkpoint
