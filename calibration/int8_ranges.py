@@ -1,8 +1,8 @@
-"""INT8 ranges: how far each tensor of the FP32 graph goes when it scores normal and abnormal windows.
+"""INT8 ranges: the magnitudes that each tensor of the FP32 graph reaches on normal and abnormal windows.
 
-A tensor of range r is held in steps of r / 127. The windows to calibrate on are normal ones *and* perturbed ones, and
-falls, runs and fights of the generator: ranges of normal windows alone cut off what abnormal ones reach, and with it
-the ranking of just those that matter.
+A tensor of range r is stored in steps of r / 127. The windows to calibrate on are normal ones, perturbed ones, and
+generated falls, runs and fights: ranges of normal windows alone would clip what abnormal windows reach, and with it
+the ranking of the windows that matter.
 """
 
 from __future__ import annotations
@@ -25,28 +25,29 @@ from daflow.core.files import sha256, write_text
 Method = Literal["minmax", "percentile", "entropy"]
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
 Activations = Callable[[Sequence[str]], Iterable[list[npt.NDArray[np.float32]]]]
-"""Yields the values of the named tensors, batch after batch; called twice, since a histogram needs the range first."""
+"""Yields the values of the named tensors, batch after batch; called twice: for the range, then for the histogram."""
 Histogram = npt.NDArray[np.float64]
 
 BINS = 4096
+"""Of a histogram; 32 for each level of INT8."""
 LEVELS = 128
-"""Magnitudes of a signed byte without its lowest value, which a symmetric range leaves out."""
+"""Magnitudes of a signed byte, without its lowest value, which a symmetric range does not use."""
 
 _PERCENTILE = 99.99
-_NORMAL = 4096
-_SEED = 8
+_MAX_NORMAL = 4096  # windows; more of them hardly change a range
+_SEED = 8  # any number; the same windows calibrate every time
 _SCENES = 6
 
 
 class Ranges(BaseModel):
-    """The calibration cache: readable, tied to one graph and to no device.
+    """The calibration cache: JSON that belongs to one graph, and to no device.
 
     Attributes:
         graph: SHA-256 of the FP32 ONNX file that the tensors belong to.
         method: how the ranges were chosen.
-        windows: windows that were scored.
-        origin: what they were, for people.
-        tensors: the range of each tensor, the largest magnitude that INT8 holds.
+        windows: how many windows were scored.
+        origin: what the windows were, for people.
+        tensors: the range of each tensor, the largest magnitude that INT8 represents.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,13 +64,13 @@ def calibration_windows(normal: Poses) -> Poses:
     """Return the windows to calibrate on: normal ones, perturbed ones, and generated falls, runs and fights.
 
     Args:
-        normal: `(N, 2, T, V)` windows of normal recordings; at most 4096 are taken, spread evenly.
+        normal: `(N, 2, T, V)` windows of normal recordings; at most 4096 are used, spread evenly.
     """
     length = normal.shape[2]
-    chosen = normal[:: max(1, len(normal) // _NORMAL)][:_NORMAL]
+    chosen = normal[:: max(1, len(normal) // _MAX_NORMAL)][:_MAX_NORMAL]
     scenes = enumerate(test_scenes(_SCENES, Scene(frames=400)))
     clips = [generate_clip(f"scene_{index}", _SEED + index, scene)[0] for index, scene in scenes]
-    return np.concatenate([chosen, perturb(normal, _NORMAL, _SEED), make_windows(clips, length).poses])
+    return np.concatenate([chosen, perturb(normal, _MAX_NORMAL, _SEED), make_windows(clips, length).poses])
 
 
 def calibrate(
@@ -81,9 +82,9 @@ def calibrate(
         graph: the FP32 ONNX file.
         tensors: names of tensors in it.
         activations: runs the graph on the windows to calibrate on, see `calibration_windows`.
-        windows: how many those are.
-        method: `minmax`, the largest magnitude; `percentile`, which leaves out 1 value in 10,000; `entropy`, the range
-            whose 128 levels lose least of the distribution (Kullback-Leibler, as TensorRT's entropy calibrator).
+        windows: how many windows these are.
+        method: `minmax`, the largest magnitude; `percentile`, which clips 1 value in 10,000; `entropy`, the range whose
+            128 levels lose least of the distribution (Kullback-Leibler, like TensorRT's entropy calibrator).
         origin: what the windows are.
     """
     tensors = list(dict.fromkeys(tensors))
@@ -104,20 +105,20 @@ def calibrate(
 
 
 def percentile_bins(histogram: Histogram) -> int:
-    """How many bins, from zero, hold all but 1 value in 10,000.
+    """Return how many bins, from zero, hold all but 1 value in 10,000.
 
     >>> percentile_bins(np.array([9990.0, 9.0, 1.0, 0.0]))
     2
     """
-    below = np.cumsum(histogram) / histogram.sum()
-    return int(np.searchsorted(below, _PERCENTILE / 100)) + 1
+    cumulative = np.cumsum(histogram) / histogram.sum()
+    return int(np.searchsorted(cumulative, _PERCENTILE / 100)) + 1
 
 
 def entropy_bins(histogram: Histogram) -> int:
-    """How many bins, from zero, to spread 128 levels over so that least of the distribution is lost.
+    """Return how many bins, from zero, the 128 levels should span so that least of the distribution is lost.
 
-    For each candidate, what lies beyond is put into its last bin, the bins are merged into 128 levels and spread
-    again, and the Kullback-Leibler divergence of the two says what was lost.
+    For each candidate the values beyond it are put into its last bin, the bins are merged into 128 levels and spread
+    again, and the loss is the Kullback-Leibler divergence of the two.
     """
     candidates = range(LEVELS, len(histogram) + 1, LEVELS // 8)
     losses = [_divergence(histogram, bins) for bins in candidates]
@@ -153,10 +154,12 @@ def read_ranges(path: Path, graph: Path) -> Ranges:
     """Read a calibration cache and check that it belongs to this graph.
 
     Raises:
-        InputError: the file is missing or damaged, or is of another graph.
+        InputError: the file is missing or damaged, or belongs to another graph.
     """
     if not path.is_file():
-        raise InputError(f"There is no file {path}; 'daflow-export --int8' writes one into its bundle.")
+        raise InputError(
+            f"There is no calibration cache {path}. 'daflow-export --int8' writes one into its bundle."
+        )
     try:
         ranges = Ranges.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -166,11 +169,15 @@ def read_ranges(path: Path, graph: Path) -> Ranges:
     if ranges.graph != sha256(graph):
         raise InputError(
             f"{path} belongs to another graph (SHA-256 {ranges.graph[:12]}..., this one is {sha256(graph)[:12]}...). "
-            "Ranges of another model do not fit; leave --ranges out and calibrate again."
+            "Calibrate again, without --ranges."
         )
     return ranges
 
 
 def write_ranges(path: Path, ranges: Ranges) -> None:
-    """Write a calibration cache, whole or not at all."""
+    """Write a calibration cache, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     write_text(path, json.dumps(ranges.model_dump(), indent=1) + "\n")

@@ -1,6 +1,6 @@
 """DA-Flow: skeleton-based video anomaly detection.
 
-The library: `read_tracks`, `train`, `evaluate`, `score`, `load`, `export`, and the types that they take and return.
+The library: `read_tracks`, `train`, `evaluate`, `score`, `load`, `export`, `watch`, and the types that they take and return.
 Each name is imported when it is first used, so that `import daflow` needs no torch. How to use them: docs/library.md.
 """
 
@@ -16,13 +16,15 @@ _PLACES = {
     "evaluate": "daflow.evaluation.evaluate:evaluate",
     "score": "daflow.model.scoring_model:score",
     "load": "daflow.model.scoring_model:load",
-    "export": "export.bundle:export",
+    "export": "export.bundle:export_model",
+    "watch": "runtime.pipeline.watch:watch",
     "Clip": "daflow.core.data.tracks:Clip",
     "Track": "daflow.core.data.tracks:Track",
     "ScoringModel": "daflow.model.scoring_model:ScoringModel",
     "TrainedModel": "daflow.training.train:TrainedModel",
     "Evaluation": "daflow.evaluation.auc:Evaluation",
     "Figures": "daflow.evaluation.auc:Figures",
+    "FrameResult": "runtime.pipeline.results:FrameResult",
     "DaflowError": "daflow.core.errors:DaflowError",
     "InputError": "daflow.core.errors:InputError",
     "CheckFailed": "daflow.core.errors:CheckFailed",

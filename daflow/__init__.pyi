@@ -13,4 +13,3 @@ from daflow.model.scoring_model import load as load
 from daflow.model.scoring_model import score as score
 from daflow.training.train import TrainedModel as TrainedModel
 from daflow.training.train import train as train
-from export.bundle import export as export

@@ -1,280 +1,246 @@
-"""Writing a bundle: graphs, verification and the manifest, as one folder that appears whole."""
+"""Export a model to a bundle: graphs, verification, manifest and engines, in a folder that is written whole or not."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
+from types import ModuleType
+from typing import Protocol
 
-import onnx
 import torch
 
-from calibration.int8_ranges import Method, calibration_windows, read_ranges, write_ranges
+from calibration.int8_ranges import Method
 from daflow.core.bundle import MANIFEST, Bundle, Int8, Manifest, read_bundle, write_manifest
-from daflow.core.data.tracks import Clip
+from daflow.core.data.frame_masks import Labels
+from daflow.core.data.tracks import Clip, FrameSize
 from daflow.core.data.windows import MAX_MISSING, Poses
+from daflow.core.engines.builder import check_targets
 from daflow.core.engines.file import BuildOptions
-from daflow.core.errors import CheckFailed, InputError
+from daflow.core.errors import InputError
 from daflow.core.files import StrPath, sha256, write_text
-from daflow.core.scoring.comparison import (
-    LIMITS,
-    Comparison,
-    Limits,
-    Precision,
-    ScoreFunction,
-    WindowSets,
-    check_limits,
-    extreme_windows,
-)
-from daflow.core.scoring.onnx import OnnxScorer
+from daflow.core.scoring.comparison import Limits, Precision, parse_limits
 from daflow.core.version import __version__
-from daflow.model.checkpoint import Checkpoint
-from daflow.model.flow import DAFlow, parameter_count
-from daflow.model.flow_model import FlowModel
-from daflow.model.scoring_model import BundleModel, ScoringModel, load
-from daflow.model.torch_scorer import score
+from daflow.model.checkpoint import Checkpoint, load_checkpoint
+from daflow.model.flow import parameter_count
+from export.engines import Batch, EngineBuilder, build_options, engine_precisions, find_builder
 from export.folded_flow import FoldedFlow
-from export.int8_graph import calibrated_ranges, operations, quantise
+from export.mixed_precision import RANGES, write_int8_graphs
 from export.onnx_graph import export_onnx
-from export.sensitivity import MARGINS, Sensitivity
-from export.verification import VerificationSet, clips_set, generated_set
-from export.verification_report import VerifiedForm, report_page
+from export.verification import VerificationSet, Verifier, generated_set, recorded_set
+from export.verification_report import report_page
 
 logger = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
-Form = Literal["folded"] | Precision
 REPORT = "verification.html"
-RANGES = "int8.ranges.json"
 
 
-@dataclass(frozen=True)
-class ExportOptions:
-    """What to export and what it must keep.
+class HasCheckpoint(Protocol):
+    """A trained model that holds its checkpoint."""
 
-    Attributes:
-        fp16: whether to write the FP16 graph.
-        int8: whether to write the INT8 graph.
-        method: how INT8 ranges are chosen.
-        ranges: a calibration cache to take them from; None calibrates.
-        limits: of each precision.
-        keep_failing: write also what misses its limits, and mark it so.
-        engine: how engines of this bundle are to be built.
-    """
-
-    fp16: bool = True
-    int8: bool = False
-    method: Method = "percentile"
-    ranges: Path | None = None
-    limits: dict[Precision, Limits] = field(default_factory=lambda: dict(LIMITS))
-    keep_failing: bool = False
-    engine: BuildOptions = field(default_factory=BuildOptions)
+    checkpoint: Checkpoint
 
 
-def export_bundle(
-    checkpoint: Checkpoint, folder: Path, data: VerificationSet, normal: Poses, options: ExportOptions,
-    build: Callable[[Bundle], None], report: Report,
-) -> Manifest:  # fmt: skip
-    """Export, verify and build; the folder is written only when every limit holds, or failures are to be kept.
-
-    Args:
-        checkpoint: the trained model.
-        folder: the bundle; one that is there already is replaced at the very end.
-        data: what to verify on.
-        normal: `(N, 2, T, V)` windows of normal behaviour, to calibrate INT8 ranges on.
-        options: what to export.
-        build: builds the engines of the finished bundle, before it takes its place.
-        report: takes one line for each step.
-
-    Raises:
-        CheckFailed: a graph misses a limit; nothing was written.
-        InputError: `folder` is something else than a bundle, the ranges are of another graph, or TensorRT refuses.
-        OSError: the folder cannot be written.
-    """
-    model = checkpoint.model
-    with _folder_written_whole(folder) as work:
-        gate = _Gate(model, data, options, folder, report)
-        gate.judge("folded", FoldedFlow(model).eval().score)
-        nodes: dict[Precision, int] = {}
-        graphs: dict[Precision, str] = {}
-        for precision in ("fp32", "fp16") if options.fp16 else ("fp32",):
-            graphs[precision] = f"scorer.{precision}.onnx"
-            dtype = torch.float32 if precision == "fp32" else torch.float16
-            nodes[precision] = export_onnx(
-                FoldedFlow(model, dtype), model.config.window, work / graphs[precision]
-            )
-            gate.judge_graph(precision, work / graphs[precision], nodes[precision])
-        int8 = None
-        if options.int8:
-            graphs["int8"] = "scorer.int8.onnx"
-            for int8, nodes["int8"] in _int8_graphs(work, graphs, normal, data.origin, options, report):
-                if gate.judge_graph(
-                    "int8", work / graphs["int8"], nodes["int8"], last=int8.margin == MARGINS[-1]
-                ):
-                    break
-        write_text(work / REPORT, report_page(gate.judged, gate.reference, data, folder.name))
-        files = [*graphs.values(), REPORT, *([RANGES] if int8 else [])]
-        manifest = Manifest(
-            daflow=__version__,
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            model=model.config.as_dict(),
-            parameters=parameter_count(model),
-            window=model.config.window,
-            max_missing=MAX_MISSING,
-            precisions=graphs,
-            files={name: sha256(work / name) for name in files},
-            training=checkpoint.training,
-            nodes=nodes,
-            verification={judged.name: judged.verdict for judged in gate.judged},
-            int8=int8,
-            engine_options=options.engine,
-        )
-        write_manifest(work, manifest)
-        build(read_bundle(work))
-    return manifest
-
-
-def export(
-    model: FlowModel | StrPath,
+def export_model(
+    model: Checkpoint | HasCheckpoint | StrPath,
     folder: StrPath,
     *,
     fp16: bool = True,
     int8: bool = False,
-    clips: Sequence[Clip] | None = None,
+    calibrate_on: StrPath | Sequence[Clip] | None = None,
+    verify_on: StrPath | Sequence[Clip] | None = None,
+    masks: StrPath | Mapping[str, Labels] | None = None,
+    frame_size: FrameSize | None = None,
+    calibration: Method = "percentile",
+    ranges: StrPath | None = None,
+    limits: Mapping[str, float] | None = None,
     keep_failing: bool = False,
-) -> BundleModel:
-    """Export a model to a bundle, and verify every graph of it; a device builds its own engines from them.
+    engine: bool = True,
+    targets: Sequence[str] = (),
+    batch: Batch | None = None,
+    workspace: int | None = None,
+    layers: bool = False,
+    report: Report = logger.info,
+) -> Bundle:
+    """Export a model to a bundle: ONNX graphs, each verified against the model, and TensorRT engines.
+
+    The folder is written only when every step has succeeded.
 
     Args:
-        model: a trained model, or the path of a checkpoint.
-        folder: the bundle; one that exists is replaced.
-        fp16: whether to write the FP16 graph.
-        int8: whether to write the INT8 graph.
-        clips: recordings to calibrate INT8 ranges on and to verify on; generated people without them.
-        keep_failing: write also what misses its limits, and mark it so.
-
-    Returns:
-        The FP32 graph of the bundle, ready to score.
+        model: a trained model, a checkpoint, or the path of one.
+        folder: the bundle; an older bundle there is replaced at the very end.
+        fp16: also write the FP16 graph.
+        int8: also write the INT8 graph; the operations that disturb the ranking stay in FP32.
+        calibrate_on: recordings of normal behaviour, a folder of pose tracks or clips, to calibrate INT8 ranges on and
+            to verify on; None takes generated walkers, falls, runs and fights.
+        verify_on: recordings to verify on, in place of `calibrate_on`.
+        masks: frame masks of the recordings to verify on, a folder or labels by clip name; with them the change of the
+            AUC is verified too.
+        frame_size: width and height of the video frames in pixels, for folders of pose tracks; None takes
+            `frame_sizes.json` in the folder, else 1920x1080.
+        calibration: how INT8 ranges are chosen, see `calibration.int8_ranges.calibrate`.
+        ranges: a calibration cache to take the INT8 ranges from, `int8.ranges.json` of a bundle.
+        limits: other verification limits, such as `{"fp16.spearman": 0.9999}`.
+        keep_failing: also write forms that miss a limit, and mark them as failing.
+        engine: build TensorRT engines where TensorRT is installed.
+        targets: compute capabilities to build engines for, such as `sm86`; empty means the GPU of this machine, else
+            sm86 ahead of time.
+        batch: minimum, optimum and maximum of the windows in a call of an engine; None means 1, 4, 32.
+        workspace: maximum scratch memory of TensorRT's builder in MiB; None means 256.
+        layers: write what is known about the layers beside each engine, as JSON.
+        report: takes one line for each step.
 
     Raises:
-        CheckFailed: a graph does not score as the model does; nothing was written.
-        InputError: the model is not a flow, the clips give no window, or `folder` is something else than a bundle.
+        InputError: the model or a recording cannot be read, an option is wrong or does not fit the others, `folder` is
+            there and is not a bundle, or TensorRT cannot build an engine.
+        CheckFailed: a form of the model misses a limit. Nothing is written.
         OSError: the folder cannot be written.
     """
-    opened = model if isinstance(model, ScoringModel) else load(model)
-    if not isinstance(opened, FlowModel):
-        raise InputError(f"{opened.name} cannot be exported; a trained model or a checkpoint can.")
-    data = clips_set(clips, opened.window) if clips is not None else generated_set(opened.window)
-    options = ExportOptions(fp16=fp16, int8=int8, keep_failing=keep_failing)
-    export_bundle(
-        opened.checkpoint, Path(folder), data, data.windows.poses, options, lambda _: None, logger.info
+    if masks is not None and calibrate_on is None and verify_on is None:
+        raise InputError("Frame masks (--masks) need the recordings: --calibrate-on or --verify-on.")
+    if ranges is not None and not int8:
+        raise InputError("INT8 ranges (--ranges) need --int8.")
+    options = _Options(
+        fp16=fp16,
+        int8=int8,
+        calibration=calibration,
+        ranges=None if ranges is None else Path(ranges),
+        limits=parse_limits(dict(limits or {})),
+        keep_failing=keep_failing,
+        engine=build_options(batch, workspace),
     )
-    return BundleModel(read_bundle(Path(folder)))
+    checkpoint = _checkpoint_of(model)
+    builder = _find_engine_builder(targets, layers, report) if engine else None
+    length = checkpoint.model.config.window
+    recordings = calibrate_on if verify_on is None else verify_on
+    data = (
+        generated_set(length) if recordings is None else recorded_set(recordings, masks, length, frame_size)
+    )
+    normal = data.windows.poses
+    if int8 and calibrate_on is not None and verify_on is not None:
+        normal = recorded_set(calibrate_on, None, length, frame_size).windows.poses
+    folder = Path(folder)
+    with _replace_when_done(folder) as work:
+        manifest = _write_files(checkpoint, work, folder.name, data, normal, options, report)
+        if builder is not None:
+            bundle = read_bundle(work)
+            builder.build(bundle, engine_precisions(bundle, fp32=not fp16))
+    return Bundle(folder, manifest)
 
 
-class _Gate:
-    """Holds every form of the model against the PyTorch module; what misses a limit goes no further."""
+@dataclass(frozen=True)
+class _Options:
+    """What the files of a bundle are to be; see `export_model`."""
 
-    def __init__(
-        self, model: DAFlow, data: VerificationSet, options: ExportOptions, folder: Path, report: Report
-    ) -> None:  # fmt: skip
-        self.reference = data.sets.score(lambda poses: score(model, poses).numpy())
-        self.judged: list[VerifiedForm] = []
-        self._data, self._options, self._folder, self._report = data, options, folder, report
-
-    def judge_graph(self, precision: Precision, path: Path, nodes: int, last: bool = True) -> bool:
-        """Judge an ONNX file; return whether it is the one to keep. See `judge`."""
-        with OnnxScorer(path, precision, threads=0) as scorer:
-            return self.judge(precision, scorer.score, f"{nodes} nodes, ", last)
-
-    def judge(self, form: Form, candidate: ScoreFunction, what: str = "", last: bool = True) -> bool:
-        """Judge a form of the model; return whether it is the one to keep.
-
-        Args:
-            form: what it is.
-            candidate: scores windows.
-            what: is said about it in front of the verdict.
-            last: whether there is no other try; a miss is said and forgotten otherwise.
-
-        Raises:
-            CheckFailed: the last try misses a limit, and failures are not to be kept.
-        """
-        compared, scores = self._data.compare(self.reference, candidate)
-        verdict = check_limits(compared, self._options.limits["fp32" if form == "folded" else form])
-        missed = "; ".join(verdict.missed)
-        if missed and not last:
-            self._report(f"{form}: {what}misses its limits: {missed}; more of it is kept in FP32")
-            return False
-        self.judged.append(VerifiedForm(form, verdict, scores))
-        if missed and not self._options.keep_failing:
-            raise CheckFailed(
-                f"The {form} form does not score as the model does, so {self._folder} is not written: {missed}. "
-                "--keep-failing writes it, marked as failing."
-            )
-        verdict_words = f"MISSES ITS LIMITS: {missed}" if missed else "verified"
-        self._report(f"{form}: {what}{verdict_words}, {_summary(compared)}")
-        return True
+    fp16: bool
+    int8: bool
+    calibration: Method
+    ranges: Path | None
+    limits: dict[Precision, Limits]
+    keep_failing: bool
+    engine: BuildOptions
 
 
-def _int8_graphs(
-    work: Path, graphs: dict[Precision, str], normal: Poses, origin: str, options: ExportOptions, report: Report
-) -> Iterator[tuple[Int8, int]]:  # fmt: skip
-    """Calibrate, find what must stay in FP32, and write the INT8 graph; then again with more in FP32."""
-    graph = work / graphs["fp32"]
-    candidates = operations(graph)
-    poses = calibration_windows(normal)
-    if options.ranges:
-        ranges = read_ranges(options.ranges, graph)
-        if lacking := {name for names in candidates.values() for name in names} - set(ranges.tensors):
-            raise InputError(f"{options.ranges} has no range of {min(lacking)}; calibrate again.")
-    else:
-        tensors = [name for names in candidates.values() for name in names]
-        ranges = calibrated_ranges(
-            graph, tensors, poses, options.method, f"{origin}, perturbed and generated ones"
+def _checkpoint_of(model: Checkpoint | HasCheckpoint | StrPath) -> Checkpoint:
+    if isinstance(model, (str, os.PathLike)):
+        return load_checkpoint(Path(model))
+    return model if isinstance(model, Checkpoint) else model.checkpoint
+
+
+def _find_engine_builder(targets: Sequence[str], layers: bool, report: Report) -> EngineBuilder | None:
+    trt: ModuleType | None
+    trt, ahead_of_time = find_builder(targets)
+    if trt is not None:
+        check_targets(trt, ahead_of_time)
+        return EngineBuilder(trt, ahead_of_time, layers, report)
+    if targets:
+        raise InputError(
+            f"TensorRT is not installed, so no engine can be built for {', '.join(targets)}. It comes with JetPack, or "
+            "with: pip install 'daflow[export]'"
         )
-    half = len(poses) // 2
-    sets = WindowSets(poses[:half], poses[half:], extreme_windows(poses))
-    write_ranges(work / RANGES, ranges)
-    sensitivity = Sensitivity(graph, ranges, sets)
-    for margin in MARGINS:
-        chosen = sensitivity.choose(options.limits["int8"], margin)
-        model = quantise(graph, ranges, chosen)
-        onnx.save(model, work / graphs["int8"])
-        kept = tuple(name for name in candidates if name not in chosen)
-        report(
-            f"int8: {len(chosen)} of {len(candidates)} operations in INT8 ({ranges.method} ranges of {ranges.windows} "
-            f"windows), {len(kept)} stay in FP32"
-        )
-        int8 = Int8(
-            ranges=RANGES, method=ranges.method, windows=ranges.windows, quantised=tuple(chosen), kept=kept,
-            margin=margin,
+    logger.warning("TensorRT is not installed, so the bundle has no engines; it runs on ONNX Runtime")
+    return None
+
+
+def _write_files(
+    checkpoint: Checkpoint,
+    work: Path,
+    title: str,
+    data: VerificationSet,
+    normal: Poses,
+    options: _Options,
+    report: Report,
+) -> Manifest:
+    """Write and verify everything but the engines.
+
+    Args:
+        checkpoint: the trained model.
+        work: an empty folder.
+        title: the name of the bundle.
+        data: what to verify on.
+        normal: `(N, 2, T, V)` windows of normal behaviour, to calibrate INT8 ranges on.
+        options: what to write.
+        report: takes one line for each step.
+    """
+    model = checkpoint.model
+    verifier = Verifier(model, data, options.limits, options.keep_failing, report)
+    verifier.verify("folded", FoldedFlow(model).eval().score)
+    nodes: dict[Precision, int] = {}
+    graphs: dict[Precision, str] = {}
+    for precision in ("fp32", "fp16") if options.fp16 else ("fp32",):
+        graphs[precision] = f"scorer.{precision}.onnx"
+        path = work / graphs[precision]
+        dtype = torch.float32 if precision == "fp32" else torch.float16
+        nodes[precision] = export_onnx(FoldedFlow(model, dtype), model.config.window, path)
+        verifier.verify_graph(precision, path, nodes[precision])
+    int8: Int8 | None = None
+    if options.int8:
+        graphs["int8"] = "scorer.int8.onnx"
+        attempts = write_int8_graphs(
+            work / graphs["fp32"], work / graphs["int8"], normal, data.origin, options.limits["int8"],
+            options.calibration, options.ranges, report,
         )  # fmt: skip
-        yield int8, len(model.graph.node)
-
-
-def _summary(compared: Comparison) -> str:
-    auc = "" if compared.auc_delta is None else f", dAUC {compared.auc_delta:+.4f} points"
-    return (
-        f"{compared.windows} windows, max |dNLL| {compared.max_abs:.2g} bits/dim, "
-        f"Spearman {compared.spearman:.6f}, tail {compared.tail_spearman:.6f}{auc}"
+        for description, count, last in attempts:
+            int8, nodes["int8"] = description, count
+            if verifier.verify_graph("int8", work / graphs["int8"], count, last):
+                break
+    write_text(work / REPORT, report_page(verifier.forms, verifier.reference, data, title))
+    files = [*graphs.values(), REPORT, *([RANGES] if int8 else [])]
+    manifest = Manifest(
+        daflow=__version__,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        model=model.config.as_dict(),
+        parameters=parameter_count(model),
+        window=model.config.window,
+        max_missing=MAX_MISSING,
+        precisions=graphs,
+        files={name: sha256(work / name) for name in files},
+        training=checkpoint.training,
+        nodes=nodes,
+        verification={form.name: form.verdict for form in verifier.forms},
+        int8=int8,
+        engine_options=options.engine,
     )
+    write_manifest(work, manifest)
+    return manifest
 
 
 @contextlib.contextmanager
-def _folder_written_whole(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `folder`, which takes its place when the block ends without an error."""
+def _replace_when_done(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `folder`, which replaces it when the block ends without an error."""
     if (
         folder.exists()
         and not (folder / MANIFEST).is_file()
         and (not folder.is_dir() or any(folder.iterdir()))
     ):
-        raise InputError(f"{folder} is there already and is not a bundle; it is left as it is. Name another.")
+        raise InputError(f"{folder} exists and is not a bundle, so it is not replaced. Give another name.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         work = Path(temporary) / "bundle"

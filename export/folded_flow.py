@@ -1,17 +1,17 @@
 """The folded scorer: the trained flow rewritten for inference, exactly.
 
-`daflow.model.flow` reads like the paper; this computes the same number with less than half of the operators:
+`daflow.model.flow` is written like the paper; this computes the same number with less than half of the operators:
 
-- **Units.** ActNorm is affine, so no tensor needs it: each of the two channels stays in the units in which it came in,
-  `z = scale u + shift` is remembered as two numbers, and these go into the next constants. Swapping the channels is
+- **Units.** ActNorm is affine, so no tensor needs it: each of the two channels stays in the units of the input, the two
+  numbers of `z = scale u + shift` are tracked, and they become part of the next constants. Swapping the channels is
   renaming them.
 - **Constants.** Whatever is affine between two non-linear functions (1x1 convolution, adjacency, 3x7 convolution with
   its zero padding, BatchNorm, units) becomes one matrix and one bias, found by applying the module itself to zero and
   to the unit vectors in double precision.
-- **Collapsed joints.** When every joint hears every other equally, the coupling network sees its channel only through
-  the mean over joints, one number a frame. The gates over frames are then functions of these, the gates over joints of
-  their largest or smallest, and the dual attention `g + g gate(v) / 2 + g gate(t) / 2` is a matrix product of rank
-  three. Other adjacencies keep the general form.
+- **Collapsed joints.** When every joint is connected to every other equally, the coupling network depends only on the
+  mean of its channel over joints, one number per frame. The gates over frames are then functions of these means, the
+  gates over joints of their maximum or minimum, and the dual attention `g + g gate(v) / 2 + g gate(t) / 2` is a matrix
+  product of rank three. Other adjacencies keep the general form.
 - **One logarithm.** `relu` holds each scale between sigmoid(2) = 0.88 and 1, so they are multiplied over the steps and
   joints before the logarithm is taken, as long as float32 can hold the product.
 - **The 1e-6** beside a sigmoid between 0.88 and 1 is a factor of 1 + 1.0677e-6 to within 7e-8, the rounding of float32:
@@ -45,9 +45,9 @@ from daflow.model.skeleton_graph import JOINTS
 
 _MIN_SCALE = 1 / (1 + math.exp(-2))
 _EPSILON = 1e-6 * (1 / _MIN_SCALE + 1) / 2
-"""What adding 1e-6 multiplies a scale by, less one, in the middle of the range of the scales."""
+"""Adding 1e-6 multiplies a scale by 1 + _EPSILON, in the middle of the range of the scales."""
 
-_BATCH = 1024
+_BATCH = 1024  # windows, to limit the memory
 
 _LOG_RANGE = 80.0
 """Products down to exp(-80) are normal numbers of float32, whose smallest is exp(-87)."""
@@ -130,7 +130,7 @@ class _Likelihood(nn.Module):
 
 
 class _Units:
-    """What `u` of each channel means: `z = scale u + shift`. The first channel conditions, the second is changed."""
+    """The units `u` of each channel: `z = scale u + shift`. The first channel conditions, the second is transformed."""
 
     def __init__(self, cells: int) -> None:
         self.scale = torch.ones(2, dtype=torch.float64)
@@ -147,7 +147,7 @@ class _Units:
         self.log_det += self._cells * float(norm.log_scale.sum())
 
     def leave(self) -> None:
-        """Take in what `u <- (u + shift) * sigmoid` left out: the units' own shift was used up, and 1e-6 is due."""
+        """Account for `u <- (u + shift) * sigmoid`: it includes the shift of the units, but not the factor of 1e-6."""
         self.scale[1] *= 1 + _EPSILON
         self.shift[1] = 0.0
         self.log_det += self._cells * math.log1p(_EPSILON)

@@ -1,8 +1,8 @@
 """The INT8 graph: explicit QuantizeLinear and DequantizeLinear pairs in front of what INT8 is to compute.
 
-As TensorRT wants them: symmetric, signed, one scale for an activation, one for each output channel of a weight (or one
-for a stack of matrices), bias in floating point. Each Gemm, MatMul and Conv is an *operation* that is quantised with
-all of its inputs or kept in FP32.
+As TensorRT requires, they are symmetric and signed, with one scale for an activation and one for each output channel of
+a weight (or one for a stack of matrices), and the bias is in floating point. Each Gemm, MatMul and Conv is an
+*operation*: it is quantised with all of its inputs, or stays in FP32.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from onnx import helper, numpy_helper
 from calibration.int8_ranges import Method, Ranges, calibrate
 from daflow.core.data.windows import Poses
 
-_BATCH = 256
-_STEPS = 127
+_BATCH = 256  # windows; the activations of a batch must fit into memory
+_STEPS = 127  # magnitudes of a signed byte above zero, without its lowest value
 _QUANTISED = ("Gemm", "MatMul", "Conv")
 
 
 def operations(graph: Path) -> dict[str, list[str]]:
-    """Return the operations that can be computed in INT8, each with the activations that go into it."""
+    """Return the operations that can be computed in INT8, and the activations that go into each."""
     model = onnx.load(graph)
     constants = {tensor.name for tensor in model.graph.initializer}
     return {
@@ -64,11 +64,11 @@ def quantise(graph: Path, ranges: Ranges, chosen: Collection[str]) -> onnx.Model
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     nodes: list[onnx.NodeProto] = []
     scales: dict[str, np.ndarray] = {}
-    done: dict[str, str] = {}
+    dequantised: dict[str, str] = {}
     for node in model.graph.node:
         if node.name in chosen:
             for position, name in enumerate(node.input[:2]):
-                if name not in done:
+                if name not in dequantised:
                     axis = None
                     if name in constants:
                         axis = _channel_axis(node.op_type, constants[name])
@@ -78,8 +78,8 @@ def quantise(graph: Path, ranges: Ranges, chosen: Collection[str]) -> onnx.Model
                     scales[f"{name}.scale"] = (largest / _STEPS).astype(np.float32)
                     scales[f"{name}.zero"] = np.zeros(largest.shape, dtype=np.int8)
                     nodes += _pair(name, axis)
-                    done[name] = f"{name}.dequantised"
-                node.input[position] = done[name]
+                    dequantised[name] = f"{name}.dequantised"
+                node.input[position] = dequantised[name]
         nodes.append(node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -1,7 +1,7 @@
-"""From the folded flow to ONNX. The precision is in the file: every runtime and TensorRT computes what the file says.
+"""Export the folded flow as ONNX. The precision is in the file: ONNX Runtime and TensorRT compute what the file says.
 
-Graphs map `poses (B, 2, T, 18)` float32 to `nll (B,)` float32, B dynamic, and are of opset 17: TensorRT 8 (JetPack 5
-and 6.0) knows no later one, and takes the axes of an opset 18 reduction wrongly without a word.
+Graphs map `poses (B, 2, T, 18)` float32 to `nll (B,)` float32, B dynamic. They have opset 17, because TensorRT 8.6
+(JetPack 6.0) supports no later one and silently misreads the axes of an opset 18 reduction.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from torch import nn
 from daflow.model.skeleton_graph import JOINTS
 
 OPSET = 17
-_TRACED_OPSET = 18  # the least that torch writes
+_TRACED_OPSET = 18  # the lowest that torch writes
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def export_onnx(scorer: nn.Module, window: int, path: Path) -> int:
-    """Write a module that maps poses to scores as ONNX: simplified, named after its parts, checked.
+    """Write a module that maps poses to scores as ONNX: simplified, with nodes named after its modules, and checked.
 
     Args:
         scorer: in evaluation mode; `export.folded_flow.FoldedFlow`.
@@ -65,8 +65,8 @@ def trace(scorer: nn.Module, window: int) -> onnx.ModelProto:
 def _name_after_modules(graph: onnx.GraphProto) -> None:
     """Name nodes and tensors after the module that they come from, such as `steps.3.block.values.Gemm`.
 
-    Calibration, the manifest and TensorRT's layer information speak of these names. Torch's notes, which hold the
-    paths of this machine, are left out.
+    Calibration, the manifest and TensorRT's layer information use these names. The metadata of torch, which hold paths
+    of this machine, are removed.
     """
     kept = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
     renamed: dict[str, str] = {}
@@ -89,7 +89,7 @@ def _name_after_modules(graph: onnx.GraphProto) -> None:
 
 
 def _lower_opset(model: onnx.ModelProto) -> None:
-    """Write the opset 18 forms of reductions and of Split as opset 17 has them; nothing else differs here."""
+    """Rewrite reductions and Split from opset 18 to opset 17; no other operator of these graphs differs."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
@@ -115,7 +115,7 @@ def _lower_opset(model: onnx.ModelProto) -> None:
         model.graph.initializer.remove(tensor)
     del model.opset_import[:]
     model.opset_import.append(helper.make_opsetid("", OPSET))
-    model.ir_version = 8  # of that opset's time; older runtimes refuse a later one
+    model.ir_version = 8  # that of opset 17; older runtimes reject a later one
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Which operations must not be INT8: those whose quantisation disturbs the ranking most stay in FP32."""
+"""Find the operations that must not be INT8: those whose quantisation disturbs the ranking most stay in FP32."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from daflow.core.scoring.onnx import OnnxScorer
 from export.int8_graph import operations, quantise
 
 MARGINS = (40, 160, 640)
-"""The pass aims at so small a part of what the limits allow to be lost: ranks that agree to 0.999 can move an AUC by 1.
-The first is enough for most models; where the finished graph misses a limit all the same, the next is tried."""
+"""How many times tighter than the limits the choice is, because ranks that agree to 0.999 can still move an AUC by 1.
+The first margin is enough for most models. When the finished graph misses a limit, the next one is tried."""
 
 
 class Sensitivity:
-    """Which operations bring the largest errors in INT8, found by quantising each alone.
+    """Orders the operations by the error that they bring in INT8, found by quantising each alone.
 
     Args:
         graph: the FP32 ONNX file.
@@ -35,32 +35,33 @@ class Sensitivity:
         self._names = list(operations(graph))
         with OnnxScorer(graph, threads=0) as scorer:
             self._reference = sets.score(scorer.score)
-        tried = track(self._names, "INT8 sensitivity", len(self._names))
-        errors = {name: self._measure([name])[1] for name in tried}
+        names = track(self._names, "INT8 sensitivity", len(self._names))
+        errors = {name: self._measure([name])[1] for name in names}
         self._worst_first = sorted(self._names, key=lambda name: -errors[name])
 
     def choose(self, limits: Limits, margin: int = MARGINS[0]) -> list[str]:
         """Choose the operations to compute in INT8.
 
-        The fewest, worst first, are left in FP32 with which the ranking keeps to a part of what the limits allow.
+        The worst operations stay in FP32, as few as are needed for the ranking to keep the tightened limits.
 
         Args:
             limits: of INT8.
-            margin: how small a part.
+            margin: how many times tighter the limits are, see `MARGINS`.
 
         Returns:
             Names of operations, in the order of the graph.
 
         Raises:
-            CheckFailed: not one operation can be quantised.
+            CheckFailed: no operation can be quantised within the limits.
         """
-        aim = _tightened(limits, margin)
+        tightened = _tighten(limits, margin)
         for kept in range(len(self._names)):
             chosen = [name for name in self._names if name not in self._worst_first[:kept]]
-            if not check_limits(self._measure(chosen)[0], aim).missed:
+            if not check_limits(self._measure(chosen)[0], tightened).missed:
                 return chosen
         raise CheckFailed(
-            "No operation of this model can be computed in INT8 without disturbing the ranking."
+            "No operation of this model can be computed in INT8 within the limits. Export without --int8, or set other "
+            "limits with --limit."
         )
 
     def _measure(self, chosen: Sequence[str]) -> tuple[Comparison, float]:
@@ -70,13 +71,13 @@ class Sensitivity:
         return compare_scores(self._reference, scores), float(np.mean(np.nan_to_num(error, nan=np.inf)))
 
 
-def _tightened(limits: Limits, margin: int) -> Limits:
-    floors = {
+def _tighten(limits: Limits, margin: int) -> Limits:
+    minima = {
         name: 1 - (1 - value) / margin
         for name in ("spearman", "tail_spearman", "alarm_agreement")
         if (value := getattr(limits, name)) is not None
     }
-    return Limits(**floors)
+    return Limits(**minima)
 
 
 def _score(model: onnx.ModelProto, sets: WindowSets) -> tuple[Nll, Nll, Nll]:

@@ -1,20 +1,41 @@
-"""What a model is verified on: recordings, real or generated, with the change of the AUC where labels are known."""
+"""Verify the forms of a model: compare each with the PyTorch module on recordings, real or generated.
+
+Where labels are known, the change of the AUC is verified too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.synthetic import Scene, generate_clip, test_scenes
 from daflow.core.data.tracks import Clip, FrameSize, read_clips
 from daflow.core.data.windows import Windows, make_windows
-from daflow.core.errors import InputError
-from daflow.core.scoring.comparison import Comparison, Nll, ScoreFunction, WindowSets, compare_scores
+from daflow.core.errors import CheckFailed, InputError
+from daflow.core.scoring.comparison import (
+    Comparison,
+    Limits,
+    Nll,
+    Precision,
+    ScoreFunction,
+    Verdict,
+    WindowSets,
+    check_limits,
+    compare_scores,
+)
+from daflow.core.scoring.onnx import OnnxScorer
 from daflow.evaluation.auc import evaluate_windows
+from daflow.model.flow import DAFlow
+from daflow.model.torch_scorer import score
 
-_SEED = 20240602
+Form = Literal["folded"] | Precision
+"""A form of the model: the folded flow in PyTorch, or the graph of a precision."""
+
+_SEED = 20240602  # any number; every export is verified on the same generated clips
 _GENERATED_CLIPS = 6
 
 
@@ -26,27 +47,27 @@ class VerificationSet:
         windows: of the recordings.
         sets: these, perturbed and extreme ones.
         clips: the recordings.
-        masks: their frame masks by clip name, None when there are none.
-        origin: what the recordings are, for the manifest.
+        masks: their frame masks by clip name; None without labels.
+        origin: what the recordings are, for the report and the calibration cache.
     """
 
     windows: Windows
     sets: WindowSets
-    clips: list[Clip]
-    masks: dict[str, Labels] | None
+    clips: Sequence[Clip]
+    masks: Mapping[str, Labels] | None
     origin: str
 
     def compare(
         self, reference: tuple[Nll, Nll, Nll], candidate: ScoreFunction
     ) -> tuple[Comparison, tuple[Nll, Nll, Nll]]:
-        """Score all windows by a form of the model and compare with the reference's scores.
+        """Score all windows by a form of the model and compare with the scores of the reference.
 
         Args:
-            reference: `self.sets.score(...)` of what the candidate is held to.
+            reference: what `self.sets.score(...)` returns for the reference.
             candidate: scores `(N, 2, T, V)` to `(N,)`.
 
         Returns:
-            The comparison, with the AUC where there are masks, and the candidate's scores.
+            The comparison, with the AUC where there are masks, and the scores of the candidate.
         """
         scores = self.sets.score(candidate)
         comparison = compare_scores(reference, scores)
@@ -58,43 +79,112 @@ class VerificationSet:
     def _auc(self, nll: Nll) -> float:
         assert self.masks is not None
         length = self.windows.poses.shape[2]
-        auc = evaluate_windows(nll, self.windows, self.clips, self.masks, length).micro.auc
+        auc = evaluate_windows(nll, self.windows, list(self.clips), dict(self.masks), length).micro.auc
         assert auc is not None
         return 100 * auc
 
 
+@dataclass(frozen=True)
+class VerifiedForm:
+    """A form of the model, its verdict, and its scores of recorded, perturbed and extreme windows."""
+
+    name: Form
+    verdict: Verdict
+    scores: tuple[Nll, Nll, Nll]
+
+
+class Verifier:
+    """Compares each form of a model with the PyTorch module.
+
+    Args:
+        model: the model.
+        data: what to score.
+        limits: of each precision; the folded flow has those of FP32.
+        keep_failing: whether a form that misses a limit is accepted.
+        report: takes one line for each form.
+
+    Attributes:
+        reference: the scores of the PyTorch module.
+        forms: the forms that were accepted.
+    """
+
+    def __init__(
+        self, model: DAFlow, data: VerificationSet, limits: Mapping[Precision, Limits], keep_failing: bool,
+        report: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.reference = data.sets.score(lambda poses: score(model, poses).numpy())
+        self.forms: list[VerifiedForm] = []
+        self._data, self._limits, self._keep_failing, self._report = data, limits, keep_failing, report
+
+    def verify_graph(self, precision: Precision, path: Path, nodes: int, last: bool = True) -> bool:
+        """Verify an ONNX file of that many nodes; see `verify`."""
+        with OnnxScorer(path, precision, threads=0) as scorer:
+            return self.verify(precision, scorer.score, f"{nodes} nodes, ", last)
+
+    def verify(self, form: Form, candidate: ScoreFunction, prefix: str = "", last: bool = True) -> bool:
+        """Verify a form of the model.
+
+        Args:
+            form: what it is.
+            candidate: scores windows.
+            prefix: of the verdict in the report.
+            last: whether there is no further attempt; before the last, a form that misses a limit is not an error.
+
+        Returns:
+            Whether the form is accepted.
+
+        Raises:
+            CheckFailed: the last attempt misses a limit, and failing forms are not accepted.
+        """
+        comparison, scores = self._data.compare(self.reference, candidate)
+        verdict = check_limits(comparison, self._limits["fp32" if form == "folded" else form])
+        missed = "; ".join(verdict.missed)
+        if missed and not last:
+            self._report(f"{form}: {prefix}misses its limits: {missed}; next with more operations in FP32")
+            return False
+        if missed and not self._keep_failing:
+            raise CheckFailed(
+                f"The {form} form does not score as the model does, so no bundle is written: {missed}. "
+                "--keep-failing writes it and marks it as failing."
+            )
+        self.forms.append(VerifiedForm(form, verdict, scores))
+        result = f"MISSES ITS LIMITS: {missed}" if missed else "verified"
+        self._report(f"{form}: {prefix}{result}, {_summary(comparison)}")
+        return True
+
+
 def recorded_set(
-    poses: Path, masks: Path | None, length: int, frame_size: FrameSize | None = None
+    poses: str | os.PathLike[str] | Sequence[Clip],
+    masks: str | os.PathLike[str] | Mapping[str, Labels] | None,
+    length: int,
+    frame_size: FrameSize | None = None,
 ) -> VerificationSet:
-    """Build the set from a folder of pose tracks, and of frame masks when there are some.
+    """Build the set from recordings.
+
+    Args:
+        poses: a folder of pose tracks, or clips.
+        masks: their frame masks: a folder, or labels by clip name; None without labels.
+        length: poses in a window.
+        frame_size: width and height of the video frames of a folder in pixels, as for `read_clips`.
 
     Raises:
-        InputError: a folder cannot be read, or gives no window.
+        InputError: a folder cannot be read, or the recordings give no window.
     """
-    clips = read_clips(poses, frame_size)
+    if isinstance(poses, (str, os.PathLike)):
+        clips: Sequence[Clip] = read_clips(Path(poses), frame_size)
+        origin, source = f"recordings in {Path(poses).name}", str(poses)
+    else:
+        clips, origin = poses, f"{len(poses)} recordings"
+        source = "The list of clips"
     windows = make_windows(clips, length)
     if not len(windows):
-        raise InputError(f"{poses} gives no window to verify on: {windows.skipped()}.")
-    labels = read_masks(masks) if masks else None
-    return VerificationSet(
-        windows, WindowSets.of(windows.poses), clips, labels, f"recordings in {poses.name}"
-    )
-
-
-def clips_set(clips: Sequence[Clip], length: int) -> VerificationSet:
-    """Build the set from clips, without masks.
-
-    Raises:
-        InputError: the clips give no window.
-    """
-    windows = make_windows(clips, length)
-    if not len(windows):
-        raise InputError(f"The clips give no window to verify on: {windows.skipped() or 'no poses'}.")
-    return VerificationSet(windows, WindowSets.of(windows.poses), list(clips), None, "recordings")
+        raise InputError(f"{source} gives no window to verify on: {windows.skipped()}.")
+    labels = read_masks(Path(masks)) if isinstance(masks, (str, os.PathLike)) else masks
+    return VerificationSet(windows, WindowSets.of(windows.poses), clips, labels, origin)
 
 
 def generated_set(length: int) -> VerificationSet:
-    """Build the set from generated walkers, falls, runs and fights."""
+    """Build the set from generated walkers, falls, runs and fights; `length` is the number of poses in a window."""
     clips, masks = [], {}
     for index, scene in enumerate(test_scenes(_GENERATED_CLIPS, Scene(frames=400))):
         clip, mask = generate_clip(f"generated_{index}", _SEED + index, scene)
@@ -102,3 +192,11 @@ def generated_set(length: int) -> VerificationSet:
         masks[clip.name] = mask
     windows = make_windows(clips, length)
     return VerificationSet(windows, WindowSets.of(windows.poses), clips, masks, "generated recordings")
+
+
+def _summary(comparison: Comparison) -> str:
+    auc = "" if comparison.auc_delta is None else f", dAUC {comparison.auc_delta:+.4f} points"
+    return (
+        f"{comparison.windows} windows, max |dNLL| {comparison.max_abs:.2g} bits/dim, "
+        f"Spearman {comparison.spearman:.6f}, tail {comparison.tail_spearman:.6f}{auc}"
+    )

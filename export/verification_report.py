@@ -1,23 +1,21 @@
-"""`verification.html`: one page, without scripts or links, that says at a glance whether an export can be trusted."""
+"""`verification.html`: one page, without scripts or links, that shows how each form compares with the model."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from daflow.core.html import page
 from daflow.core.scoring.comparison import Nll, Verdict
 from daflow.evaluation.plots import draw_window, figure, picture
-from export.verification import VerificationSet
+from export.verification import VerificationSet, VerifiedForm
 
 _SETS = (("recorded", "#4c78a8"), ("perturbed", "#f58518"), ("extreme", "#b23a48"))
-_POINTS = 4000
-_WORST = 4
-_POSES = 6
+_POINTS = 4000  # in a plot, so that the page stays below 1 MB
+_WORST = 4  # windows that are drawn
+_POSES = 6  # of each of these
 _FORMS = {
     "folded": ("Folded flow", "PyTorch, float32, rewritten for inference"),
     "fp32": ("FP32 graph", "ONNX Runtime"),
@@ -25,59 +23,50 @@ _FORMS = {
     "int8": ("INT8 graph", "ONNX Runtime; explicit Q/DQ, sensitive operations FP32"),
 }
 _ROWS = (
-    ("spearman", "rank correlation", "least", "{:.6f}"),
-    ("tail_spearman", "rank correlation, most abnormal tenth", "least", "{:.6f}"),
-    ("alarm_agreement", "windows on the same side of the alarm threshold", "least", "{:.5f}"),
-    ("auc_delta", "change of the AUC, points", "most", "{:+.4f}"),
-    ("max_error", "largest |dNLL| / max(1, |NLL|), extreme ones aside", "most", "{:.2g}"),
+    ("spearman", "rank correlation", "min", "{:.6f}"),
+    ("tail_spearman", "rank correlation, most abnormal tenth", "min", "{:.6f}"),
+    ("alarm_agreement", "windows on the same side of the alarm threshold", "min", "{:.5f}"),
+    ("auc_delta", "change of the AUC, points", "max", "{:+.4f}"),
+    ("max_error", "largest |dNLL| / max(1, |NLL|) without extreme windows", "max", "{:.2g}"),
     ("median_abs", "median |dNLL|, bits/dim", "", "{:.2g}"),
     ("p99_abs", "99 % quantile of |dNLL|", "", "{:.2g}"),
     ("max_abs", "largest |dNLL| of a recorded window", "", "{:.2g}"),
-    ("non_finite", "NaN or infinite", "most", "{}"),
+    ("non_finite", "NaN or infinite", "max", "{}"),
 )
 
 
-@dataclass(frozen=True)
-class VerifiedForm:
-    """A form of the model, its verdict, and its scores of recorded, perturbed and extreme windows."""
-
-    name: Any
-    verdict: Verdict
-    scores: tuple[Nll, Nll, Nll]
-
-
 def report_page(
-    judged: Sequence[VerifiedForm], reference: tuple[Nll, Nll, Nll], data: VerificationSet, title: str
+    forms: Sequence[VerifiedForm], reference: tuple[Nll, Nll, Nll], data: VerificationSet, title: str
 ) -> str:  # fmt: skip
     """Return the page.
 
     Args:
-        judged: the forms of the model, in the order of the export.
-        reference: the PyTorch module's scores of the same windows.
+        forms: the forms of the model, in the order of the export.
+        reference: the scores of the PyTorch module.
         data: the windows.
         title: the name of the bundle.
     """
-    failing = [form.name for form in judged if form.verdict.missed]
+    failing = [form.name for form in forms if form.verdict.missed]
     verdict = (
-        f"{len(failing)} of {len(judged)} forms miss their limits: {', '.join(failing)}"
+        f"{len(failing)} of {len(forms)} forms miss their limits: {', '.join(failing)}"
         if failing
-        else f"All {len(judged)} forms rank people as the PyTorch model does"
+        else f"All {len(forms)} forms rank people as the PyTorch model does"
     )
     counts = " + ".join(f"{len(nll)} {name}" for nll, (name, _) in zip(reference, _SETS, strict=True))
-    auc = judged[0].verdict.comparison.auc
+    auc = forms[0].verdict.comparison.auc
     facts = f"{counts} windows of {html.escape(data.origin)}" + (
         f"; AUC of the model {auc:.2f} %" if auc else ""
     )
-    sections = "".join(_section(form, reference, data) for form in judged)
-    cards = "".join(_card(form) for form in judged)
+    sections = "".join(_section(form, reference, data) for form in forms)
+    cards = "".join(_card(form) for form in forms)
     return page(
         f"Verification of {title}",
         f'<p class="verdict {"bad" if failing else "good"}">{html.escape(verdict)}</p><p>{facts}</p>'
         f'<div class="cards">{cards}</div>{sections}'
-        "<h2>How to read this</h2><p>Each form scored the same windows as the PyTorch model. What counts is the order: "
-        "an alarm compares scores with a threshold, and the AUC compares them with each other. Perturbed windows are "
-        "recorded ones with jitter, displaced joints or a jump; extreme ones are at the end of what the normalising "
-        "lets through. NLL is the negative log-likelihood in bits per dimension; high means abnormal.</p>",
+        "<h2>How to read this</h2><p>Each form scored the same windows as the PyTorch model. The order of the scores "
+        "matters: an alarm compares scores with a threshold, and the AUC compares them with each other. Perturbed "
+        "windows are recorded ones with jitter, displaced joints or a jump. Extreme windows have the largest values "
+        "that normalising allows. NLL is the negative log-likelihood in bits per dimension; high means abnormal.</p>",
     )
 
 
@@ -108,8 +97,8 @@ def _rows(verdict: Verdict) -> Iterator[str]:
         if value is None:
             continue
         limit = 0 if name == "non_finite" else getattr(verdict.limits, name, None)
-        missed = limit is not None and not (abs(value) <= limit if side == "most" else value >= limit)
-        mark = "" if limit is None else f"{'&ge;' if side == 'least' else '&le;'} {limit:g}"
+        missed = limit is not None and not (abs(value) <= limit if side == "max" else value >= limit)
+        mark = "" if limit is None else f"{'&ge;' if side == 'min' else '&le;'} {limit:g}"
         yield (
             f"<tr{' class=bad' if missed else ''}><td>{html.escape(words)}</td><td>{style.format(value)}</td>"
             f"<td>{mark}</td></tr>"
@@ -118,9 +107,9 @@ def _rows(verdict: Verdict) -> Iterator[str]:
 
 def _scatter(form: VerifiedForm, reference: tuple[Nll, Nll, Nll]) -> str:
     drawn, (scores, errors) = figure(2, figsize=(8.6, 3.7))
-    # The recorded windows last, on top: they are what the camera will see.
+    # The recorded windows last, on top: they are what a camera sees.
     for (name, colour), expected, found in list(zip(_SETS, reference, form.scores, strict=True))[::-1]:
-        # Every n-th in the order of the scores: the tail is seen as well as the crowd.
+        # Every n-th in the order of the scores, so that the tail is drawn as densely as the rest.
         order = np.argsort(expected)[:: max(1, len(expected) // _POINTS)]
         x, y = expected[order].astype(np.float64), found[order].astype(np.float64)
         error = np.maximum(np.abs(y - x) / np.maximum(1, np.abs(x)), 1e-8)

@@ -2,11 +2,11 @@
 """Look up the TensorRT names that our source uses in the bindings of the versions that cannot run here.
 
 NVIDIA's bindings are on PyPI without their libraries: they cannot be imported, but their names can be read. A name that
-is in none of them is misspelt; a name that only some have must stand in a function that probes (`hasattr`, `getattr`,
-`member`) what this TensorRT has.
+is in none of them is misspelt. A name that only some have may be used only in a function that checks (`hasattr`,
+`getattr`, `member`) whether this TensorRT has it.
 
-By convention all of TensorRT's objects are held in variables or attributes of the names in `ROOTS`.
-Exit code 0: all is well; 1: a name is missing; 2: the bindings cannot be downloaded.
+By convention all of TensorRT's objects are held in variables or attributes called as in `ROOTS`.
+Exit code 0: every name is found; 1: a name is missing; 2: the bindings cannot be downloaded.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ VERSIONS = {
 }
 ROOTS = {
     "trt", "builder", "network", "config", "parser", "profile", "runtime", "engine", "execution", "inspector",
-    "timing_cache", "layer", "tensor", "legacy",
+    "layer", "tensor",
 }  # fmt: skip
 PROBES = {"hasattr", "getattr", "member"}
-OF_PYTHON = {"startswith"}
+PYTHON_METHODS = {"startswith"}
 PLATFORMS = ("manylinux_2_17_x86_64", "manylinux_2_28_x86_64", "manylinux_2_31_x86_64")
 SOURCES = ("daflow/core/engines/builder.py", "runtime/scorers/tensorrt.py")
 
 
 def download(folder: Path) -> dict[str, bytes]:
-    """Return what is in the bindings of each version, downloading those that are not in the folder yet."""
+    """Return the contents of the bindings of each version; those that are not in the folder are downloaded."""
     contents = {}
     for version, requirement in VERSIONS.items():
         name, _, number = requirement.partition("==")
@@ -63,7 +63,7 @@ def download(folder: Path) -> dict[str, bytes]:
 
 
 def used_names(path: Path) -> Iterator[tuple[str, int, bool]]:
-    """Yield each name that a source file uses on TensorRT's objects, its line, and whether its function probes."""
+    """Yield each name that a source file uses on TensorRT's objects, its line, and whether its function checks it."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     probing = {
@@ -73,7 +73,7 @@ def used_names(path: Path) -> Iterator[tuple[str, int, bool]]:
         for inner in ast.walk(function)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and _rooted(node.value) and node.attr not in OF_PYTHON:
+        if isinstance(node, ast.Attribute) and _rooted(node.value) and node.attr not in PYTHON_METHODS:
             yield node.attr, node.lineno, id(node) in probing
         if name := _probed(node):
             yield name, node.lineno, True  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ def _probed(node: ast.AST) -> str | None:
 
 
 def _rooted(node: ast.expr) -> bool:
-    """Whether an expression begins with one of our names for TensorRT's objects, such as `self._engine`."""
+    """Whether an expression starts with one of our names for TensorRT's objects, such as `self._engine`."""
     while isinstance(node, ast.Attribute):
         if node.attr.lstrip("_") in ROOTS:
             return True
@@ -98,27 +98,27 @@ def _rooted(node: ast.expr) -> bool:
 
 
 def known(name: str, content: bytes) -> bool:
-    """Whether bindings hold a name: as a string of its own, or as the end of one, since linkers share such ends."""
+    """Whether bindings contain a name: as a string, or as the end of one, because linkers share such ends."""
     return re.search(rb"%s(?![A-Za-z0-9_])" % re.escape(name.encode()), content) is not None
 
 
 def check(sources: list[Path], contents: dict[str, bytes]) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the versions that have each name, and a sentence for each name that may not be used so."""
-    having: dict[str, list[str]] = {}
-    complaints = []
+    """Return the versions that have each name, and an error for each name that must not be used like this."""
+    versions: dict[str, list[str]] = {}
+    errors = []
     for path in sources:
         for name, line, probed in used_names(path):
             if name.startswith("__"):
                 continue
-            having[name] = [version for version, content in contents.items() if known(name, content)]
-            lacking = sorted(set(contents) - set(having[name]))
-            if not having[name]:
-                complaints.append(f"{path}:{line}: {name} is in no TensorRT; it is misspelt")
-            elif lacking and not probed:
-                complaints.append(
-                    f"{path}:{line}: {name} is not in TensorRT {', '.join(lacking)}; probe before it is used"
+            versions[name] = [version for version, content in contents.items() if known(name, content)]
+            missing = sorted(set(contents) - set(versions[name]))
+            if not versions[name]:
+                errors.append(f"{path}:{line}: {name} is in no version of TensorRT; it is misspelt")
+            elif missing and not probed:
+                errors.append(
+                    f"{path}:{line}: {name} is not in TensorRT {', '.join(missing)}; check for it before it is used"
                 )
-    return having, complaints
+    return versions, errors
 
 
 def main() -> int:
@@ -126,9 +126,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = Path(__file__).resolve().parents[1]
     parser.add_argument("sources", nargs="*", type=Path, default=[root / name for name in SOURCES])
-    parser.add_argument(
-        "--cache", type=Path, help="folder that keeps the bindings; a temporary one without it"
-    )
+    parser.add_argument("--cache", type=Path, help="folder for the bindings; by default a temporary one")
     parser.add_argument("--list", action="store_true", help="show which version has which name")
     parser.add_argument("--json", type=Path, help="also write that as JSON")
     options = parser.parse_args()
@@ -140,14 +138,14 @@ def main() -> int:
         except (subprocess.CalledProcessError, StopIteration, zipfile.BadZipFile) as error:
             print(f"The bindings cannot be downloaded: {error}", file=sys.stderr)
             return 2
-    having, complaints = check(options.sources, contents)
+    versions, errors = check(options.sources, contents)
     if options.list:
-        for name, versions in sorted(having.items()):
-            print(f"{name:<36}{'all' if len(versions) == len(contents) else ', '.join(versions) or 'NONE'}")
+        for name, found in sorted(versions.items()):
+            print(f"{name:<36}{'all' if len(found) == len(contents) else ', '.join(found) or 'NONE'}")
     if options.json:
-        options.json.write_text(json.dumps(having, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(complaints) or f"{len(having)} names are in TensorRT {', '.join(contents)} or probed")
-    return 1 if complaints else 0
+        options.json.write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(errors) or f"{len(versions)} names are in TensorRT {', '.join(contents)}, or checked for")
+    return 1 if errors else 0
 
 
 if __name__ == "__main__":

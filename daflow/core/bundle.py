@@ -1,9 +1,9 @@
-"""Bundles: the folder that export writes and the edge reads, described and protected by its `manifest.json`.
+"""Bundles: the folder that export writes and the edge reads. Its `manifest.json` describes and protects it.
 
-A bundle holds `scorer.fp32.onnx` and perhaps `scorer.fp16.onnx` and `scorer.int8.onnx` (each maps `poses (B, 2, T, 18)`
-to `nll (B,)`), `verification.html`, and the manifest with the SHA-256 of each of them. The alarm threshold is in the
-manifest, outside of the graph, so that calibrating again changes no model. `engines/` is a cache: a device builds its
-own, and each says in its header what it is tied to (`daflow.core.engines.file`).
+A bundle holds `scorer.fp32.onnx` and optionally `scorer.fp16.onnx` and `scorer.int8.onnx` (each maps
+`poses (B, 2, T, 18)` to `nll (B,)`), `verification.html`, and the manifest with the SHA-256 of each of them. The alarm
+threshold is in the manifest and not in the graph, so that a new calibration changes no model. `engines/` is a cache:
+each device builds its own engines, and their headers say what they depend on (`daflow.core.engines.file`).
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Int8(ManifestPart):
-    """What in the INT8 graph is INT8, and what stayed FP32 because the ranking is sensitive to it.
+    """What in the INT8 graph is INT8, and what stays in FP32 because the ranking is sensitive to it.
 
     Attributes:
         ranges: the calibration cache in the bundle.
         method: how the ranges were chosen.
-        windows: windows that they were chosen on.
+        windows: the number of windows that they were chosen on.
         quantised: operations in INT8.
         kept: operations in FP32.
-        margin: how small a part of what the limits allow was aimed at when these were chosen.
+        margin: the operations were chosen with limits this many times tighter (`export.sensitivity.MARGINS`).
     """
 
     ranges: str
@@ -54,26 +54,26 @@ class Int8(ManifestPart):
 
 
 class Manifest(ManifestPart):
-    """All that is known about a bundle.
+    """Everything that is known about a bundle.
 
     Attributes:
         daflow: the version of the toolkit that wrote it.
         created: UTC time, ISO 8601.
         model: the architecture, the fields of `daflow.model.flow.ModelConfig`.
-        parameters: number of trained values.
-        joints: the layout of the 18 joints in the order of the graph's input.
+        parameters: the number of trained values.
+        joints: the layout of the 18 joints in the input of the graph.
         window: poses in a window.
-        max_missing: frames that may be missing inside a window.
-        normalising: how windows are normalised; `window-std-y` divides by the deviation of y.
+        max_missing: how many frames may be missing inside a window.
+        normalising: how windows are normalised; `window-std-y` divides by the standard deviation of y.
         precisions: the ONNX file of each precision.
         files: the SHA-256 of every file of the bundle but the manifest.
         training: the summary of the training data and options.
-        nodes: operators in the graph of each precision.
+        nodes: the number of operators in the graph of each precision.
         verification: how each form of the model compares with the PyTorch module, `folded` and the precisions.
         int8: what in the INT8 graph is INT8; None without one.
-        engine_options: how the engines of this bundle are to be built.
-        alarm: the threshold of every camera without its own, None before `daflow-calibrate alarm`.
-        cameras: the thresholds of single cameras, by `daflow-calibrate alarm --camera`.
+        engine_options: how the engines of this bundle are built.
+        alarm: the calibration of every camera without its own; None before `daflow-calibrate alarm`.
+        cameras: the calibrations of single cameras, by `daflow-calibrate alarm --camera`.
     """
 
     format: Literal["daflow-bundle"] = "daflow-bundle"
@@ -102,13 +102,13 @@ class Manifest(ManifestPart):
         for name in files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-                raise ValueError(f"the file name {name!r} leaves the bundle")
+                raise ValueError(f"the file name {name!r} points outside the bundle")
         return files
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk whose manifest and hashes were checked."""
+    """A bundle on disk whose manifest and files were checked."""
 
     folder: Path
     manifest: Manifest
@@ -121,23 +121,30 @@ class Bundle:
         """
         name = self.manifest.precisions.get(precision)
         if name is None:
-            there = ", ".join(self.manifest.precisions)
-            raise InputError(f"The bundle {self.folder} has no {precision} graph; it has {there}.")
+            found = ", ".join(self.manifest.precisions)
+            raise InputError(f"The bundle {self.folder} has no {precision} graph; it has {found}.")
         return self.folder / name
 
     def alarm_for(self, camera: str) -> AlarmCalibration | None:
-        """The calibration of a camera, else the one of all cameras, else None."""
+        """Return the calibration of a camera, else that of all cameras, else None."""
         return self.manifest.cameras.get(camera, self.manifest.alarm)
 
     def missed_limits(self, precision: Precision) -> tuple[str, ...]:
-        """The verification limits that the graph of a precision misses; there are some only by `--keep-failing`."""
+        """Return the verification limits that the graph of a precision misses; `--keep-failing` keeps such a graph."""
         verdict = self.manifest.verification.get(precision)
         return verdict.missed if verdict else ()
 
     def engine_key(
         self, precision: Precision, flavour: str, version: str, target: str, device: str | None
     ) -> EngineKey:
-        """Return what an engine of this bundle must be tied to, to run here.
+        """Return the key of an engine of this bundle.
+
+        Args:
+            precision: of the graph.
+            flavour: the TensorRT module, `tensorrt` or `tensorrt_rtx`.
+            version: of that module.
+            target: compute capability, such as `sm87`.
+            device: name of the GPU; None for every GPU of the target.
 
         Raises:
             InputError: the bundle has no graph of that precision.
@@ -150,11 +157,11 @@ class Bundle:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Open a bundle and check that every file is the one that was written.
+    """Open a bundle and check that none of its files was changed.
 
     Raises:
-        InputError: there is no bundle, it is of a newer schema, its manifest is damaged, or a file is missing or
-            changed; the message names the file.
+        InputError: there is no bundle, it has another schema, its manifest is damaged, or a file is missing or changed;
+            the message names the file.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -168,7 +175,7 @@ def read_bundle(folder: Path) -> Bundle:
     schema = content.get("schema")
     if type(schema) is not int or schema != SCHEMA:
         raise InputError(
-            f"{folder} has bundle schema {schema!r}; this daflow reads {SCHEMA}. "
+            f"{folder} has bundle schema {schema!r}, but this version of daflow reads {SCHEMA}. "
             "Use the version of daflow that wrote it, or export it again."
         )
     try:
@@ -177,24 +184,24 @@ def read_bundle(folder: Path) -> Bundle:
         unchanged = False
     if not unchanged:
         raise InputError(
-            f"{path} was changed since it was written. Export the bundle again; "
-            "'daflow-calibrate alarm' sets another threshold."
+            f"{path} was changed since it was written. Export the bundle again. To change the threshold use "
+            "'daflow-calibrate alarm'."
         )
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path} is damaged: {where}: {first['msg']}.") from None
+        raise InputError(f"{path} is damaged: {where}: {first['msg']}. Export the bundle again.") from None
     for name, expected in manifest.files.items():
         file = folder / name
         if not _is_file(file):
-            raise InputError(f"The bundle {folder} lacks its file {name}. Export it again.")
+            raise InputError(f"The file {name} of the bundle {folder} is missing. Export the bundle again.")
         if sha256(file) != expected:
-            raise InputError(f"{file} was changed since the bundle was written. Export it again.")
+            raise InputError(f"{file} was changed since the bundle was written. Export the bundle again.")
     unhashed = set(manifest.precisions.values()) - set(manifest.files)
     if unhashed:
-        raise InputError(f"{path} is damaged: no hash of {min(unhashed)}.")
+        raise InputError(f"{path} is damaged: it has no hash of {min(unhashed)}. Export the bundle again.")
     return Bundle(folder, manifest)
 
 
@@ -212,7 +219,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that no file system takes
+    except (OSError, ValueError):  # a name that no file system accepts
         return False
 
 

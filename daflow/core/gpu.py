@@ -1,4 +1,4 @@
-"""What NVIDIA hardware and TensorRT is on this machine, found without importing CUDA packages."""
+"""Find the NVIDIA GPU and the TensorRT of this machine, without importing CUDA packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 FLAVOURS = ("tensorrt", "tensorrt_rtx")
-"""TensorRT as JetPack and data centres have it, and TensorRT for RTX, which also builds where there is no GPU."""
+"""TensorRT as in JetPack and data centres, and TensorRT for RTX, which also builds on machines without a GPU."""
 
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
 

@@ -1,4 +1,4 @@
-"""`daflow-export inspect`: what a bundle, an engine or an ONNX file is, for what, from what, verified how."""
+"""`daflow-export inspect`: show what is known about a bundle, an engine or an ONNX file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from daflow.core.scoring.comparison import Verdict
 @click.argument("path", type=FOLDER, metavar="BUNDLE|ENGINE|ONNX")
 @json_option("what is known")
 def inspect(path: Path, json_target: str | None) -> None:
-    """Say what a bundle, an engine or an ONNX file is: for what, from what, verified how."""
+    """Show what a bundle, an engine or an ONNX file was built for, from what, and how it was verified."""
     facts = describe(path)
     if json_target:
         write_json(json_target, facts)
@@ -29,10 +29,10 @@ def inspect(path: Path, json_target: str | None) -> None:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Return what is known about a file or folder, plain values.
+    """Return what is known about a bundle, an engine or an ONNX file, as plain values.
 
     Raises:
-        InputError: it is none of the three, or is damaged.
+        InputError: it is something else, or is damaged.
     """
     if path.is_dir():
         return _bundle(path)
@@ -107,7 +107,8 @@ def _alarm(alarm: dict[str, Any]) -> str:
     if alarm["quantile"] is not None:
         return f"{threshold}, the {alarm['quantile']:g} quantile of {alarm['windows']} windows"
     rate = (
-        f"{alarm['target_per_day'] or 0:g} false alarms a day {'' if alarm['promised'] else 'not '}promised"
+        f"{alarm['target_per_day'] or 0:g} false alarms per day, "
+        f"which the recordings {'support' if alarm['promised'] else 'do not support'}"
     )
     return f"{threshold}, {alarm['method']} of {alarm['hours']:.3g} hours, {rate}"
 
@@ -121,7 +122,7 @@ def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("bundle", f"{facts['path']}, schema {facts['schema']}, daflow {facts['daflow']}, {facts['created']}"),
         ("model", f"{model['block']}, {model['steps']} steps, {model['partition']} adjacency, {facts['parameters']} "
          f"parameters; windows of {facts['window']} poses, {facts['joints']}"),
-        ("trained on", trained or "not said"),
+        ("trained on", trained or "unknown"),
         *[(name, f"{file}, {facts['nodes'].get(name, '?')} nodes; {_verdict(facts['verification'].get(name))}")
           for name, file in facts["precisions"].items()],
     ]  # fmt: skip
@@ -138,24 +139,21 @@ def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         else:
             stale = "STALE, of another graph; " if engine["stale"] else ""
             rows.append(
-                ("engine", f"{engine['file']}: {stale}{_tied(engine)}; {_verdict(engine['verdict'])}")
+                ("engine", f"{engine['file']}: {stale}{_target(engine)}; {_verdict(engine['verdict'])}")
             )
-    return (
-        rows if facts["engines"] else [*rows, ("engines", "none; a device builds its own at the first start")]
-    )
+    if not facts["engines"]:
+        rows.append(("engines", "none; each device builds its own at the first start"))
+    return rows
 
 
 def _engine_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     key, options = facts["key"], facts["key"]["options"]
-    marks = [
-        name.replace("_", "-") for name in ("version_compatible", "hardware_compatible") if options[name]
-    ]
     return [
         ("engine", f"{facts['file']}, {facts['size'] / 2**20:.1f} MiB, {facts['created']}"),
-        ("for", _tied(facts)),
+        ("for", _target(facts)),
         ("from", f"the {key['precision']} graph of SHA-256 {key['graph']}"),
-        ("built with", f"batch {','.join(map(str, options['batch']))}, workspace {options['workspace']} MiB, "
-         f"{', '.join(marks) or 'for just this'}; {facts['seconds']:.1f} s"),
+        ("built with", f"batch {','.join(map(str, options['batch']))}, workspace {options['workspace']} MiB; "
+         f"{facts['seconds']:.1f} s"),
         ("verified", _verdict(facts["verdict"])),
     ]  # fmt: skip
 
@@ -173,14 +171,14 @@ def _onnx_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _tied(engine: dict[str, Any]) -> str:
+def _target(engine: dict[str, Any]) -> str:
     key = engine["key"]
-    return f"{key['target']} ({key['device'] or 'any GPU of it'}), {key['flavour']} {key['version']}"
+    return f"{key['target']} ({key['device'] or 'every GPU of it'}), {key['flavour']} {key['version']}"
 
 
 def _verdict(content: dict[str, Any] | None) -> str:
     if content is None:
-        return "never run, so not verified"
+        return "not run yet, so not verified"
     verdict = Verdict.model_validate(content)
     compared = verdict.comparison
     if verdict.missed:

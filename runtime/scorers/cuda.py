@@ -1,6 +1,6 @@
 """A small layer over CUDA: one primary context, one stream, buffers that are allocated once, and captured graphs.
 
-pycuda owns context, memory and stream. It has no CUDA graphs, so their five calls go to the driver itself.
+pycuda provides context, memory and stream. It has no CUDA graphs, so these are called in the driver itself.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from daflow.core.errors import InputError, unusable_package
 
-_CAPTURE_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may go on allocating
+_CAPTURE_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may allocate meanwhile
 
 
 @dataclass
 class Buffer:
-    """Page-locked memory of the host and as much memory of the GPU."""
+    """Page-locked memory of the host, and memory of the same size on the GPU."""
 
     host: npt.NDArray[np.float32]
     device: Any
@@ -33,15 +33,19 @@ class Buffer:
         return int(self.device)
 
     def release(self) -> None:
-        """Give both back; page-locked memory must go before its context does."""
+        """Free both; page-locked memory must be freed before its context."""
         self.device.free()
         self.host = np.zeros(0, dtype=np.float32)
 
 
 class CudaContext:
-    """The primary context of the first GPU with one stream. Everything that it hands out is released by `close`.
+    """The primary context of the first GPU with one stream. `close` releases everything that it handed out.
 
-    Every call that touches the GPU happens within `current()`, from one thread at a time.
+    Every call that uses the GPU must be made within `current()`, which one thread at a time can enter.
+
+    Args:
+        driver: pycuda's driver module; tests replace it.
+        library: the CUDA driver library; tests replace it.
 
     Raises:
         InputError: pycuda is not installed, or there is no GPU that it can use.
@@ -56,13 +60,13 @@ class CudaContext:
             self._driver.init()
             self._context = self._driver.Device(0).retain_primary_context()
         except Exception as error:  # noqa: BLE001  pycuda's own classes, known only once it is imported
-            raise InputError(f"CUDA cannot be used: {error}. Or use --scorer onnxruntime.") from None
+            raise InputError(f"CUDA cannot be used: {error}. Use --scorer onnxruntime.") from None
         with self.current():
             self._stream: Any = self._driver.Stream()
 
     @contextlib.contextmanager
     def current(self) -> Iterator[None]:
-        """Make the context current in this thread and keep other threads out."""
+        """Make the context current in this thread; other threads wait."""
         with self._lock:
             self._context.push()
             try:
@@ -76,39 +80,39 @@ class CudaContext:
         return int(self._stream.handle)
 
     def buffer(self, *shape: int) -> Buffer:
-        """Allocate float32 values on both sides; the host's are zero."""
+        """Allocate float32 values on both sides; those of the host are zero."""
         host = self._driver.pagelocked_zeros(shape, np.float32)
         buffer = Buffer(host, self._driver.mem_alloc(host.nbytes))
         self.on_close(buffer.release)
         return buffer
 
     def to_device(self, buffer: Buffer, count: int) -> None:
-        """Copy the first `count` rows to the GPU, in the stream."""
+        """Enqueue a copy of the first `count` rows to the GPU."""
         self._driver.memcpy_htod_async(buffer.device, buffer.host[:count], self._stream)
 
     def to_host(self, buffer: Buffer, count: int) -> None:
-        """Copy the first `count` rows from the GPU, in the stream."""
+        """Enqueue a copy of the first `count` rows from the GPU."""
         self._driver.memcpy_dtoh_async(buffer.host[:count], buffer.device, self._stream)
 
     def mark(self) -> Any:
-        """Put an event into the stream, for `seconds_between`."""
+        """Enqueue an event and return it, for `seconds_between`."""
         event = self._driver.Event()
         event.record(self._stream)
         return event
 
     def seconds_between(self, first: Any, second: Any) -> float:
-        """Return the time of the GPU between two events that have passed."""
+        """Return the time on the GPU between two events that have passed."""
         return float(first.time_till(second)) / 1000
 
     def synchronize(self) -> None:
-        """Wait for all that is in the stream."""
+        """Wait for everything in the stream."""
         self._stream.synchronize()
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Record what `work` puts into the stream, once, and return a function that puts all of it there in one call.
+        """Record once what `work` enqueues, and return a function that enqueues all of it in one call.
 
         Raises:
-            InputError: it cannot be recorded; the stream is usable still.
+            InputError: it cannot be recorded. The stream can still be used.
         """
         library = self._library or ctypes.CDLL("libcuda.so.1")
         stream, graph, executable = ctypes.c_void_p(self.stream), ctypes.c_void_p(), ctypes.c_void_p()
@@ -126,11 +130,11 @@ class CudaContext:
         return lambda: _check(library.cuGraphLaunch(executable, stream))
 
     def on_close(self, release: Callable[[], object]) -> None:
-        """Have `release` called by `close`, before whatever was allocated earlier."""
+        """Let `close` call `release`, before it releases what was allocated earlier."""
         self._releases.append(release)
 
     def close(self) -> None:
-        """Wait for the stream, then release everything, the last first, and the context at the very end."""
+        """Wait for the stream, then release everything in reverse order, and the context last."""
         if self._context is None:
             return
         with self.current():
@@ -144,7 +148,7 @@ class CudaContext:
 
 def _check(result: int) -> None:
     if result != 0:
-        raise InputError(f"CUDA refuses a graph of the engine (CUresult {result}).")
+        raise InputError(f"CUDA rejects a graph of the engine (CUresult {result}).")
 
 
 def _load_pycuda() -> Any:

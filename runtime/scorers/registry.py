@@ -6,7 +6,7 @@ import logging
 from typing import cast
 
 from daflow.core.bundle import Bundle
-from daflow.core.scoring.comparison import PRECISIONS as ALL
+from daflow.core.scoring.comparison import PRECISIONS as GRAPH_PRECISIONS
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.core.scoring.scorer import Scorer
@@ -14,20 +14,21 @@ from daflow.core.scoring.scorer import Scorer
 logger = logging.getLogger(__name__)
 
 SCORERS = ("onnxruntime", "tensorrt")
-PRECISIONS = ("auto", *ALL)
+PRECISIONS = ("auto", *GRAPH_PRECISIONS)
 
 
 def open_scorer(bundle: Bundle, name: str, precision: str = "auto") -> Scorer:
-    """Open a scorer of a bundle; say so when its graph misses a verification limit.
+    """Open a scorer of a bundle; log a warning when its graph misses a verification limit.
 
     Args:
-        bundle: what to run.
+        bundle: whose model to run.
         name: `onnxruntime` or `tensorrt`.
-        precision: `fp32`, `fp16`, `int8`, or `auto`: FP32 on ONNX Runtime, where it is fastest; FP16 on TensorRT.
+        precision: `fp32`, `fp16`, `int8`, or `auto`: FP32 on ONNX Runtime, where it is fastest, and FP16 on TensorRT
+            where the bundle has it.
 
     Raises:
-        InputError: the bundle has no such precision, or there is no GPU or TensorRT, or it refuses.
-        CheckFailed: an engine was built and does not rank windows as the FP32 graph does.
+        InputError: the bundle has no such precision, there is no GPU or TensorRT, or TensorRT reports an error.
+        CheckFailed: a new engine does not rank windows as the FP32 graph does.
     """
     wanted = None if precision == "auto" else cast(Precision, precision)
     if wanted is not None and (missed := bundle.missed_limits(wanted)):

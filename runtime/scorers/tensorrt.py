@@ -1,4 +1,4 @@
-"""Scoring by a TensorRT engine on this machine's GPU: built when needed, proven, replayed as one CUDA graph a call."""
+"""Score with a TensorRT engine on the GPU of this machine: built when needed, verified, one CUDA graph per call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -37,23 +37,24 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BUCKETS = (1, 2, 4, 8, 16, 32)
+"""Batch sizes with a CUDA graph of their own; the largest is the largest batch of an engine by default."""
+
 _JOINTS = 18
-_SEED = 11
+_SEED = 11  # any number; every engine is verified on the same generated clips
 
 
 def open_tensorrt(
     bundle: Bundle, precision: Precision | None = None, report: Report = logger.info, *,
-    rebuild: bool = False, timing_cache: Path | None = None, built: Callable[[Path, Plan], None] | None = None,
+    rebuild: bool = False, on_build: Callable[[Path, Plan], None] | None = None,
 ) -> TensorRTScorer:  # fmt: skip
-    """Open the engine of a bundle for the GPU of this machine; build and verify it first when there is none that fits.
+    """Open the engine of a bundle for the GPU of this machine; build and verify it first when none fits.
 
     Args:
-        bundle: whose engine is run.
-        precision: of the engine; None takes FP16, else FP32.
-        report: takes a line when an engine is built.
-        rebuild: build also when there is one that fits.
-        timing_cache: a file that keeps TensorRT's measurements.
-        built: takes the file of a new engine and what TensorRT says about it.
+        bundle: whose model to run.
+        precision: of the engine; None takes `default_precision`.
+        report: takes a line for each step of a build.
+        rebuild: build even when an engine fits.
+        on_build: takes the path of a new engine, and what TensorRT built.
 
     Raises:
         InputError: there is no GPU, TensorRT or pycuda, or TensorRT cannot build or load the engine.
@@ -61,14 +62,16 @@ def open_tensorrt(
     """
     hardware = find_gpu()
     if hardware is None:
-        raise InputError("No NVIDIA GPU is here for the scorer tensorrt; use --scorer onnxruntime.")
+        raise InputError(
+            "The scorer tensorrt needs an NVIDIA GPU, and none was found. Use --scorer onnxruntime."
+        )
     trt = load_tensorrt()
     if trt is None:
-        raise InputError("TensorRT is not installed; it comes with JetPack. Or use --scorer onnxruntime.")
+        raise InputError("TensorRT is not installed. It comes with JetPack; else use --scorer onnxruntime.")
     precision = precision or default_precision(bundle)
     key = bundle.engine_key(precision, trt.__name__, str(trt.__version__), hardware.target, hardware.name)
     window = bundle.manifest.window
-    request = BuildRequest(bundle.graph(precision), precision, window, key.options, None, timing_cache)
+    request = BuildRequest(bundle.graph(precision), precision, window, key.options)
     name = f"{trt.__name__} {precision}"
     folders = [engine_folder(bundle.folder)]
     if bundle.folder / "engines" not in folders:
@@ -76,8 +79,8 @@ def open_tensorrt(
 
     def build() -> tuple[bytes, float]:
         plan = build_plan(trt, request)
-        if built is not None:
-            built(folders[-1] / key.file_name, plan)
+        if on_build is not None:
+            on_build(folders[-1] / key.file_name, plan)
         return plan.data, plan.seconds
 
     def load(data: bytes) -> TensorRTScorer:
@@ -94,13 +97,13 @@ def open_tensorrt(
 
 
 def default_precision(bundle: Bundle) -> Precision:
-    """FP16 where the bundle has it and it kept its limits, else FP32."""
+    """Return FP16 where the bundle has it and it keeps its limits, else FP32."""
     usable = "fp16" in bundle.manifest.precisions and not bundle.missed_limits("fp16")
     return "fp16" if usable else "fp32"
 
 
 def verify_engine(bundle: Bundle, scorer: TensorRTScorer, limits: Limits, report: Report) -> Verdict:
-    """Compare an engine with the bundle's FP32 graph on generated walkers, falls, runs and fights.
+    """Compare an engine with the FP32 graph of the bundle on generated walkers, falls, runs and fights.
 
     Raises:
         CheckFailed: it misses a limit.
@@ -117,7 +120,7 @@ def verify_engine(bundle: Bundle, scorer: TensorRTScorer, limits: Limits, report
     if verdict.missed:
         raise CheckFailed(
             f"The engine {scorer.name} does not rank windows as the FP32 graph does: {'; '.join(verdict.missed)}. "
-            "Use --scorer onnxruntime, or another --precision."
+            "Use --scorer onnxruntime or another --precision."
         )
     report(
         f"{scorer.name}: verified on {comparison.windows} generated windows, max |dNLL| {comparison.max_abs:.2g} "
@@ -126,17 +129,17 @@ def verify_engine(bundle: Bundle, scorer: TensorRTScorer, limits: Limits, report
     return verdict
 
 
-def buckets(most: int) -> tuple[int, ...]:
-    """Return the batch sizes that get a CUDA graph of their own, up to the most that the engine takes.
+def buckets(max_batch: int) -> tuple[int, ...]:
+    """Return the batch sizes that get a CUDA graph of their own, up to the largest batch of the engine.
 
     >>> buckets(6), buckets(32)
     ((1, 2, 4, 6), (1, 2, 4, 8, 16, 32))
     """
-    return (*(size for size in BUCKETS if size < most), min(most, BUCKETS[-1]))
+    return (*(size for size in BUCKETS if size < max_batch), min(max_batch, BUCKETS[-1]))
 
 
 def split_into_buckets(count: int, sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """Cut `count` windows into calls, `(windows, bucket)` each; the last is padded up to its bucket.
+    """Split `count` windows into calls, `(windows, bucket)` each; the last call is padded to its bucket.
 
     >>> split_into_buckets(37, (1, 2, 4, 8, 16, 32))
     [(32, 32), (5, 8)]
@@ -148,7 +151,7 @@ def split_into_buckets(count: int, sizes: Sequence[int]) -> list[tuple[int, int]
 
 @runtime_checkable
 class PhasedScorer(Protocol):
-    """A scorer that can tell what the parts of a call take."""
+    """A scorer that can measure the parts of a call."""
 
     def phases(self, poses: Poses) -> dict[str, float]:
         """Score one batch step by step; return the seconds of `to_device`, `compute` and `to_host`."""
@@ -156,21 +159,20 @@ class PhasedScorer(Protocol):
 
 
 class TensorRTScorer:
-    """Runs an engine: all memory is allocated at the start, each batch bucket is one captured CUDA graph.
+    """Runs an engine. All memory is allocated at the start, and each size of `buckets` is one captured CUDA graph.
 
-    A graph holds the copy to the GPU, the engine and the copy back. It may be called from several threads; they take
-    turns.
+    A graph holds the copy to the GPU, the engine and the copy back. Several threads may call; one at a time is served.
 
     Args:
         trt: the TensorRT module.
-        data: the bytes that it built.
+        data: the engine, the bytes that TensorRT built.
         window: poses in a window.
-        batch: least, usual and most windows in a call of the engine.
+        batch: minimum, optimum and maximum of the windows in a call of the engine.
         name: of the scorer, for people.
-        gpu: for tests.
+        gpu: the CUDA layer; tests replace it.
 
     Raises:
-        InputError: TensorRT or CUDA refuse.
+        InputError: TensorRT or CUDA report an error.
     """
 
     def __init__(
@@ -196,9 +198,9 @@ class TensorRTScorer:
             raise
 
     def phases(self, poses: Poses) -> dict[str, float]:
-        """Score at most a whole bucket step by step; return the GPU's seconds of each step.
+        """Score at most the largest bucket step by step; return the seconds of each step on the GPU.
 
-        The steps are enqueued one by one with events between them, without the CUDA graph, which has no inside.
+        The steps are enqueued one by one with events between them, because inside a CUDA graph nothing can be measured.
         """
         ((count, size),) = split_into_buckets(len(poses[: self._sizes[-1]]), self._sizes)
         with self._gpu.current():
@@ -243,9 +245,9 @@ class TensorRTScorer:
         self.close()
 
     def _prepare(self, size: int) -> Callable[[], None]:
-        """Return what scores the buffers' first `size` windows: a captured graph, else the same calls one by one.
+        """Return what scores the first `size` windows of the buffers: a captured graph, else the same calls one by one.
 
-        Each size has an execution context of its own, since a captured graph is void when its context changes shape.
+        Each size has an execution context of its own, because a change of its shape makes a captured graph invalid.
         """
         assert self._engine is not None
         execution = self._engine.create_execution_context()
@@ -255,7 +257,9 @@ class TensorRTScorer:
         def call() -> None:
             self._gpu.to_device(self._poses, size)
             if not enqueue():
-                raise InputError(f"{self.name} could not run the engine; remove it and it is built again.")
+                raise InputError(
+                    f"{self.name} could not run the engine. Delete the engine file; it is rebuilt."
+                )
             self._gpu.to_host(self._nll, size)
 
         self._steps[size] = (
@@ -268,23 +272,12 @@ class TensorRTScorer:
         try:
             return self._gpu.capture(call)
         except InputError as error:
-            logger.warning(
-                "%s: %s Each call is enqueued by itself, which is slower.", self.name, error.message
-            )
+            logger.warning("%s: %s Without a graph each call is slower.", self.name, error.message)
             return call
 
     def _bind(self, execution: tensorrt.IExecutionContext, size: int) -> Callable[[], bool]:
-        """Tell the execution its shape and addresses, by names or, before TensorRT 8.5, by numbers."""
-        shape = (size, *self._poses.host.shape[1:])
-        addresses = {"poses": self._poses.address, "nll": self._nll.address}
-        if hasattr(execution, "execute_async_v3"):
-            execution.set_input_shape("poses", shape)
-            for tensor, address in addresses.items():
-                execution.set_tensor_address(tensor, address)
-            return lambda: bool(execution.execute_async_v3(self._gpu.stream))
-        engine: Any = self._engine  # names that only TensorRT 8 has
-        legacy: Any = execution
-        numbers = {engine.get_binding_index(tensor): address for tensor, address in addresses.items()}
-        legacy.set_binding_shape(engine.get_binding_index("poses"), shape)
-        bindings = [numbers[index] for index in sorted(numbers)]
-        return lambda: bool(legacy.execute_async_v2(bindings, self._gpu.stream))
+        """Set the shape and the addresses of an execution context, and return what enqueues it."""
+        execution.set_input_shape("poses", (size, *self._poses.host.shape[1:]))
+        execution.set_tensor_address("poses", self._poses.address)
+        execution.set_tensor_address("nll", self._nll.address)
+        return lambda: bool(execution.execute_async_v3(self._gpu.stream))

@@ -1,9 +1,10 @@
-"""`daflow-export` as a user meets it."""
+"""`daflow-export` as its users call it."""
 
 from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def test_the_manifest_holds_the_verification_with_its_limits(exported: Path) -> 
     assert abs(verification["fp16"]["comparison"]["auc_delta"]) <= 0.05
 
 
+@pytest.mark.usefixtures("quick_export")
 def test_fp32_alone_has_no_half_precision(checkpoint_file: Path, tmp_path: Path) -> None:
     result = run(export, checkpoint_file, "-o", tmp_path / "b", "--fp32", "--no-engine")
     assert result.exit_code == 0, result.output
@@ -59,7 +61,7 @@ def test_fp32_alone_has_no_half_precision(checkpoint_file: Path, tmp_path: Path)
     assert not (tmp_path / "b" / "engines").exists()
 
 
-def test_int8_is_calibrated_mixed_and_said_to_be_so(exported_int8: Path) -> None:
+def test_int8_is_calibrated_and_mixed_and_recorded(exported_int8: Path) -> None:
     manifest = read_bundle(exported_int8).manifest
     int8 = manifest.int8
     assert int8 is not None
@@ -106,6 +108,7 @@ def test_a_calibration_cache_fits_its_own_graph_only(
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.usefixtures("quick_export")
 def test_a_missed_limit_writes_nothing(checkpoint_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out" / "bundle"
     result = run(export, checkpoint_file, "-o", folder, "--no-engine", "--limit", "fp16.max_error=1e-9")
@@ -115,6 +118,7 @@ def test_a_missed_limit_writes_nothing(checkpoint_file: Path, tmp_path: Path) ->
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.usefixtures("quick_export")
 def test_what_fails_can_be_kept_and_is_marked(
     checkpoint_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -131,6 +135,7 @@ def test_what_fails_can_be_kept_and_is_marked(
         assert "misses its limits" in caplog.text
 
 
+@pytest.mark.usefixtures("quick_export")
 def test_an_older_bundle_is_replaced_only_at_the_end(checkpoint_file: Path, bundle: Path) -> None:
     before = read_bundle(bundle).manifest
     missing = ["--limit", "fp32.max_error=0"]
@@ -140,6 +145,7 @@ def test_an_older_bundle_is_replaced_only_at_the_end(checkpoint_file: Path, bund
     assert list(read_bundle(bundle).manifest.precisions) == ["fp32"]
 
 
+@pytest.mark.usefixtures("quick_export")
 def test_a_failure_at_the_end_leaves_nothing_behind(
     checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,28 +167,33 @@ def test_a_folder_that_is_no_bundle_is_left_alone(checkpoint_file: Path, tmp_pat
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("quick_export")
 def test_standard_output_is_json_alone(checkpoint_file: Path, tmp_path: Path) -> None:
     result = run(export, checkpoint_file, "-o", tmp_path / "b", "--fp32", "--no-engine", "--json", "-")
     assert json.loads(result.stdout)["schema"] == SCHEMA
     assert "verified" in result.stderr
 
 
+@pytest.mark.usefixtures("quick_export")
 def test_the_batch_sizes_reach_the_bundle(checkpoint_file: Path, tmp_path: Path) -> None:
-    words = ["--fp32", "--no-engine", "--batch", "2, 8,64", "--workspace", "32", "--hardware-compatible"]
+    words = ["--fp32", "--no-engine", "--batch", "2, 8,64", "--workspace", "32"]
     assert run(export, checkpoint_file, "-o", tmp_path / "b", *words).exit_code == 0
     options = read_bundle(tmp_path / "b").manifest.engine_options
-    assert (options.batch, options.workspace, options.hardware_compatible) == ((2, 8, 64), 32, True)
+    assert (options.batch, options.workspace) == ((2, 8, 64), 32)
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "error"),
     [
         (["--target", "sm87"], "cannot build for sm87"),
         (["--target", "orin"], "'orin' is not a compute capability"),
-        (["--masks", "somewhere"], "--calibrate-on or --verify-on; both are missing"),
+        (
+            ["--masks", "somewhere"],
+            "Frame masks (--masks) need the recordings: --calibrate-on or --verify-on",
+        ),
         (["--calibrate-on", "nowhere"], "There is no folder nowhere"),
         (["--verify-on", "nowhere"], "There is no folder nowhere"),
-        (["--ranges", "r.json"], "--ranges belongs to --int8"),
+        (["--ranges", "r.json"], "INT8 ranges (--ranges) need --int8"),
         (["--fp8"], "No such option"),
         (["--batch", "8"], "is not MIN,OPT,MAX"),
         (["--batch", "8,4,1"], "in ascending order"),
@@ -190,19 +201,19 @@ def test_the_batch_sizes_reach_the_bundle(checkpoint_file: Path, tmp_path: Path)
         (["--batch", "1,2,9999"], "is not MIN,OPT,MAX"),
         (["--limit", "fp16.spearman"], "is not NAME=VALUE"),
         (["--limit", "fp16.spearman=x"], "is not NAME=VALUE"),
-        (["--limit", "fp16.spearman=nan"], "is not a number from 0"),
+        (["--limit", "fp16.spearman=nan"], "must be a number of at least 0"),
         (["--limit", "fp16.speed=1"], "is not a limit. Use PRECISION.NAME=VALUE"),
         (["--workspace", "0"], "is not in the range"),
         (["--calibration", "guess"], "'guess' is not one of"),
-        (["--on-device"], "--on-device takes a bundle"),
+        (["--on-device"], "--on-device builds the engines of a bundle"),
     ],
 )
 def test_wrong_options_are_explained(
-    checkpoint_file: Path, tmp_path: Path, options: list[str], complaint: str
+    checkpoint_file: Path, tmp_path: Path, options: list[str], error: str
 ) -> None:
     result = run(export, checkpoint_file, "-o", tmp_path / "b", *options)
     assert result.exit_code == 2, result.output
-    assert complaint in " ".join(result.output.split())
+    assert error in " ".join(result.output.split())
     assert not (tmp_path / "b").exists()
 
 
@@ -216,13 +227,27 @@ def test_the_bundle_must_have_a_name_and_the_model_must_be_one(checkpoint_file: 
     assert "is not a checkpoint of daflow" in result.output
 
 
+@pytest.mark.usefixtures("quick_export")
+def test_a_model_that_is_called_inspect_is_exported(
+    checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(checkpoint_file, "inspect")
+    result = run(export, "inspect", "-o", "bundle", "--fp32", "--no-engine")
+    assert result.exit_code == 0, result.output
+    assert list(read_bundle(Path("bundle")).manifest.precisions) == ["fp32"]
+    result = run(export, "inspect", "bundle")
+    assert result.exit_code == 0, result.output
+    assert "488 parameters" in result.output
+
+
 def test_every_option_is_explained() -> None:
     for parameter in export.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
     output = run(export, "--help").output
-    assert "Usage: main [OPTIONS] MODEL" in output
-    assert "daflow-export inspect --help" in output
+    assert "Usage: daflow-export [OPTIONS] MODEL" in output
+    assert "Commands:\n  inspect  " in output
     assert "BUNDLE|ENGINE|ONNX" in run(export, "inspect", "--help").output
 
 

@@ -16,7 +16,7 @@ from daflow.core.files import sha256
 from daflow.core.gpu import Gpu, load_tensorrt
 from export import engines
 from export.cli import main
-from export.engines import EngineBuilder, find_builder, require_gpu
+from export.engines import EngineBuilder, build_on_device, find_builder
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,9 @@ def trt() -> Any:
     return module
 
 
-def test_an_engine_ahead_of_time_says_what_it_is_tied_to(trt: Any, bundle: Path) -> None:
+def test_an_engine_ahead_of_time_records_what_it_depends_on(trt: Any, bundle: Path) -> None:
     lines: list[str] = []
-    EngineBuilder(trt, ["sm89"], None, True, lines.append).build(read_bundle(bundle), ["fp32"])
+    EngineBuilder(trt, ["sm89"], True, lines.append).build(read_bundle(bundle), ["fp32"])
     path = bundle / "engines" / "fp32.sm89.tensorrt_rtx.engine"
     header, plan = read_engine(path)
     assert header.key.graph == sha256(bundle / "scorer.fp32.onnx")
@@ -58,29 +58,25 @@ def test_only_another_gpus_engine_is_built_ahead_of_time(
     assert find_builder(targets)[1] == ahead
 
 
-def test_on_a_device_there_must_be_a_gpu_and_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_device_there_must_be_a_gpu_and_tensorrt(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engines, "find_gpu", lambda: None)
-    with pytest.raises(InputError, match="no NVIDIA GPU is here"):
-        require_gpu()
+    result = CliRunner().invoke(main, [str(exported), "--on-device"])
+    assert result.exit_code == 2
+    assert "--on-device builds for the GPU of this machine, but no NVIDIA GPU was found" in result.output
     monkeypatch.setattr(engines, "find_gpu", lambda: Gpu("sm87", "Orin"))
     monkeypatch.setattr(engines, "load_tensorrt", lambda: None)
     with pytest.raises(InputError, match="comes with JetPack"):
-        require_gpu()
-
-
-def test_the_command_for_the_device_needs_one(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "find_gpu", lambda: None)
-    result = CliRunner().invoke(main, [str(bundle), "--on-device"])
-    assert result.exit_code == 2
-    assert "--on-device builds for the GPU of this machine" in result.output
+        build_on_device(exported)
 
 
 def test_on_a_device_given_options_become_those_of_the_bundle(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[tuple[Any, Any]] = []
-    monkeypatch.setattr(engines, "require_gpu", lambda: None)
-    monkeypatch.setattr("daflow.core.gpu.load_tensorrt", object)
+    monkeypatch.setattr(engines, "find_gpu", lambda: Gpu("sm87", "Orin"))
+    monkeypatch.setattr(engines, "load_tensorrt", object)
     monkeypatch.setattr(
         EngineBuilder,
         "build",
@@ -89,4 +85,5 @@ def test_on_a_device_given_options_become_those_of_the_bundle(
     result = CliRunner().invoke(main, [str(bundle), "--on-device", "--batch", "1,2,8"])
     assert result.exit_code == 0, result.output
     assert built == [((1, 2, 8), ["fp16"])]
-    assert read_bundle(bundle).manifest.engine_options.batch == (1, 2, 8)
+    options = read_bundle(bundle).manifest.engine_options
+    assert (options.batch, options.workspace) == ((1, 2, 8), 256)

@@ -10,12 +10,7 @@ import pytest
 from daflow.core.data.windows import Poses
 from daflow.core.errors import InputError
 from daflow.core.scoring.comparison import Nll
-from export.verification import VerificationSet, generated_set, recorded_set
-
-
-@pytest.fixture(scope="module")
-def data() -> VerificationSet:
-    return generated_set(24)
+from export.verification import VerificationSet, recorded_set
 
 
 def roughness(poses: Poses) -> Nll:
@@ -24,35 +19,35 @@ def roughness(poses: Poses) -> Nll:
     return jumps
 
 
-def test_the_generated_set_has_normal_abnormal_and_extreme_windows(data: VerificationSet) -> None:
-    assert len(data.sets.recorded) == len(data.windows) > 1000
-    assert len(data.sets.perturbed) > 1000
-    assert np.abs(data.sets.extreme).max() > 100
-    assert data.masks is not None
-    assert {int(label) for mask in data.masks.values() for label in mask} == {0, 1}
-    assert data.origin == "generated recordings"
+def test_the_generated_set_has_normal_abnormal_and_extreme_windows(generated: VerificationSet) -> None:
+    assert len(generated.sets.recorded) == len(generated.windows) > 1000
+    assert len(generated.sets.perturbed) > 1000
+    assert np.abs(generated.sets.extreme).max() > 100
+    assert generated.masks is not None
+    assert {int(label) for mask in generated.masks.values() for label in mask} == {0, 1}
+    assert generated.origin == "generated recordings"
 
 
-def test_with_labels_the_change_of_the_auc_is_told_in_points(data: VerificationSet) -> None:
-    reference = data.sets.score(roughness)
-    same, scores = data.compare(reference, roughness)
+def test_with_labels_the_change_of_the_auc_is_reported_in_points(generated: VerificationSet) -> None:
+    reference = generated.sets.score(roughness)
+    same, scores = generated.compare(reference, roughness)
     assert all(np.array_equal(a, b) for a, b in zip(scores, reference, strict=True))
     assert same.auc_delta == 0
     assert same.auc is not None
     assert 50 < same.auc < 100
-    turned, _ = data.compare(reference, lambda poses: -roughness(poses))
+    turned, _ = generated.compare(reference, lambda poses: -roughness(poses))
     assert turned.spearman == pytest.approx(-1)
     assert turned.auc_delta is not None
     assert abs(turned.auc_delta) > 1
 
 
-def test_scores_that_are_no_numbers_have_no_auc(data: VerificationSet) -> None:
+def test_scores_that_are_no_numbers_have_no_auc(generated: VerificationSet) -> None:
     def broken(poses: Poses) -> Nll:
         scores = roughness(poses)
         scores[:3] = np.nan
         return scores
 
-    compared, _ = data.compare(data.sets.score(roughness), broken)
+    compared, _ = generated.compare(generated.sets.score(roughness), broken)
     assert compared.non_finite == 9
     assert compared.auc_delta is None
 

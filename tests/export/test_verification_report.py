@@ -17,29 +17,26 @@ import pytest
 from PIL import Image
 
 from daflow.core.scoring.comparison import LIMITS, Limits, check_limits, compare_scores
-from export.verification import VerificationSet, generated_set
-from export.verification_report import VerifiedForm, report_page
-
-
-@pytest.fixture(scope="module")
-def data() -> VerificationSet:
-    return generated_set(24)
+from export.verification import VerificationSet, VerifiedForm
+from export.verification_report import report_page
 
 
 def page(
-    data: VerificationSet, noise: float = 0.001, limits: Limits = LIMITS["fp16"], title: str = "shop"
+    generated: VerificationSet, noise: float = 0.001, limits: Limits = LIMITS["fp16"], title: str = "shop"
 ) -> str:
     rng = np.random.default_rng(0)
-    reference = data.sets.score(lambda poses: np.abs(poses).max(axis=(1, 2, 3)))
+    reference = generated.sets.score(lambda poses: np.abs(poses).max(axis=(1, 2, 3)))
     forms = []
     for name in ("folded", "fp32", "fp16", "int8"):
         scores = tuple(nll + rng.normal(0, noise, len(nll)).astype(np.float32) for nll in reference)
         forms.append(VerifiedForm(name, check_limits(compare_scores(reference, scores), limits), scores))  # type: ignore[arg-type]
-    return report_page(forms, reference, data, title)
+    return report_page(forms, reference, generated, title)
 
 
-def test_the_page_is_whole_and_stands_alone(data: VerificationSet, read_page: Callable[[str], Any]) -> None:
-    text = page(data)
+def test_the_page_is_whole_and_stands_alone(
+    generated: VerificationSet, read_page: Callable[[str], Any]
+) -> None:
+    text = page(generated)
     parsed = read_page(text)
     assert parsed.ids == ["folded", "fp32", "fp16", "int8"]
     assert parsed.links == [f"#{name}" for name in parsed.ids]
@@ -52,38 +49,38 @@ def test_the_page_is_whole_and_stands_alone(data: VerificationSet, read_page: Ca
     assert "All 4 forms rank people as the PyTorch model does" in text
 
 
-def test_what_misses_its_limits_is_seen_first(data: VerificationSet) -> None:
-    text = page(data, limits=Limits(spearman=1.5))
+def test_what_misses_its_limits_is_seen_first(generated: VerificationSet) -> None:
+    text = page(generated, limits=Limits(spearman=1.5))
     assert "4 of 4 forms miss their limits: folded, fp32, fp16, int8" in text
     assert text.count('class="card bad"') == 4
     assert "<tr class=bad><td>rank correlation</td>" in text
 
 
-def test_names_cannot_become_code(data: VerificationSet, read_page: Callable[[str], Any]) -> None:
-    nasty = dataclasses.replace(data, origin="<script>alert(1)</script>")
+def test_names_cannot_become_code(generated: VerificationSet, read_page: Callable[[str], Any]) -> None:
+    nasty = dataclasses.replace(generated, origin="<script>alert(1)</script>")
     text = page(nasty, title='"><script>alert(2)</script>')
     assert "<script" not in text
     read_page(text)
 
 
-def test_scores_that_are_no_numbers_are_drawn_as_well_as_can_be(
-    data: VerificationSet, read_page: Callable[[str], Any]
+def test_scores_that_are_no_numbers_are_drawn(
+    generated: VerificationSet, read_page: Callable[[str], Any]
 ) -> None:
-    reference = data.sets.score(lambda poses: np.abs(poses).max(axis=(1, 2, 3)))
+    reference = generated.sets.score(lambda poses: np.abs(poses).max(axis=(1, 2, 3)))
     broken = tuple(nll.copy() for nll in reference)
     broken[0][:10], broken[2][:] = np.nan, np.inf
     verdict = check_limits(compare_scores(reference, broken), LIMITS["int8"])  # type: ignore[arg-type]
-    text = report_page([VerifiedForm("int8", verdict, broken)], reference, data, "shop")  # type: ignore[arg-type]
+    text = report_page([VerifiedForm("int8", verdict, broken)], reference, generated, "shop")  # type: ignore[arg-type]
     read_page(text)
     assert "miss their limits" in text
 
 
 @pytest.mark.slow
-def test_a_browser_shows_it(data: VerificationSet, tmp_path: Path) -> None:
+def test_a_browser_shows_it(generated: VerificationSet, tmp_path: Path) -> None:
     browser = shutil.which("chromium")
     if browser is None:
         pytest.skip("no Chromium is here")
-    (tmp_path / "page.html").write_text(page(data), encoding="utf-8")
+    (tmp_path / "page.html").write_text(page(generated), encoding="utf-8")
     flags = [
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1150,1400",

@@ -1,19 +1,17 @@
-"""From an ONNX graph to a TensorRT engine, with whichever TensorRT is here: 8.5 to 11, or TensorRT for RTX.
+"""Build a TensorRT engine from an ONNX graph, with the installed TensorRT: 8.6 to 11, or TensorRT for RTX.
 
-What a TensorRT can do is found by looking for the name and never by its version. All of its objects are held in
-variables of the names `builder`, `network`, `config` and so on: by these `scripts/tensorrt_names.py` finds the names
-that are used, and looks them up in the bindings of each version.
+What a TensorRT supports is found by looking for the name, never by its version. Its objects are always held in
+variables called `builder`, `network`, `config` and so on. By these `scripts/tensorrt_names.py` finds the names that are
+used, and looks them up in the bindings of each version.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import sys
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -21,19 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
-from daflow.core.files import written_whole
 from daflow.core.scoring.comparison import Precision
 
 if TYPE_CHECKING:
     import tensorrt
 
 LIKELIHOOD = "likelihood."
-"""Names of the operations that stay in FP32 begin so (see `export.folded_flow`)."""
+"""Prefix of the names of the operations that stay in FP32 (see `export.folded_flow`)."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What TensorRT built: its bytes, the seconds it took, and what is known about its layers."""
+    """What TensorRT built: its bytes, the seconds that it took, and what is known about its layers."""
 
     data: bytes
     seconds: float
@@ -50,7 +47,6 @@ class BuildRequest:
         window: poses in a window.
         options: chosen by the user.
         ahead_of_time: the target, such as `sm86`, when it is not the GPU of this machine.
-        timing_cache: a file that keeps what TensorRT measured, so that the next build is faster; None keeps nothing.
     """
 
     graph: Path
@@ -58,11 +54,10 @@ class BuildRequest:
     window: int
     options: BuildOptions = field(default_factory=BuildOptions)
     ahead_of_time: str | None = None
-    timing_cache: Path | None = None
 
 
 def ahead_of_time_targets(trt: ModuleType) -> list[str]:
-    """Return the targets that can be built for without having their GPU, such as `sm86`."""
+    """Return the targets, such as `sm86`, that can be built for without their GPU."""
     names = getattr(trt, "ComputeCapability", None)
     members = names.__members__ if names is not None else {}
     return [name.lower() for name in members if name.startswith("SM")]
@@ -74,25 +69,25 @@ def check_targets(trt: ModuleType, targets: Sequence[str]) -> None:
     for target in targets:
         if target not in known:
             raise InputError(
-                f"{trt.__name__} {trt.__version__} cannot build for {target} on this machine; it can for "
-                f"{', '.join(known) or 'none'}. Run 'daflow-export BUNDLE --on-device' on the device itself."
+                f"{trt.__name__} {trt.__version__} cannot build for {target} on this machine, only for "
+                f"{', '.join(known) or 'its own GPU'}. Run 'daflow-export BUNDLE --on-device' on the device itself."
             )
 
 
 def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
     """Build an engine.
 
-    The graph alone decides the precision where networks can be strongly typed; elsewhere the builder is allowed what
-    the graph uses and held to FP32 where it wants that.
+    Where networks can be strongly typed the graph alone decides the precision. TensorRT 8.6 has no such networks: there
+    the builder may use the precision of the graph, and must keep to FP32 where the graph does.
 
     Args:
         trt: the TensorRT module.
         request: what to build.
 
     Raises:
-        InputError: this TensorRT cannot parse the graph, build it, or do what the options want; with its own words.
+        InputError: this TensorRT cannot parse the graph or build it; the message holds TensorRT's own.
     """
-    began = time.monotonic()
+    start = time.monotonic()
     log = _log(trt)
     log.errors.clear()
     here = f"{trt.__name__} {trt.__version__}"
@@ -100,7 +95,7 @@ def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
         check_targets(trt, [request.ahead_of_time])
     builder: tensorrt.Builder | None = trt.Builder(log.logger)
     if builder is None:
-        raise InputError(f"{here} cannot make a builder: {log.last_error()}")
+        raise InputError(f"{here} cannot create a builder: {log.last_error()}")
     strong = member(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
     explicit = member(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH")
     flags = [flag for flag in (strong if strong is not None else explicit,) if flag is not None]
@@ -112,25 +107,23 @@ def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
     config = builder.create_builder_config()
     if strong is None:
         _allow(trt, config, network, request.precision)
-    _configure(trt, config, request, here)
+    _configure(trt, config, request)
     profile = builder.create_optimization_profile()
     profile.set_shape("poses", *[(batch, 2, request.window, 18) for batch in request.options.batch])  # type: ignore[arg-type]
     config.add_optimization_profile(profile)
     monitor = _monitor(trt) if hasattr(config, "progress_monitor") else None
     if monitor is not None:
         config.progress_monitor = monitor
-    _read_timing_cache(config, request.timing_cache)
     serialized = builder.build_serialized_network(network, config)
     if serialized is None:
         target = request.ahead_of_time or "this GPU"
         raise InputError(f"{here} cannot build {request.graph.name} for {target}: {log.last_error()}")
-    _write_timing_cache(config, request.timing_cache)
     data = bytes(memoryview(serialized))
-    return Plan(data, time.monotonic() - began, _layers(trt, network, data))
+    return Plan(data, time.monotonic() - start, _layers(trt, network, data))
 
 
 def member(enumeration: Any, name: str) -> Any:
-    """Return a member of one of TensorRT's enumerations, None where this version has none of that name."""
+    """Return a member of one of TensorRT's enumerations, None where this version does not have it."""
     return getattr(enumeration, "__members__", {}).get(name)
 
 
@@ -140,7 +133,7 @@ def _allow(
     network: tensorrt.INetworkDefinition,
     precision: Precision,
 ) -> None:
-    """Weak typing: allow what the graph's precision needs, and hold the likelihood to FP32."""
+    """Weak typing: allow what the precision of the graph needs, and keep the likelihood in FP32."""
     if precision == "fp16":
         config.set_flag(member(trt.BuilderFlag, "FP16"))
         config.set_flag(member(trt.BuilderFlag, "OBEY_PRECISION_CONSTRAINTS"))
@@ -155,37 +148,25 @@ def _allow(
         config.set_flag(member(trt.BuilderFlag, "INT8"))
 
 
-def _configure(trt: ModuleType, config: Any, request: BuildRequest, here: str) -> None:
+def _configure(trt: ModuleType, config: Any, request: BuildRequest) -> None:
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, request.options.workspace << 20)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # names the layers for --layers
     tf32 = member(trt.BuilderFlag, "TF32")
     if tf32 is not None:
-        config.clear_flag(tf32)  # FP32 in the file means FP32: TF32 has the digits of FP16
+        config.clear_flag(tf32)  # FP32 in the file means FP32: TF32 has no more digits than FP16
     if request.ahead_of_time:
         config.num_compute_capabilities = 1
         config.set_compute_capability(member(trt.ComputeCapability, request.ahead_of_time.upper()), 0)
-    if request.options.version_compatible:
-        config.set_flag(_wanted(member(trt.BuilderFlag, "VERSION_COMPATIBLE"), "--version-compatible", here))
-    if request.options.hardware_compatible:
-        levels = getattr(trt, "HardwareCompatibilityLevel", None)
-        level = _wanted(member(levels, "AMPERE_PLUS"), "--hardware-compatible", here)
-        config.hardware_compatibility_level = level
 
 
-def _wanted(found: Any, option: str, here: str) -> Any:
-    if found is None:
-        raise InputError(f"{here} does not know what {option} wants; leave it out.")
-    return found
-
-
-class _Log:
-    """The logger of a TensorRT module; it keeps errors for our own message instead of printing them."""
+class _ErrorLog:
+    """The logger of a TensorRT module; it collects errors for our own messages instead of printing them."""
 
     def __init__(self, trt: ModuleType) -> None:
         self.errors: list[str] = []
         log = self
 
-        class Keeper(trt.ILogger):  # type: ignore[misc, name-defined]
+        class Collector(trt.ILogger):  # type: ignore[misc, name-defined]
             def __init__(self) -> None:
                 trt.ILogger.__init__(self)
 
@@ -193,23 +174,23 @@ class _Log:
                 if severity <= trt.ILogger.Severity.ERROR:
                     log.errors.append(message)
 
-        self.logger = Keeper()
+        self.logger = Collector()
 
     def last_error(self) -> str:
-        return self.errors[-1].strip() if self.errors else "it gave no reason"
+        return self.errors[-1].strip() if self.errors else "TensorRT gave no reason"
 
 
 @functools.cache
-def _log(trt: ModuleType) -> _Log:
-    """One logger for the whole process: TensorRT keeps the first that it is given, and ignores others."""
-    return _Log(trt)
+def _log(trt: ModuleType) -> _ErrorLog:
+    """One logger for the whole process: TensorRT keeps the first that it gets, and ignores others."""
+    return _ErrorLog(trt)
 
 
 def load_engine(trt: ModuleType, data: bytes) -> tuple[tensorrt.Runtime, tensorrt.ICudaEngine]:
-    """Return TensorRT's runtime and engine of a plan; the runtime must outlive the engine.
+    """Return TensorRT's runtime and the engine of a plan; the runtime must outlive the engine.
 
     Raises:
-        InputError: TensorRT refuses it; with its own words.
+        InputError: TensorRT cannot load it; the message holds TensorRT's own.
     """
     log = _log(trt)
     log.errors.clear()
@@ -221,7 +202,7 @@ def load_engine(trt: ModuleType, data: bytes) -> tuple[tensorrt.Runtime, tensorr
 
 
 def _layers(trt: ModuleType, network: tensorrt.INetworkDefinition, data: bytes) -> dict[str, Any]:
-    """What was parsed, and what TensorRT made of it, which it tells only where there is a GPU to load the engine."""
+    """What was parsed, and what TensorRT made of it; the latter is known only where a GPU can load the engine."""
     parsed = []
     for index in range(network.num_layers):
         layer = network.get_layer(index)
@@ -245,7 +226,7 @@ def _layers(trt: ModuleType, network: tensorrt.INetworkDefinition, data: bytes) 
 
 
 def _monitor(trt: ModuleType) -> Any:
-    """TensorRT's progress as a bar on a terminal; None elsewhere, and where this version tells none (8.x)."""
+    """TensorRT's progress as a bar on a terminal; None elsewhere, and where this version reports none."""
     if not hasattr(trt, "IProgressMonitor") or not sys.stderr.isatty():
         return None
     from tqdm import tqdm
@@ -269,32 +250,3 @@ def _monitor(trt: ModuleType) -> Any:
             self.bars.pop(phase_name).close()
 
     return Monitor()
-
-
-def _read_timing_cache(config: tensorrt.IBuilderConfig, path: Path | None) -> None:
-    if path is None:
-        return
-    with _without_deprecations():
-        timing_cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
-        # One that TensorRT cannot use, of another GPU or version, is worth nothing but does no harm.
-        if timing_cache is None or not config.set_timing_cache(timing_cache, False):
-            config.set_timing_cache(config.create_timing_cache(b""), False)
-
-
-def _write_timing_cache(config: tensorrt.IBuilderConfig, path: Path | None) -> None:
-    if path is None:
-        return
-    with _without_deprecations():
-        timing_cache = config.get_timing_cache()
-        content = b"" if timing_cache is None else bytes(memoryview(timing_cache.serialize()))
-    if content:
-        with written_whole(path) as temporary:
-            temporary.write_bytes(content)
-
-
-@contextlib.contextmanager
-def _without_deprecations() -> Iterator[None]:
-    """TensorRT for RTX measures nothing while it builds: it takes a timing cache, ignores it, and warns."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield

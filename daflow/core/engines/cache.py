@@ -1,4 +1,4 @@
-"""Where engines are kept: in the bundle, else in the user's cache. A stale one is built again, never loaded."""
+"""Where engines are stored: in the bundle, else in the user's cache. A stale one is rebuilt, never loaded."""
 
 from __future__ import annotations
 
@@ -43,49 +43,49 @@ def obtain_engine(
     report: Report,
     rebuild: bool = False,
 ) -> Loaded:
-    """Load the engine of a key, or build, verify, keep and load it.
+    """Load the engine of a key; build, verify and store it first when there is none.
 
-    Of several processes that want the same engine one builds it and the others wait for it.
+    When several processes need the same engine, one builds it and the others wait.
 
     Args:
-        folders: where to look; a new engine is kept in the last.
-        wanted: what the engine must be tied to.
-        build: returns TensorRT's bytes and the seconds that it took.
-        load: makes something that runs of TensorRT's bytes; raises InputError when TensorRT refuses them.
-        verify: judges what was built before it is kept; raises CheckFailed when it must not be used.
+        folders: where to look; a new engine is stored in the last.
+        wanted: the key that the engine must have.
+        build: returns TensorRT's bytes and the seconds that the build took.
+        load: returns what runs TensorRT's bytes; raises InputError when TensorRT cannot load them.
+        verify: checks what was built before it is stored; raises CheckFailed when it must not be used.
         report: takes one line that says why an engine is built.
-        rebuild: build also when the engine is there.
+        rebuild: build even when the engine exists.
 
     Raises:
         InputError: the engine cannot be built or loaded.
         CheckFailed: it misses its limits.
     """
-    loaded, reason = (None, "a new one is asked for") if rebuild else _load_kept(folders, wanted, load)
+    loaded, reason = (None, "a new engine was requested") if rebuild else _load_stored(folders, wanted, load)
     if loaded is not None:
         return loaded
     path = folders[-1] / wanted.file_name
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path, report):
         if not rebuild:  # another process may have built it meanwhile
-            loaded, reason = _load_kept(folders, wanted, load)
+            loaded, reason = _load_stored(folders, wanted, load)
             if loaded is not None:
                 return loaded
         report(
             f"{path.name}: {reason}; building it with {wanted.flavour} {wanted.version} for {wanted.target}, "
-            "which takes seconds on a desktop GPU and up to some minutes on a Jetson"
+            "which takes seconds on a desktop GPU and up to a few minutes on a Jetson"
         )
         plan, seconds = build()
         loaded = load(plan)
         try:
-            keep_engine(path, wanted, plan, seconds, verify(loaded))
+            store_engine(path, wanted, plan, seconds, verify(loaded))
         except OSError as error:
             report(
-                f"{path}: the engine runs but cannot be kept ({error.strerror}); it is built again next time"
+                f"{path}: the engine works but cannot be stored ({error.strerror}); it is rebuilt at the next start"
             )
     return loaded
 
 
-def keep_engine(
+def store_engine(
     path: Path, key: EngineKey, plan: bytes, seconds: float, verdict: Verdict | None
 ) -> EngineHeader:
     """Write an engine with its header and return the header.
@@ -105,11 +105,11 @@ def keep_engine(
     return header
 
 
-def _load_kept(
+def _load_stored(
     folders: list[Path], wanted: EngineKey, load: Callable[[bytes], Loaded]
 ) -> tuple[Loaded | None, str]:
-    """Return what was loaded, or None and why the engine must be built."""
-    reason = "there is none yet"
+    """Return what was loaded, or None and the reason why the engine must be built."""
+    reason = "there is no engine yet"
     for folder in folders:
         path = folder / wanted.file_name
         if not path.exists():
@@ -121,15 +121,15 @@ def _load_kept(
                 differences.append(f"it missed its limits ({'; '.join(header.verdict.missed)})")
             if not differences:
                 return load(plan), ""
-            reason = f"the one there is stale: {'; '.join(differences)}"
+            reason = f"the stored one is stale: {'; '.join(differences)}"
         except (InputError, OSError) as error:
-            reason = f"the one there cannot be used: {getattr(error, 'message', error)}".rstrip(".")
+            reason = f"the stored one cannot be used: {getattr(error, 'message', error)}".rstrip(".")
     return None, reason
 
 
 @contextlib.contextmanager
 def _locked(path: Path, report: Report) -> Iterator[None]:
-    """Hold the lock beside an engine file; say so when another process has it."""
+    """Hold the lock beside an engine file; report when another process has it."""
     lock = FileLock(path.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)

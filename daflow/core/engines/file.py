@@ -1,23 +1,24 @@
-"""Engine files: a line of JSON that says what the engine is for and from what, then TensorRT's own bytes.
+"""Engine files: a line of JSON that says what the engine was built for and from what, then TensorRT's own bytes.
 
-TensorRT answers an engine of another GPU, version or model with a cryptic error, or with wrong scores. Here the header
-carries everything that an engine is tied to, and nothing is handed to TensorRT before it was compared.
+TensorRT answers an engine of another GPU, version or model with a cryptic error, or with wrong scores. Therefore the
+header holds everything that an engine depends on, and it is compared before TensorRT gets the bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from daflow.core.errors import InputError
 from daflow.core.files import written_whole
 from daflow.core.scoring.comparison import Precision, Verdict
 
 MAGIC = b"daflow-engine 1\n"
-_MAX_HEADER = 1 << 20  # bytes
+_MAX_HEADER = 1 << 20  # bytes; a header has about 1,000
+_REMOVED_OPTIONS = {"version_compatible", "hardware_compatible"}
 _Batch = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -28,33 +29,38 @@ class _Part(BaseModel):
 class BuildOptions(_Part):
     """What a user chooses about an engine.
 
+    Bundles and engines written by earlier versions hold two more options, which are read and dropped.
+
     Attributes:
-        batch: least, usual and most windows in a call.
-        workspace: most scratch memory that the builder may use, MiB; the model needs less than one.
-        version_compatible: whether later versions of TensorRT may load the engine.
-        hardware_compatible: whether every GPU from Ampere on may load it; not on Jetson.
+        batch: minimum, optimum and maximum of the windows in a call.
+        workspace: maximum scratch memory of the builder in MiB; the model needs less than one.
     """
 
     batch: tuple[_Batch, _Batch, _Batch] = (1, 4, 32)
     workspace: Annotated[int, Field(ge=1)] = 256
-    version_compatible: bool = False
-    hardware_compatible: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_removed_options(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        return {name: value for name, value in content.items() if name not in _REMOVED_OPTIONS}
 
     @field_validator("batch")
     @classmethod
     def _ascending(cls, batch: tuple[int, int, int]) -> tuple[int, int, int]:
         if list(batch) != sorted(batch):
-            raise ValueError("the batch sizes must not descend")
+            raise ValueError("the batch sizes must be in ascending order")
         return batch
 
 
 class EngineKey(_Part):
-    """Everything that an engine is tied to; another key is another engine.
+    """Everything that an engine depends on; another key is another engine.
 
     Attributes:
         graph: SHA-256 of the ONNX file.
         precision: of that file.
-        flavour: the module that builds, `tensorrt` or `tensorrt_rtx`.
+        flavour: the module that builds it, `tensorrt` or `tensorrt_rtx`.
         version: of that module.
         target: compute capability, such as `sm87`.
         device: name of the GPU; None when built ahead of time, for every GPU of the target.
@@ -71,11 +77,11 @@ class EngineKey(_Part):
 
     @property
     def file_name(self) -> str:
-        """The name of its file: what cannot be told by looking for a file that was there before."""
+        """The name of its file. A new version or new options replace the file of the same name."""
         return f"{self.precision}.{self.target}.{self.flavour}.engine"
 
     def differences(self, found: EngineKey) -> list[str]:
-        """Say, a phrase each, why an engine of the key `found` is not the one of this key.
+        """Return, a phrase each, why an engine of the key `found` is not the one of this key.
 
         An engine built ahead of time has no device and fits every GPU of its target.
         """
@@ -85,24 +91,24 @@ class EngineKey(_Part):
         for name in ("precision", "flavour", "version", "target", "device"):
             theirs, ours = getattr(found, name), getattr(self, name)
             if theirs != ours and not (name == "device" and theirs is None):
-                reasons.append(f"it is for {name} {theirs}, here is {ours}")
+                reasons.append(f"it is for {name} {theirs}, not {ours}")
         for name in BuildOptions.model_fields:
             theirs, ours = getattr(found.options, name), getattr(self.options, name)
             if theirs != ours:
-                reasons.append(f"it was built with {name} {_words(theirs)}, {_words(ours)} is wanted")
+                reasons.append(f"it was built with {name} {_text(theirs)}, not {_text(ours)}")
         return reasons
 
 
 class EngineHeader(_Part):
-    """The first lines of an engine file.
+    """What an engine file says about its engine.
 
     Attributes:
-        key: what the engine is tied to.
+        key: what the engine depends on.
         plan: SHA-256 of TensorRT's bytes.
         size: how many there are.
         created: UTC time, ISO 8601.
         seconds: how long the build took.
-        verdict: how its scores compare with those of the FP32 graph; None when no GPU was there to run it.
+        verdict: how its scores compare with those of the FP32 graph; None when it was built without its GPU.
     """
 
     key: EngineKey
@@ -128,6 +134,9 @@ def write_engine(path: Path, header: EngineHeader, plan: bytes) -> None:
 def read_engine(path: Path) -> tuple[EngineHeader, bytes]:
     """Read an engine file and check that its bytes are those that were written.
 
+    Returns:
+        The header, and TensorRT's bytes.
+
     Raises:
         InputError: there is no such file, it is not an engine file of this toolkit, or it is damaged.
     """
@@ -135,19 +144,21 @@ def read_engine(path: Path) -> tuple[EngineHeader, bytes]:
         raise InputError(f"There is no engine file {path}.")
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
-            raise InputError(f"{path} is not an engine file of this daflow.")
+            raise InputError(f"{path} is not an engine file of this version of daflow.")
         line = file.readline(_MAX_HEADER)
         plan = file.read()
     try:
         header = EngineHeader.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "it"
+        where = ".".join(str(part) for part in first["loc"]) or "header"
         raise InputError(f"The header of {path} is damaged: {where}: {first['msg']}.") from None
     if len(plan) != header.size or hashlib.sha256(plan).hexdigest() != header.plan:
-        raise InputError(f"{path} is damaged: its bytes are not those that were written.")
+        raise InputError(
+            f"{path} is damaged: its contents have changed since it was written. Delete it; it is rebuilt."
+        )
     return header, plan
 
 
-def _words(value: object) -> str:
+def _text(value: object) -> str:
     return ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)

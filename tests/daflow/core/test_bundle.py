@@ -161,7 +161,7 @@ def test_a_changed_byte_of_a_file_is_noticed(tiny: Path, name: str) -> None:
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_missing_file_is_named(tiny: Path, name: str) -> None:
     (tiny / name).unlink()
-    assert_refused(tiny, name, "lacks")
+    assert_refused(tiny, name, "missing")
 
 
 def test_a_changed_threshold_is_noticed(tiny: Path) -> None:
@@ -226,6 +226,16 @@ def test_an_engine_of_the_bundle_is_tied_to_its_graph_and_options(tiny: Path) ->
     assert key.graph == sha256(tiny / "scorer.fp16.onnx")
     assert key.options.batch == (1, 4, 32)
     assert key.file_name == "fp16.sm87.tensorrt.engine"
+
+
+def test_a_bundle_of_an_earlier_version_has_two_more_engine_options(tiny: Path) -> None:
+    content = content_of(tiny)
+    content["engine_options"] |= {"version_compatible": False, "hardware_compatible": True}
+    sign(tiny, content)
+    bundle = read_bundle(tiny)
+    assert bundle.manifest == make_manifest(tiny)
+    write_manifest(tiny, bundle.manifest)
+    assert set(content_of(tiny)["engine_options"]) == {"batch", "workspace"}
 
 
 def test_a_precision_that_missed_its_limits_says_so(tiny: Path) -> None:

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from daflow.core.command_line import Command
+from daflow.core.command_line import Command, CommandWithSubcommands
 from daflow.core.errors import CheckFailed, DaflowError, InputError
 
 
@@ -72,3 +72,35 @@ def test_the_log_of_a_command_is_on_standard_error_and_goes_with_it() -> None:
         assert (result.stdout, result.stderr) == ("", "WARNING: a line\n")
     assert logging.getLogger("runtime").handlers == []
     assert logging.getLogger().handlers == before
+
+
+@pytest.mark.parametrize(
+    ("words", "output"),
+    [
+        (["model", "-o", "bundle"], "write model bundle\n"),
+        (["show", "bundle"], "show bundle\n"),
+        (["show", "bundle", "--json"], "show bundle as JSON\n"),
+        (["show", "-o", "bundle"], "write show bundle\n"),
+        (["show", "--output=bundle"], "write show bundle\n"),
+        (["-o", "bundle", "show"], "write show bundle\n"),
+    ],
+)
+def test_a_first_word_is_a_subcommand_unless_an_option_of_the_command_follows(
+    words: list[str], output: str
+) -> None:
+    @click.command(cls=CommandWithSubcommands)
+    @click.argument("model")
+    @click.option("-o", "--output")
+    @click.option("--json", is_flag=True)
+    def write(model: str, output: str, json: bool) -> None:
+        click.echo(f"write {model} {output}{' as JSON' if json else ''}")
+
+    @click.command(cls=Command)
+    @click.argument("bundle")
+    @click.option("--json", is_flag=True)
+    def show(bundle: str, json: bool) -> None:
+        click.echo(f"show {bundle}{' as JSON' if json else ''}")
+
+    write.add(show)
+    result = CliRunner().invoke(write, words)
+    assert (result.exit_code, result.output) == (0, output)

@@ -1,4 +1,4 @@
-"""`daflow-export inspect`: every file of the three kinds on one screen, everything else in one sentence."""
+"""`daflow-export inspect`: a bundle, an engine or an ONNX file on one screen, anything else in one sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from daflow.core.bundle import read_bundle
-from daflow.core.engines.cache import keep_engine
+from daflow.core.engines.cache import store_engine
 from daflow.core.engines.file import read_engine, write_engine
 from daflow.core.errors import InputError
 from daflow.core.scoring.onnx import OnnxScorer
@@ -29,7 +29,7 @@ def inspect(*arguments: object) -> Result:
 def engine(bundle: Path) -> Path:
     key = read_bundle(bundle).engine_key("fp16", "tensorrt", "10.3.0", "sm87", "Orin")
     path = bundle / "engines" / key.file_name
-    keep_engine(path, key, b"plan", 2.5, None)
+    store_engine(path, key, b"plan", 2.5, None)
     return path
 
 
@@ -39,19 +39,19 @@ def test_a_bundle_on_one_screen(bundle: Path, engine: Path) -> None:
     assert len(result.output.splitlines()) < 25
     for words in (
         "schema 3", "488 parameters", "windows of 24 poses", "scorer.fp16.onnx", "verified on", "not calibrated",
-        "fp16.sm87.tensorrt.engine: sm87 (Orin), tensorrt 10.3.0; never run, so not verified",
+        "fp16.sm87.tensorrt.engine: sm87 (Orin), tensorrt 10.3.0; not run yet, so not verified",
     ):  # fmt: skip
         assert words in result.output
 
 
-def test_a_bundle_with_int8_says_what_is_what(exported_int8: Path) -> None:
+def test_a_bundle_with_int8_lists_what_is_quantised(exported_int8: Path) -> None:
     output = inspect(exported_int8).output
     int8 = read_bundle(exported_int8).manifest.int8
     assert int8 is not None
     assert f"{len(int8.quantised)} operations, percentile ranges; in FP32: " in output
     for name in int8.kept:
         assert name in output
-    assert "a device builds its own at the first start" in output
+    assert "each device builds its own at the first start" in output
 
 
 def test_a_bundle_for_machines(bundle: Path, engine: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_bundle_for_machines(bundle: Path, engine: Path) -> None:
     assert (tied["key"]["target"], tied["stale"]) == ("sm87", False)
 
 
-def test_a_stale_and_a_broken_engine_are_said_to_be_so(bundle: Path, engine: Path) -> None:
+def test_a_stale_and_a_broken_engine_are_marked(bundle: Path, engine: Path) -> None:
     header, plan = read_engine(engine)
     other = header.key.model_copy(update={"graph": "b" * 64, "target": "sm72"})
     write_engine(
@@ -72,7 +72,7 @@ def test_a_stale_and_a_broken_engine_are_said_to_be_so(bundle: Path, engine: Pat
     result = inspect(bundle)
     assert result.exit_code == 0
     assert "fp16.sm72.tensorrt.engine: STALE, of another graph" in result.output
-    assert "is damaged: its bytes are not those that were written" in result.output
+    assert "is damaged: its contents have changed since it was written" in result.output
 
 
 def test_an_engine(engine: Path) -> None:

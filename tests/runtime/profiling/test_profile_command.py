@@ -124,7 +124,7 @@ def test_a_wrong_batch_is_refused(bundle: Bundle, batch: str) -> None:
     ("words", "message"),
     [
         (("--precision", "int8"), "has no int8; it has fp32"),
-        (("--scorer", "tensorrt"), "No NVIDIA GPU is here"),
+        (("--scorer", "tensorrt"), "needs an NVIDIA GPU, and none was found"),
         (
             ("--baseline", "tensorrt fp16"),
             "There is no scorer 'tensorrt fp16' to compare with; measured are onnx",

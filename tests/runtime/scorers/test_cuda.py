@@ -1,4 +1,4 @@
-"""The CUDA layer's logic, with a driver that only remembers what it was asked."""
+"""The logic of the CUDA layer, with a driver that only records its calls."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_a_failing_recording_is_ended(driver: Recorder) -> None:
 @pytest.mark.parametrize(
     "call", ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiateWithFlags"]
 )
-def test_a_graph_that_cuda_refuses_is_an_error(call: str) -> None:
+def test_a_graph_that_cuda_rejects_is_an_error(call: str) -> None:
     driver = Recorder(**{call: 900})
     gpu = open_gpu(driver)
     with gpu.current(), pytest.raises(InputError, match="CUresult 900"):
@@ -208,7 +208,7 @@ def test_threads_take_turns(driver: Recorder) -> None:
 def test_a_cuda_that_does_not_start_is_one_sentence(driver: Recorder) -> None:
     driver.failing_init = True
     with pytest.raises(
-        InputError, match=r"CUDA cannot be used: cuInit failed: no device\. Or use --scorer onnxruntime"
+        InputError, match=r"CUDA cannot be used: cuInit failed: no device\. Use --scorer onnxruntime"
     ):
         open_gpu(driver)
 

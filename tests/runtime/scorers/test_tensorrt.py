@@ -1,4 +1,4 @@
-"""The TensorRT scorer's logic with an imitated GPU, and the real one where there is a GPU."""
+"""The logic of the TensorRT scorer with an imitated GPU, and the real scorer where there is a GPU."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class FakeGpu:
 
 
 class Execution:
-    """An execution context of TensorRT 8.5 and later."""
+    """An execution context of TensorRT."""
 
     def __init__(self, gpu: FakeGpu) -> None:
         self.gpu = gpu
@@ -117,34 +117,14 @@ class Execution:
         self.addresses[name] = address
 
     def execute_async_v3(self, stream: int) -> bool:
-        return self.run(self.addresses["poses"], self.addresses["nll"])
-
-    def run(self, poses: int, nll: int) -> bool:
-        source, target = self.gpu.buffers[poses].host, self.gpu.buffers[nll].host
+        source, target = (self.gpu.buffers[self.addresses[name]].host for name in ("poses", "nll"))
         target[: self.size] = source[: self.size].mean(axis=(1, 2, 3))
         return True
 
 
-class OldExecution:
-    """The same before TensorRT 8.5: bindings by number."""
-
-    def __init__(self, gpu: FakeGpu) -> None:
-        self.real = Execution(gpu)
-
-    def set_binding_shape(self, index: int, shape: tuple[int, ...]) -> None:
-        assert index == 1
-        self.real.size = shape[0]
-
-    def execute_async_v2(self, bindings: list[int], stream: int) -> bool:
-        return self.real.run(bindings[1], bindings[0])
-
-
-def imitation(gpu: FakeGpu, old: bool = False, refuses: bool = False) -> Any:
+def imitation(gpu: FakeGpu, refuses: bool = False) -> Any:
     """A TensorRT module whose engines average."""
-    engine = SimpleNamespace(
-        create_execution_context=lambda: OldExecution(gpu) if old else Execution(gpu),
-        get_binding_index=lambda name: {"poses": 1, "nll": 0}[name],
-    )
+    engine = SimpleNamespace(create_execution_context=lambda: Execution(gpu))
 
     class Module(SimpleNamespace):
         def __hash__(self) -> int:
@@ -157,18 +137,17 @@ def imitation(gpu: FakeGpu, old: bool = False, refuses: bool = False) -> Any:
     )  # fmt: skip
 
 
-def scorer(gpu: FakeGpu, batch: tuple[int, int, int] = (1, 4, 32), **age: bool) -> TensorRTScorer:
-    return TensorRTScorer(imitation(gpu, **age), b"plan", 24, batch, "tensorrt fp16", gpu)  # type: ignore[arg-type]
+def scorer(gpu: FakeGpu, batch: tuple[int, int, int] = (1, 4, 32), refuses: bool = False) -> TensorRTScorer:
+    return TensorRTScorer(imitation(gpu, refuses), b"plan", 24, batch, "tensorrt fp16", gpu)  # type: ignore[arg-type]
 
 
 def windows(count: int) -> np.ndarray:
     return np.random.default_rng(count).standard_normal((count, 2, 24, 18)).astype(np.float32)
 
 
-@pytest.mark.parametrize("old", [False, True])
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 31, 32, 33, 100])
-def test_every_number_of_windows_is_scored(count: int, old: bool) -> None:
-    with scorer(FakeGpu(), old=old) as opened:
+@pytest.mark.parametrize("count", [0, 1, 3, 32, 33, 100])
+def test_every_number_of_windows_is_scored(count: int) -> None:
+    with scorer(FakeGpu()) as opened:
         poses = windows(count)
         np.testing.assert_allclose(opened.score(poses), poses.mean(axis=(1, 2, 3)), rtol=1e-4, atol=1e-6)
 
@@ -239,11 +218,11 @@ def test_threads_get_their_own_scores() -> None:
     assert wrong == []
 
 
-def test_without_graphs_each_call_is_enqueued_and_it_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_graphs_each_call_is_enqueued_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with scorer(FakeGpu(refuses_graphs=True)) as opened:
         poses = windows(3)
         np.testing.assert_allclose(opened.score(poses), poses.mean(axis=(1, 2, 3)), rtol=1e-4, atol=1e-6)
-    assert "Each call is enqueued by itself" in caplog.text
+    assert "Without a graph each call is slower" in caplog.text
 
 
 def test_an_engine_that_tensorrt_refuses_releases_everything() -> None:
@@ -265,7 +244,7 @@ def orin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_gpu_it_says_what_else_to_use(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorrt_scorer, "find_gpu", lambda: None)
-    with pytest.raises(InputError, match=r"No NVIDIA GPU is here .* --scorer onnxruntime"):
+    with pytest.raises(InputError, match=r"needs an NVIDIA GPU, .* --scorer onnxruntime"):
         open_scorer(read_bundle(bundle), "tensorrt")
 
 
@@ -276,8 +255,8 @@ def test_without_tensorrt_it_says_where_it_comes_from(bundle: Path, monkeypatch:
         open_tensorrt(read_bundle(bundle))
 
 
-class Cellar:
-    """An imitated Orin whose engines score as the FP32 graph does, or by `bias` otherwise."""
+class FakeOrin:
+    """An imitated Orin whose engines score as the FP32 graph does, with `noise` added."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.builds: list[str] = []
@@ -308,55 +287,47 @@ class Cellar:
 
 
 @pytest.fixture
-def cellar(monkeypatch: pytest.MonkeyPatch, bundle: Path, orin: None) -> Cellar:
-    return Cellar(monkeypatch, bundle)
+def device(monkeypatch: pytest.MonkeyPatch, bundle: Path, orin: None) -> FakeOrin:
+    return FakeOrin(monkeypatch, bundle)
 
 
-def test_the_first_start_builds_verifies_and_keeps_and_the_second_loads(cellar: Cellar, bundle: Path) -> None:
-    cellar.open()
-    assert cellar.builds == ["fp16"]
-    assert "there is none yet; building it" in cellar.lines[0]
-    assert "verified on" in cellar.lines[1]
+def test_the_first_start_builds_verifies_and_stores_and_the_second_loads(
+    device: FakeOrin, bundle: Path
+) -> None:
+    device.open()
+    assert device.builds == ["fp16"]
+    assert "there is no engine yet; building it" in device.lines[0]
+    assert "verified on" in device.lines[1]
     header, _ = read_engine(bundle / "engines" / "fp16.sm87.tensorrt.engine")
     assert header.key.device == "Orin"
     assert header.verdict is not None
     assert header.verdict.comparison.spearman == pytest.approx(1)
-    cellar.open()
-    assert cellar.builds == ["fp16"]
+    device.open()
+    assert device.builds == ["fp16"]
 
 
-def test_an_engine_that_ranks_otherwise_is_not_used(cellar: Cellar, bundle: Path) -> None:
-    cellar.noise = 100.0
+def test_an_engine_that_ranks_otherwise_is_not_used(device: FakeOrin, bundle: Path) -> None:
+    device.noise = 100.0
     with pytest.raises(CheckFailed, match=r"does not rank windows as the FP32 graph does: .*spearman"):
-        cellar.open()
-    assert cellar.scorers[-1].closed
+        device.open()
+    assert device.scorers[-1].closed
     assert not (bundle / "engines" / "fp16.sm87.tensorrt.engine").exists()
 
 
-def test_another_graph_in_the_bundle_makes_its_engines_stale(cellar: Cellar, bundle: Path) -> None:
-    cellar.open()
-    manifest = cellar.bundle.manifest
-    files = {**manifest.files, "scorer.fp16.onnx": "f" * 64}
-    cellar.bundle = Bundle(bundle, manifest.model_copy(update={"files": files}))
-    cellar.open()
-    assert cellar.builds == ["fp16", "fp16"]
-    assert "stale: it was built from another graph" in cellar.lines[-2]
-
-
 def test_the_alarm_threshold_of_the_bundle_is_what_alarms_are_compared_at(
-    cellar: Cellar, bundle: Path
+    device: FakeOrin, bundle: Path
 ) -> None:
     from daflow.core.alarms.calibration import AlarmCalibration
 
     alarm = AlarmCalibration(threshold=12.5, quantile=0.999, windows=10, precision="fp32")
-    cellar.bundle = Bundle(bundle, cellar.bundle.manifest.model_copy(update={"alarm": alarm}))
+    device.bundle = Bundle(bundle, device.bundle.manifest.model_copy(update={"alarm": alarm}))
     verdict = verify_engine(
-        cellar.bundle, cellar._scorer(None, b"", 24, None, "x"), LIMITS["fp16"], cellar.lines.append
+        device.bundle, device._scorer(None, b"", 24, None, "x"), LIMITS["fp16"], device.lines.append
     )
     assert verdict.comparison.alarm_threshold == 12.5
     with pytest.raises(CheckFailed):
         verify_engine(
-            cellar.bundle, cellar._scorer(None, b"", 24, None, "x"), Limits(spearman=1.5), cellar.lines.append
+            device.bundle, device._scorer(None, b"", 24, None, "x"), Limits(spearman=1.5), device.lines.append
         )
 
 
@@ -369,7 +340,7 @@ def test_half_precision_is_preferred_unless_it_failed(bundle: Path) -> None:
     assert default_precision(read_bundle(bundle)) == "fp32"
 
 
-def test_a_failing_precision_is_warned_of(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_precision_is_logged(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
     opened = read_bundle(bundle)
     verdict = opened.manifest.verification["fp16"].model_copy(update={"missed": ("spearman is low",)})
     verification = {**opened.manifest.verification, "fp16": verdict}

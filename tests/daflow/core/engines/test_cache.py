@@ -1,4 +1,4 @@
-"""Engines are built once, kept, and never loaded when they are stale."""
+"""Engines are built once, stored, and never loaded when they are stale."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_an_engine_is_built_once_and_then_loaded(shop: Workshop, tmp_path: Path)
     assert shop.obtain(tmp_path) == PLAN.decode()
     assert len(shop.built) == 1
     (line,) = shop.lines
-    assert "there is none yet; building it with tensorrt 10.3.0 for sm87" in line
+    assert "there is no engine yet; building it with tensorrt 10.3.0 for sm87" in line
     assert read_engine(tmp_path / KEY.file_name)[0].key == KEY
 
 
@@ -65,7 +65,7 @@ def test_an_engine_is_built_once_and_then_loaded(shop: Workshop, tmp_path: Path)
     ("change", "words"),
     [
         ({"graph": "b" * 64}, "stale: it was built from another graph"),
-        ({"version": "8.6.1"}, "stale: it is for version 8.6.1, here is 10.3.0"),
+        ({"version": "8.6.1"}, "stale: it is for version 8.6.1, not 10.3.0"),
         ({"device": "Thor"}, "stale: it is for device Thor"),
         ({"target": "sm86"}, "stale: it is for target sm86"),
         ({"options": BuildOptions(batch=(1, 1, 1))}, "stale: it was built with batch 1,1,1"),
@@ -134,14 +134,14 @@ def test_a_full_disk_does_not_stop_the_scoring(
 
     monkeypatch.setattr(cache, "write_engine", write)
     assert shop.obtain(tmp_path) == PLAN.decode()
-    assert "cannot be kept (No space left on device)" in shop.lines[-1]
+    assert "cannot be stored (No space left on device)" in shop.lines[-1]
 
 
-def test_a_new_engine_can_be_asked_for(shop: Workshop, tmp_path: Path) -> None:
+def test_a_new_engine_can_be_requested(shop: Workshop, tmp_path: Path) -> None:
     shop.obtain(tmp_path)
     shop.obtain(tmp_path, rebuild=True)
     assert len(shop.built) == 2
-    assert "a new one is asked for" in shop.lines[-1]
+    assert "a new engine was requested" in shop.lines[-1]
 
 
 def test_the_bundles_own_folder_comes_first_and_the_last_keeps(shop: Workshop, tmp_path: Path) -> None:

@@ -1,0 +1,177 @@
+"""`daflow-export MODEL`: export a checkpoint to a verified bundle with TensorRT engines."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from calibration.int8_ranges import Method
+from daflow.core.command_line import (
+    FILE,
+    FOLDER,
+    CommandWithSubcommands,
+    frame_size_option,
+    json_option,
+    version_option,
+    write_json,
+)
+from daflow.core.data.tracks import FrameSize
+
+
+def _parse_batch(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int, int] | None:  # noqa: ARG001
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,4}),(\d{1,4}),(\d{1,4})", text.replace(" ", ""))
+    sizes = [int(part) for part in match.groups()] if match else []
+    if not sizes or sizes != sorted(sizes) or not 1 <= sizes[0] <= sizes[-1] <= 4096:
+        raise click.BadParameter(f"{text!r} is not MIN,OPT,MAX in ascending order, such as 1,4,32.")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _parse_limits(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:  # noqa: ARG001
+    limits = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            limits[name.strip()] = float(value)
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE, such as fp16.spearman=0.9999.") from None
+        if not limits[name.strip()] >= 0:
+            raise click.BadParameter(f"{text!r}: the value must be a number of at least 0.")
+    return limits
+
+
+def _parse_targets(ctx: click.Context, param: click.Parameter, text: str | None) -> list[str]:  # noqa: ARG001
+    names = [name.strip().lower() for name in (text or "").split(",") if name.strip()]
+    for name in names:
+        if not re.fullmatch(r"sm\d{2,3}", name):
+            raise click.BadParameter(f"{name!r} is not a compute capability such as sm86.")
+    return list(dict.fromkeys(names))
+
+
+@click.command("daflow-export", cls=CommandWithSubcommands)
+@click.argument("model", type=FOLDER)
+@click.option(
+    "-o",
+    "--output",
+    type=FOLDER,
+    metavar="BUNDLE",
+    help="Folder to write; an older bundle there is replaced.",
+)
+@click.option(
+    "--fp32/--fp16",
+    "only_fp32",
+    default=False,
+    help="Write the FP32 graph alone, or the FP16 graph too.",
+    show_default="fp16",
+)
+@click.option(
+    "--int8",
+    is_flag=True,
+    help="Also write the INT8 graph; operations that disturb the ranking stay in FP32.",
+)
+@click.option(
+    "--calibrate-on",
+    type=FOLDER,
+    help="Pose tracks of normal behaviour, to calibrate INT8 ranges on and to verify on. Without it generated walkers, "
+    "falls, runs and fights are used.",
+)
+@click.option(
+    "--verify-on", type=FOLDER, help="Pose tracks to verify on, instead of those of --calibrate-on."
+)
+@click.option(
+    "--masks",
+    type=FOLDER,
+    help="Frame masks of the tracks to verify on; with them the change of the AUC is verified too.",
+)
+@click.option(
+    "--calibration",
+    type=click.Choice(get_args(Method)),
+    default="percentile",
+    help="How INT8 ranges are chosen: the largest magnitude, all but 1 value in 10,000, or the least loss of entropy.",
+)
+@click.option(
+    "--ranges", type=FILE, help="Take INT8 ranges from this calibration cache (int8.ranges.json of a bundle)."
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_parse_limits,
+    help="Another verification limit, such as fp16.spearman=0.9999 or int8.auc_delta=1 (points); may be repeated. "
+    "Names: max_error, spearman, tail_spearman, alarm_agreement, auc_delta.",
+)
+@click.option("--keep-failing", is_flag=True, help="Also write what misses its limits, marked as failing.")
+@click.option(
+    "--target",
+    "targets",
+    callback=_parse_targets,
+    help="GPUs to build engines for, such as sm86,sm89.  [default: the GPU of this machine, else sm86 ahead of time]",
+)
+@click.option("--engine/--no-engine", default=True, help="Whether to build TensorRT engines.")
+@click.option(
+    "--on-device",
+    is_flag=True,
+    help="MODEL is a bundle: build and verify its engines on the GPU of this machine, without torch. For the Jetson.",
+)
+@click.option(
+    "--batch",
+    metavar="MIN,OPT,MAX",
+    callback=_parse_batch,
+    help="Minimum, optimum and maximum of the windows in a call of the engine.  [default: 1,4,32]",
+)
+@click.option(
+    "--workspace",
+    type=click.IntRange(1, 1 << 20),
+    help="Maximum scratch memory for TensorRT's builder, MiB.  [default: 256]",
+)
+@click.option(
+    "--layers", is_flag=True, help="Write what is known about the layers beside each engine, as JSON."
+)
+@json_option("the manifest")
+@frame_size_option
+@version_option()
+def export(
+    model: Path, output: Path | None, only_fp32: bool, int8: bool, calibrate_on: Path | None, verify_on: Path | None,
+    masks: Path | None, calibration: Any, ranges: Path | None, limits: dict[str, float], keep_failing: bool,
+    targets: list[str], engine: bool, on_device: bool, batch: tuple[int, int, int] | None, workspace: int | None,
+    layers: bool, json_target: str | None, frame_size: FrameSize | None,
+) -> None:  # fmt: skip
+    """Export the checkpoint MODEL to a bundle: FP32, FP16 and INT8 ONNX, verified, and TensorRT engines.
+
+    Every form is compared with the PyTorch model on normal, abnormal and extreme windows. When one does not rank people
+    as the model does, nothing is written and the exit code is 1.
+
+    With a GPU, engines are built for that GPU. Elsewhere TensorRT for RTX builds them ahead of time for sm75 to sm121.
+    Jetson Orin is sm87, which only JetPack's own TensorRT builds, on the Orin: daflow-export BUNDLE --on-device.
+    """
+
+    def report(line: str) -> None:
+        click.echo(line, err=json_target == "-")
+
+    if on_device:
+        if output or calibrate_on or verify_on or masks or targets or ranges:
+            raise click.UsageError("--on-device builds the engines of a bundle and takes no other files.")
+        from export.engines import build_on_device
+
+        bundle = build_on_device(
+            model, fp32=only_fp32, batch=batch, workspace=workspace, layers=layers, report=report
+        )
+    else:
+        if output is None:
+            raise click.UsageError("Missing option '-o' / '--output': the bundle to write.")
+        from export.bundle import export_model
+
+        bundle = export_model(
+            model, output, fp16=not only_fp32, int8=int8, calibrate_on=calibrate_on, verify_on=verify_on, masks=masks,
+            frame_size=frame_size, calibration=calibration, ranges=ranges, limits=limits, keep_failing=keep_failing,
+            engine=engine, targets=targets, batch=batch, workspace=workspace, layers=layers, report=report,
+        )  # fmt: skip
+        report(f"{output}: written; verification.html shows how each form compares with the model")
+        report(f"set its alarm threshold with 'daflow-calibrate alarm --bundle {output} --poses DIR'")
+    if json_target:
+        write_json(json_target, bundle.manifest.model_dump(mode="json", by_alias=True))
