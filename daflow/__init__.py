@@ -1,7 +1,8 @@
 """DA-Flow: skeleton-based video anomaly detection.
 
-The library: `read_tracks`, `train`, `evaluate`, `score`, `load`, `export`, `watch`, and the types that they take and return.
-Each name is imported when it is first used, so that `import daflow` needs no torch. How to use them: docs/library.md.
+The library: `read_tracks`, `train`, `evaluate`, `score`, `load`, `export`, `watch`, and the types that they take and
+return. Each name is imported when it is first used, so that `import daflow` needs no torch. How to use them:
+docs/library.md.
 """
 
 from __future__ import annotations

@@ -1,15 +1,31 @@
-from daflow.core.data.tracks import Clip as Clip
-from daflow.core.data.tracks import Track as Track
-from daflow.core.data.tracks import read_tracks as read_tracks
-from daflow.core.errors import CheckFailed as CheckFailed
-from daflow.core.errors import DaflowError as DaflowError
-from daflow.core.errors import InputError as InputError
-from daflow.core.version import __version__ as __version__
-from daflow.evaluation.auc import Evaluation as Evaluation
-from daflow.evaluation.auc import Figures as Figures
-from daflow.evaluation.evaluate import evaluate as evaluate
-from daflow.model.scoring_model import ScoringModel as ScoringModel
-from daflow.model.scoring_model import load as load
-from daflow.model.scoring_model import score as score
-from daflow.training.train import TrainedModel as TrainedModel
-from daflow.training.train import train as train
+from daflow.core.data.tracks import Clip, Track, read_tracks
+from daflow.core.errors import CheckFailed, DaflowError, InputError
+from daflow.core.version import __version__
+from daflow.evaluation.auc import Evaluation, Figures
+from daflow.evaluation.evaluate import evaluate
+from daflow.model.scoring_model import ScoringModel, load, score
+from daflow.training.train import TrainedModel, train
+from export.bundle import export_model as export
+from runtime.pipeline.results import FrameResult
+from runtime.pipeline.watch import watch
+
+__all__ = [
+    "CheckFailed",
+    "Clip",
+    "DaflowError",
+    "Evaluation",
+    "Figures",
+    "FrameResult",
+    "InputError",
+    "ScoringModel",
+    "Track",
+    "TrainedModel",
+    "__version__",
+    "evaluate",
+    "export",
+    "load",
+    "read_tracks",
+    "score",
+    "train",
+    "watch",
+]
