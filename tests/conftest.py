@@ -216,6 +216,6 @@ def exported_int8(build_once: BuildOnce, checkpoint_file: Path, dataset: Path) -
 
 
 @pytest.fixture
-def bundle(exported: Path, tmp_path: Path) -> Path:
+def bundle_copy(exported: Path, tmp_path: Path) -> Path:
     """A copy of that bundle to work on."""
     return Path(shutil.copytree(exported, tmp_path / "bundle"))

@@ -45,51 +45,56 @@ def alarm_of(bundle: Path) -> AlarmCalibration:
     return alarm
 
 
-def test_the_threshold_is_the_quantile_of_what_normal_windows_score(bundle: Path, dataset: Path) -> None:
-    assert calibrate(bundle, dataset / "train", "--quantile", "0.9", "--smoothing-seconds", 0).exit_code == 0
+def test_the_threshold_is_the_quantile_of_what_normal_windows_score(bundle_copy: Path, dataset: Path) -> None:
+    assert (
+        calibrate(bundle_copy, dataset / "train", "--quantile", "0.9", "--smoothing-seconds", 0).exit_code
+        == 0
+    )
     poses = make_windows(read_clips(dataset / "train")).poses
-    with OnnxScorer(bundle / "scorer.fp32.onnx") as scorer:
+    with OnnxScorer(bundle_copy / "scorer.fp32.onnx") as scorer:
         expected = np.quantile(scorer.score(poses), 0.9)
-    alarm = alarm_of(bundle)
+    alarm = alarm_of(bundle_copy)
     assert alarm.threshold == pytest.approx(float(expected), rel=1e-6)
     assert (alarm.method, alarm.quantile, alarm.windows) == ("quantile", 0.9, len(poses))
     assert (alarm.promised, alarm.target_per_day) == (False, None)
 
 
-def test_the_json_is_what_the_manifest_holds(bundle: Path, dataset: Path, tmp_path: Path) -> None:
+def test_the_json_is_what_the_manifest_holds(bundle_copy: Path, dataset: Path, tmp_path: Path) -> None:
     target = tmp_path / "alarm.json"
-    assert calibrate(bundle, dataset / "train", "--quantile", "0.9", "--json", target).exit_code == 0
+    assert calibrate(bundle_copy, dataset / "train", "--quantile", "0.9", "--json", target).exit_code == 0
     written = json.loads(target.read_text())
-    assert alarm_of(bundle).model_dump(mode="json").items() <= written.items()
+    assert alarm_of(bundle_copy).model_dump(mode="json").items() <= written.items()
     assert written["choice"]["threshold"] == written["threshold"]
 
 
 def test_a_short_recording_gives_a_threshold_and_supports_no_rate(
-    bundle: Path, dataset: Path, caplog: pytest.LogCaptureFixture
+    bundle_copy: Path, dataset: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    result = calibrate(bundle, dataset / "train")
+    result = calibrate(bundle_copy, dataset / "train")
     assert result.exit_code == 0
     assert "too short for 1 false alarms per day" in caplog.text
     assert "at least 6 hours are needed" in caplog.text
     assert "the recordings do not support this rate: see the warning" in result.output
-    alarm = alarm_of(bundle)
+    alarm = alarm_of(bundle_copy)
     assert (alarm.target_per_day, alarm.promised) == (1, False)
-    before = (bundle / "manifest.json").read_bytes()
-    result = calibrate(bundle, dataset / "train", "--require-promise")
+    before = (bundle_copy / "manifest.json").read_bytes()
+    result = calibrate(bundle_copy, dataset / "train", "--require-promise")
     assert result.exit_code == 1
     assert "was not changed" in result.output
-    assert (bundle / "manifest.json").read_bytes() == before
+    assert (bundle_copy / "manifest.json").read_bytes() == before
 
 
-def test_a_supported_rate_is_calibrated_and_checked(bundle: Path, recordings: Path, tmp_path: Path) -> None:
+def test_a_supported_rate_is_calibrated_and_checked(
+    bundle_copy: Path, recordings: Path, tmp_path: Path
+) -> None:
     options = ("--false-alarms-per-day", 4000, "--cool-down-seconds", 0, "--end-seconds", 0.1)
-    result = calibrate(bundle, recordings, *options, "--smoothing-seconds", 0)
+    result = calibrate(bundle_copy, recordings, *options, "--smoothing-seconds", 0)
     assert result.exit_code == 0, result.output
-    alarm = alarm_of(bundle)
+    alarm = alarm_of(bundle_copy)
     assert (alarm.method, alarm.target_per_day) == ("pot", 4000)
     assert alarm.expected_per_day == pytest.approx(4000, rel=0.01)
     assert "by a generalised Pareto tail" in result.output
-    checked = run("check", bundle, recordings, "--json", tmp_path / "check.json")
+    checked = run("check", bundle_copy, recordings, "--json", tmp_path / "check.json")
     content = json.loads((tmp_path / "check.json").read_text())
     assert (checked.exit_code, content["refuted"]) == (0, False)
     assert content["alarms"] == sum(clip["alarms"] for clip in content["clips"])
@@ -97,55 +102,55 @@ def test_a_supported_rate_is_calibrated_and_checked(bundle: Path, recordings: Pa
     assert [clip["clip"] for clip in content["clips"]] == ["clip_0", "clip_1", "clip_2"]
 
 
-def test_a_check_fails_when_the_rate_is_refuted(bundle: Path, recordings: Path) -> None:
-    calibrate(bundle, recordings, "--false-alarms-per-day", 10)
-    manifest = read_bundle(bundle).manifest
-    alarm = alarm_of(bundle)
+def test_a_check_fails_when_the_rate_is_refuted(bundle_copy: Path, recordings: Path) -> None:
+    calibrate(bundle_copy, recordings, "--false-alarms-per-day", 10)
+    manifest = read_bundle(bundle_copy).manifest
+    alarm = alarm_of(bundle_copy)
     assert alarm.normal is not None
     low = alarm.model_copy(update={"threshold": float(np.median(alarm.normal.scores))})
-    write_manifest(bundle, manifest.model_copy(update={"alarm": low}))
-    result = run("check", bundle, recordings)
+    write_manifest(bundle_copy, manifest.model_copy(update={"alarm": low}))
+    result = run("check", bundle_copy, recordings)
     assert result.exit_code == 1
     assert ": refuted" in result.output
     assert "Calibrate again" in result.output
 
 
-def test_p_values_come_from_the_calibration(bundle: Path, recordings: Path) -> None:
-    calibrate(bundle, recordings, "--quantile", "0.9")
-    alarm = alarm_of(bundle)
+def test_p_values_come_from_the_calibration(bundle_copy: Path, recordings: Path) -> None:
+    calibrate(bundle_copy, recordings, "--quantile", "0.9")
+    alarm = alarm_of(bundle_copy)
     p = p_value(alarm, alarm.threshold)
     assert p == pytest.approx(0.1, abs=0.05)
     assert alarm.normal is not None
     assert 130 < alarm.normal.size <= 2 * 3 * 41
 
 
-def test_a_camera_is_calibrated_apart(bundle: Path, dataset: Path, recordings: Path) -> None:
-    calibrate(bundle, dataset / "train", "--quantile", "0.5")
-    everywhere = alarm_of(bundle)
-    result = calibrate(bundle, recordings, "--quantile", "0.9", "--camera", "door", "--fps", 12.5)
+def test_a_camera_is_calibrated_apart(bundle_copy: Path, dataset: Path, recordings: Path) -> None:
+    calibrate(bundle_copy, dataset / "train", "--quantile", "0.5")
+    everywhere = alarm_of(bundle_copy)
+    result = calibrate(bundle_copy, recordings, "--quantile", "0.9", "--camera", "door", "--fps", 12.5)
     assert "threshold of camera door" in result.output
-    opened = read_bundle(bundle)
+    opened = read_bundle(bundle_copy)
     assert opened.manifest.alarm == everywhere == opened.alarm_for("yard")
     door = opened.alarm_for("door")
     assert door == opened.manifest.cameras["door"]
     assert (door.quantile, door.fps, door.hours) == (0.9, 12.5, pytest.approx(8 / 60, rel=0.02))
-    assert run("check", bundle, recordings, "--camera", "door").exit_code == 0
-    result = run("check", bundle, recordings, "--camera", "yard")
+    assert run("check", bundle_copy, recordings, "--camera", "door").exit_code == 0
+    result = run("check", bundle_copy, recordings, "--camera", "yard")
     assert result.exit_code == 2
     assert "no calibration of a camera yard; it has: door" in result.output
 
 
-def test_calibrating_again_replaces_the_threshold(bundle: Path, dataset: Path) -> None:
-    calibrate(bundle, dataset / "train", "--quantile", "0.5")
-    lower = alarm_of(bundle).threshold
-    calibrate(bundle, dataset / "train", "--quantile", "0.99")
-    assert alarm_of(bundle).threshold > lower
+def test_calibrating_again_replaces_the_threshold(bundle_copy: Path, dataset: Path) -> None:
+    calibrate(bundle_copy, dataset / "train", "--quantile", "0.5")
+    lower = alarm_of(bundle_copy).threshold
+    calibrate(bundle_copy, dataset / "train", "--quantile", "0.99")
+    assert alarm_of(bundle_copy).threshold > lower
 
 
 def test_too_few_windows_for_a_quantile_are_reported(
-    bundle: Path, dataset: Path, caplog: pytest.LogCaptureFixture
+    bundle_copy: Path, dataset: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert calibrate(bundle, dataset / "train", "--quantile", "0.9999").exit_code == 0
+    assert calibrate(bundle_copy, dataset / "train", "--quantile", "0.9999").exit_code == 0
     assert "about 100000 are needed" in caplog.text
 
 
@@ -159,51 +164,51 @@ def test_too_few_windows_for_a_quantile_are_reported(
         ("--smoothing-seconds", "-1"),
     ],
 )
-def test_values_out_of_range_are_refused(bundle: Path, dataset: Path, option: str, value: str) -> None:
-    result = calibrate(bundle, dataset / "train", option, value)
+def test_values_out_of_range_are_refused(bundle_copy: Path, dataset: Path, option: str, value: str) -> None:
+    result = calibrate(bundle_copy, dataset / "train", option, value)
     assert result.exit_code == 2
     assert option in result.output
 
 
 @pytest.mark.parametrize("option", [("--false-alarms-per-day", "2"), ("--require-promise",)])
-def test_a_quantile_is_no_rate(bundle: Path, dataset: Path, option: tuple[str, ...]) -> None:
-    result = calibrate(bundle, dataset / "train", "--quantile", "0.9", *option)
+def test_a_quantile_is_no_rate(bundle_copy: Path, dataset: Path, option: tuple[str, ...]) -> None:
+    result = calibrate(bundle_copy, dataset / "train", "--quantile", "0.9", *option)
     assert result.exit_code == 2
     assert option[0] in result.output
 
 
-def test_the_library_takes_a_rate_or_a_quantile_too(bundle: Path, dataset: Path) -> None:
-    before = (bundle / "manifest.json").read_bytes()
-    opened, poses = read_bundle(bundle), dataset / "train"
+def test_the_library_takes_a_rate_or_a_quantile_too(bundle_copy: Path, dataset: Path) -> None:
+    before = (bundle_copy / "manifest.json").read_bytes()
+    opened, poses = read_bundle(bundle_copy), dataset / "train"
     with pytest.raises(InputError, match="a rate of false alarms or a quantile, not both"):
         calibrate_alarm(opened, poses, false_alarms_per_day=1, quantile=0.9)
     result = calibrate_alarm(opened, poses)
     assert (result.alarm.target_per_day, result.alarm.promised) == (1, False)
     assert result.alarm.threshold == result.choice.threshold
     assert "too short" in str(result.reason)
-    assert (bundle / "manifest.json").read_bytes() == before
+    assert (bundle_copy / "manifest.json").read_bytes() == before
     write_calibration(opened, result.alarm, camera="door")
-    assert read_bundle(bundle).alarm_for("door") == result.alarm
-    assert read_bundle(bundle).manifest.alarm is None
+    assert read_bundle(bundle_copy).alarm_for("door") == result.alarm
+    assert read_bundle(bundle_copy).manifest.alarm is None
 
 
-def test_wrong_paths_are_named(bundle: Path, dataset: Path, tmp_path: Path) -> None:
+def test_wrong_paths_are_named(bundle_copy: Path, dataset: Path, tmp_path: Path) -> None:
     for command in ("alarm", "check"):
-        for arguments in ((tmp_path, dataset / "train"), (bundle, tmp_path)):
+        for arguments in ((tmp_path, dataset / "train"), (bundle_copy, tmp_path)):
             if command == "check":
-                calibrate(bundle, dataset / "train", "--quantile", "0.9")
+                calibrate(bundle_copy, dataset / "train", "--quantile", "0.9")
             result = run(command, *arguments)
             assert result.exit_code == 2
             assert str(tmp_path) in result.output
 
 
-def test_a_check_wants_a_calibration(bundle: Path, dataset: Path) -> None:
-    result = run("check", bundle, dataset / "train")
+def test_a_check_wants_a_calibration(bundle_copy: Path, dataset: Path) -> None:
+    result = run("check", bundle_copy, dataset / "train")
     assert result.exit_code == 2
     assert "is not calibrated: run 'daflow-calibrate alarm" in result.output
 
 
-def test_recordings_without_a_score_say_why(bundle: Path, tmp_path: Path) -> None:
+def test_recordings_without_a_score_say_why(bundle_copy: Path, tmp_path: Path) -> None:
     clip, _ = generate_clip("short", 1, Scene(frames=20))
     write_clips(tmp_path / "short", [clip])
     broken = np.full((40, 17, 3), np.nan, dtype=np.float32)
@@ -212,19 +217,19 @@ def test_recordings_without_a_score_say_why(bundle: Path, tmp_path: Path) -> Non
     (tmp_path / "nobody").mkdir()
     (tmp_path / "nobody" / "a_alphapose_tracked_person.json").write_text("{}")
     for name, reason in (("short", "too short"), ("nan", "NaN"), ("nobody", "too few poses")):
-        result = calibrate(bundle, tmp_path / name)
+        result = calibrate(bundle_copy, tmp_path / name)
         assert result.exit_code == 2
         assert "no window that can be scored" in result.output
         assert reason in result.output
 
 
-def test_a_made_up_frame_number_takes_no_memory(bundle: Path, recordings: Path, tmp_path: Path) -> None:
+def test_a_made_up_frame_number_takes_no_memory(bundle_copy: Path, recordings: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(recordings, tmp_path / "far"))
     file = folder / "clip_0_alphapose_tracked_person.json"
     content = json.loads(file.read_text())
     person = next(iter(content.values()))
     person["999999999999"] = next(iter(person.values()))
     file.write_text(json.dumps(content))
-    result = calibrate(bundle, folder)
+    result = calibrate(bundle_copy, folder)
     assert result.exit_code == 2
     assert "Clip clip_0 has frame 999999999999" in result.output

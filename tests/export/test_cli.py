@@ -136,13 +136,13 @@ def test_what_fails_can_be_kept_and_is_marked(
 
 
 @pytest.mark.usefixtures("quick_export")
-def test_an_older_bundle_is_replaced_only_at_the_end(checkpoint_file: Path, bundle: Path) -> None:
-    before = read_bundle(bundle).manifest
+def test_an_older_bundle_is_replaced_only_at_the_end(checkpoint_file: Path, bundle_copy: Path) -> None:
+    before = read_bundle(bundle_copy).manifest
     missing = ["--limit", "fp32.max_error=0"]
-    assert run(export, checkpoint_file, "-o", bundle, "--no-engine", *missing).exit_code == 1
-    assert read_bundle(bundle).manifest == before
-    assert run(export, checkpoint_file, "-o", bundle, "--fp32", "--no-engine").exit_code == 0
-    assert list(read_bundle(bundle).manifest.precisions) == ["fp32"]
+    assert run(export, checkpoint_file, "-o", bundle_copy, "--no-engine", *missing).exit_code == 1
+    assert read_bundle(bundle_copy).manifest == before
+    assert run(export, checkpoint_file, "-o", bundle_copy, "--fp32", "--no-engine").exit_code == 0
+    assert list(read_bundle(bundle_copy).manifest.precisions) == ["fp32"]
 
 
 @pytest.mark.usefixtures("quick_export")

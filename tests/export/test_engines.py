@@ -27,12 +27,12 @@ def trt() -> Any:
     return module
 
 
-def test_an_engine_ahead_of_time_records_what_it_depends_on(trt: Any, bundle: Path) -> None:
+def test_an_engine_ahead_of_time_records_what_it_depends_on(trt: Any, bundle_copy: Path) -> None:
     lines: list[str] = []
-    EngineBuilder(trt, ["sm89"], True, lines.append).build(read_bundle(bundle), ["fp32"])
-    path = bundle / "engines" / "fp32.sm89.tensorrt_rtx.engine"
+    EngineBuilder(trt, ["sm89"], True, lines.append).build(read_bundle(bundle_copy), ["fp32"])
+    path = bundle_copy / "engines" / "fp32.sm89.tensorrt_rtx.engine"
     header, plan = read_engine(path)
-    assert header.key.graph == sha256(bundle / "scorer.fp32.onnx")
+    assert header.key.graph == sha256(bundle_copy / "scorer.fp32.onnx")
     assert (header.key.target, header.key.device, header.verdict) == ("sm89", None, None)
     assert header.key.version == trt.__version__
     assert len(plan) == header.size
@@ -72,7 +72,7 @@ def test_on_a_device_there_must_be_a_gpu_and_tensorrt(
 
 
 def test_on_a_device_given_options_become_those_of_the_bundle(
-    bundle: Path, monkeypatch: pytest.MonkeyPatch
+    bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[tuple[Any, Any]] = []
     monkeypatch.setattr(engines, "find_gpu", lambda: Gpu("sm87", "Orin"))
@@ -80,10 +80,12 @@ def test_on_a_device_given_options_become_those_of_the_bundle(
     monkeypatch.setattr(
         EngineBuilder,
         "build",
-        lambda self, bundle, precisions: built.append((bundle.manifest.engine_options.batch, precisions)),
+        lambda self, bundle_copy, precisions: built.append(
+            (bundle_copy.manifest.engine_options.batch, precisions)
+        ),
     )
-    result = CliRunner().invoke(main, [str(bundle), "--on-device", "--batch", "1,2,8"])
+    result = CliRunner().invoke(main, [str(bundle_copy), "--on-device", "--batch", "1,2,8"])
     assert result.exit_code == 0, result.output
     assert built == [((1, 2, 8), ["fp16"])]
-    options = read_bundle(bundle).manifest.engine_options
+    options = read_bundle(bundle_copy).manifest.engine_options
     assert (options.batch, options.workspace) == ((1, 2, 8), 256)

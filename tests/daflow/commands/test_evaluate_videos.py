@@ -102,9 +102,9 @@ def test_the_figures_are_those_of_the_tracks_themselves(
     assert seen["scored"]["frames"] < seen["micro"]["frames"] == figures[0]["frames"]
 
 
-def test_a_bundle_brings_its_own_alarm(recordings: Path, bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_brings_its_own_alarm(recordings: Path, bundle_copy: Path, tmp_path: Path) -> None:
     calibrated = CliRunner().invoke(
-        main, [*map(str, words(recordings)), "--model", str(bundle), "--json", str(tmp_path / "a.json")]
+        main, [*map(str, words(recordings)), "--model", str(bundle_copy), "--json", str(tmp_path / "a.json")]
     )
     assert calibrated.exit_code == 0, calibrated.output
     assert json.loads((tmp_path / "a.json").read_text())["as_seen"]["alarms"] is None

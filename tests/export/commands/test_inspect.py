@@ -33,8 +33,8 @@ def engine(bundle: Path) -> Path:
     return path
 
 
-def test_a_bundle_on_one_screen(bundle: Path, engine: Path) -> None:
-    result = inspect(bundle)
+def test_a_bundle_on_one_screen(bundle_copy: Path, engine: Path) -> None:
+    result = inspect(bundle_copy)
     assert result.exit_code == 0, result.output
     assert len(result.output.splitlines()) < 25
     for words in (
@@ -54,22 +54,22 @@ def test_a_bundle_with_int8_lists_what_is_quantised(exported_int8: Path) -> None
     assert "each device builds its own at the first start" in output
 
 
-def test_a_bundle_for_machines(bundle: Path, engine: Path) -> None:
-    facts = json.loads(inspect(bundle, "--json", "-").output)
+def test_a_bundle_for_machines(bundle_copy: Path, engine: Path) -> None:
+    facts = json.loads(inspect(bundle_copy, "--json", "-").output)
     assert facts["kind"] == "bundle"
     assert facts["verification"]["fp16"]["comparison"]["windows"] > 1000
     tied = {entry["file"]: entry for entry in facts["engines"]}["fp16.sm87.tensorrt.engine"]
     assert (tied["key"]["target"], tied["stale"]) == ("sm87", False)
 
 
-def test_a_stale_and_a_broken_engine_are_marked(bundle: Path, engine: Path) -> None:
+def test_a_stale_and_a_broken_engine_are_marked(bundle_copy: Path, engine: Path) -> None:
     header, plan = read_engine(engine)
     other = header.key.model_copy(update={"graph": "b" * 64, "target": "sm72"})
     write_engine(
         engine.with_name("fp16.sm72.tensorrt.engine"), header.model_copy(update={"key": other}), plan
     )
     engine.write_bytes(engine.read_bytes()[:-1])
-    result = inspect(bundle)
+    result = inspect(bundle_copy)
     assert result.exit_code == 0
     assert "fp16.sm72.tensorrt.engine: STALE, of another graph" in result.output
     assert "is damaged: its contents have changed since it was written" in result.output
