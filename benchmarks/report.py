@@ -26,9 +26,11 @@ from runtime.profiling.tables import (
     stage_table,
 )
 
+_OTHER_COMMANDS = "## Measured by other commands\n"
+
 
 def write_page(output: Path, results: Results, about: Mapping[str, Any]) -> None:
-    """Write `benchmarks.md` and `benchmarks-scaling.png`.
+    """Write `benchmarks.md` and `benchmarks-scaling.png`; figures of other commands stay on the page.
 
     Args:
         output: the folder.
@@ -53,7 +55,16 @@ def write_page(output: Path, results: Results, about: Mapping[str, Any]) -> None
     if missing := [name for name in about["chosen"] if getattr(results, name) is None]:
         lines += ["", f"Not measured: {', '.join(missing)}. The edge needs --video and --pose-model."]
     lines += _environment(about)
-    write_text(output / "benchmarks.md", "\n".join(lines) + "\n")
+    page = output / "benchmarks.md"
+    write_text(page, "\n".join(lines) + "\n" + _measured_otherwise(page))
+
+
+def _measured_otherwise(page: Path) -> str:
+    """Return the last section of the page as it was: figures of other commands, which a run does not measure."""
+    _, heading, section = (page.read_text(encoding="utf-8") if page.is_file() else "").partition(
+        _OTHER_COMMANDS
+    )
+    return f"\n{heading}{section}" if heading else ""
 
 
 def _head(about: Mapping[str, Any]) -> Iterator[str]:

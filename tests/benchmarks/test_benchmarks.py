@@ -95,8 +95,12 @@ def test_the_page_says_what_was_met_and_what_was_not_measured(tmp_path: Path) ->
         "environment": environment(Machine()), "quick": False, "rounds": 3, "data": "given", "chosen": list(NAMES),
         "date": "2026-01-01T00:00+00:00", "command": "python -m benchmarks", "load_after": 0.5, "seconds": 9.0,
     }  # fmt: skip
+    by_hand = "## Measured by other commands\n\n| what | figure |\n"
+    (tmp_path / "benchmarks.md").write_text(f"# Benchmarks\n\nold figures\n\n{by_hand}")
     write_page(tmp_path, results, about)
     page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert page.endswith(f"\n\n{by_hand}")
+    assert "old figures" not in page
     assert "| overhead | at most 4 % | 3.00 (2.00 to 5.00) | met, within the noise | somehow |" in page
     assert "| rate | at least 9 /s | 3.00 (2.00 to 5.00) | **missed** | somehow |" in page
     assert "| 1.00 (0.90 to 1.10) | 1.20 (1.00 to 1.40) | **faster than the work** |" in page
