@@ -151,7 +151,12 @@ class _Options:
 def _checkpoint_of(model: Checkpoint | HasCheckpoint | StrPath) -> Checkpoint:
     if isinstance(model, (str, os.PathLike)):
         return load_checkpoint(Path(model))
-    return model if isinstance(model, Checkpoint) else model.checkpoint
+    checkpoint = model if isinstance(model, Checkpoint) else getattr(model, "checkpoint", None)
+    if not isinstance(checkpoint, Checkpoint):
+        raise InputError(
+            f"{model!r} cannot be exported. Give a trained model, a checkpoint, or the path of one."
+        )
+    return checkpoint
 
 
 def _find_engine_builder(targets: Sequence[str], layers: bool, report: Report) -> EngineBuilder | None:

@@ -93,11 +93,12 @@ def fit(
         OSError: the state cannot be written.
     """
     held_out = np.zeros(len(poses), dtype=np.bool_) if held_out is None else held_out
-    run = _Run(poses, config or ModelConfig(), options or TrainOptions(), held_out, labels)
-    if state is not None and state.is_file():
-        run.resume(state)
+    options = options or TrainOptions()
     # Operations are small: a second thread gains little on a quiet machine, and costs much on a busy one.
-    with torch_threads(run.options.threads):
+    with torch_threads(options.threads):
+        run = _Run(poses, config or ModelConfig(), options, held_out, labels)
+        if state is not None and state.is_file():
+            run.resume(state)
         for _ in track(range(len(run.history), run.options.epochs), "training, epochs"):
             run.epoch()
             if state is not None:

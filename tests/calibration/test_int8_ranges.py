@@ -123,7 +123,7 @@ def test_a_range_must_be_a_positive_number(
 
 
 def test_a_missing_cache_says_where_one_comes_from(graphs: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="There is no file"):
+    with pytest.raises(InputError, match="There is no calibration cache"):
         read_ranges(tmp_path / "none.json", graphs["fp32"])
 
 

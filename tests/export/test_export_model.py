@@ -41,7 +41,7 @@ def test_a_model_in_memory_is_exported_like_its_file(checkpoint: Checkpoint, tmp
 
 @pytest.mark.usefixtures("quick_export")
 def test_a_missed_limit_is_raised(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    with pytest.raises(CheckFailed, match="The fp32 form does not score as the model does"):
+    with pytest.raises(CheckFailed, match="The folded form does not score as the model does"):
         export_model(checkpoint, tmp_path / "b", limits={"fp32.max_error": 0}, engine=False)
     assert list(tmp_path.iterdir()) == []
 

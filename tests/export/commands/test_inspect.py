@@ -26,9 +26,9 @@ def inspect(*arguments: object) -> Result:
 
 
 @pytest.fixture
-def engine(bundle: Path) -> Path:
-    key = read_bundle(bundle).engine_key("fp16", "tensorrt", "10.3.0", "sm87", "Orin")
-    path = bundle / "engines" / key.file_name
+def engine(bundle_copy: Path) -> Path:
+    key = read_bundle(bundle_copy).engine_key("fp16", "tensorrt", "10.3.0", "sm87", "Orin")
+    path = bundle_copy / "engines" / key.file_name
     store_engine(path, key, b"plan", 2.5, None)
     return path
 
