@@ -1,4 +1,4 @@
-"""The command `daflow`: train a model on normal behaviour, judge it, and see the whole path run."""
+"""The command `daflow`: train a model on normal behaviour, evaluate it, and run the whole path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from daflow.core.command_line import (
 )
 @version_option()
 def main() -> None:
-    """Skeleton-based video anomaly detection: train on normal behaviour, judge, and see it run."""
+    """Skeleton-based video anomaly detection: train on normal behaviour, evaluate, and watch."""
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ _MODULES = {
 )
 @click.option("--epochs", default=16, type=click.IntRange(1), help="Epochs of training.")
 def demo(video: Path | None, output: Path, epochs: int) -> None:
-    """Generate people, train, judge, export, build, calibrate, and watch: the whole path, in about two minutes."""
+    """Generate people, train, evaluate, export, build, calibrate, and watch: the whole path, in about two minutes."""
     if video and not video.is_file():
         raise InputError(f"There is no video {video}.")
     began = time.monotonic()

@@ -24,7 +24,7 @@ from daflow.studies import NAMES, load_study
 @click.option(
     "--poses", type=FOLDER, help="Folder of normal pose tracks to train on; generated people without it."
 )
-@click.option("--test", type=FOLDER, help="Folder of pose tracks to judge on.")
+@click.option("--test", type=FOLDER, help="Folder of pose tracks to evaluate on.")
 @click.option("--masks", type=FOLDER, help="Frame masks of the test tracks.")
 @click.option("--other-poses", type=FOLDER, help="cross: normal tracks of B; generated people without it.")
 @click.option("--other-test", type=FOLDER, help="cross: test tracks of B.")
@@ -40,7 +40,7 @@ def study(
     other_test: Path | None, other_masks: Path | None, seeds: int, epochs: int, quick: bool, cache: Path | None,
     workers: int | None, ray_address: str | None, frame_size: FrameSize | None,
 ) -> None:  # fmt: skip
-    """Rerun a claim of the paper: train, judge, and write a table, all figures and a picture.
+    """Rerun a claim of the paper: train, evaluate, and write a table, all figures and a picture.
 
     \b
     untrained            random flows against trained ones
@@ -58,11 +58,13 @@ def study(
     began = time.monotonic()
     if quick:
         seeds, epochs = 1, 2
-    train, judged = _data(output, (poses, test, masks), seed=0, quick=quick)
-    settings = Settings(train, Test(*judged), seeds=seeds, epochs=epochs, frame_size=frame_size, cache=cache)
+    train, test_data = _data(output, (poses, test, masks), seed=0, quick=quick)
+    settings = Settings(
+        train, Test(*test_data), seeds=seeds, epochs=epochs, frame_size=frame_size, cache=cache
+    )
     if name == "cross":
-        train, judged = _data(output, (other_poses, other_test, other_masks), seed=1, quick=quick)
-        settings = replace(settings, other_train=train, other_test=Test(*judged))
+        train, test_data = _data(output, (other_poses, other_test, other_masks), seed=1, quick=quick)
+        settings = replace(settings, other_train=train, other_test=Test(*test_data))
     chosen = load_study(name)
     results, failed = run_study(chosen, settings, runner(workers, ray_address))
     if not results:

@@ -1,4 +1,4 @@
-"""What an alarm would have done on labelled recordings, as the edge sees them: frame by frame, knowing no later one."""
+"""Online (causal) evaluation: what an alarm would have done on labelled recordings, frame by frame without later ones."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class CausalEvaluation:
     Attributes:
         micro: over all frames; those in which nobody has a score count as the most normal one.
         scored: over the frames with a score only.
-        by_position: what the mere number of a frame in its clip separates, over all frames; where every recording ends
+        by_position: how well the number of a frame in its clip alone separates the frames, over all frames; where every recording ends
             with its anomaly that is much, and flatters every score.
         scored_by_position: the same over the frames with a score.
         alarms: what the alarm did; None without a threshold.
@@ -148,7 +148,7 @@ def evaluate_causal(
     fps: Mapping[str, float],
     rule: AlarmRule | None,
 ) -> CausalEvaluation:
-    """Follow labelled clips frame by frame as the edge does.
+    """Evaluate labelled clips online (causally), frame by frame as `daflow-edge` does.
 
     A window counts at its last frame; a frame has the smoothed score of its worst person. Nothing is held while a
     person is lost: nobody has a score there, and an alarm may end.
@@ -158,7 +158,7 @@ def evaluate_causal(
         windows: the windows that were scored, made from `clips` with stride 1.
         clips: the clips.
         masks: the labels of each frame by clip name.
-        fps: frames a second by clip name.
+        fps: frames per second by clip name.
         rule: the alarm and the smoothing; None has neither.
     """
     index = {clip.name: position for position, clip in enumerate(clips)}
@@ -173,7 +173,7 @@ def evaluate_causal(
         ):
             people[frame][person] = score
         scores[name], on, begins = _follow(people, fps.get(name, DEFAULT_FPS), rule)
-        alarms[name] = _judge(mask, on, begins, fps.get(name, DEFAULT_FPS))
+        alarms[name] = _alarms_in_clip(mask, on, begins, fps.get(name, DEFAULT_FPS))
     joined, labels = np.concatenate(list(scores.values())), np.concatenate(list(masks.values()))
     seen = np.isfinite(joined)
     position = np.concatenate([np.arange(len(mask), dtype=np.float64) for mask in masks.values()])
@@ -205,7 +205,7 @@ def _follow(
     return scores, on, begins
 
 
-def _judge(mask: Labels, on: npt.NDArray[np.bool_], begins: Sequence[int], fps: float) -> ClipAlarms:
+def _alarms_in_clip(mask: Labels, on: npt.NDArray[np.bool_], begins: Sequence[int], fps: float) -> ClipAlarms:
     events = []
     for first, last in _events(mask):
         before = first > 0 and bool(on[first - 1] and on[first])

@@ -24,7 +24,7 @@ _MISTAKES = 6
 
 @dataclass(frozen=True)
 class Mistake:
-    """A frame that is judged wrongly.
+    """A frame on the wrong side of the threshold.
 
     Attributes:
         clip: the clip's name.

@@ -79,7 +79,7 @@ def read_stgnf(path: Path) -> Checkpoint:
 
 
 def _renamed(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Give the flow's parameters our names; the prior is in the configuration, and the adjacency is made anew."""
+    """Give the flow's parameters our names; the prior is in the configuration, and the adjacency is computed again."""
     renamed = {}
     for name, values in state.items():
         if name.startswith("prior_h") or re.fullmatch(r"flow\.layers\.\d+\.A", name):

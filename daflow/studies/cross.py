@@ -9,7 +9,7 @@ from daflow.studies.runner import Settings, Study, Trial
 def _trials(settings: Settings) -> list[Trial]:
     if settings.other_train is None or settings.other_test is None:
         raise InputError(
-            "The study cross wants a second data set: --other-poses, --other-test and --other-masks."
+            "The study cross needs a second data set: --other-poses, --other-test and --other-masks."
         )
     tests = (replace(settings.test, name="tested on A"), replace(settings.other_test, name="tested on B"))
     trained = {"trained on A": settings, "trained on B": replace(settings, train=settings.other_train)}

@@ -75,7 +75,7 @@ def _markdown(
 ) -> str:
     lines = [
         f"# {study.title}", "", study.question, "",
-        f"Trained on `{settings.train.name}`, {settings.epochs} epochs; judged on `{settings.test.poses.name}`. "
+        f"Trained on `{settings.train.name}`, {settings.epochs} epochs; evaluated on `{settings.test.poses.name}`. "
         "Figures in %, mean and standard deviation over seeds; seconds are of training on one core.", "",
         "| | seeds | micro AUC | mean AUC of clips | EER | parameters | training, s | windows |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",

@@ -23,7 +23,7 @@ def abnormal_windows(
     """Return the windows `(N, 2, T, 18)` of a folder of tracks that count as abnormal.
 
     Masks do not say who is abnormal, so of a marked frame everybody counts (STG-NF tells people apart by UBnormal's
-    pixel annotations, which come with its videos); windows in unmarked frames are left out.
+    pixel annotations, which come with its videos); windows in unmarked frames are skipped.
 
     Args:
         poses: a folder of pose tracks.
@@ -75,14 +75,14 @@ def normal_throughout(
 
     Args:
         windows: made from `clips`.
-        clips: the names of the clips; those without labels are left out.
+        clips: the names of the clips; those without labels are skipped.
         masks: the labels of each frame by clip name.
     """
     reach = windows.poses.shape[2] + MAX_MISSING
     kept = np.zeros(len(windows), dtype=np.bool_)
     for index, name in enumerate(clips):
         if name not in masks:
-            logger.warning("clip %s has no labels and is left out", name)
+            logger.warning("clip %s has no labels and is skipped", name)
             continue
         rows = np.flatnonzero(windows.clip == index)
         other = np.concatenate([[0], np.cumsum(masks[name] != 0)])

@@ -39,7 +39,7 @@ class TrainingSet:
     Attributes:
         windows: whose `poses` are mapped from a file, and read from there when they are looked at.
         clips: the names of the clips that were read.
-        broken_files: the messages of the files that were left out.
+        broken_files: the messages of the files that were skipped.
     """
 
     windows: Windows
@@ -91,7 +91,7 @@ def read_training_set(
         _forget_the_oldest(cache, entry)
     else:
         for message in json.loads((entry / "facts.json").read_text(encoding="utf-8"))["broken_files"]:
-            logger.warning("left out: %s", message)
+            logger.warning("skipped: %s", message)
     return _read(entry, length)
 
 

@@ -74,7 +74,7 @@ def test_videos_are_judged_from_their_tracks_and_the_alarm_too(
     assert "2 of 2 clips have their tracks already" in ran.output
     figures = json.loads(target.read_text())
     assert figures["frames"] == 2 * FRAMES
-    alarms = figures["as_seen"]["alarms"]
+    alarms = figures["causal"]["alarms"]
     assert alarms["rule"]["threshold"] == -1000
     # Everything is above that threshold: each clip has one alarm, as soon as there is a score for 0.1 s, and no other.
     assert [clip["begins"] for clip in alarms["clips"].values()] == [[26], [26]]
@@ -96,7 +96,7 @@ def test_the_figures_are_those_of_the_tracks_themselves(
         ran = run("evaluate", *source, "--model", checkpoint_file, "--json", target)
         assert ran.exit_code == 0, ran.output
         figures.append(json.loads(target.read_text()))
-    seen = figures[0].pop("as_seen")
+    seen = figures[0].pop("causal")
     assert figures[0] == figures[1]
     assert seen["alarms"] is None
     assert seen["scored"]["frames"] < seen["micro"]["frames"] == figures[0]["frames"]
@@ -107,7 +107,7 @@ def test_a_bundle_brings_its_own_alarm(recordings: Path, bundle_copy: Path, tmp_
         main, [*map(str, words(recordings)), "--model", str(bundle_copy), "--json", str(tmp_path / "a.json")]
     )
     assert calibrated.exit_code == 0, calibrated.output
-    assert json.loads((tmp_path / "a.json").read_text())["as_seen"]["alarms"] is None
+    assert json.loads((tmp_path / "a.json").read_text())["causal"]["alarms"] is None
     assert "no alarm was judged" in calibrated.output
 
 

@@ -20,14 +20,14 @@ from daflow.core.errors import InputError
 from daflow.evaluation.auc import Evaluation, Figures, evaluate_windows, figures, smooth
 
 LENGTH = 24
-ScoringModel = tuple[str, list[float]]  # a clip's name and the nll of its windows, which start at 0, 1, 2...
+ClipNll = tuple[str, list[float]]  # a clip's name and the nll of its windows, which start at 0, 1, 2...
 
 
 def labels(*values: int) -> Labels:
     return np.array(values, dtype=np.int64)
 
 
-def judge(clips: list[ScoringModel], masks: dict[str, Labels]) -> Evaluation:
+def evaluate_clips(clips: list[ClipNll], masks: dict[str, Labels]) -> Evaluation:
     counts = [len(nll) for _, nll in clips]
     windows = Windows(
         poses=np.zeros((sum(counts), 2, LENGTH, 18), dtype=np.float32),
@@ -55,9 +55,9 @@ def test_perfect_inverted_and_blind_scores() -> None:
 
 def test_a_case_that_can_be_counted_by_hand() -> None:
     # Of the four pairs of an abnormal and a normal frame, (0.4, 0.8) alone is the wrong way round.
-    judged = figures(np.array([0.1, 0.8, 0.4, 0.9]), labels(0, 0, 1, 1))
-    assert judged.auc == 0.75
-    assert judged.auc_pr == pytest.approx((1 / 1 + 2 / 3) / 2)
+    found = figures(np.array([0.1, 0.8, 0.4, 0.9]), labels(0, 0, 1, 1))
+    assert found.auc == 0.75
+    assert found.auc_pr == pytest.approx((1 / 1 + 2 / 3) / 2)
 
 
 def test_the_equal_error_rate_where_one_of_ten_errs_on_each_side() -> None:
@@ -69,8 +69,8 @@ def test_the_equal_error_rate_where_one_of_ten_errs_on_each_side() -> None:
 def test_the_equal_error_rate_lies_between_two_thresholds_if_it_must() -> None:
     # (false alarms, misses) go from (0, 2/3) straight to (1/2, 1/3), for two frames of different kind have the score
     # 0.5; the line between the two points meets "false alarms = misses" at 2/5.
-    judged = figures(np.array([0.1, 0.5, 0.05, 0.5, 0.9]), labels(0, 0, 1, 1, 1))
-    assert judged.eer == pytest.approx(0.4)
+    found = figures(np.array([0.1, 0.5, 0.05, 0.5, 0.9]), labels(0, 0, 1, 1, 1))
+    assert found.eer == pytest.approx(0.4)
 
 
 @settings(deadline=None)
@@ -79,12 +79,12 @@ def test_the_areas_are_those_of_sklearn_over_the_labelled_frames(frames: list[tu
     kept = [(label, score) for label, score in frames if label != -1]
     truth = [label for label, _ in kept]
     assume(len(set(truth)) == 2)
-    judged = figures(np.array([float(score) for _, score in frames]), labels(*(label for label, _ in frames)))
-    assert judged.auc == pytest.approx(roc_auc_score(truth, [score for _, score in kept]))
-    assert judged.auc_pr == pytest.approx(average_precision_score(truth, [score for _, score in kept]))
-    assert (judged.frames, judged.abnormal) == (len(truth), sum(truth))
-    assert judged.eer is not None
-    assert 0 <= judged.eer <= 1
+    found = figures(np.array([float(score) for _, score in frames]), labels(*(label for label, _ in frames)))
+    assert found.auc == pytest.approx(roc_auc_score(truth, [score for _, score in kept]))
+    assert found.auc_pr == pytest.approx(average_precision_score(truth, [score for _, score in kept]))
+    assert (found.frames, found.abnormal) == (len(truth), sum(truth))
+    assert found.eer is not None
+    assert 0 <= found.eer <= 1
 
 
 @pytest.mark.parametrize("mask", [labels(0, 0), labels(1, 1), labels(-1, 0), labels(-1, -1), labels()])
@@ -127,39 +127,41 @@ def test_the_whole_protocol_by_hand(rng: np.random.Generator) -> None:
         frames = np.full(100, float(best))
         frames[12:72] = np.float32(values)
         smoothed[name] = smooth(frames)
-    judged = judge(list(nll.items()), masks)
-    assert judged.micro == figures(
+    found = evaluate_clips(list(nll.items()), masks)
+    assert found.micro == figures(
         np.concatenate(list(smoothed.values())), np.concatenate(list(masks.values()))
     )
-    assert judged.clips == {name: figures(smoothed[name], masks[name]) for name in nll}
-    assert judged.windows == 120
+    assert found.clips == {name: figures(smoothed[name], masks[name]) for name in nll}
+    assert found.windows == 120
 
 
 def test_macro_is_the_mean_of_the_clips_and_micro_judges_them_as_one() -> None:
     rising = np.linspace(0, 1, 100).tolist()
     masks = {name: half_abnormal(100) for name in ("low", "high")} | {"normal": np.zeros(100, dtype=np.int64)}
-    judged = judge([("low", rising), ("high", [10 + nll for nll in rising]), ("normal", rising)], masks)
-    aucs = [judged.clips[name].auc for name in ("low", "high")]
-    assert judged.clips["normal"].auc is None
-    assert judged.macro_auc == pytest.approx(np.mean([auc for auc in aucs if auc is not None]))
-    assert judged.micro.auc is not None
-    assert judged.micro.auc < judged.macro_auc - 0.1, "the normal frames of one clip outscore the other clip"
+    found = evaluate_clips(
+        [("low", rising), ("high", [10 + nll for nll in rising]), ("normal", rising)], masks
+    )
+    aucs = [found.clips[name].auc for name in ("low", "high")]
+    assert found.clips["normal"].auc is None
+    assert found.macro_auc == pytest.approx(np.mean([auc for auc in aucs if auc is not None]))
+    assert found.micro.auc is not None
+    assert found.micro.auc < found.macro_auc - 0.1, "the normal frames of one clip outscore the other clip"
 
 
 def test_ignored_frames_do_not_count() -> None:
     nll = [0.0] * 50 + [5.0] * 50
     mask = half_abnormal(100)
     mask[40:80] = -1
-    judged = judge([("a", nll)], {"a": mask})
-    assert (judged.micro.frames, judged.micro.abnormal) == (60, 20)
+    found = evaluate_clips([("a", nll)], {"a": mask})
+    assert (found.micro.frames, found.micro.abnormal) == (60, 20)
 
 
 def test_a_clip_with_no_poses_takes_part_as_the_most_normal_one() -> None:
-    scored: ScoringModel = ("a", [1.0] * 50 + [5.0] * 50)
+    scored: ClipNll = ("a", [1.0] * 50 + [5.0] * 50)
     mask = half_abnormal(100)
-    alone = judge([scored], {"a": mask})
-    missed = judge([scored, ("empty", [])], {"a": mask, "empty": np.ones(100, dtype=np.int64)})
-    unread = judge([scored], {"a": mask, "empty": np.ones(100, dtype=np.int64)})
+    alone = evaluate_clips([scored], {"a": mask})
+    missed = evaluate_clips([scored, ("empty", [])], {"a": mask, "empty": np.ones(100, dtype=np.int64)})
+    unread = evaluate_clips([scored], {"a": mask, "empty": np.ones(100, dtype=np.int64)})
     assert missed == unread
     assert missed.clips["empty"].frames == 100
     assert missed.micro.frames == 200
@@ -169,26 +171,26 @@ def test_a_clip_with_no_poses_takes_part_as_the_most_normal_one() -> None:
 
 
 def test_a_clip_without_a_mask_is_left_out_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    scored: ScoringModel = ("b", [1.0] * 50 + [5.0] * 50)
+    scored: ClipNll = ("b", [1.0] * 50 + [5.0] * 50)
     masks = {"b": half_abnormal(100)}
-    judged = judge([("a", [9.0] * 40), scored], masks)
-    assert judged == judge([scored], masks)
-    assert judged.windows == 100
+    found = evaluate_clips([("a", [9.0] * 40), scored], masks)
+    assert found == evaluate_clips([scored], masks)
+    assert found.windows == 100
     assert "clip a has no frame mask" in caplog.text
 
 
 def test_no_common_clip_and_one_kind_of_frame_are_input_errors() -> None:
     with pytest.raises(InputError, match="No clip has a frame mask"):
-        judge([("a", [1.0] * 30)], {"b": half_abnormal(40)})
+        evaluate_clips([("a", [1.0] * 30)], {"b": half_abnormal(40)})
     with pytest.raises(InputError, match="only one kind of frame"):
-        judge([("a", [1.0] * 30)], {"a": np.zeros(40, dtype=np.int64)})
+        evaluate_clips([("a", [1.0] * 30)], {"a": np.zeros(40, dtype=np.int64)})
 
 
 def test_an_evaluation_becomes_plain_values_for_json() -> None:
-    judged = judge([("a", [1.0] * 50 + [5.0] * 50)], {"a": half_abnormal(100)})
-    plain = json.loads(json.dumps(judged.as_dict()))
-    assert plain["auc"] == judged.micro.auc
-    assert plain["macro_auc"] == judged.macro_auc
+    found = evaluate_clips([("a", [1.0] * 50 + [5.0] * 50)], {"a": half_abnormal(100)})
+    plain = json.loads(json.dumps(found.as_dict()))
+    assert plain["auc"] == found.micro.auc
+    assert plain["macro_auc"] == found.macro_auc
     assert plain["clips"]["a"]["abnormal"] == 50
 
 
