@@ -1,4 +1,4 @@
-"""Online (causal) evaluation: what an alarm would have done on labelled recordings, frame by frame without later ones."""
+"""Online (causal) evaluation: what an alarm would have done on labelled recordings, knowing no later frame."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ class CausalEvaluation:
     Attributes:
         micro: over all frames; those in which nobody has a score count as the most normal one.
         scored: over the frames with a score only.
-        by_position: how well the number of a frame in its clip alone separates the frames, over all frames; where every recording ends
-            with its anomaly that is much, and flatters every score.
+        by_position: how well the number of a frame in its clip alone separates the frames, over all frames; where
+            every recording ends with its anomaly that is much, and flatters every score.
         scored_by_position: the same over the frames with a score.
         alarms: what the alarm did; None without a threshold.
         frame_scores: each clip's scores, `-inf` where nobody has one.
