@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, TrialResult
+from click.testing import CliRunner, Result
 from PIL import Image
 
 from daflow.cli import main
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import Windows, make_windows
+from daflow.core.parallel import run_tasks
 from daflow.studies import NAMES, load_study
 from daflow.studies.distortion import Distortion, distort
 from daflow.studies.pose_autoencoder import train_autoencoder
@@ -26,7 +28,7 @@ ROWS = {
 }  # fmt: skip
 
 
-def run(*arguments: object) -> TrialResult:
+def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["study", *(str(argument) for argument in arguments)])
 
 
@@ -55,8 +57,8 @@ def test_each_runs_by_one_command(tmp_path: Path, name: str) -> None:
 
 def test_results_repeat_and_keep_the_order_of_the_trials(settings: Settings) -> None:
     study = load_study("ablation")
-    one, _ = run_study(study, settings, workers=1)
-    two, _ = run_study(study, settings, workers=2)
+    one, _ = run_study(study, settings, partial(run_tasks, workers=1))
+    two, _ = run_study(study, settings, partial(run_tasks, workers=2))
     assert [(row.row, row.seed, row.auc) for row in one] == [(row.row, row.seed, row.auc) for row in two]
     assert {row.row: row.parameters for row in one}["dual attention"] == 488
     assert {row.row: row.parameters for row in one}["temporal convolution (STG-NF)"] == 616
@@ -83,7 +85,7 @@ def test_a_trial_that_fails_is_reported_and_the_rest_counts(settings: Settings, 
     broken = Settings(
         settings.train, settings.test, tmp_path / "missing", settings.other_test, seeds=1, epochs=1
     )
-    results, failed = run_study(study, broken, workers=1)
+    results, failed = run_study(study, broken, partial(run_tasks, workers=1))
     assert {row.row for row in results} == {"trained on A, tested on A", "trained on A, tested on B"}
     assert len(failed) == 1
     assert "There is no folder" in failed[0]
