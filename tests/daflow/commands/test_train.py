@@ -29,7 +29,7 @@ def state_of(path: Path) -> list[torch.Tensor]:
 
 
 def test_a_killed_training_is_resumed_exactly(dataset: Path, tmp_path: Path) -> None:
-    words = ["--poses", str(dataset / "train"), "--epochs", "40", "--batch-size", "32", "--resume"]
+    words = ["--poses", str(dataset / "train"), "--epochs", "12", "--batch-size", "32", "--resume"]
     assert run(*words, "-o", tmp_path / "whole.pt").exit_code == 0
     output, state = tmp_path / "killed.pt", tmp_path / "killed.pt.resume"
     command = [sys.executable, "-m", "daflow.cli", "train", *words, "-o", str(output)]
