@@ -74,7 +74,7 @@ def test_int8_is_calibrated_and_mixed_and_recorded(exported_int8: Path) -> None:
     assert manifest.files["int8.ranges.json"]
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_calibrating_and_verifying_on_different_recordings(
     checkpoint_file: Path, dataset: Path, tmp_path: Path
 ) -> None:
@@ -90,7 +90,7 @@ def test_calibrating_and_verifying_on_different_recordings(
     assert "windows of recordings in test" in (tmp_path / "b" / "verification.html").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_a_calibration_cache_fits_its_own_graph_only(
     checkpoint_file: Path, exported_int8: Path, dataset: Path, tmp_path: Path
 ) -> None:

@@ -184,7 +184,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     shutil.rmtree("/tmp/daflow-ray", ignore_errors=True)  # noqa: S108
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_a_cluster_that_loses_a_worker_writes_the_same_bytes(
     cluster: str, checkpoint_file: Path, tmp_path: Path
 ) -> None:

@@ -29,7 +29,7 @@ def state_of(path: Path) -> list[torch.Tensor]:
 
 
 def test_a_killed_training_is_resumed_exactly(dataset: Path, tmp_path: Path) -> None:
-    words = ["--poses", str(dataset / "train"), "--epochs", "40", "--batch-size", "32", "--resume"]
+    words = ["--poses", str(dataset / "train"), "--epochs", "12", "--batch-size", "32", "--resume"]
     assert run(*words, "-o", tmp_path / "whole.pt").exit_code == 0
     output, state = tmp_path / "killed.pt", tmp_path / "killed.pt.resume"
     command = [sys.executable, "-m", "daflow.cli", "train", *words, "-o", str(output)]
@@ -57,7 +57,7 @@ def test_without_resume_it_restarts_and_says_so(dataset: Path, tmp_path: Path) -
     assert "of an interrupted training is deleted" in result.output
 
 
-def test_it_says_what_it_skipped_and_what_it_held_out(dataset: Path, tmp_path: Path) -> None:
+def test_it_says_what_was_skipped_and_what_it_held_out(dataset: Path, tmp_path: Path) -> None:
     result = run("--poses", dataset / "train", "-o", tmp_path / "m.pt", "--epochs", 1, "--hold-out", 0.3)
     assert result.exit_code == 0, result.output
     assert "on those held out (epoch 1)" in result.output
