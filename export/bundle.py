@@ -25,7 +25,8 @@ from daflow.core.engines.builder import check_targets
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath, sha256, write_text
-from daflow.core.scoring.comparison import Limits, Precision, parse_limits
+from daflow.core.scoring.comparison import Precision
+from daflow.core.scoring.limits import Limits, parse_limits
 from daflow.core.version import __version__
 from daflow.model.checkpoint import Checkpoint, load_checkpoint
 from daflow.model.flow import parameter_count

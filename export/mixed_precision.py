@@ -11,7 +11,8 @@ from calibration.int8_ranges import Method, calibration_windows, read_ranges, wr
 from daflow.core.bundle import Int8
 from daflow.core.data.windows import Poses
 from daflow.core.errors import InputError
-from daflow.core.scoring.comparison import Limits, WindowSets, extreme_windows
+from daflow.core.scoring.comparison import WindowSets, extreme_windows
+from daflow.core.scoring.limits import Limits
 from export.int8_graph import calibrated_ranges, operations, quantise
 from export.sensitivity import MARGINS, Sensitivity
 

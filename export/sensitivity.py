@@ -12,7 +12,8 @@ import onnx
 from calibration.int8_ranges import Ranges
 from daflow.core.errors import CheckFailed
 from daflow.core.progress import track
-from daflow.core.scoring.comparison import Comparison, Limits, Nll, WindowSets, check_limits, compare_scores
+from daflow.core.scoring.comparison import Comparison, Nll, WindowSets, compare_scores
+from daflow.core.scoring.limits import Limits, check_limits
 from daflow.core.scoring.onnx import OnnxScorer
 from export.int8_graph import operations, quantise
 

@@ -18,15 +18,13 @@ from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.scoring.comparison import (
     Comparison,
-    Limits,
     Nll,
     Precision,
     ScoreFunction,
-    Verdict,
     WindowSets,
-    check_limits,
     compare_scores,
 )
+from daflow.core.scoring.limits import Limits, Verdict, check_limits
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.evaluation.auc import evaluate_windows
 from daflow.model.flow import DAFlow

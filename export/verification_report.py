@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from daflow.core.html import page
-from daflow.core.scoring.comparison import Nll, Verdict
+from daflow.core.scoring.comparison import Nll
+from daflow.core.scoring.limits import Verdict
 from daflow.evaluation.plots import draw_window, figure, picture
 from export.verification import VerificationSet, VerifiedForm
 

@@ -24,7 +24,8 @@ from daflow.core.alarms.calibration import AlarmCalibration, CameraName, Manifes
 from daflow.core.engines.file import BuildOptions, EngineKey
 from daflow.core.errors import InputError
 from daflow.core.files import sha256, write_text
-from daflow.core.scoring.comparison import Precision, Verdict
+from daflow.core.scoring.comparison import Precision
+from daflow.core.scoring.limits import Verdict
 
 FORMAT = "daflow-bundle"
 SCHEMA = 3

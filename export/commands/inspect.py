@@ -13,7 +13,7 @@ from daflow.core.command_line import FOLDER, Command, json_option, write_json
 from daflow.core.engines.file import MAGIC, EngineHeader, read_engine
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
-from daflow.core.scoring.comparison import Verdict
+from daflow.core.scoring.limits import Verdict
 
 
 @click.command(cls=Command)

@@ -18,7 +18,7 @@ from daflow.core.errors import InputError, unusable_package
 from runtime.config.schema import MqttOptions
 from runtime.config.secrets import read_secret
 from runtime.events.delivery import DeliveryFailed
-from runtime.events.home_assistant import announcements
+from runtime.events.home_assistant_discovery import announcements
 from runtime.events.message import EventMessage
 
 if TYPE_CHECKING:

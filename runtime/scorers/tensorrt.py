@@ -19,15 +19,8 @@ from daflow.core.engines.builder import BuildRequest, Plan, build_plan, load_eng
 from daflow.core.engines.cache import Report, engine_folder, obtain_engine
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.gpu import find_gpu, load_tensorrt
-from daflow.core.scoring.comparison import (
-    LIMITS,
-    Limits,
-    Precision,
-    Verdict,
-    WindowSets,
-    check_limits,
-    compare,
-)
+from daflow.core.scoring.comparison import Precision, WindowSets, compare
+from daflow.core.scoring.limits import LIMITS, Limits, Verdict, check_limits
 from daflow.core.scoring.onnx import OnnxScorer
 from runtime.scorers.cuda import CudaContext
 

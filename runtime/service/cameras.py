@@ -193,7 +193,8 @@ class CameraManager:
             elif worker.age > _MAX_DELAY:
                 slot.delay, slot.failure = _FIRST_DELAY, None
             result = latest.get(name)
-            if result is not None and result.alarm and _is_absent(slot.worker):
+            # When everything has ended the service ends too, and closes the alarm at its last frame.
+            if result is not None and result.alarm and _is_absent(slot.worker) and not self.ended:
                 self._submit_empty_frame(name, slot)
 
     def _schedule_restart(self, name: str, slot: CameraSlot, failure: str) -> None:

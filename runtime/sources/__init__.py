@@ -3,7 +3,7 @@
 - `uri`: the names of all sources, and which module opens each; start here.
 - `frames`: what every source yields (`Frame`, `SourceStatus`) and is (`Source`).
 - `camera`: reads any camera in a thread, notices that its connection is lost and connects again.
-- `network_camera`: RTSP, MJPEG over HTTP and HLS, received by the program `network_receiver` in a child process.
+- `network_stream`: RTSP, MJPEG over HTTP and HLS, received by the program `network_receiver` in a child process.
 - `gstreamer`: CSI and USB cameras and any GStreamer pipeline, in a child process.
 - `child_process`: such a process and its pipe. `timestamps`: the time and number of a camera's frames.
 - `frozen_pictures`: notices frozen and black pictures.

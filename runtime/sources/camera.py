@@ -1,6 +1,6 @@
 """Every camera: a thread reads it, notices that the connection is lost, and connects again until it succeeds.
 
-How a connection reads pictures is in `network_camera` (RTSP, HTTP) and `gstreamer` (CSI, USB, pipelines).
+How a connection reads pictures is in `network_stream` (RTSP, HTTP) and `gstreamer` (CSI, USB, pipelines).
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from runtime.sources.camera import CameraSource, Connection
 from runtime.sources.frames import Source
 from runtime.sources.gstreamer import PipelineStream, csi_pipeline, find_gstreamer, v4l2_pipeline
 from runtime.sources.images import ImagesSource
-from runtime.sources.network_camera import NetworkStream, check_options, positive_number, stream_options
+from runtime.sources.network_stream import NetworkStream, check_options, positive_number, stream_options
 from runtime.sources.realtime_playback import RealtimeSource
 from runtime.sources.recorded_tracks import ClipSource
 from runtime.sources.redaction import Redactor, redacted, with_environment

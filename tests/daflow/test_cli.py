@@ -88,7 +88,7 @@ def test_train_and_evaluate(dataset: Path, tmp_path: Path) -> None:
     assert "488 parameters" in trained.output
     summary = load_checkpoint(model).training
     assert (summary["epochs"], summary["seed"], summary["clips"]) == (2, 3, 3)
-    judged = run(
+    evaluated = run(
         "evaluate",
         "--poses",
         dataset / "test",
@@ -99,12 +99,12 @@ def test_train_and_evaluate(dataset: Path, tmp_path: Path) -> None:
         "--json",
         figures,
     )
-    assert judged.exit_code == 0, judged.output
+    assert evaluated.exit_code == 0, evaluated.output
     content = json.loads(figures.read_text())
     assert {"auc", "auc_pr", "eer", "frames", "windows", "clips"} <= set(content)
     assert set(content["clips"]) == {"01_0001", "01_0002", "01_0003"}
     assert 0 <= content["auc"] <= 1
-    assert f"{100 * content['auc']:.2f}" in judged.output
+    assert f"{100 * content['auc']:.2f}" in evaluated.output
 
 
 def test_json_to_standard_output_is_json_alone(dataset: Path) -> None:
@@ -157,7 +157,7 @@ def test_broken_tracks_are_explained(tmp_path: Path, content: object, complaint:
     assert not (tmp_path / "m.pt").exists()
 
 
-def test_a_broken_file_beside_good_ones_is_left_out_and_said(
+def test_a_broken_file_beside_good_ones_is_skipped_and_reported(
     dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "poses"
@@ -240,7 +240,7 @@ def test_a_read_only_folder_is_one_sentence(dataset: Path, tmp_path: Path) -> No
         ("{file}", "is not a checkpoint of daflow"),
     ],
 )
-def test_models_that_are_none_are_named(dataset: Path, tmp_path: Path, model: str, complaint: str) -> None:
+def test_what_is_not_a_model_is_named(dataset: Path, tmp_path: Path, model: str, complaint: str) -> None:
     (tmp_path / "file").write_text("nothing")
     (tmp_path / "folder").mkdir()
     name = model.format(folder=tmp_path / "folder", file=tmp_path / "file")
@@ -249,16 +249,14 @@ def test_models_that_are_none_are_named(dataset: Path, tmp_path: Path, model: st
     assert complaint in result.output
 
 
-def test_masks_of_one_kind_cannot_be_judged(dataset: Path, tmp_path: Path) -> None:
+def test_masks_of_one_kind_cannot_be_evaluated(dataset: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "01_0001.npy", np.zeros(200))
     result = run("evaluate", "--poses", dataset / "test", "--masks", tmp_path, "--model", "untrained")
     assert result.exit_code == 2
     assert "only one kind of frame" in result.output
 
 
-def test_the_protocol_of_stgnf_leaves_out_the_last_window_of_each_track(
-    dataset: Path, tmp_path: Path
-) -> None:
+def test_the_protocol_of_stgnf_skips_the_last_window_of_each_track(dataset: Path, tmp_path: Path) -> None:
     windows = {}
     for protocol in ("daflow", "stgnf"):
         target = tmp_path / f"{protocol}.json"

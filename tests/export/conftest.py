@@ -12,7 +12,8 @@ from torch import nn
 from calibration.int8_ranges import Ranges, calibration_windows
 from daflow.core.bundle import read_bundle
 from daflow.core.data.windows import Poses
-from daflow.core.scoring.comparison import Limits, WindowSets
+from daflow.core.scoring.comparison import WindowSets
+from daflow.core.scoring.limits import Limits
 from export.verification import VerificationSet, generated_set, recorded_set
 
 

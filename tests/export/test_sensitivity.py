@@ -11,7 +11,8 @@ from calibration.int8_ranges import Ranges
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import make_windows
 from daflow.core.errors import CheckFailed
-from daflow.core.scoring.comparison import LIMITS, Limits, WindowSets
+from daflow.core.scoring.comparison import WindowSets
+from daflow.core.scoring.limits import LIMITS, Limits
 from export.int8_graph import calibrated_ranges, operations
 from export.sensitivity import MARGINS, Sensitivity
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daflow.core.scoring.comparison import LIMITS, Limits, check_limits, compare_scores
+from daflow.core.scoring.comparison import compare_scores
+from daflow.core.scoring.limits import LIMITS, Limits, check_limits
 from export.verification import VerificationSet, VerifiedForm
 from export.verification_report import report_page
 

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from daflow.core.engines.file import EngineHeader, EngineKey, read_engine, write_engine
 from daflow.core.errors import InputError
-from daflow.core.scoring.comparison import Verdict
+from daflow.core.scoring.limits import Verdict
 
 Loaded = TypeVar("Loaded")
 Report = Callable[[str], None]

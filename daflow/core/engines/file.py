@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from daflow.core.errors import InputError
 from daflow.core.files import written_whole
-from daflow.core.scoring.comparison import Precision, Verdict
+from daflow.core.scoring.comparison import Precision
+from daflow.core.scoring.limits import Verdict
 
 MAGIC = b"daflow-engine 1\n"
 _MAX_HEADER = 1 << 20  # bytes; a header has about 1,000

@@ -1,1 +1,1 @@
-"""The scorer protocol, the ONNX Runtime scorer, and the comparison of two scorers."""
+"""The scorer protocol, the ONNX Runtime scorer, the comparison of two scorers, and the limits it must keep."""

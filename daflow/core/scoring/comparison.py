@@ -1,4 +1,4 @@
-"""Compare the scores of two forms of the model, and check the comparison against limits.
+"""Compare the scores of two forms of the model; `limits` says what a comparison must keep.
 
 Numpy only: a device compares the engine that it built with the FP32 graph before it uses the engine.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict
 
 from daflow.core.data.perturbation import perturb
 from daflow.core.data.windows import Poses
-from daflow.core.errors import InputError
 
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -28,35 +27,6 @@ ALARM_QUANTILE = 0.999
 _SEED = 20240602  # any number; the same windows are compared every time
 _PERTURBED = 4096  # windows at most, to limit the time on a small device
 _EXTREME = 256  # windows at most of each kind
-
-
-class Limits(BaseModel):
-    """The limits of a comparison; None checks nothing.
-
-    Attributes:
-        max_error: maximum |dNLL| / max(1, |NLL|) of any window that is not extreme.
-        spearman: minimum rank correlation.
-        tail_spearman: minimum rank correlation over the tenth of the windows with the highest scores.
-        alarm_agreement: minimum fraction of the windows on the same side of the alarm threshold.
-        auc_delta: maximum |dAUC| in percentage points.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_error: float | None = None
-    spearman: float | None = None
-    tail_spearman: float | None = None
-    alarm_agreement: float | None = None
-    auc_delta: float | None = None
-
-
-LIMITS: dict[Precision, Limits] = {
-    "fp32": Limits(
-        max_error=1e-4, spearman=0.9999, tail_spearman=0.9999, alarm_agreement=0.9999, auc_delta=0.01
-    ),
-    "fp16": Limits(spearman=0.9995, tail_spearman=0.999, alarm_agreement=0.999, auc_delta=0.05),
-    "int8": Limits(spearman=0.99, tail_spearman=0.97, alarm_agreement=0.99, auc_delta=0.5),
-}
 
 
 class Comparison(BaseModel):
@@ -95,16 +65,6 @@ class Comparison(BaseModel):
     non_finite: int
     auc: float | None = None
     auc_delta: float | None = None
-
-
-class Verdict(BaseModel):
-    """A comparison, its limits, and a phrase for each limit that it missed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    comparison: Comparison
-    limits: Limits
-    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,48 +146,6 @@ def compare_scores(
         alarm_agreement=float(np.mean(alarms[0] == alarms[1])),
         non_finite=int((np.isfinite(everything[0]) & ~np.isfinite(everything[1])).sum()),
     )
-
-
-def check_limits(comparison: Comparison, limits: Limits) -> Verdict:
-    """Check a comparison against limits; a score that is not finite always misses."""
-    missed = []
-    if comparison.non_finite:
-        missed.append(f"{comparison.non_finite} scores are NaN or infinite")
-    for name, limit in limits.model_dump(exclude_none=True).items():
-        value = getattr(comparison, name)
-        if value is None:
-            continue
-        if name in ("max_error", "auc_delta") and not abs(value) <= limit:
-            missed.append(f"{name} is {abs(value):.3g}, at most {limit:g} is allowed")
-        if name not in ("max_error", "auc_delta") and not value >= limit:
-            missed.append(f"{name} is {value:.6f}, at least {limit:g} is required")
-    return Verdict(comparison=comparison, limits=limits, missed=tuple(missed))
-
-
-def parse_limits(settings: dict[str, float]) -> dict[Precision, Limits]:
-    """Return the default limits with some replaced.
-
-    Args:
-        settings: `{"fp16.spearman": 0.9999}`.
-
-    Raises:
-        InputError: a limit does not exist.
-
-    >>> parse_limits({"int8.auc_delta": 1.0})["int8"].auc_delta
-    1.0
-    """
-    limits = dict(LIMITS)
-    for name, value in settings.items():
-        precision, _, field = name.partition(".")
-        if precision not in LIMITS or field not in Limits.model_fields:
-            known = ", ".join(Limits.model_fields)
-            raise InputError(
-                f"{name!r} is not a limit. Use PRECISION.NAME=VALUE, where PRECISION is one of "
-                f"{', '.join(LIMITS)} and NAME one of {known}."
-            )
-        key: Any = precision
-        limits[key] = limits[key].model_copy(update={field: value})
-    return limits
 
 
 def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -65,13 +65,13 @@ def words(folder: Path) -> list[object]:
     ]
 
 
-def test_videos_are_judged_from_their_tracks_and_the_alarm_too(
+def test_videos_are_evaluated_from_their_tracks_and_the_alarm_too(
     recordings: Path, checkpoint_file: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "figures.json"
     ran = run(*words(recordings), "--model", checkpoint_file, "--threshold", -1000, "--json", target)
     assert ran.exit_code == 0, ran.output
-    assert "2 of 2 clips have their tracks already" in ran.output
+    assert "2 of 2 clips already have their tracks" in ran.output
     figures = json.loads(target.read_text())
     assert figures["frames"] == 2 * FRAMES
     alarms = figures["causal"]["alarms"]
@@ -108,7 +108,7 @@ def test_a_bundle_brings_its_own_alarm(recordings: Path, bundle_copy: Path, tmp_
     )
     assert calibrated.exit_code == 0, calibrated.output
     assert json.loads((tmp_path / "a.json").read_text())["causal"]["alarms"] is None
-    assert "no alarm was judged" in calibrated.output
+    assert "the alarm was not evaluated" in calibrated.output
 
 
 def test_clips_are_chosen_by_pattern_and_what_is_missing_is_said(
@@ -128,7 +128,7 @@ def test_clips_are_chosen_by_pattern_and_what_is_missing_is_said(
     (recordings / "videos" / "fall-1.mp4").rename(recordings / "videos" / "other.mp4")
     none = run(*words(recordings), "--model", checkpoint_file)
     assert none.exit_code == 2
-    assert "has labels; a clip is named as its video" in none.output
+    assert "has labels; a clip has the name of its video" in none.output
 
 
 @pytest.mark.parametrize(

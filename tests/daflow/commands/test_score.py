@@ -154,27 +154,11 @@ def test_a_cluster_that_is_not_there_is_one_sentence(
     tracks: Path, checkpoint_file: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("ray")
-    done = _score(tracks, checkpoint_file, tmp_path / "out", "--ray", "127.0.0.1:1")
-    assert done.returncode == 2, done.stderr
-    assert "There is no Ray cluster at 127.0.0.1:1" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def _score(tracks: Path, model: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    words = [
-        sys.executable,
-        "-m",
-        "daflow.cli",
-        "score",
-        "--poses",
-        tracks,
-        "--model",
-        model,
-        "-o",
-        output,
-        *options,
-    ]
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    words = ["--poses", tracks, "--model", checkpoint_file, "-o", tmp_path / "out", "--ray", "127.0.0.1:1"]
+    result = run(*words)
+    assert result.exit_code == 2, result.output
+    assert "There is no Ray cluster at 127.0.0.1:1" in result.output
+    assert "Traceback" not in result.output
 
 
 @pytest.fixture
@@ -200,7 +184,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     shutil.rmtree("/tmp/daflow-ray", ignore_errors=True)  # noqa: S108
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_a_cluster_that_loses_a_worker_writes_the_same_bytes(
     cluster: str, checkpoint_file: Path, tmp_path: Path
 ) -> None:
@@ -232,8 +216,8 @@ def test_a_cluster_that_loses_a_worker_writes_the_same_bytes(
     assert running.returncode == 0, text
     assert left > 2  # it was in the middle
     assert "12 clips scored (0 of them before), 0 failed" in text
-    local = _score(tracks, checkpoint_file, tmp_path / "local", "--workers", "2")
-    assert local.returncode == 0, local.stderr
+    local = run("--poses", tracks, "--model", checkpoint_file, "-o", tmp_path / "local", "--workers", 2)
+    assert local.exit_code == 0, local.output
     assert contents(output) == contents(tmp_path / "local")
 
 

@@ -29,7 +29,7 @@ def state_of(path: Path) -> list[torch.Tensor]:
 
 
 def test_a_killed_training_is_resumed_exactly(dataset: Path, tmp_path: Path) -> None:
-    words = ["--poses", str(dataset / "train"), "--epochs", "40", "--batch-size", "32", "--resume"]
+    words = ["--poses", str(dataset / "train"), "--epochs", "12", "--batch-size", "32", "--resume"]
     assert run(*words, "-o", tmp_path / "whole.pt").exit_code == 0
     output, state = tmp_path / "killed.pt", tmp_path / "killed.pt.resume"
     command = [sys.executable, "-m", "daflow.cli", "train", *words, "-o", str(output)]
@@ -46,18 +46,18 @@ def test_a_killed_training_is_resumed_exactly(dataset: Path, tmp_path: Path) -> 
         assert torch.equal(one, other)
 
 
-def test_without_resume_it_begins_anew_and_says_so(dataset: Path, tmp_path: Path) -> None:
+def test_without_resume_it_restarts_and_says_so(dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "m.pt.resume").write_bytes(b"left over")
     words = ["--poses", dataset / "train", "-o", tmp_path / "m.pt", "--epochs", 1]
     refused = run(*words, "--resume")
     assert refused.exit_code == 2
-    assert "delete it to begin anew" in refused.output
+    assert "delete it to restart" in refused.output
     result = run(*words)
     assert result.exit_code == 0, result.output
-    assert "of an interrupted training is replaced" in result.output
+    assert "of an interrupted training is deleted" in result.output
 
 
-def test_it_says_what_was_left_out_and_what_it_held_out(dataset: Path, tmp_path: Path) -> None:
+def test_it_says_what_was_skipped_and_what_it_held_out(dataset: Path, tmp_path: Path) -> None:
     result = run("--poses", dataset / "train", "-o", tmp_path / "m.pt", "--epochs", 1, "--hold-out", 0.3)
     assert result.exit_code == 0, result.output
     assert "on those held out (epoch 1)" in result.output

@@ -16,7 +16,8 @@ from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle, Int8, Manifest, read_bundle, write_manifest
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
-from daflow.core.scoring.comparison import LIMITS, Comparison, Verdict, check_limits
+from daflow.core.scoring.comparison import Comparison
+from daflow.core.scoring.limits import LIMITS, Verdict, check_limits
 
 GRAPHS = {
     "scorer.fp32.onnx": b"not a graph, but bytes", "scorer.fp16.onnx": b"half of it", "verification.html": b"a page",

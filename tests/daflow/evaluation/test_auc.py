@@ -135,7 +135,7 @@ def test_the_whole_protocol_by_hand(rng: np.random.Generator) -> None:
     assert found.windows == 120
 
 
-def test_macro_is_the_mean_of_the_clips_and_micro_judges_them_as_one() -> None:
+def test_macro_is_the_mean_of_the_clips_and_micro_compares_them_as_one() -> None:
     rising = np.linspace(0, 1, 100).tolist()
     masks = {name: half_abnormal(100) for name in ("low", "high")} | {"normal": np.zeros(100, dtype=np.int64)}
     found = evaluate_clips(
@@ -170,7 +170,7 @@ def test_a_clip_with_no_poses_takes_part_as_the_most_normal_one() -> None:
     assert missed.micro.auc < alone.micro.auc - 0.2, "its abnormal frames were all missed"
 
 
-def test_a_clip_without_a_mask_is_left_out_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_clip_without_a_mask_is_skipped_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     scored: ClipNll = ("b", [1.0] * 50 + [5.0] * 50)
     masks = {"b": half_abnormal(100)}
     found = evaluate_clips([("a", [9.0] * 40), scored], masks)
@@ -264,7 +264,7 @@ def test_missing_and_empty_folders_of_masks_are_input_errors(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf])
-def test_a_model_that_scores_nan_or_infinity_is_not_judged(score: float) -> None:
+def test_a_model_that_scores_nan_or_infinity_is_not_evaluated(score: float) -> None:
     clip, mask = generate_clip("01_0001", 0, Scene(frames=80, event="run"))
     windows = make_windows([clip])
     nll = np.zeros(len(windows), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The evaluation page: well-formed, self-contained, and about the frames that are really judged wrongly."""
+"""The evaluation page: well-formed, self-contained, and about the frames that are really wrong."""
 
 from __future__ import annotations
 

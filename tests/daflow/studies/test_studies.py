@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, TrialResult
+from click.testing import CliRunner, Result
 from PIL import Image
 
 from daflow.cli import main
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import Windows, make_windows
+from daflow.core.parallel import run_tasks
 from daflow.studies import NAMES, load_study
 from daflow.studies.distortion import Distortion, distort
 from daflow.studies.pose_autoencoder import train_autoencoder
 from daflow.studies.report import summary
-from daflow.studies.runner import Settings, Test, _contaminated, _test_windows, run_study
-from daflow.studies.runner import TrialResult as Row
+from daflow.studies.runner import Settings, Test, TrialResult, _contaminated, _test_windows, run_study
 
 ROWS = {
     "untrained": 11, "ablation": 5, "attention-vs-window": 12, "noise": 11, "contamination": 5, "cross": 4,
@@ -26,7 +27,7 @@ ROWS = {
 }  # fmt: skip
 
 
-def run(*arguments: object) -> TrialResult:
+def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["study", *(str(argument) for argument in arguments)])
 
 
@@ -55,27 +56,27 @@ def test_each_runs_by_one_command(tmp_path: Path, name: str) -> None:
 
 def test_results_repeat_and_keep_the_order_of_the_trials(settings: Settings) -> None:
     study = load_study("ablation")
-    one, _ = run_study(study, settings, workers=1)
-    two, _ = run_study(study, settings, workers=2)
+    one, _ = run_study(study, settings, partial(run_tasks, workers=1))
+    two, _ = run_study(study, settings, partial(run_tasks, workers=2))
     assert [(row.row, row.seed, row.auc) for row in one] == [(row.row, row.seed, row.auc) for row in two]
     assert {row.row: row.parameters for row in one}["dual attention"] == 488
     assert {row.row: row.parameters for row in one}["temporal convolution (STG-NF)"] == 616
 
 
-def test_contamination_comes_from_clips_that_are_not_judged(settings: Settings) -> None:
+def test_contamination_comes_from_clips_that_are_not_tested_on(settings: Settings) -> None:
     trials = load_study("contamination").trials(settings)
     normal = make_windows(read_clips(settings.train), stride=6).poses
     poses, held_out = _contaminated(normal, np.zeros(len(normal), np.bool_), trials[-1])
     assert trials[-1].contamination == 0.3
     assert 1 - len(normal) / len(poses) == pytest.approx(0.3, abs=0.01)
     assert len(held_out) == len(poses)
-    judged = _test_windows(trials[-1].tests[0], 24, None)[2].poses
+    tested = _test_windows(trials[-1].tests[0], 24, None)[2].poses
     everything = make_windows(read_clips(settings.test.poses)).poses
-    assert len(judged) < len(everything)
+    assert len(tested) < len(everything)
     added = {window.tobytes() for window in poses[len(normal) :]}
     assert len(added) == len(poses) - len(normal)
     assert added <= {window.tobytes() for window in everything}
-    assert added.isdisjoint(window.tobytes() for window in judged)
+    assert added.isdisjoint(window.tobytes() for window in tested)
 
 
 def test_a_trial_that_fails_is_reported_and_the_rest_counts(settings: Settings, tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_trial_that_fails_is_reported_and_the_rest_counts(settings: Settings, 
     broken = Settings(
         settings.train, settings.test, tmp_path / "missing", settings.other_test, seeds=1, epochs=1
     )
-    results, failed = run_study(study, broken, workers=1)
+    results, failed = run_study(study, broken, partial(run_tasks, workers=1))
     assert {row.row for row in results} == {"trained on A, tested on A", "trained on A, tested on B"}
     assert len(failed) == 1
     assert "There is no folder" in failed[0]
@@ -97,7 +98,7 @@ def test_half_of_a_data_set_is_refused(tmp_path: Path, words: list[str]) -> None
 
 
 def test_mean_and_spread_are_over_the_seeds_of_a_row() -> None:
-    rows = [Row("a", seed, auc, None, 0.5, 0.3, 488, 1.0, 10) for seed, auc in enumerate((0.6, 0.8))]
+    rows = [TrialResult("a", seed, auc, None, 0.5, 0.3, 488, 1.0, 10) for seed, auc in enumerate((0.6, 0.8))]
     (found,) = summary(rows)
     assert found["auc"] == pytest.approx(0.7)
     assert found["auc_sd"] == pytest.approx(np.std([0.6, 0.8], ddof=1))

@@ -84,14 +84,14 @@ def identities(found: Found, name: str) -> Iterator[int | None]:
             yield nearest(found[frame], *(np.interp(frame, frames, places[:, axis]) for axis in (0, 1)))
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_most_people_of_a_surveillance_view_are_found(walkers: Found) -> None:
     seen = [person is not None for name in WALKERS for person in identities(walkers, name)]
     assert len(seen) == 458
     assert np.mean(seen) >= 0.85
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_few_ids_switch_while_people_cross_and_are_hidden(walkers: Found) -> None:
     switches = {}
     for name in WALKERS:
@@ -101,7 +101,7 @@ def test_few_ids_switch_while_people_cross_and_are_hidden(walkers: Found) -> Non
     assert switches["red jacket"] == switches["dark coat"] == 0, switches
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_joints_that_are_not_seen_are_guessed_and_never_at_zero(walkers: Found) -> None:
     points = np.concatenate([np.stack(list(people.values())) for people in walkers if people])
     assert np.isfinite(points).all()

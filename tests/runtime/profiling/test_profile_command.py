@@ -149,7 +149,7 @@ def test_no_bundle_is_asked_for() -> None:
     assert "Missing option '--bundle'" in ran.output
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_a_video_has_poses_and_the_overhead_over_them(bundle: Bundle, squats: Path, pose_model: Path) -> None:
     words = (
         "--batch",

@@ -21,7 +21,7 @@ from daflow.core.engines.file import read_engine
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.gpu import Gpu as Hardware
 from daflow.core.gpu import find_gpu, load_tensorrt
-from daflow.core.scoring.comparison import LIMITS, Limits
+from daflow.core.scoring.limits import LIMITS, Limits
 from daflow.core.scoring.onnx import OnnxScorer
 from runtime.scorers import tensorrt as tensorrt_scorer
 from runtime.scorers.registry import open_scorer

@@ -414,6 +414,19 @@ def test_the_alarm_of_a_recording_that_is_over_ends(bundle: Bundle) -> None:
         wait_for(lambda: any(alarm["ended_utc"] for alarm in service.store.recent(camera="short")))
 
 
+def test_when_every_recording_is_over_an_alarm_ends_at_its_last_frame(bundle: Bundle) -> None:
+    source = "synthetic:frames=90,people=1,event=none,seed=3"
+    results: list[FrameResult] = []
+    with Service(
+        config_of(bundle, {"door": source}, alarm={"threshold": -100.0}), listeners=[results.append]
+    ) as service:
+        service.start()
+        wait_for(lambda: service._manager.ended and len(results) == 90)
+        assert results[-1].alarm
+        service.supervise(0)
+    assert len(results) == 90
+
+
 def test_a_camera_that_is_read_anew_goes_on_in_time_and_raises_alarms(bundle: Bundle) -> None:
     configs = [
         config_of(bundle, {"door": f"{NORMAL},seed={seed}"}, alarm={"threshold": -100}) for seed in (2, 1)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pytest
 
 from daflow.core.data.skeleton import to_openpose
-from daflow.core.data.synthetic import Event, Scene, generate_clip
+from daflow.core.data.synthetic import Scene, SceneEvent, generate_clip
 from runtime.config.schema import ServeOptions
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
@@ -35,7 +35,7 @@ def iso(utc: float) -> str:
 
 
 @cache
-def generated_poses(seed: int, people: int, event: Event | None) -> dict[int, dict[int, Any]]:
+def generated_poses(seed: int, people: int, event: SceneEvent | None) -> dict[int, dict[int, Any]]:
     """Poses `(18, 3)` by frame and person."""
     clip, _ = generate_clip("clip", seed, Scene(frames=1200, people=people, event=event, frame_size=SIZE))
     poses: dict[int, dict[int, Any]] = {}
@@ -58,7 +58,7 @@ class World:
     _clips: dict[str, Any] = field(default_factory=dict)
     _alarms: int = 0
 
-    def add(self, camera: str, seed: int, people: int = 2, event: Event | None = None) -> None:
+    def add(self, camera: str, seed: int, people: int = 2, event: SceneEvent | None = None) -> None:
         """Add a camera that sees generated people."""
         self._clips[camera] = generated_poses(seed, people, event)
         self.cameras[camera] = {

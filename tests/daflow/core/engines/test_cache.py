@@ -15,7 +15,7 @@ from daflow.core.engines import cache
 from daflow.core.engines.cache import engine_folder, obtain_engine
 from daflow.core.engines.file import BuildOptions, EngineHeader, EngineKey, read_engine, write_engine
 from daflow.core.errors import CheckFailed, InputError
-from daflow.core.scoring.comparison import Verdict
+from daflow.core.scoring.limits import Verdict
 
 PLAN = b"the bytes of an engine"
 KEY = EngineKey(

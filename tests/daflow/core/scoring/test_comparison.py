@@ -13,17 +13,14 @@ from scipy.stats import spearmanr
 from daflow.core.data.windows import Poses
 from daflow.core.errors import InputError
 from daflow.core.scoring.comparison import (
-    LIMITS,
-    Limits,
     Nll,
     WindowSets,
     _spearman,
-    check_limits,
     compare,
     compare_scores,
     extreme_windows,
-    parse_limits,
 )
+from daflow.core.scoring.limits import LIMITS, Limits, check_limits, parse_limits
 
 Scores = tuple[Nll, Nll, Nll]
 
