@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner, Result
 
 from daflow.cli import main as daflow
 from daflow.core.bundle import SCHEMA, read_bundle
+from daflow.core.data.tracks import read_clips
+from daflow.core.data.windows import Poses, make_windows
 from daflow.core.engines.file import read_engine
-from daflow.model.checkpoint import Checkpoint, save_checkpoint
-from daflow.model.flow import DAFlow
+from daflow.core.files import sha256
 from export import bundle as export_bundle_module
+from export import mixed_precision
 from export.cli import main as export
 from runtime.scorers.registry import open_scorer
 
@@ -74,38 +76,58 @@ def test_int8_is_calibrated_and_mixed_and_recorded(exported_int8: Path) -> None:
     assert manifest.files["int8.ranges.json"]
 
 
-@pytest.mark.everything
+@pytest.mark.usefixtures("quick_int8_export")
 def test_calibrating_and_verifying_on_different_recordings(
-    checkpoint_file: Path, dataset: Path, tmp_path: Path
+    checkpoint_file: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    calibrated_on: list[Poses] = []
+    calibration_windows = mixed_precision.calibration_windows
+
+    def remember(normal: Poses) -> Poses:
+        calibrated_on.append(normal)
+        return calibration_windows(normal)
+
+    monkeypatch.setattr(mixed_precision, "calibration_windows", remember)
     result = run(
-        export, checkpoint_file, "-o", tmp_path / "b", "--int8", "--calibrate-on", dataset / "train", "--verify-on",
-        dataset / "test", "--masks", dataset / "masks", "--no-engine", "--calibration", "entropy", "--json",
-        tmp_path / "j",
+        export, checkpoint_file, "-o", tmp_path / "b", "--fp32", "--int8", "--calibrate-on", dataset / "train",
+        "--verify-on", dataset / "test", "--masks", dataset / "masks", "--no-engine", "--calibration", "entropy",
+        "--json", tmp_path / "j",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
+    (normal,) = calibrated_on
+    np.testing.assert_array_equal(normal, make_windows(read_clips(dataset / "train")).poses)
     written = json.loads((tmp_path / "j").read_text())
     assert written["int8"]["method"] == "entropy"
     assert written["verification"]["int8"]["comparison"]["auc_delta"] is not None
     assert "windows of recordings in test" in (tmp_path / "b" / "verification.html").read_text()
 
 
-@pytest.mark.everything
-def test_a_calibration_cache_fits_its_own_graph_only(
-    checkpoint_file: Path, exported_int8: Path, dataset: Path, tmp_path: Path
+@pytest.mark.usefixtures("quick_int8_export")
+def test_a_calibration_cache_replaces_calibrating(
+    checkpoint_file: Path, exported_int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ranges = exported_int8 / "int8.ranges.json"
-    words = ["--int8", "--calibrate-on", dataset / "train", "--no-engine", "--ranges", ranges]
-    assert run(export, checkpoint_file, "-o", tmp_path / "same", *words).exit_code == 0
-    assert (tmp_path / "same" / "scorer.int8.onnx").read_bytes() == (
-        exported_int8 / "scorer.int8.onnx"
-    ).read_bytes()
-    torch.manual_seed(5)
-    save_checkpoint(tmp_path / "other.pt", Checkpoint(DAFlow().eval(), {}))
-    result = run(export, tmp_path / "other.pt", "-o", tmp_path / "other", "--fp32", *words)
+    monkeypatch.delattr(mixed_precision, "calibrated_ranges")
+    words = ["--fp32", "--int8", "--no-engine", "--ranges", exported_int8 / "int8.ranges.json"]
+    result = run(export, checkpoint_file, "-o", tmp_path / "same", *words)
+    assert result.exit_code == 0, result.output
+    for name in ("scorer.int8.onnx", "int8.ranges.json"):
+        assert (tmp_path / "same" / name).read_bytes() == (exported_int8 / name).read_bytes()
+
+
+@pytest.mark.usefixtures("quick_export")
+def test_a_calibration_cache_of_another_graph_is_refused(
+    checkpoint_file: Path, exported_int8: Path, tmp_path: Path
+) -> None:
+    cache = json.loads((exported_int8 / "int8.ranges.json").read_text())
+    cache["graph"] = sha256(exported_int8 / "scorer.fp16.onnx")
+    ranges = tmp_path / "other.json"
+    ranges.write_text(json.dumps(cache))
+    result = run(
+        export, checkpoint_file, "-o", tmp_path / "b", "--fp32", "--int8", "--no-engine", "--ranges", ranges
+    )
     assert result.exit_code == 2
     assert "belongs to another graph" in result.output
-    assert not (tmp_path / "other").exists()
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.usefixtures("quick_export")

@@ -29,10 +29,13 @@ def ranges(graphs: dict[str, Path], sets: WindowSets) -> Ranges:
     return calibrated_ranges(graphs["fp32"], tensors, windows, "percentile", "test")
 
 
-def test_everything_is_int8_when_anything_goes(
-    graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
-) -> None:
-    assert Sensitivity(graphs["fp32"], ranges, sets).choose(Limits()) == list(operations(graphs["fp32"]))
+@pytest.fixture(scope="module")
+def sensitivity(graphs: dict[str, Path], ranges: Ranges, sets: WindowSets) -> Sensitivity:
+    return Sensitivity(graphs["fp32"], ranges, sets)
+
+
+def test_everything_is_int8_when_anything_goes(graphs: dict[str, Path], sensitivity: Sensitivity) -> None:
+    assert sensitivity.choose(Limits()) == list(operations(graphs["fp32"]))
 
 
 def test_a_spoilt_tensor_is_kept_in_fp32(graphs: dict[str, Path], ranges: Ranges, sets: WindowSets) -> None:
@@ -48,22 +51,15 @@ def test_a_spoilt_tensor_is_kept_in_fp32(graphs: dict[str, Path], ranges: Ranges
     assert chosen == [name for name in everything if name not in kept]
 
 
-def test_a_limit_that_nobody_keeps_is_an_error(
-    graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
-) -> None:
+def test_a_limit_that_no_operation_keeps_is_an_error(sensitivity: Sensitivity) -> None:
     with pytest.raises(CheckFailed, match="No operation"):
-        Sensitivity(graphs["fp32"], ranges, sets).choose(Limits(spearman=1.5))
+        sensitivity.choose(Limits(spearman=1.5))
 
 
-def test_the_default_limits_leave_most_in_int8(
-    graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
-) -> None:
-    assert len(Sensitivity(graphs["fp32"], ranges, sets).choose(LIMITS["int8"])) > 8
+def test_the_default_limits_leave_most_in_int8(sensitivity: Sensitivity) -> None:
+    assert len(sensitivity.choose(LIMITS["int8"])) > 8
 
 
-def test_a_smaller_margin_keeps_more_in_fp32(
-    graphs: dict[str, Path], ranges: Ranges, sets: WindowSets
-) -> None:
-    sensitivity = Sensitivity(graphs["fp32"], ranges, sets)
+def test_a_smaller_margin_keeps_more_in_fp32(sensitivity: Sensitivity) -> None:
     counts = [len(sensitivity.choose(LIMITS["int8"], margin)) for margin in MARGINS]
     assert counts == sorted(counts, reverse=True)
