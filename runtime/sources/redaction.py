@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from daflow.core.errors import InputError
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _HARMLESS = ("file", "v4l2", "csi", "tracks", "synthetic")  # whose names hold no password
 _NETWORK = ("rtsp", "rtsps", "http", "https")
@@ -64,10 +65,12 @@ def with_environment(text: str) -> str:
     """Replace each `${NAME}` by that variable of the environment.
 
     Raises:
-        InputError: there is no such variable.
+        InputError: there is no such variable, or it cannot be the name of one.
     """
 
     def value(match: re.Match[str]) -> str:
+        if not _VARIABLE.fullmatch(match[1]):  # perhaps a password, so it is not shown
+            raise InputError("The source has ${...} around something that is not the name of a variable.")
         found = os.environ.get(match[1])
         if found is None:
             raise InputError(f"The source needs the environment variable {match[1]!r}, which is not set.")

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from daflow.cli import main
@@ -402,6 +402,8 @@ SECRET = "Xq7-sEsAmE-9z"  # noqa: S105
 
 
 @example("", "a@b", "", "", "127.0.0.1:9", "")
+@example("rtsp://", "guard", "${", "}", "127.0.0.1:9", "")
+@example("rtsp://", "guard", "${:", "}", "127.0.0.1:9", "")
 @given(
     scheme=st.sampled_from(
         ["rtsp://", "rtsps://", "http://", "https://", "RTSP://", "rtsp:/", "rtsp:", "rtsp//", "ftp://", ""]
@@ -425,7 +427,6 @@ def test_no_password_is_ever_shown(
         with open_source(uri):
             return 1, 1
 
-    assume(not (before.endswith("${") and after.startswith("}")))  # the name of a variable is no secret
     uri = f"{scheme}{user}:{before}{SECRET}{after}@{host}{rest}"
     found = doctor_sources.source(Machine(), "camera door", uri, look)
     assert SECRET not in str(dataclasses.asdict(found)), uri
