@@ -22,7 +22,14 @@ from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
 from daflow.model.stgnf import read_stgnf
 
-SLOWEST_FIRST = ("test_aihub.py",)
+SLOWEST_FIRST = (
+    "test_aihub.py",
+    "test_demo.py",
+    "test_urfd.py",
+    "test_edge_service.py",
+    "test_docs_run.py",
+    "test_cli.py",
+)
 """Files that take longest begin first, so that at the end no worker waits for another."""
 
 
