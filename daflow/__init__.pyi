@@ -3,7 +3,8 @@ from daflow.core.errors import CheckFailed, DaflowError, InputError
 from daflow.core.version import __version__
 from daflow.evaluation.auc import Evaluation, Figures
 from daflow.evaluation.evaluate import evaluate
-from daflow.model.scoring_model import ScoringModel, load, score
+from daflow.model.load import load, score
+from daflow.model.scoring_model import ScoringModel
 from daflow.training.train import TrainedModel, train
 from export.bundle import export_model as export
 from runtime.pipeline.results import FrameResult

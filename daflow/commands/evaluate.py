@@ -103,7 +103,7 @@ def evaluate(
     """
     from daflow.evaluation.alarms import evaluate_causal
     from daflow.evaluation.evaluate import score_clips
-    from daflow.model.scoring_model import load
+    from daflow.model.load import load
 
     began = time.monotonic()
     if report:

@@ -26,7 +26,8 @@ from daflow.core.parallel import Runner, run_tasks
 from daflow.core.progress import track
 from daflow.core.scoring.comparison import Precision
 from daflow.model.frame_scores import frame_count, frame_scores
-from daflow.model.scoring_model import ScoringModel, load
+from daflow.model.load import load
+from daflow.model.scoring_model import ScoringModel
 
 logger = logging.getLogger(__name__)
 

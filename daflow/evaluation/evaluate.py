@@ -17,7 +17,8 @@ from daflow.core.data.windows import WindowRule, Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath
 from daflow.evaluation.auc import Evaluation, evaluate_frames, evaluate_windows
-from daflow.model.scoring_model import ScoringModel, load, require_distinct_names
+from daflow.model.load import load
+from daflow.model.scoring_model import ScoringModel, require_distinct_names
 
 
 @dataclass(frozen=True)

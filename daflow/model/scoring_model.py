@@ -1,24 +1,19 @@
-"""What scores clips, wherever its weights come from: a checkpoint, a bundle, or an untrained flow.
-
-A bundle needs no torch.
-"""
+"""What scores clips, wherever its weights come from; `load` opens it. A bundle needs no torch."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from daflow.core.alarms.calibration import AlarmCalibration
-from daflow.core.bundle import Bundle, read_bundle
+from daflow.core.bundle import Bundle
 from daflow.core.data.tracks import Clip
-from daflow.core.data.windows import LENGTH, Poses, make_windows
+from daflow.core.data.windows import Poses, make_windows
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.model.frame_scores import Scores, frame_count, frame_scores
@@ -87,44 +82,6 @@ class BundleModel(ScoringModel):
     def score_windows(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the scores of normalised windows `(N, 2, T, 18)` float32, `(N,)` float32."""
         return self._scorer.score(poses)
-
-
-def load(
-    model: StrPath, precision: Precision = "fp32", *, seed: int = 0, window: int = LENGTH
-) -> ScoringModel:
-    """Open a model.
-
-    Args:
-        model: a checkpoint file, a bundle folder, or `untrained` for a flow with random weights.
-        precision: the graph of a bundle, `fp32`, `fp16` or `int8`.
-        seed: of the weights of `untrained`.
-        window: poses in a window of `untrained`; the other models know theirs.
-
-    Raises:
-        InputError: there is no such model, it is damaged, or the bundle has no graph of that precision.
-    """
-    path = Path(model)
-    if model != "untrained" and path.is_dir():
-        return BundleModel(read_bundle(path), precision)
-    from daflow.model.checkpoint import load_checkpoint
-    from daflow.model.flow_model import FlowModel, UntrainedModel
-
-    if model == "untrained":
-        return UntrainedModel(seed, window)
-    return FlowModel(load_checkpoint(path), str(path))
-
-
-def score(model: ScoringModel | StrPath, clips: Sequence[Clip]) -> dict[str, Scores]:
-    """Return the scores of the frames of each clip; see `ScoringModel.score`.
-
-    Args:
-        model: a model, or the name of one as for `load`.
-        clips: pose tracks.
-
-    Raises:
-        InputError: as `load` and `ScoringModel.score`.
-    """
-    return (model if isinstance(model, ScoringModel) else load(model)).score(clips)
 
 
 def require_distinct_names(clips: Sequence[Clip]) -> None:
