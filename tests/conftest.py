@@ -25,7 +25,6 @@ from daflow.model.stgnf import read_stgnf
 SLOWEST_FIRST = (
     "test_aihub.py",
     "test_demo.py",
-    "test_urfd.py",
     "test_edge_service.py",
     "test_docs_run.py",
     "test_cli.py",

@@ -84,7 +84,8 @@ def test_evaluation_takes_little_memory(aihub: Aihub) -> None:
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1.5e6
 
 
-@pytest.mark.parametrize("int8", [False, pytest.param(True, marks=pytest.mark.everything)])
+@pytest.mark.everything
+@pytest.mark.parametrize("int8", [False, True])
 def test_every_precision_keeps_its_limits_on_all_test_windows(aihub: Aihub, int8: bool) -> None:
     bundle, data = aihub.folder / "bundle", aihub.data
     command(

@@ -18,7 +18,7 @@ def daflow(*arguments: object) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.everything
 def test_falls_are_told_from_upright_people_whom_the_model_has_not_seen(shared: Path, tmp_path: Path) -> None:
     urfd, pose_model = shared / "data" / "urfd", shared / "models" / "pose_landmarker_full.task"
     if not pose_model.is_file() or not urfd.is_dir():
