@@ -19,10 +19,7 @@ from daflow.core.errors import InputError
 from daflow.core.files import StrPath
 
 FALSE_ALARMS_PER_DAY = 1.0
-BEGIN_SECONDS = 0.1
-END_SECONDS = 0.5
-COOL_DOWN_SECONDS = 10.0
-SMOOTHING_SECONDS = 0.0
+COOL_DOWN_SECONDS = 10.0  # chosen; the rule itself has none
 
 
 @dataclass(frozen=True)
@@ -46,10 +43,10 @@ def calibrate_alarm(
     false_alarms_per_day: float | None = None,
     quantile: float | None = None,
     fps: float = DEFAULT_FPS,
-    begin_seconds: float = BEGIN_SECONDS,
-    end_seconds: float = END_SECONDS,
+    begin_seconds: float = AlarmRule.begin_seconds,
+    end_seconds: float = AlarmRule.end_seconds,
     cool_down_seconds: float = COOL_DOWN_SECONDS,
-    smoothing_seconds: float = SMOOTHING_SECONDS,
+    smoothing_seconds: float = AlarmRule.smoothing_seconds,
     frame_size: FrameSize | None = None,
 ) -> CalibrationResult:
     """Choose the alarm threshold of a bundle from recordings of normal behaviour; `write_calibration` saves it.

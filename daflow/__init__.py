@@ -39,7 +39,12 @@ def __getattr__(name: str) -> object:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, attribute = _PLACES[name].partition(":")
-    value: object = getattr(importlib.import_module(module), attribute)
+    try:
+        value: object = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        from daflow.core.errors import explain_import
+
+        raise explain_import(error) or error from error
     globals()[name] = value
     return value
 

@@ -51,6 +51,7 @@ def test_the_contracts_hold() -> None:
         ("daflow/core/probe.py", "daflow.model.flow", "Data flows one way"),
         ("runtime/sources/probe.py", "runtime.service.service", "The edge"),
         ("daflow/training/probe.py", "click", "The command line is a thin layer"),
+        ("runtime/pipeline/probe.py", "click", "The command line is a thin layer"),
     ],
 )
 def test_an_import_through_another_module_breaks_a_contract(

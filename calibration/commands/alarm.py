@@ -10,10 +10,7 @@ from pathlib import Path
 import click
 
 from calibration.calibrate import (
-    BEGIN_SECONDS,
     COOL_DOWN_SECONDS,
-    END_SECONDS,
-    SMOOTHING_SECONDS,
     CalibrationResult,
     calibrate_alarm,
     write_calibration,
@@ -21,6 +18,7 @@ from calibration.calibrate import (
 from calibration.commands.options import POSITIVE, SECONDS, camera_option
 from calibration.threshold import REJECTED_GOODNESS
 from daflow.core.alarms.calibration import AlarmCalibration
+from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FOLDER, Command, FiniteRange, frame_size_option, json_option, write_json
 from daflow.core.data.tracks import DEFAULT_FPS, FrameSize
@@ -56,13 +54,13 @@ from daflow.core.errors import CheckFailed
 @click.option("--fps", default=DEFAULT_FPS, type=POSITIVE, help="Frames per second of the recordings.")
 @click.option(
     "--begin-seconds",
-    default=BEGIN_SECONDS,
+    default=AlarmRule.begin_seconds,
     type=SECONDS,
     help="How long the score must stay above the threshold.",
 )
 @click.option(
     "--end-seconds",
-    default=END_SECONDS,
+    default=AlarmRule.end_seconds,
     type=SECONDS,
     help="How long it must stay below before the alarm ends.",
 )
@@ -74,7 +72,7 @@ from daflow.core.errors import CheckFailed
 )
 @click.option(
     "--smoothing-seconds",
-    default=SMOOTHING_SECONDS,
+    default=AlarmRule.smoothing_seconds,
     type=SECONDS,
     help="Time constant of the causal smoothing of scores. The 24 poses of a score already average over a second; "
     "smoothing delays alarms, and helps where poses are very noisy.",

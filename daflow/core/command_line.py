@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import logging
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -15,22 +14,17 @@ from typing import Any, TypeVar
 import click
 
 from daflow.core.data.tracks import FrameSize
-from daflow.core.errors import CheckFailed, DaflowError, InputError, unusable_package
+from daflow.core.errors import CheckFailed, DaflowError, InputError, explain_import
 from daflow.core.files import write_text
+from daflow.core.log import log_to_stderr
 from daflow.core.version import __version__
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
-PACKAGES = ("daflow", "export", "calibration", "runtime")
 LOG_HANDLER = "daflow.log_handler"
 """Where `click.Context.meta` holds the handler of the log."""
 
 CONTEXT = {"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 100}
-_EXTRA_OF_PACKAGE = {
-    "torch": "train", "sklearn": "train", "scipy": "train", "matplotlib": "train", "pyarrow": "train", "ray": "ray",
-    "onnx": "export", "onnxscript": "export", "onnxslim": "export",
-    "onnxruntime": "edge", "mediapipe": "edge", "av": "edge", "trackers": "edge", "cv2": "edge",
-}  # fmt: skip
 
 
 class Command(click.Command):
@@ -75,10 +69,10 @@ def one_line_errors() -> Iterator[None]:
     except DaflowError as error:
         raise (_CheckFailed if isinstance(error, CheckFailed) else _WrongInput)(error.message) from error
     except ImportError as error:
-        package = (error.name or "").split(".")[0]
-        if package not in _EXTRA_OF_PACKAGE:
+        explained = explain_import(error)
+        if explained is None:
             raise
-        raise _WrongInput(unusable_package(error, package, _EXTRA_OF_PACKAGE[package]).message) from error
+        raise _WrongInput(explained.message) from error
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -87,28 +81,6 @@ def one_line_errors() -> Iterator[None]:
             f"Cannot read or write{where}: {error.strerror or error}. "
             "Check that it exists, that you may write it and that the disk is not full."
         ) from error
-
-
-@contextlib.contextmanager
-def log_to_stderr() -> Iterator[logging.Handler]:
-    """Log the toolkit's packages to standard error while a command runs, one line per message; yield the handler.
-
-    The root logger is not changed and the packages' loggers are restored, so that a program with its own log can run
-    commands.
-    """
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    loggers = [logging.getLogger(package) for package in PACKAGES]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-    try:
-        yield handler
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.removeHandler(handler)
-            logger.setLevel(level)
 
 
 class CommandWithSubcommands(Command):

@@ -184,21 +184,23 @@ class _Run:
             content = torch.load(
                 io.BytesIO(path.read_bytes()), map_location=self.options.device, weights_only=True
             )
-            version, identity = content["version"], content["of"]
+            if (content["version"], content["of"]) != (_STATE_VERSION, self.identity):
+                raise InputError(
+                    f"{path} was left by a training with other windows or options; give the same ones to continue, "
+                    "or delete it to restart."
+                )
+            self.model.load_state_dict(content["best_weights"])  # they must fit as well
+            self.model.load_state_dict(content["model"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.random.set_state(content["random"].cpu())
+            self.history = [Epoch(**epoch) for epoch in content["history"]]
+            self.best, self.best_weights = range(len(self.history))[content["best"]], content["best_weights"]
+        except InputError:
+            raise
         except Exception:  # noqa: BLE001  damage shows itself in torch as an error of almost any class
             raise InputError(
                 f"{path} is not an interrupted training, or it is damaged; delete it to restart."
             ) from None
-        if (version, identity) != (_STATE_VERSION, self.identity):
-            raise InputError(
-                f"{path} was left by a training with other windows or options; give the same ones to continue, "
-                "or delete it to restart."
-            )
-        self.model.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.random.set_state(content["random"].cpu())
-        self.history = [Epoch(**epoch) for epoch in content["history"]]
-        self.best, self.best_weights = content["best"], content["best_weights"]
 
     def _batch(self, chosen: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return windows `(B, 2, T, 18)` by number, those from N on mirrored, and their labels."""

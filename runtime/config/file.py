@@ -12,8 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from daflow.core.errors import InputError
-from runtime.config.options import places
-from runtime.config.schema import Config
+from runtime.config.schema import Config, places
 from runtime.sources.redaction import holds_secret, redacted
 
 if sys.version_info >= (3, 11):

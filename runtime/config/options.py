@@ -9,34 +9,19 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import click
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from daflow.core.alarms.calibration import CAMERA_NAME
 from daflow.core.errors import InputError
-from runtime.config.schema import CameraOptions, Config
+from runtime.config.schema import CameraOptions, Place, places
 from runtime.sources.redaction import holds_secret
 
-Place = tuple[str, ...]
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 _PREFIX = {"mqtt": "mqtt-", "webhook": "webhook-", "log": "log-"}
 _NAMES: dict[Place, str] = {("serve", "address"): "--serve", ("store", "path"): "--store"}
 _NAMED_SOURCE = re.compile(rf"({CAMERA_NAME})=(.+)", re.DOTALL)
-
-
-def places() -> Iterator[tuple[Place, FieldInfo]]:
-    """Yield every field that the command line can set; cameras are given by `--source`."""
-    yield from _places(Config, ())
-
-
-def _places(model: type[BaseModel], place: Place) -> Iterator[tuple[Place, FieldInfo]]:
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _places(kind, (*place, name))
-        elif name != "cameras":
-            yield (*place, name), field
 
 
 def option_name(place: Place) -> str:

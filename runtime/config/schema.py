@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic.fields import FieldInfo
 
 from daflow.core.alarms.calibration import CameraName
 
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 Bits = Annotated[FiniteFloat, Field(gt=-1e9, lt=1e9)]
+
+Place = tuple[str, ...]
+"""The names that lead to a field, such as `("mqtt", "port")`."""
 
 
 class _Section(BaseModel):
@@ -205,3 +210,17 @@ class Config(CameraOptions):
         chosen = {field: getattr(own, field) for field in own.model_fields_set}
         alarm = {**self.alarm.model_dump(), **own.alarm.model_dump(exclude_unset=True)}
         return Camera.model_validate({**shared, **chosen, "alarm": alarm})
+
+
+def places() -> Iterator[tuple[Place, FieldInfo]]:
+    """Yield every field but those of single cameras, with its place; the command line has an option for each."""
+    yield from _places(Config, ())
+
+
+def _places(model: type[BaseModel], place: Place) -> Iterator[tuple[Place, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _places(kind, (*place, name))
+        elif name != "cameras":
+            yield (*place, name), field

@@ -6,7 +6,7 @@ import json
 import logging
 from datetime import datetime, timezone
 
-from daflow.core.command_line import PACKAGES
+from daflow.core.log import PACKAGES
 from runtime.config.schema import LogOptions
 
 

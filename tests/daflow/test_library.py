@@ -84,6 +84,12 @@ def test_importing_the_library_brings_no_heavy_package() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_missing_extra_is_named() -> None:
+    code = "import sys; sys.modules['torch'] = None; import daflow; daflow.train"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "InputError: The package torch is not installed. Install it with: pip install" in done.stderr
+
+
 def test_the_page_runs(
     dataset: Path,
     exported: Path,

@@ -75,10 +75,10 @@ class AlarmCalibration(ManifestPart):
     threshold: FiniteFloat
     method: Literal["pot", "block-maxima", "quantile"] = "quantile"
     quantile: float | None = None
-    begin_seconds: _Seconds = 0.1
-    end_seconds: _Seconds = 0.5
-    cool_down_seconds: _Seconds = 0.0
-    smoothing_seconds: _Seconds = 0.0
+    begin_seconds: _Seconds = AlarmRule.begin_seconds
+    end_seconds: _Seconds = AlarmRule.end_seconds
+    cool_down_seconds: _Seconds = AlarmRule.cool_down_seconds
+    smoothing_seconds: _Seconds = AlarmRule.smoothing_seconds
     target_per_day: _Rate | None = None
     expected_per_day: _Rate | None = None
     interval_per_day: tuple[_Rate, _Rate] | None = None

@@ -98,6 +98,19 @@ def test_a_state_of_other_options_windows_or_none_is_refused(poses: Poses, tmp_p
         fit(poses, options=QUICK, state=state)
 
 
+@pytest.mark.parametrize("changed", ["model", "best_weights", "optimizer", "random", "history", "best"])
+@pytest.mark.parametrize("value", [None, 7, {"a": 1}, [{"training": 1.0}]])
+def test_a_state_with_a_broken_part_is_refused(
+    poses: Poses, tmp_path: Path, changed: str, value: object
+) -> None:
+    state = tmp_path / "state"
+    fit(poses[:64], options=TrainOptions(epochs=1), state=state)
+    content = torch.load(state, weights_only=True)
+    torch.save({**content, changed: value}, state)
+    with pytest.raises(InputError, match="not an interrupted training"):
+        fit(poses[:64], options=TrainOptions(epochs=1), state=state)
+
+
 def test_the_epoch_that_suits_those_held_out_best_is_kept(poses: Poses, rng: np.random.Generator) -> None:
     # People held out who do not resemble the others at all: the longer the training, the worse they score.
     strange = poses[:64] + rng.normal(0, 2, (64, *poses.shape[1:])).astype(np.float32)
