@@ -7,10 +7,9 @@ One thread, one process; the forms take turns.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +26,12 @@ from benchmarks.stgnf_algorithm import plain_flow
 from daflow.core.command_line import FILE, Command, json_option, write_json
 from daflow.core.data.windows import Poses
 from daflow.core.progress import track
+from daflow.core.scoring.comparison import ScoreFunction
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.model.checkpoint import load_checkpoint
 from daflow.model.flow import DAFlow, ModelConfig
+from daflow.model.torch_scorer import torch_threads
+from daflow.model.untrained import untrained_flow
 from export.folded_flow import FoldedFlow
 from export.onnx_graph import export_onnx, trace
 from runtime.profiling.profile import ScorerComparison
@@ -40,7 +42,6 @@ from runtime.profiling.text import table_text
 BATCHES = (1, 8, 64)
 PYTORCH, EXPORT = "PyTorch", "plain ONNX export"
 _SECONDS_PER_TURN = 0.12
-Score = Callable[[Poses], npt.NDArray[np.float32]]
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Form:
     """A model in one form, as a `Scorer`; `nodes` counts those of its graph, None without one."""
 
     name: str
-    score: Score
+    score: ScoreFunction
     nodes: int | None = None
 
     def __enter__(self) -> Form:
@@ -99,7 +100,7 @@ def measure(forms: Sequence[Form], window: int, settings: Settings) -> ScorerCom
     """
     rounds = settings.rounds + 2
     seconds = _SECONDS_PER_TURN * rounds * len(BATCHES) * len(forms) / (4 if settings.quick else 1)
-    with _one_thread():
+    with torch_threads(1):
         return measure_scorers(
             [Candidate(form, 0.0, "") for form in forms], window, BATCHES, seconds, rounds,
             lambda numbers: track(numbers, "rounds of the forms"), EXPORT,
@@ -108,29 +109,16 @@ def measure(forms: Sequence[Form], window: int, settings: Settings) -> ScorerCom
 
 def untrained(config: ModelConfig) -> DAFlow:
     """Return an untrained model: the time of a call does not depend on the weights."""
-    torch.manual_seed(0)
-    flow = DAFlow(config).eval()
-    flow.initialise(torch.from_numpy(walker_windows(config.window, 256)))
-    return flow
+    return untrained_flow(config, walker_windows(config.window, 256), seed=0)
 
 
-def _in_torch(flow: DAFlow) -> Score:
+def _in_torch(flow: DAFlow) -> ScoreFunction:
     def score(poses: Poses) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
             scores: npt.NDArray[np.float32] = flow.nll(torch.from_numpy(poses)).numpy()
             return scores
 
     return score
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @click.command(cls=Command)

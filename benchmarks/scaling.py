@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from benchmarks import cameras
 from benchmarks.inputs import Inputs, Settings
@@ -31,8 +30,9 @@ from daflow.core.data.windows import LENGTH, MAX_MISSING, STGNF_FRAME_SIZE, make
 from daflow.core.progress import track
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.core.scoring.scorer import Scorer
-from daflow.model.flow import DAFlow, ModelConfig
+from daflow.model.flow import ModelConfig
 from daflow.model.frame_scores import frame_scores
+from daflow.model.untrained import untrained_flow
 from daflow.training.options import TrainOptions
 from daflow.training.trainer import fit
 from runtime.pipeline.camera_pipeline import CameraPipeline
@@ -238,9 +238,7 @@ def _training(inputs: Inputs, settings: Settings) -> Curve:
 def _evaluation(inputs: Inputs, settings: Settings) -> Curve:
     """More and more clips; when there are no others, the same ones under other names."""
     files, masks = find_tracks(inputs.test), read_masks(inputs.masks)
-    torch.manual_seed(0)
-    flow = DAFlow().eval()
-    flow.initialise(torch.from_numpy(walker_windows(LENGTH, 256)))
+    flow = untrained_flow(ModelConfig(), walker_windows(LENGTH, 256), seed=0)
     tasks: dict[float, Callable[[], float]] = {}
     sizes = []
     for count in _powers(1, 4 if settings.quick else 32):
