@@ -78,6 +78,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(linked), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_of_the_project_that_a_page_names_exist(page: Path) -> None:
+    folders = "tests|daflow|export|calibration|runtime|benchmarks|scripts"
+    for name in re.findall(rf"(?<![\w/])(?:{folders})/[\w/.-]+\.py\b", page.read_text()):
+        assert (ROOT / name).is_file(), name
+
+
 def test_every_page_can_be_reached_from_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
     for page in (ROOT / "docs").glob("**/*.md"):
