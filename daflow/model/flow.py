@@ -99,7 +99,7 @@ class PointwiseConv(_Conv):
 class GraphConv(nn.Module):
     """Graph convolution (arXiv 1801.07455): a 1x1 convolution, then a sum over the neighbours of each joint.
 
-    When every joint hears every other equally (`uniform`, 8 hops), all joints receive the same; then one column
+    When every joint receives every other equally (`uniform`, 8 hops), all joints receive the same; then one column
     stands for all of them, and most of the coupling network works on 24 values instead of 24 x 18. This is exact.
     """
 

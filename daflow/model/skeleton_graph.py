@@ -1,4 +1,4 @@
-"""The graph of the body: which joint hears which in a graph convolution (ST-GCN, arXiv 1801.07455, section 3.3)."""
+"""The graph of the body: the adjacency of joints in a graph convolution (ST-GCN, arXiv 1801.07455, section 3.3)."""
 
 from __future__ import annotations
 
