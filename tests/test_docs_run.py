@@ -74,7 +74,7 @@ PAGES = [
 ]
 
 
-WALKS = ("precision", "quick-start", "train-your-own-camera")
+WALKS = ("jetson", "precision", "quick-start", "train-your-own-camera")
 """Pages that walk the whole path, which the test of the demo does in every run; these are for --everything."""
 
 

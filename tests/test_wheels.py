@@ -21,7 +21,11 @@ def needs_of(extra: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("python", ["3.10", "3.12"], ids=["JetPack 6", "JetPack 7"])
+@pytest.mark.parametrize(
+    "python",
+    ["3.10", pytest.param("3.12", marks=pytest.mark.everything)],
+    ids=["JetPack 6", "JetPack 7"],
+)
 def test_the_edge_extra_resolves_to_wheels_for_aarch64(python: str, tmp_path: Path) -> None:
     needs = needs_of("edge")
     assert any(need.startswith("mediapipe") for need in needs)

@@ -110,7 +110,11 @@ def test_scores_stay_near_and_nothing_chosen_changes_nothing(
 
 @pytest.mark.parametrize(
     "config",
-    [ModelConfig(block="tcn"), ModelConfig(partition="spatial", hops=1), ModelConfig(block="tcn", hops=1)],
+    [
+        ModelConfig(block="tcn"),
+        ModelConfig(partition="spatial", hops=1),
+        pytest.param(ModelConfig(block="tcn", hops=1), marks=pytest.mark.everything),
+    ],
     ids=["tcn", "spatial", "tcn-one-hop"],
 )
 def test_other_models_quantise_too(config: ModelConfig, poses: np.ndarray, tmp_path: Path) -> None:

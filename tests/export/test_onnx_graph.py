@@ -131,7 +131,9 @@ def test_two_exports_of_a_model_are_the_same_file(
     [
         ModelConfig(block="tcn"),
         ModelConfig(partition="spatial", hops=1, window=16),
-        ModelConfig(block="tcn", partition="distance", hops=1, window=16),
+        pytest.param(
+            ModelConfig(block="tcn", partition="distance", hops=1, window=16), marks=pytest.mark.everything
+        ),
         ModelConfig(skeleton_attention=False, window=5, steps=1),
     ],
     ids=["tcn", "spatial", "tcn-distance", "small"],

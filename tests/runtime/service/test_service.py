@@ -22,9 +22,9 @@ from click.testing import CliRunner
 
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
-from daflow.core.command_line import PACKAGES
 from daflow.core.data.windows import Poses
 from daflow.core.errors import CheckFailed, InputError
+from daflow.core.log import PACKAGES
 from daflow.core.scoring.onnx import OnnxScorer
 from runtime.cli import main
 from runtime.config.schema import Config, LogOptions

@@ -124,13 +124,14 @@ def moving(size: tuple[int, int] = (64, 48)) -> Iterator[bytes]:
 
 
 @pytest.mark.slow
-def test_a_camera_that_is_killed_five_times_comes_back_each_time(rtsp_server: Any) -> None:
+@pytest.mark.parametrize("losses", [2, pytest.param(5, marks=pytest.mark.everything)])
+def test_a_camera_that_is_killed_comes_back_each_time(rtsp_server: Any, losses: int) -> None:
     rtsp_server.start()
     with soon(rtsp_server.uri) as source:
         stream = iter(source)
         last = next(stream)
         assert last.size == (320, 240)
-        for turn in range(5):
+        for turn in range(losses):
             for frame in itertools.islice(stream, 20):
                 assert frame.index > last.index
                 assert frame.time > last.time
@@ -146,7 +147,8 @@ def test_a_camera_that_is_killed_five_times_comes_back_each_time(rtsp_server: An
                 before, last = last, frame
                 if source.status.reconnects == turn + 1 and frame.time - before.time > 0.5:
                     break
-            assert last.time - before.time == pytest.approx(time.monotonic() - killed, abs=0.4)
+            # The stream's time goes on while the camera is away; this thread may be late, but never early.
+            assert 0.5 < last.time - before.time < time.monotonic() - killed + 0.4
             assert last.index - before.index > 5
         assert source.status.state == "streaming"
         sizes = {frame.size for frame in itertools.islice(stream, 3)}
