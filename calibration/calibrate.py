@@ -14,7 +14,8 @@ from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle, write_manifest
-from daflow.core.data.tracks import DEFAULT_FPS, FrameSize
+from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath
 

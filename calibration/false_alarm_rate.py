@@ -10,7 +10,7 @@ from calibration import poisson_interval as poisson
 from calibration.replay import Signal, episodes, read_signals
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.bundle import Bundle
-from daflow.core.data.tracks import FrameSize
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath
 

@@ -11,7 +11,8 @@ import numpy as np
 from calibration.pareto_tail import Values
 from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother, Sustained
 from daflow.core.bundle import Bundle
-from daflow.core.data.tracks import MAX_FRAMES, Clip, FrameSize, find_tracks, read_each
+from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.tracks import MAX_FRAMES, Clip, find_tracks, read_each
 from daflow.core.data.windows import last_frames, make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath

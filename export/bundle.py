@@ -18,8 +18,9 @@ import torch
 
 from calibration.int8_ranges import Method
 from daflow.core.bundle import MANIFEST, Bundle, Int8, Manifest, read_bundle, write_manifest
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels
-from daflow.core.data.tracks import Clip, FrameSize
+from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import MAX_MISSING, Poses
 from daflow.core.engines.builder import check_targets
 from daflow.core.engines.file import BuildOptions

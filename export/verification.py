@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.synthetic import Scene, generate_clip, test_scenes
-from daflow.core.data.tracks import Clip, FrameSize, read_clips
+from daflow.core.data.tracks import Clip, read_clips
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.scoring.comparison import (

@@ -21,7 +21,8 @@ from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FOLDER, Command, FiniteRange, frame_size_option, json_option, write_json
-from daflow.core.data.tracks import DEFAULT_FPS, FrameSize
+from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import CheckFailed
 
 

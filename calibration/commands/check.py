@@ -12,7 +12,7 @@ from calibration.commands.options import POSITIVE, camera_option
 from calibration.false_alarm_rate import FalseAlarmCheck, calibration_of, check_alarm
 from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FOLDER, Command, frame_size_option, json_option, write_json
-from daflow.core.data.tracks import FrameSize
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import CheckFailed
 
 

@@ -27,10 +27,11 @@ from daflow.core.command_line import (
     require_folder_for,
     write_json,
 )
+from daflow.core.data.clip_tables import FRAME_SIZES, FrameSize
 from daflow.core.data.datasets import BENCHMARKS, Benchmark, open_benchmark
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.label_table import CLIPS_HELP, choose_clips, read_labels
-from daflow.core.data.tracks import FRAME_SIZES, FrameSize, read_clips
+from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE
 from daflow.core.errors import InputError
 from daflow.core.files import write_text

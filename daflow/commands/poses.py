@@ -9,10 +9,7 @@ import click
 
 from daflow.commands.ray_cluster import runner, task_options
 from daflow.core.command_line import FOLDER, Command, FiniteRange
-from daflow.core.data.tracks import (
-    add_frame_sizes,
-    read_frame_sizes,
-)
+from daflow.core.data.clip_tables import add_frame_sizes, read_frame_sizes
 from daflow.core.errors import InputError
 from daflow.core.parallel import Outcome
 from daflow.core.progress import track

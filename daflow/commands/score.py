@@ -8,7 +8,7 @@ import click
 
 from daflow.commands.ray_cluster import runner, task_options
 from daflow.core.command_line import FOLDER, Command, frame_size_option, json_option, write_json
-from daflow.core.data.tracks import FrameSize
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import InputError
 from daflow.core.scoring.comparison import PRECISIONS, Precision
 

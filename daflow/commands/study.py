@@ -10,8 +10,8 @@ import click
 
 from daflow.commands.ray_cluster import runner, task_options
 from daflow.core.command_line import FOLDER, Command, frame_size_option
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.synthetic import Scene, generate_dataset
-from daflow.core.data.tracks import FrameSize
 from daflow.core.errors import CheckFailed, InputError
 from daflow.studies import NAMES, load_study
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from daflow.core.command_line import FILE, FOLDER, Command, FiniteRange, frame_size_option, require_folder_for
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.label_table import CLIPS_HELP, read_labels
-from daflow.core.data.tracks import FrameSize
 from daflow.core.data.windows import LENGTH, Windows
 from daflow.core.errors import InputError
 from daflow.training.labelled_windows import abnormal_windows, normal_throughout

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from daflow.core.data.tracks import FrameSize
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import CheckFailed, DaflowError, InputError, explain_import
 from daflow.core.files import write_text
 from daflow.core.log import log_to_stderr

@@ -1,13 +1,20 @@
-"""Files that are written whole or not at all, and their hashes."""
+"""Files: written whole or not at all, read as people save them, changed by one process at a time; and their hashes."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
+import json
+import logging
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
 
 StrPath = str | os.PathLike[str]
 """A path as callers of the library may give it."""
@@ -40,6 +47,69 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file without the byte order mark that some editors write first.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnicodeDecodeError: it is not UTF-8; a ValueError.
+    """
+    return path.read_text(encoding="utf-8-sig")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text that somebody else wrote, with or without a byte order mark.
+
+    Raises:
+        ValueError: the text is not UTF-8, not JSON or nested too deep, or an object names something twice, of which
+            `json.loads` would silently keep the last.
+
+    >>> parse_json('{"1": {"0001": [], "0001": []}}')
+    Traceback (most recent call last):
+    ValueError: the name "0001" appears twice in one object
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
+    try:
+        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_without_twins)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        twin = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the name {json.dumps(twin)} appears twice in one object")
+    return content
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, so that one process at a time reads, changes and writes a file in it.
+
+    The lock belongs to the open folder: it leaves no file, and it ends with the process. Where the file system has no
+    locks, a warning says so.
+
+    Raises:
+        OSError: the folder cannot be made or opened.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            logger.warning(
+                "%s cannot be locked (%s): do not change it from two processes at once",
+                folder,
+                error.strerror,
+            )
+        yield
+    finally:
+        os.close(handle)
 
 
 def sha256(path: Path) -> str:

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from daflow.core.bundle import read_bundle
-from daflow.core.data.tracks import FrameSize, TrackFile, find_tracks, read_clip
+from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.tracks import TrackFile, find_tracks, read_clip
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.files import StrPath, sha256, written_whole
 from daflow.core.parallel import Runner, run_tasks

@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels, read_masks
-from daflow.core.data.tracks import Clip, FrameSize, read_clips
+from daflow.core.data.tracks import Clip, read_clips
 from daflow.core.data.windows import Poses, Windows, make_windows
 from daflow.core.parallel import Runner, run_tasks
 from daflow.core.progress import track

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels, read_masks
-from daflow.core.data.tracks import Clip, FrameSize, read_clips
+from daflow.core.data.tracks import Clip, read_clips
 from daflow.core.data.windows import MAX_MISSING, Poses, Windows, make_windows
 from daflow.core.errors import InputError
 

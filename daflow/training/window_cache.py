@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.label_table import choose_clips
-from daflow.core.data.tracks import FrameSize, TrackFile, find_tracks, read_each
+from daflow.core.data.tracks import TrackFile, find_tracks, read_each
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import sha256

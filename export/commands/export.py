@@ -18,7 +18,7 @@ from daflow.core.command_line import (
     version_option,
     write_json,
 )
-from daflow.core.data.tracks import FrameSize
+from daflow.core.data.clip_tables import FrameSize
 
 
 def _parse_batch(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int, int] | None:  # noqa: ARG001

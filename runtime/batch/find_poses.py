@@ -10,13 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from daflow.core.data.tracks import (
-    SUFFIX,
-    Clip,
-    FrameSize,
-    Track,
-    write_tracks,
-)
+from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.tracks import SUFFIX, Clip, Track, write_tracks
 from daflow.core.errors import InputError
 from daflow.core.progress import track
 from runtime.config.schema import CameraOptions

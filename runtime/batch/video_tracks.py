@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daflow.core.data.tracks import SUFFIX, add_frame_sizes, read_frame_sizes
+from daflow.core.data.clip_tables import add_frame_sizes, read_frame_sizes
+from daflow.core.data.tracks import SUFFIX
 from daflow.core.errors import InputError
 from daflow.core.files import sha256, write_text
 from daflow.core.parallel import run_tasks

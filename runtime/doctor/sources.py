@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from daflow.core.data.tracks import FrameSize
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import InputError
 from runtime.doctor.findings import Finding
 from runtime.machine.board import Machine

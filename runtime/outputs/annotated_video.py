@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.skeleton import OPENPOSE_BONES
-from daflow.core.data.tracks import FrameSize
 from daflow.core.errors import InputError, unusable_package
 from runtime.pipeline.results import FrameResult, Person
 from runtime.sources.frames import Image

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from daflow.core.data.tracks import Clip, FrameSize, Track, write_clips
+from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.tracks import Clip, Track, write_clips
 from daflow.core.errors import InputError
 from runtime.pipeline.results import FrameResult
 from runtime.sources.frames import Keypoints

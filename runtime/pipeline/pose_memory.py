@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.data.tracks import FrameSize
+from daflow.core.data.clip_tables import FrameSize
 
 Points = npt.NDArray[np.float32]
 

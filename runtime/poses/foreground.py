@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.data.tracks import FrameSize
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import unusable_package
 from runtime.sources.frames import Image
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from daflow.core.data.tracks import FrameSize
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import unusable_package
 from runtime.poses.estimators import PoseEstimator
 from runtime.poses.foreground import Boxes, Foreground

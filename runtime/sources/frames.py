@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.data.tracks import FrameSize
+from daflow.core.data.clip_tables import FrameSize
 
 Image = npt.NDArray[np.uint8]
 Keypoints = npt.NDArray[np.float32]

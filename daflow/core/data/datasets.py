@@ -10,8 +10,9 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels, read_masks
-from daflow.core.data.tracks import FrameSize, find_tracks
+from daflow.core.data.tracks import find_tracks
 from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath

@@ -19,7 +19,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.data.tracks import DEFAULT_FPS, Clip, FrameSize, Track, write_clips
+from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.tracks import DEFAULT_FPS, Clip, Track, write_clips
 from daflow.core.files import StrPath, written_whole
 
 Array = npt.NDArray[np.float64]

@@ -16,24 +16,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import StrictInt, TypeAdapter
 
+from daflow.core.data.clip_tables import FrameSize, add_frame_sizes, read_frame_sizes
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath, write_text
+from daflow.core.files import StrPath, parse_json, write_text
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = "_alphapose_tracked_person.json"
-FRAME_SIZES = "frame_sizes.json"
 DEFAULT_FRAME_SIZE = (1920, 1080)
 MAX_FRAMES = 10_000_000
 """Frames of a clip at most, 4.6 days at 25 per second: a wrong frame number must not make a huge array."""
 
 DEFAULT_FPS = 25.0
 """Frames per second of recordings whose rate is not known."""
-
-FrameSize = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -117,12 +114,12 @@ def read_clip(path: StrPath, frame_size: FrameSize = DEFAULT_FRAME_SIZE) -> Clip
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"There is no pose track file {path}.") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder, not a pose track file.") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path} is not valid JSON: {error}.") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a pose track file: it must hold a JSON object of persons.")
@@ -222,16 +219,6 @@ def write_tracks(folder: StrPath, clip: Clip) -> None:
     write_text(Path(folder) / f"{clip.name}{SUFFIX}", text)
 
 
-def add_frame_sizes(folder: StrPath, sizes: Mapping[str, FrameSize]) -> None:
-    """Add frame sizes by clip name to `frame_sizes.json`.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    text = json.dumps({**read_frame_sizes(folder), **sizes}, indent=1, sort_keys=True) + "\n"
-    write_text(Path(folder) / FRAME_SIZES, text)
-
-
 def _clip_name(path: Path) -> str:
     return path.name.removesuffix(".json").removesuffix("_tracked_person").removesuffix("_alphapose")
 
@@ -299,22 +286,3 @@ def _integer(text: str, error: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise InputError(f"{error}.")
     return int(text)
-
-
-def read_frame_sizes(folder: StrPath) -> dict[str, FrameSize]:
-    """Read `frame_sizes.json`: frame sizes by clip name, empty when the file is missing.
-
-    Raises:
-        InputError: the file is invalid.
-    """
-    path = Path(folder) / FRAME_SIZES
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        sizes = TypeAdapter(dict[str, tuple[StrictInt, StrictInt]]).validate_python(content)
-    except (ValueError, RecursionError):
-        raise InputError(f"{path} is invalid: it must hold {{clip: [width, height]}}.") from None
-    if any(width < 1 or height < 1 for width, height in sizes.values()):
-        raise InputError(f"{path}: a width or height is not positive.")
-    return sizes

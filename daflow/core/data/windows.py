@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.data.tracks import Clip, FrameSize
+from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.tracks import Clip
 
 LENGTH = 24
 MAX_MISSING = 2

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from daflow.core.files import sha256, write_text, written_whole
+from daflow.core.files import parse_json, read_text, sha256, write_text, written_whole
 
 
 @contextlib.contextmanager
@@ -82,3 +86,36 @@ def test_the_hash_is_that_of_all_bytes(tmp_path: Path, size: int) -> None:
     content = bytes(range(256)) * (size // 256 + 1)
     (tmp_path / "file").write_bytes(content[:size])
     assert sha256(tmp_path / "file") == hashlib.sha256(content[:size]).hexdigest()
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufeff\r")))
+def test_a_text_is_the_same_with_and_without_a_byte_order_mark(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "text"
+        for encoding in ("utf-8", "utf-8-sig"):
+            path.write_bytes(text.encode(encoding))
+            assert read_text(path) == text
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+    )
+)
+def test_json_is_the_same_with_and_without_a_byte_order_mark(value: object) -> None:
+    text = json.dumps(value)
+    for given_text in (text, "\ufeff" + text, text.encode(), text.encode("utf-8-sig")):
+        assert parse_json(given_text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": 1, "a": 1}', '[{"b": {"c": 1, "a": 2, "c": 3}}]', "[" * 10**5, "", b"\xff"]
+)
+def test_json_that_says_a_thing_twice_or_is_broken_is_a_value_error(text: str | bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the kinds have different words
+        parse_json(text)
+
+
+def test_the_name_that_appears_twice_is_named() -> None:
+    with pytest.raises(ValueError, match='the name "c" appears twice'):
+        parse_json('{"a": 1, "c": {}, "c": {}}')

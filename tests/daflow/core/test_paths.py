@@ -16,6 +16,7 @@ from calibration.replay import read_signals
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import read_bundle
+from daflow.core.data.clip_tables import add_frame_sizes, read_frame_sizes
 from daflow.core.data.datasets import BENCHMARKS, open_benchmark
 from daflow.core.data.frame_masks import read_masks
 from daflow.core.data.label_table import read_labels
@@ -23,12 +24,10 @@ from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.tracks import (
     SUFFIX,
     Clip,
-    add_frame_sizes,
     find_tracks,
     frame_size_of,
     read_clip,
     read_clips,
-    read_frame_sizes,
     read_tracks,
     write_clips,
     write_tracks,
