@@ -283,13 +283,13 @@ def config_of(bundle: Path, source: str = "synthetic:", **fields: Any) -> Config
 
 def test_what_a_configuration_needs(tmp_path: Path) -> None:
     little = requirements(config_of(tmp_path), ["synthetic:"])
-    assert little == Requirements(False, False, False, False, False, False)
+    assert little == Requirements(False, False, False, False, False)
     full = {
         "scorer": "tensorrt", "mqtt": {"host": "broker"}, "webhook": {"url": "https://example.com/"},
         "serve": {"address": "127.0.0.1:8080"},
     }  # fmt: skip
     much = requirements(config_of(tmp_path, "csi://0", **full), ["csi://0"])
-    assert much == Requirements(True, True, True, True, True, True)
+    assert much == Requirements(True, True, True, True, True)
     network = requirements(config_of(tmp_path, "rtsp://camera/"), ["rtsp://camera/"])
     assert (network.pictures, network.gstreamer) == (True, False)
 
