@@ -87,7 +87,10 @@ class AlarmEventBuilder:
         if self._alarm:
             self._alarm.add(result, utc, self._floor)
             if result.change == "end" or not result.alarm:
-                messages += self.close(result.absence or "score_fell")
+                # An alarm that is off without an end was decided by another rule than the one that it began with.
+                messages += self.close(
+                    result.absence or ("score_fell" if result.change == "end" else "settings_changed")
+                )
             elif 0 < self._update_seconds <= result.frame.time - self._alarm.message_time:
                 messages.append(self._message("update", self._alarm))
         elif begins or (result.alarm and result.change is None):

@@ -1,4 +1,4 @@
-"""The topics that a broker retains for us, so that those of a camera that is gone can be emptied after a restart too."""
+"""The topics that a broker retains for us, so that those of a camera that is gone can be emptied later."""
 
 from __future__ import annotations
 

@@ -24,15 +24,17 @@ def announcements(topic: str, prefix: str, cameras: Sequence[str]) -> Iterator[t
     """
     device = f"daflow_{readable_id(topic)}"
     common: dict[str, Any] = {
-        "availability_mode": "all",
         "device": {"identifiers": [device], "name": f"DA-Flow {topic}", "model": "daflow-edge"},
         "origin": {"name": "daflow-edge"},
     }
     for camera in cameras:
-        common["availability"] = [
-            {"topic": f"{topic}/available"},
-            {"topic": f"{topic}/{camera}/status", "value_template": _IS_STREAMING},
-        ]
+        availability = {
+            "availability": [
+                {"topic": f"{topic}/available"},
+                {"topic": f"{topic}/{camera}/status", "value_template": _IS_STREAMING},
+            ],
+            "availability_mode": "all",
+        }
         entity = f"daflow_{readable_id(topic, camera)}"
         alarm = {
             "name": f"{camera} alarm",
@@ -50,5 +52,5 @@ def announcements(topic: str, prefix: str, cameras: Sequence[str]) -> Iterator[t
         for component, name, fields in (("binary_sensor", "alarm", alarm), ("sensor", "score", score)):
             yield (
                 f"{prefix}/{component}/{device}/{readable_id(camera)}_{name}/config",
-                json.dumps(fields | common),
+                json.dumps(availability | fields | common),
             )

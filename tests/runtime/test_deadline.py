@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -54,11 +55,10 @@ def test_a_handshake_that_hangs_or_drips_is_given_up(dripping_server: Start, dri
 
 
 def test_a_server_that_reads_nothing_is_given_up() -> None:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(TimeoutError):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        http_request("POST", "127.0.0.1", port, "/", Deadline(0.5), body=bytes(50_000_000))
+        with pytest.raises(TimeoutError):
+            http_request("POST", "127.0.0.1", port, "/", Deadline(0.5), body=bytes(50_000_000))
 
 
 def test_an_exchange_can_be_ended_by_another_thread(dripping_server: Start) -> None:

@@ -162,6 +162,7 @@ def test_a_camera_that_was_started_again_leaves_no_alarm_open() -> None:
     assert (end.id, end.kind, second.kind) == (first.id, "end", "begin")
     (last,) = alarm(result(9, 1.0, alarm=False))
     assert (last.id, last.kind) == (second.id, "end")
+    assert end.content["reason"] == last.content["reason"] == "settings_changed"
     (unannounced,) = alarm(result(12, 9.0))
     assert unannounced.kind == "begin"
 

@@ -256,7 +256,7 @@ def test_the_certificate_is_checked_against_its_own_authority(
         secured.shutdown()
         thread.join()
     assert len(posts) == (scheme == "https")
-    with pytest.raises(InputError, match="Cannot use .* as the certificate authority of the webhook"):
+    with pytest.raises(InputError, match=r"Cannot use .* as the certificate authority of the webhook"):
         webhook("https://127.0.0.1/", ca_file=broker.ca.parent / "missing.pem")
 
 
