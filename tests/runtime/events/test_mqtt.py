@@ -39,7 +39,7 @@ class Listener:
     def __init__(self, broker: Any, password: str | None = None) -> None:
         self.heard: list[tuple[str, str, bool]] = []
         self.subscriptions = 0
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id="listener")
+        self._client = Client(CallbackAPIVersion.VERSION2)  # an id of its own: two of one name end each other
         if password:
             self._client.username_pw_set("daflow", password)
         if broker.ca.exists():
