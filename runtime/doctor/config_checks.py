@@ -30,6 +30,8 @@ from runtime.poses.models import find_pose_model
 from runtime.sources.uri import needs_poses
 from runtime.web.server import check_serving
 
+_NO_RATE = "Its model was trained without a frame rate and takes any rate for its own: train with --fps"
+
 _TIMEOUT_S = 3.0  # for an answer of our own page on this machine
 
 # MediaPipe and plug-ins run native code, so they are opened in a process of their own, as packages are.
@@ -108,7 +110,10 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
     else:
         thresholds = {bundle.manifest.alarm.threshold}
     shown = ", ".join(f"{threshold:.3f}" for threshold in sorted(thresholds))
-    return Finding("bundle", "ok", f"{found}, threshold {shown}")
+    found = f"{found}, threshold {shown}"
+    if fps := bundle.manifest.fps:
+        return Finding("bundle", "ok", f"{found}, {fps:.3g} frames per second")
+    return Finding("bundle", "warning", f"{found}, no frame rate", _NO_RATE)
 
 
 def _people(config: Config) -> list[tuple[CameraOptions, list[str]]]:

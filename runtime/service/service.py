@@ -98,6 +98,11 @@ class Service:
     def _open(self) -> None:
         config, stack = self.config, self._stack
         self.bundle = read_bundle(config.bundle)
+        if self.bundle.manifest.fps is None:
+            logger.warning(
+                "%s does not say at which frame rate its model was trained: every rate is taken for its own",
+                config.bundle,
+            )
         self._manager = CameraManager(
             self.bundle.manifest,
             self._queue,
@@ -332,7 +337,11 @@ class Service:
             **health.uptime(self._began, time.monotonic() - self._began_monotonic),
             "version": __version__,
             "scorer": self._scoring.name,
-            "bundle": {"path": str(self.bundle.folder), "hash": self._recorder.model["bundle"]},
+            "bundle": {
+                "path": str(self.bundle.folder),
+                "hash": self._recorder.model["bundle"],
+                "fps": self.bundle.manifest.fps,
+            },
             "temperature_c": temperature(),
             "memory_mb": memory_mb(),
             "cameras": cameras,

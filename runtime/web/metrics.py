@@ -20,6 +20,10 @@ _CAMERA_COUNTERS = {
 }
 _CAMERA_GAUGES = {
     "fps": ("daflow_frames_per_second", "Recent frames per second."),
+    "stream_fps": (
+        "daflow_stream_frames_per_second",
+        "The same by the time stamps of the frames, which the model's rate is compared with.",
+    ),
     "people": ("daflow_people", "People in the last frame."),
     "drifting": (
         "daflow_camera_drifting",
@@ -127,6 +131,12 @@ def _metrics(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
             "daflow_uptime_seconds",
             "Time since the service was started.",
             snapshot.get("uptime_s"),
+        ),
+        (
+            GaugeMetricFamily,
+            "daflow_model_frames_per_second",
+            "Frames per second that the model was trained at; absent when not known.",
+            snapshot.get("bundle", {}).get("fps"),
         ),
         (
             GaugeMetricFamily,

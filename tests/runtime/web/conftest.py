@@ -147,7 +147,7 @@ class World:
         return {
             "ready": self.ready, "problems": self.problems, "started_utc": iso(time.time() - 93_600),
             "uptime_s": 93_600.0, "version": "0.5.0", "scorer": "onnxruntime fp32",
-            "bundle": {"path": "bundle", "hash": "8f14e45fceea167a5a36dedd4bea2543"},
+            "bundle": {"path": "bundle", "hash": "8f14e45fceea167a5a36dedd4bea2543", "fps": 25.0},
             "temperature_c": 51.5, "memory_mb": 412.0, "cameras": self.cameras,
             "stages": {
                 name: {"p50_ms": ms, "p90_ms": ms * 1.3, "p99_ms": ms * 2.1, "count": 1000,
