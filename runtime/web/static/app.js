@@ -121,13 +121,13 @@ function choose(name) {
 async function get(path) {
   const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(8000) });
   if (answer.status === 401) location.reload();
-  if (!answer.ok && path !== "/api/health") throw new Error(path + ": HTTP status " + answer.status);
+  if (!answer.ok && path !== "api/health") throw new Error(path + ": HTTP status " + answer.status);
   return answer.json();
 }
 
 async function loadHistory(name) {
   try {
-    const { scores } = await get("/api/history?camera=" + encodeURIComponent(name));
+    const { scores } = await get("api/history?camera=" + encodeURIComponent(name));
     const known = views.get(name);
     const first = known.scores.length ? known.scores[0][0] : Infinity;
     known.scores = scores.filter(([utc]) => utc < first).concat(known.scores);
@@ -475,7 +475,7 @@ function frame() {
 
 async function picture(known, key) {
   try {
-    const answer = await fetch(`/picture/${encodeURIComponent(known.name)}.jpg`, { cache: "no-store" });
+    const answer = await fetch(`picture/${encodeURIComponent(known.name)}.jpg`, { cache: "no-store" });
     if (!answer.ok) { known[key] = null; return; }
     const image = await createImageBitmap(await answer.blob());
     known[key]?.image.close();
@@ -500,7 +500,7 @@ async function followPictures() {
 async function refreshAlarms() {
   const camera = $("filter").value;
   try {
-    const { alarms: newest } = await get(`/api/alarms?limit=${PAGE}&camera=${encodeURIComponent(camera)}`);
+    const { alarms: newest } = await get(`api/alarms?limit=${PAGE}&camera=${encodeURIComponent(camera)}`);
     if (camera !== $("filter").value) return;
     const known = new Set(newest.map((alarm) => alarm.id));
     if (newest.length < PAGE) exhausted = true;
@@ -513,7 +513,7 @@ async function earlierAlarms() {
   const camera = $("filter").value, last = alarms.at(-1)?.id ?? "";
   $("more").disabled = true;
   try {
-    const { alarms: older } = await get(`/api/alarms?limit=${PAGE}&camera=${encodeURIComponent(camera)}&before=${last}`);
+    const { alarms: older } = await get(`api/alarms?limit=${PAGE}&camera=${encodeURIComponent(camera)}&before=${last}`);
     exhausted = older.length < PAGE;
     alarms = alarms.concat(older);
     showAlarms();
@@ -545,7 +545,7 @@ const replay = { poses: [], size: [1, 1], at: 0, playing: false, last: 0, box: n
 
 async function openReplay(id) {
   let alarm;
-  try { alarm = await get("/api/alarms/" + encodeURIComponent(id)); } catch { return; }
+  try { alarm = await get("api/alarms/" + encodeURIComponent(id)); } catch { return; }
   const peak = alarm.peak ?? {};
   replay.poses = peak.skeletons ?? [];
   replay.size = peak.frame_size ?? [1, 1];
@@ -619,7 +619,7 @@ function drawReplay() {
 
 async function refreshHealth() {
   try {
-    const said = await get("/api/health");
+    const said = await get("api/health");
     health = said.cameras ? said : health && { ...health, ready: false, problems: said.problems };
     if (!health) return;
     for (const known of views.values()) {
@@ -694,7 +694,7 @@ let stream = null;
 
 function connect() {
   stream?.close();
-  stream = new EventSource("/api/live");
+  stream = new EventSource("api/live");
   stream.addEventListener("hello", (event) => {
     const hello = JSON.parse(event.data);
     $("logout").hidden = !hello.login;

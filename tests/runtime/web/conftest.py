@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -227,6 +229,14 @@ def new_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
         browser.quit()
 
 
+@pytest.fixture
+def token(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The token in the environment variable PAGE_TOKEN; guesses of it wait only shortly."""
+    monkeypatch.setattr("runtime.web.token_throttle._PAUSE", 0.1)
+    monkeypatch.setenv("PAGE_TOKEN", "correct horse battery")
+    return "correct horse battery"
+
+
 def fetch(url: str, path: str = "", **headers: str) -> tuple[int, bytes, dict[str, str]]:
     """Get an address; return the status, the body and the headers in lower case. Redirects are not followed."""
     from urllib3 import PoolManager
@@ -252,3 +262,15 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
             return value
         time.sleep(0.05)
     raise AssertionError(f"did not come true within {seconds} s")
+
+
+def log_in(url: str, token: str, **headers: str) -> http.client.HTTPResponse:
+    """Send the form of the login; return the answer, its body read."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+    connection.request("POST", address.path + "login", "token=" + token.replace(" ", "+"), headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer
