@@ -17,6 +17,7 @@ from runtime.web.json_messages import history_message
 from runtime.web.live_state import LiveState
 from runtime.web.metrics import CONTENT_TYPE, render
 from runtime.web.responses import VISIT, LiveEndpoint, Visit, json_response
+from runtime.web.running_alarms import current_alarm, current_summary
 from runtime.web.sessions import SESSION_SECONDS, Values
 from runtime.web.stream import LiveStream
 from runtime.web.token_throttle import Verdict
@@ -208,7 +209,7 @@ class WebApp:
             )
         except StoreError as error:
             return json_response({"error": f"The event store cannot be read: {error}"}, 503)
-        return json_response({"alarms": alarms})
+        return json_response({"alarms": [current_summary(alarm, self._live) for alarm in alarms]})
 
     async def _alarm(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
@@ -217,9 +218,9 @@ class WebApp:
             alarm = await run_in_threadpool(self._store.alarm, request.path_params["id"])
         except StoreError as error:
             return json_response({"error": f"The event store cannot be read: {error}"}, 503)
-        return (
-            json_response({"error": "there is no such alarm"}, 404) if alarm is None else json_response(alarm)
-        )
+        if alarm is None:
+            return json_response({"error": "there is no such alarm"}, 404)
+        return json_response(current_alarm(alarm, self._live))
 
     async def _picture(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool

@@ -40,6 +40,7 @@ class Feeder(threading.Thread):
         self.scores: dict[str, float] = {}
         self.empty: set[str] = set()
         self.silent: set[str] = set()
+        self.beyond_normal: set[str] = set()
         self.image: Any = None
         self._over = threading.Event()
 
@@ -51,7 +52,8 @@ class Feeder(threading.Thread):
                 score = self.scores.get(camera, 2 + 0.3 * math.sin(index / 9))
                 p_value = 0.0005 if score > 5 else 0.2
                 people = camera not in self.empty
-                self.world.show(camera, 100 + index % 500, score, p_value, image=self.image, people=people)
+                beyond = camera in self.beyond_normal
+                self.world.show(camera, 100 + index % 500, score, p_value, None, self.image, people, beyond)
 
     def end(self) -> None:
         self._over.set()

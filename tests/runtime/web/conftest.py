@@ -79,11 +79,20 @@ class World:
         utc: float | None = None,
         image: npt.NDArray[np.uint8] | None = None,
         people: bool = True,
+        beyond_normal: bool = False,
     ) -> FrameResult:
         """Let a camera see its frame; the first person there has the score, the others a low one."""
         found = self._clips[camera].get(frame, {}) if people else {}
         persons = tuple(
-            Person(person, keypoints, score, score if index == 0 else 1.5, p_value if index == 0 else 0.6)
+            Person(
+                person,
+                keypoints,
+                score,
+                score if index == 0 else 1.5,
+                p_value if index == 0 else 0.6,
+                self._window(camera, person, frame),
+                beyond_normal and index == 0,
+            )
             for index, (person, keypoints) in enumerate(found.items())
         )
         worst = persons[0] if persons and score is not None else None
@@ -94,6 +103,10 @@ class World:
         self.live(result)
         return result
 
+    def _window(self, camera: str, person: int, frame: int) -> npt.NDArray[np.float32]:
+        poses = [self._clips[camera].get(f, {}).get(person) for f in range(frame - 23, frame + 1)]
+        return np.stack([pose[:, :2].T for pose in poses if pose is not None], axis=1)
+
     def alarm(
         self,
         camera: str,
@@ -102,6 +115,7 @@ class World:
         seconds: float = 4.2,
         kinds: tuple[Kind, ...] = ("begin", "end"),
         id_: str | None = None,
+        began: float | None = None,
     ) -> str:
         """Store an alarm, its peak the poses that end at a frame; return its id."""
         self._alarms += 1
@@ -112,7 +126,7 @@ class World:
         window = [poses[f][person][:, :2] for f in range(frame - 60, frame + 1) if person in poses.get(f, {})]
         for kind in kinds:
             sequence = 0 if kind == "begin" else 1
-            began = time.time() - ago
+            began = time.time() - ago if began is None else began
             utc = began + (seconds if sequence else 0)
             content = {
                 "schema": 1, "id": id_, "sequence": sequence, "event": kind, "camera": camera, "utc": iso(utc),
