@@ -313,10 +313,11 @@ function drawChart(known) {
   context.font = "11px system-ui, sans-serif";
   context.fillStyle = colours.muted;
   context.textAlign = "right";
-  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000].find((each) => (high - low) / each <= 4) ?? (high - low);
+  const decade = 10 ** Math.floor(Math.log10((high - low) / 4));
+  const step = [1, 2, 5, 10].map((each) => each * decade).find((each) => (high - low) / each <= 4.001);
   for (let index = Math.ceil(low / step); index * step <= high; index++) {
     const tick = index * step || 0;  // no negative zero
-    context.fillText(tick.toFixed(step < 1 ? 1 : 0), left - 8, y(tick) + 4);
+    context.fillText(Math.abs(tick) < 1e5 ? tick.toFixed(step < 1 ? 1 : 0) : tick.toExponential(0), left - 8, y(tick) + 4);
     context.fillRect(left, y(tick), width - left, 0.15);
   }
   for (let minute = 1; minute < 5; minute++) {

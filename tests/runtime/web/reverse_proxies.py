@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import re
 import shutil
 import socket
 import subprocess
@@ -67,8 +68,20 @@ def small_proxy(upstream: str) -> Iterator[str]:
 
 
 @contextmanager
-def nginx(upstream: str, folder: Path, more: str = "") -> Iterator[str]:
-    """Serve an address below a prefix by nginx, as docs/operating.md shows it; yield the new address."""
+def nginx(upstream: str, folder: Path, scheme: str = "http", more: str = "") -> Iterator[str]:
+    """Serve an address below a prefix by nginx, as docs/operating.md shows it; yield the new address.
+
+    Args:
+        upstream: the address of the service.
+        folder: of the files of nginx.
+        scheme: by which visitors come, as the proxy says.
+        more: further settings of the server.
+    """
+    page = (Path(__file__).parents[3] / "docs" / "operating.md").read_text(encoding="utf-8")
+    (documented,) = re.findall(r"^location .*?^\}", page, re.DOTALL | re.MULTILINE)
+    for text, actual in (("/daflow/", PREFIX), ("http://127.0.0.1:8080/", upstream), ("$scheme", scheme)):
+        assert text in documented
+        documented = documented.replace(text, actual)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -83,7 +96,8 @@ http {{
   {temporary}
   server {{
     listen 127.0.0.1:{port};
-    location {PREFIX} {{ proxy_pass {upstream}; {more} }}
+    {more}
+    {documented}
   }}
 }}
 """,
