@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,10 @@ def _event_seconds() -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Watched:
-    """What the edge wrote: score over time, alarms, and the truth when it is known. Times are seconds."""
+    """What the edge wrote: score over time, alarms, and the truth when it is known. Times are seconds.
+
+    `scores` are those of the worst person, in bits per dimension, NaN where nobody has one.
+    """
 
     times: npt.NDArray[np.float64]
     scores: npt.NDArray[np.float64]
@@ -149,11 +153,43 @@ class _Watched:
         begins = [line["time"] for line in lines if line["event"] == "begin"]
         return cls(
             times=np.array([float(row["time"]) for row in rows]),
-            scores=np.array([float(row["score"] or "nan") for row in rows]),
+            scores=_without_dips(
+                [row["person"] for row in rows], np.array([float(row["score"] or "nan") for row in rows])
+            ),
             alarms=list(zip(begins, ends, strict=True)),
             threshold=lines[0]["threshold"] if lines else None,
             truth=truth,
         )
+
+
+def _without_dips(
+    people: Sequence[str], scores: npt.NDArray[np.float64], max_frames: int = 5
+) -> npt.NDArray[np.float64]:
+    """Bridge the scores where the worst person was missed in a few frames, so that the curve does not drop.
+
+    Args:
+        people: the worst person of each frame, "" for nobody.
+        scores: of that person in each frame, NaN for nobody.
+        max_frames: frames in a row that are bridged.
+
+    >>> _without_dips(["1", "", "1", "2", "1"], np.array([4.0, np.nan, 4.2, 0.5, 4.4])).round(1).tolist()
+    [4.0, 4.1, 4.2, 4.3, 4.4]
+    """
+    bridged: npt.NDArray[np.float64] = scores.copy()
+    frame = 0
+    while frame < len(people):
+        person, before = people[frame], frame
+        last = min(frame + max_frames + 1, len(people) - 1)
+        after = next((index for index in range(frame + 1, last + 1) if people[index] == person), None)
+        frame += 1
+        if not person or after is None or after == before + 1:
+            continue
+        missed = np.arange(before + 1, after)
+        line = np.interp(missed, [before, after], [scores[before], scores[after]])
+        # Somebody else with a higher score was not there in place of a missed person.
+        bridged[missed] = np.fmax(line, scores[missed])
+        frame = after
+    return bridged
 
 
 def _summary(output: Path, bundle: Path, watched: _Watched) -> list[tuple[str, str]]:

@@ -57,7 +57,7 @@ def _option(place: Place, field: FieldInfo) -> Callable[[_Decorated], _Decorated
     name, kinds = option_name(place), set(_kinds(field.annotation))
     text = str(field.description)
     default = field.get_default()
-    if default is not None and not field.is_required():
+    if default not in (None, ()) and not field.is_required():
         shown = str(default).lower() if isinstance(default, bool) else default
         text += f"  [default: {shown}]"
     variable = "__".join(place)
@@ -66,6 +66,9 @@ def _option(place: Place, field: FieldInfo) -> Callable[[_Decorated], _Decorated
     choices = [choice for kind in kinds if typing.get_origin(kind) is Literal for choice in _in_order(kind)]
     if choices:
         return click.option(name, variable, type=click.Choice(choices), help=text)
+    if typing.get_origin(field.annotation) is tuple:
+        more = f"{text} Several: repeat the option, or separate them by commas."
+        return click.option(name, variable, metavar="TEXT", multiple=True, help=more)
     metavar = (
         "FILE" if Path in kinds else "INTEGER" if int in kinds else "NUMBER" if float in kinds else "TEXT"
     )
@@ -103,7 +106,7 @@ def people_options(values: dict[str, Any]) -> CameraOptions:
 
 def chosen(values: dict[str, Any]) -> dict[Place, Any]:
     """Return the options that were given, by the place of their field."""
-    return {tuple(name.split("__")): value for name, value in values.items() if value is not None}
+    return {tuple(name.split("__")): value for name, value in values.items() if value not in (None, ())}
 
 
 def named_sources(sources: tuple[str, ...]) -> dict[str, str]:

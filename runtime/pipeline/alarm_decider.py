@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from daflow.core.alarms.calibration import AlarmCalibration
-from daflow.core.alarms.p_value import p_value
+from daflow.core.alarms.p_value import is_beyond_normal, p_value
 from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother
 from runtime.pipeline.observer import Observation
 from runtime.pipeline.results import FrameResult, Person
@@ -46,6 +46,7 @@ class AlarmDecider:
                 smoothed[person],
                 p_value(self._calibration, smoothed[person]) if self._calibration else None,
                 windows[person],
+                self._calibration is not None and is_beyond_normal(self._calibration, smoothed[person]),
             )
             if person in scores
             else Person(person, skeleton)

@@ -24,6 +24,7 @@ class Person:
         smoothed: the score after causal smoothing, which decides the alarm.
         p_value: how often normal people of this camera score as high or higher; None without a calibration.
         window: the last poses `(2, T, 18)` in pixels that were scored, None without a score.
+        beyond_normal: whether the score is above all scores of the calibration: the p-value is an upper bound then.
     """
 
     person: int
@@ -32,6 +33,7 @@ class Person:
     smoothed: float | None = None
     p_value: float | None = None
     window: Keypoints | None = None
+    beyond_normal: bool = False
 
 
 @dataclass(frozen=True)

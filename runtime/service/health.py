@@ -108,6 +108,7 @@ def alarm_state(
         "people": len(result.people) if result else 0,
         "score": worst.smoothed if worst else None,
         "p_value": worst.p_value if worst else None,
+        "beyond_normal": worst.beyond_normal if worst else None,
         "alarm": bool(result and result.alarm),
         "alarms": recorder.alarms(decider.camera),
         "unusable": decider.unusable,

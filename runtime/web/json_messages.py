@@ -21,6 +21,7 @@ def camera_message(state: CameraState) -> dict[str, Any]:
     Keys: `n` (number of the result), `utc`, `time` (seconds of the stream), `size` (width, height), `score` and
     `threshold` (bits per dimension or null), `alarm`, `since` (when it began), and `people`. Each of these is `[id,
     score, p-value, joints]`, the joints as 18 x (x, y in pixels, confidence in percent) integers in one list.
+    `beyond_normal` holds the ids of those whose score is above all normal scores: their p-value is an upper bound.
     """
     result = state.result
     return {
@@ -33,6 +34,7 @@ def camera_message(state: CameraState) -> dict[str, Any]:
         "alarm": result.alarm,
         "since": state.alarm_since,
         "people": [_person(person) for person in result.people],
+        "beyond_normal": [person.person for person in result.people if person.beyond_normal],
     }
 
 
