@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-import numpy as np
-
 from daflow.core.data.tracks import DEFAULT_FPS
 from runtime.sources.child_process import SourceLostError
 from runtime.sources.frames import Frame, Image, SourceStatus
 from runtime.sources.frozen_pictures import PictureCheck, luma
+from runtime.sources.orientation import upright
+from runtime.sources.packets import Damage
 from runtime.sources.status import StatusKeeper
 from runtime.sources.timestamps import FrameNumbering, StreamTime
 
@@ -31,10 +31,17 @@ _CAPACITY = {"latest": 1, "all": 8}  # pictures in the queue; one of 1080p takes
 
 @dataclass(frozen=True)
 class Picture:
-    """What a connection yields: a decoded picture (`av.VideoFrame`) and its time stamp in seconds, if it has one."""
+    """What a connection yields.
+
+    Attributes:
+        stamp: its time stamp in seconds, if it has one.
+        picture: decoded, an `av.VideoFrame`.
+        matrix: the display matrix of the stream, if it has one (`runtime.sources.orientation`).
+    """
 
     stamp: float | None
     picture: Any
+    matrix: bytes | None = None
 
 
 class Connection(Protocol):
@@ -42,9 +49,11 @@ class Connection(Protocol):
 
     Attributes:
         fps: the nominal rate once it is known.
+        damage: what could not be decoded so far.
     """
 
     fps: float | None
+    damage: Damage
 
     def __iter__(self) -> Iterator[Picture]: ...
 
@@ -57,7 +66,7 @@ class Connection(Protocol):
 
 @dataclass(frozen=True)
 class _QueuedPicture:
-    picture: Any
+    picture: Picture
     time: float
     utc: float
 
@@ -107,6 +116,7 @@ class CameraSource:
         self._time = StreamTime()
         self._numbering = FrameNumbering()
         self._was_connected = False
+        self._damaged = 0  # packets of the connections before this one
         self._first_picture_at: float | None = None  # of this connection, by the monotonic clock
         self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
 
@@ -185,6 +195,9 @@ class CameraSource:
                 self._connection = None
             if connection is not None:
                 connection.close()
+                if connection.damage.packets:
+                    self._damaged += connection.damage.packets
+                    logger.warning("%s: %s", self._name, connection.damage)
         return "the stream ended"
 
     def _enqueue(self, picture: Picture, connection: Connection) -> None:
@@ -196,8 +209,9 @@ class CameraSource:
                 logger.info("%s: connected again", self._name)
             self._was_connected = True
             self.fps = connection.fps or self.fps
+        self._status.set_damaged(self._damaged + connection.damage.packets)
         self._status.to(self._check.update(luma(picture.picture), now))
-        waiting = _QueuedPicture(picture.picture, self._time.update(picture.stamp, now), utc)
+        waiting = _QueuedPicture(picture, self._time.update(picture.stamp, now), utc)
         with self._changed:
             if self._latest:
                 while len(self._queue) >= self._capacity:
@@ -217,9 +231,9 @@ class CameraSource:
             self._changed.notify_all()
             return waiting
 
-    def _image(self, picture: Any) -> Image | None:
+    def _image(self, picture: Picture) -> Image | None:
         try:
-            return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+            return upright(picture.picture, picture.matrix)
         except Exception as error:  # noqa: BLE001 - a damaged picture must not end the service
             logger.debug("%s: a picture cannot be used: %r", self._name, error)
             return None

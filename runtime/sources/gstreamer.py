@@ -16,11 +16,14 @@ from typing import Any
 from daflow.core.errors import InputError, unusable_package
 from runtime.sources.camera import Picture
 from runtime.sources.child_process import ReaderProcess, SourceLostError
+from runtime.sources.packets import Damage, NoVideoError, decode_packets, read_packets, video_stream
 from runtime.sources.redaction import Redactor
+from runtime.sources.video_timing import plausible_rate
 
 _PROGRAM = "gst-launch-1.0"
 _TO_PIPE = shlex.split(
-    "! videoconvert ! video/x-raw,format=I420 ! matroskamux streamable=true ! fdsink sync=false"
+    "! videoconvert ! videoflip method=automatic ! video/x-raw,format=I420 "  # turned as its tag says
+    "! matroskamux streamable=true ! fdsink sync=false"
 )
 _INSTALL = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 _START_S = 10.0  # chosen: plug-ins and cameras start within a few seconds
@@ -94,6 +97,7 @@ class PipelineStream:
         self._redactor = redactor
         self._device = device
         self.fps: float | None = None
+        self.damage = Damage()
         self._child = ReaderProcess(
             lambda output: [_PROGRAM, "-q", *pipeline, *_TO_PIPE, f"fd={output}"],
             wait_seconds=_START_S + seconds,
@@ -110,10 +114,15 @@ class PipelineStream:
         except self._av.error.FFmpegError:
             raise SourceLostError(self._reason()) from None
         with container:
-            stream = container.streams.video[0]
-            self.fps = float(stream.average_rate) if stream.average_rate else None
+            try:
+                stream = video_stream(container)
+            except NoVideoError as error:
+                raise SourceLostError(str(error)) from None
+            stream.thread_type = "SLICE"  # see `decode_packets`
+            self.fps = plausible_rate(stream.average_rate)
             self._child.wait_seconds = self._seconds
-            for picture in container.decode(stream):
+            packets = read_packets(container, stream, self.damage)
+            for picture in decode_packets(stream.codec_context, packets, self.damage):
                 yield Picture(None if picture.time is None else float(picture.time), picture)
         raise SourceLostError(self._reason())
 
