@@ -22,7 +22,6 @@ from daflow.core.data.tracks import (
     Track,
     TrackFile,
     find_tracks,
-    read_clip,
     read_clips,
     write_clips,
 )
@@ -219,8 +218,8 @@ def _track_length(inputs: Inputs, scorer: Scorer, settings: Settings) -> Curve:
 
 
 def _score_file(file: TrackFile, scorer: Scorer, frames: int) -> None:
-    windows = make_windows([read_clip(file.path, file.frame_size)])
-    frame_scores(scorer.score(windows.poses), windows.start, frames, LENGTH)
+    windows = make_windows([file.read()])
+    frame_scores(scorer.score(windows.poses), windows.middle, frames)
 
 
 def _training(inputs: Inputs, settings: Settings) -> Curve:

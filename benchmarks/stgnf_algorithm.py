@@ -168,7 +168,7 @@ def our_evaluation(poses: Path, masks: dict[str, Labels], flow: DAFlow) -> tuple
     began = time.perf_counter()
     clips = read_clips(poses, STGNF_FRAME_SIZE)
     windows = make_windows(clips, _LENGTH, rule="stgnf")
-    result = evaluate_windows(score(flow, windows.poses).numpy(), windows, clips, masks, _LENGTH)
+    result = evaluate_windows(score(flow, windows.poses).numpy(), windows, clips, masks)
     assert result.micro.auc is not None
     return result.micro.auc, time.perf_counter() - began
 

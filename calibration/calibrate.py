@@ -15,7 +15,6 @@ from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle, write_manifest
 from daflow.core.data.clip_tables import FrameSize
-from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath
 
@@ -43,7 +42,7 @@ def calibrate_alarm(
     poses: StrPath,
     false_alarms_per_day: float | None = None,
     quantile: float | None = None,
-    fps: float = DEFAULT_FPS,
+    fps: float | None = None,
     begin_seconds: float = AlarmRule.begin_seconds,
     end_seconds: float = AlarmRule.end_seconds,
     cool_down_seconds: float = COOL_DOWN_SECONDS,
@@ -57,7 +56,7 @@ def calibrate_alarm(
         poses: folder of pose tracks of normal behaviour.
         false_alarms_per_day: the requested rate; None is 1, unless there is a quantile.
         quantile: instead of a rate, the fraction of the normal scores that stay below the threshold.
-        fps: frames per second of the recordings.
+        fps: frames per second of all recordings; None as `calibration.replay.read_signals`.
         begin_seconds: how long the score must stay above the threshold.
         end_seconds: how long it must stay below before the alarm ends.
         cool_down_seconds: how long after an alarm the next one may begin.
@@ -71,7 +70,8 @@ def calibrate_alarm(
         raise InputError("Give a rate of false alarms or a quantile, not both.")
     rule = AlarmRule(math.inf, math.inf, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds)
     signals = read_signals(bundle, poses, fps, rule, frame_size)
-    hours = sum(signal.seconds for signal in signals) / 3600
+    seconds = sum(signal.seconds for signal in signals)
+    hours = seconds / 3600
     windows = sum(len(signal.people) for signal in signals)
     if quantile is None:
         per_day = FALSE_ALARMS_PER_DAY if false_alarms_per_day is None else false_alarms_per_day
@@ -94,7 +94,7 @@ def calibrate_alarm(
         interval_per_day=choice.interval_per_day,
         promised=quantile is None and reason is None,
         hours=hours,
-        fps=fps,
+        fps=sum(len(signal.times) for signal in signals) / seconds,
         windows=windows,
         precision="fp32",
         normal=normal_scores(np.concatenate([signal.sample for signal in signals])),

@@ -113,13 +113,13 @@ def check_alarm(
         bundle: whose FP32 graph scores.
         poses: folder of pose tracks that the model was neither trained nor calibrated on.
         alarm: the calibration, such as `calibration_of(bundle)`.
-        fps: frames per second of the recordings; None as calibrated.
+        fps: frames per second of all recordings; None as `calibration.replay.read_signals`.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
 
     Raises:
         InputError: the recordings cannot be read or scored.
     """
-    return check_signals(read_signals(bundle, poses, fps or alarm.fps, alarm.rule(), frame_size), alarm)
+    return check_signals(read_signals(bundle, poses, fps, alarm.rule(), frame_size), alarm)
 
 
 def check_signals(signals: Sequence[Signal], alarm: AlarmCalibration) -> FalseAlarmCheck:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,13 +13,16 @@ from calibration.pareto_tail import Values
 from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother, Sustained
 from daflow.core.bundle import Bundle
 from daflow.core.data.clip_tables import FrameSize
-from daflow.core.data.tracks import MAX_FRAMES, Clip, find_tracks, read_each
-from daflow.core.data.windows import last_frames, make_windows
+from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.tracks import DEFAULT_FPS, MAX_FRAMES, Clip, find_tracks, read_each
+from daflow.core.data.windows import make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath
 from daflow.core.progress import track
 from daflow.core.scoring.comparison import ScoreFunction
 from daflow.core.scoring.onnx import OnnxScorer
+
+logger = logging.getLogger(__name__)
 
 SAMPLE_SECONDS = 2.0
 """Seconds between the moments that p-values are sampled at: twice the second that a window of 24 poses covers."""
@@ -57,14 +61,15 @@ class Episode:
 
 
 def read_signals(
-    bundle: Bundle, poses: StrPath, fps: float, rule: AlarmRule, frame_size: FrameSize | None = None
+    bundle: Bundle, poses: StrPath, fps: float | None, rule: AlarmRule, frame_size: FrameSize | None = None
 ) -> list[Signal]:
     """Score recordings with the bundle's FP32 graph and replay them as the edge does.
 
     Args:
         bundle: whose graph scores.
         poses: folder of pose tracks.
-        fps: frames per second of the recordings.
+        fps: frames per second of the recordings; None takes `frame_rates.json` of the folder. A clip that is not in
+            there is taken to have the rate of the bundle, else 25, which the log says.
         rule: its smoothing and begin seconds are used; its threshold does not matter.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
 
@@ -77,10 +82,17 @@ def read_signals(
     broken: list[str] = []
     reasons: set[str] = set()
     signals = []
-    files = find_tracks(poses, frame_size)
+    files = find_tracks(poses, frame_size, fps)
+    assumed = bundle.manifest.fps or DEFAULT_FPS
+    if unknown := sum(file.rate is None for file in files):
+        logger.warning(
+            "the frame rate of %d of %d clips is not known; %.3g frames per second are assumed (tell it with --fps)",
+            unknown, len(files), assumed,
+        )  # fmt: skip
+    files = [replace(file, rate=file.rate or FrameRate.constant(assumed)) for file in files]
     with OnnxScorer(bundle.graph("fp32"), threads=0) as scorer:
         for clip in track(read_each(files, broken), "clips", len(files)):
-            signal, reason = replay(clip, scorer.score, bundle, fps, rule)
+            signal, reason = replay(clip, scorer.score, bundle, rule)
             if signal:
                 signals.append(signal)
             elif reason:
@@ -94,9 +106,11 @@ def read_signals(
 
 
 def replay(
-    clip: Clip, score: ScoreFunction, bundle: Bundle, fps: float, rule: AlarmRule
+    clip: Clip, score: ScoreFunction, bundle: Bundle, rule: AlarmRule
 ) -> tuple[Signal | None, str | None]:
     """Score and replay one clip; return its signal, or None and the reason why nothing of it can be scored.
+
+    A clip whose frame rate is not known is taken to have that of the bundle, else 25.
 
     Raises:
         InputError: the frame numbers are impossibly far apart.
@@ -111,17 +125,21 @@ def replay(
             f"Clip {clip.name} has frame {last}, more than {MAX_FRAMES} after its first frame {first}. Check the frame "
             "numbers."
         )
-    windows = make_windows([clip], manifest.window, 1, manifest.max_missing)
+    windows = make_windows([clip], manifest.window, 1, manifest.max_missing, fps=manifest.fps)
+    if windows.rates:
+        logger.warning("clip %s is not scored: %s", clip.name, "; ".join(windows.rates))
     nll = score(windows.poses).astype(np.float64)
-    ends = last_frames(windows, [clip])
     finite = np.isfinite(nll)
     if not finite.any():
         return None, windows.skipped() or None
-    found = zip(ends[finite].tolist(), windows.person[finite].tolist(), nll[finite].tolist(), strict=True)
+    found = zip(
+        windows.last[finite].tolist(), windows.person[finite].tolist(), nll[finite].tolist(), strict=True
+    )
     by_frame: dict[int, dict[int, float]] = {}
     for frame, person, value in found:
         by_frame.setdefault(frame - first, {})[person] = value
     scores = (by_frame.get(frame, {}) for frame in range(last - first + 1))
+    fps = clip.rate.fps if clip.rate else manifest.fps or DEFAULT_FPS
     return make_signal(clip.name, scores, fps, rule), None
 
 

@@ -120,14 +120,16 @@ def export_model(
     )
     checkpoint = _checkpoint_of(model)
     builder = _find_engine_builder(targets, layers, report) if engine else None
-    length = checkpoint.model.config.window
+    length, fps = checkpoint.model.config.window, checkpoint.fps
     recordings = calibrate_on if verify_on is None else verify_on
     data = (
-        generated_set(length) if recordings is None else recorded_set(recordings, masks, length, frame_size)
+        generated_set(length, fps)
+        if recordings is None
+        else recorded_set(recordings, masks, length, frame_size, fps)
     )
     normal = data.windows.poses
     if int8 and calibrate_on is not None and verify_on is not None:
-        normal = recorded_set(calibrate_on, None, length, frame_size).windows.poses
+        normal = recorded_set(calibrate_on, None, length, frame_size, fps).windows.poses
     folder = Path(folder)
     with _replace_when_done(folder) as work:
         manifest = _write_files(checkpoint, work, folder.name, data, normal, options, report)
@@ -227,6 +229,7 @@ def _write_files(
         parameters=parameter_count(model),
         window=model.config.window,
         max_missing=MAX_MISSING,
+        fps=checkpoint.fps,
         precisions=graphs,
         files={name: sha256(work / name) for name in files},
         training=checkpoint.training,

@@ -14,7 +14,7 @@ from typing import Literal
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.synthetic import Scene, generate_clip, test_scenes
-from daflow.core.data.tracks import Clip, read_clips
+from daflow.core.data.tracks import DEFAULT_FPS, Clip, read_clips
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.scoring.comparison import (
@@ -77,8 +77,7 @@ class VerificationSet:
 
     def _auc(self, nll: Nll) -> float:
         assert self.masks is not None
-        length = self.windows.poses.shape[2]
-        auc = evaluate_windows(nll, self.windows, list(self.clips), dict(self.masks), length).micro.auc
+        auc = evaluate_windows(nll, self.windows, list(self.clips), dict(self.masks)).micro.auc
         assert auc is not None
         return 100 * auc
 
@@ -157,6 +156,7 @@ def recorded_set(
     masks: str | os.PathLike[str] | Mapping[str, Labels] | None,
     length: int,
     frame_size: FrameSize | None = None,
+    fps: float | None = None,
 ) -> VerificationSet:
     """Build the set from recordings.
 
@@ -165,6 +165,7 @@ def recorded_set(
         masks: their frame masks: a folder, or labels by clip name; None without labels.
         length: poses in a window.
         frame_size: width and height of the video frames of a folder in pixels, as for `read_clips`.
+        fps: frames per second of the model, as for `daflow.core.data.windows.make_windows`.
 
     Raises:
         InputError: a folder cannot be read, or the recordings give no window.
@@ -175,17 +176,22 @@ def recorded_set(
     else:
         clips, origin = poses, f"{len(poses)} recordings"
         source = "The list of clips"
-    windows = make_windows(clips, length)
+    windows = make_windows(clips, length, fps=fps)
     if not len(windows):
         raise InputError(f"{source} gives no window to verify on: {windows.skipped()}.")
     labels = read_masks(Path(masks)) if isinstance(masks, (str, os.PathLike)) else masks
     return VerificationSet(windows, WindowSets.of(windows.poses), clips, labels, origin)
 
 
-def generated_set(length: int) -> VerificationSet:
-    """Build the set from generated walkers, falls, runs and fights; `length` is the number of poses in a window."""
+def generated_set(length: int, fps: float | None = None) -> VerificationSet:
+    """Build the set from generated walkers, falls, runs and fights.
+
+    Args:
+        length: poses in a window.
+        fps: frames per second of the model; None is that of the generated clips.
+    """
     clips, masks = [], {}
-    for index, scene in enumerate(test_scenes(_GENERATED_CLIPS, Scene(frames=400))):
+    for index, scene in enumerate(test_scenes(_GENERATED_CLIPS, Scene(frames=400, fps=fps or DEFAULT_FPS))):
         clip, mask = generate_clip(f"generated_{index}", _SEED + index, scene)
         clips.append(clip)
         masks[clip.name] = mask

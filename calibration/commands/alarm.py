@@ -20,9 +20,16 @@ from calibration.threshold import REJECTED_GOODNESS
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import read_bundle
-from daflow.core.command_line import FOLDER, Command, FiniteRange, frame_size_option, json_option, write_json
+from daflow.core.command_line import (
+    FOLDER,
+    Command,
+    FiniteRange,
+    fps_option,
+    frame_size_option,
+    json_option,
+    write_json,
+)
 from daflow.core.data.clip_tables import FrameSize
-from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import CheckFailed
 
 
@@ -52,7 +59,6 @@ from daflow.core.errors import CheckFailed
     type=FiniteRange(0, 1, min_open=True, max_open=True),
     help="Instead of a rate, the fraction of the normal scores that stay below the threshold; for short recordings.",
 )
-@click.option("--fps", default=DEFAULT_FPS, type=POSITIVE, help="Frames per second of the recordings.")
 @click.option(
     "--begin-seconds",
     default=AlarmRule.begin_seconds,
@@ -85,10 +91,11 @@ from daflow.core.errors import CheckFailed
 )
 @json_option("the result")
 @frame_size_option
+@fps_option
 def alarm(
-    folder: Path, poses: Path, camera: str | None, per_day: float | None, quantile: float | None, fps: float,
+    folder: Path, poses: Path, camera: str | None, per_day: float | None, quantile: float | None,
     begin_seconds: float, end_seconds: float, cool_down_seconds: float, smoothing_seconds: float,
-    require_promise: bool, json_target: str | None, frame_size: FrameSize | None,
+    require_promise: bool, json_target: str | None, frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Set the alarm threshold by how often normal behaviour may exceed it.
 
@@ -124,7 +131,10 @@ def _lines(folder: Path, camera: str | None, result: CalibrationResult) -> Itera
     alarm = result.alarm
     of = f" of camera {camera}" if camera else ""
     yield f"{folder}: threshold{of} {alarm.threshold:.4f} bits/dim, {_method(result)}"
-    yield f"{alarm.hours:.3g} hours, {alarm.windows} windows; expected false alarms per day: {_rate(alarm)}"
+    yield (
+        f"{alarm.hours:.3g} hours at {alarm.fps:.3g} frames per second, {alarm.windows} windows; "
+        f"expected false alarms per day: {_rate(alarm)}"
+    )
     if alarm.target_per_day is not None:
         support = "support" if alarm.promised else "do not support"
         yield f"the recordings {support} this rate{'' if alarm.promised else ': see the warning'}"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from calibration.commands.options import POSITIVE, camera_option
+from calibration.commands.options import camera_option
 from calibration.false_alarm_rate import FalseAlarmCheck, calibration_of, check_alarm
 from daflow.core.bundle import read_bundle
-from daflow.core.command_line import FOLDER, Command, frame_size_option, json_option, write_json
+from daflow.core.command_line import FOLDER, Command, fps_option, frame_size_option, json_option, write_json
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import CheckFailed
 
@@ -25,16 +25,12 @@ from daflow.core.errors import CheckFailed
     help="Folder of pose tracks of normal behaviour that the bundle was neither trained nor calibrated on.",
 )
 @camera_option
-@click.option(
-    "--fps",
-    type=POSITIVE,
-    help="Frames per second of the recordings.  [default: as the bundle was calibrated]",
-)
 @json_option("the result")
 @frame_size_option
+@fps_option
 def check(
-    folder: Path, poses: Path, camera: str | None, fps: float | None, json_target: str | None,
-    frame_size: FrameSize | None,
+    folder: Path, poses: Path, camera: str | None, json_target: str | None, frame_size: FrameSize | None,
+    fps: float | None,
 ) -> None:  # fmt: skip
     """Replay held-out normal recordings through the alarm and report the measured rate of false alarms.
 

@@ -22,6 +22,7 @@ from daflow.core.command_line import (
     FILE,
     FOLDER,
     Command,
+    fps_option,
     frame_size_option,
     json_option,
     require_folder_for,
@@ -93,10 +94,11 @@ if TYPE_CHECKING:
     help="Also write a page: ROC and precision-recall curves, the scores of each clip over time, the worst mistakes.",
 )
 @frame_size_option
+@fps_option
 def evaluate(
     poses: Path | None, videos: Path | None, masks: Path | None, clips: tuple[str, ...], name: str | None,
     root: Path | None, model: str, precision: Precision, seed: int, protocol: str, json_target: str | None,
-    report: Path | None, frame_size: FrameSize | None, **video: Any,
+    report: Path | None, frame_size: FrameSize | None, fps: float | None, **video: Any,
 ) -> None:  # fmt: skip
     """Evaluate a model by frame-level ROC AUC against labelled frames, per clip and over all.
 
@@ -117,20 +119,20 @@ def evaluate(
     scorer = load(model, precision, seed=seed, window=benchmark.window if benchmark else LENGTH)
     rule = alarm_rule(scorer.alarm, options.threshold) if videos else None
     broken: list[str] = []
-    fps: dict[str, float] = {}
+    rates: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
         folder = data.poses or options.tracks or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if videos:
-            fps = track_videos(videos, folder, labels, options, broken)
+            rates = track_videos(videos, folder, labels, options, broken)
         size = frame_size or (STGNF_FRAME_SIZE if stgnf else _frame_size_of(benchmark, folder))
-        found = read_clips(folder, size, broken)
+        found = read_clips(folder, size, broken, fps)
     if benchmark:
         found = [clip for clip in found if clip.name not in benchmark.excluded]
     if clips or videos:
         found = [clip for clip in found if clip.name in labels]
     scored = score_clips(scorer, found, "stgnf" if stgnf else "span", str(videos or folder))
     result = scored.evaluate(labels)
-    causal = evaluate_causal(scored.nll, scored.windows, found, labels, fps, rule) if videos else None
+    causal = evaluate_causal(scored.nll, scored.windows, found, labels, rates, rule) if videos else None
     if report:
         from daflow.evaluation.report import evaluation_page
 

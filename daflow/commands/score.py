@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from daflow.commands.ray_cluster import runner, task_options
-from daflow.core.command_line import FOLDER, Command, frame_size_option, json_option, write_json
+from daflow.core.command_line import FOLDER, Command, fps_option, frame_size_option, json_option, write_json
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import InputError
 from daflow.core.scoring.comparison import PRECISIONS, Precision
@@ -27,9 +27,10 @@ from daflow.core.scoring.comparison import PRECISIONS, Precision
 @task_options
 @json_option("the summary")
 @frame_size_option
+@fps_option
 def score(
     poses: Path, model: str, precision: Precision, output: Path, workers: int | None, ray_address: str | None,
-    json_target: str | None, frame_size: FrameSize | None,
+    json_target: str | None, frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Score every clip of a folder: all windows and all frames, as Parquet.
 
@@ -37,7 +38,7 @@ def score(
     """
     from daflow.evaluation.clip_scores import score_folder
 
-    result = score_folder(poses, model, output, precision, runner(workers, ray_address), frame_size)
+    result = score_folder(poses, model, output, precision, runner(workers, ray_address), frame_size, fps)
     if json_target:
         summary = {"clips": len(result.done), "done_before": result.done_before, "windows": result.windows}
         write_json(json_target, {**summary, "failed": result.failed})

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from daflow.core.command_line import FILE, FOLDER, Command, FiniteRange, frame_size_option, require_folder_for
+from daflow.core.command_line import (
+    FILE,
+    FOLDER,
+    Command,
+    FiniteRange,
+    fps_option,
+    frame_size_option,
+    require_folder_for,
+)
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.label_table import CLIPS_HELP, read_labels
 from daflow.core.data.windows import LENGTH, Windows
@@ -92,11 +100,12 @@ from daflow.training.window_cache import TrainingSet, read_training_set
     help="Threads of torch on a CPU. A second one is a little faster on a quiet machine and slower on a busy one.",
 )
 @frame_size_option
+@fps_option
 def train(
     poses: Path, output: Path, clips: tuple[str, ...], normal_only: Path | None, epochs: int, batch_size: int,
     lr: float, seed: int, stride: int, augment: bool, window: int, block: str, share: float,
     abnormal_poses: Path | None, abnormal_masks: Path | None, prior_mean: float, resume: bool, cache: Path | None,
-    device: str, threads: int, frame_size: FrameSize | None,
+    device: str, threads: int, frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Train a model on pose tracks of normal behaviour; no anomaly is needed.
 
@@ -104,12 +113,12 @@ def train(
     """
     if abnormal_masks and not abnormal_poses:
         raise InputError("--abnormal-masks needs --abnormal-poses.")
-    windows = read_training_set(poses, window, stride, frame_size, cache, clips)
+    windows = read_training_set(poses, window, stride, frame_size, cache, clips, fps)
     click.echo(_summary(windows))
     normal = _normal_part(windows, normal_only)
     abnormal = None
     if abnormal_poses:
-        abnormal = abnormal_windows(abnormal_poses, abnormal_masks, window, stride, frame_size)
+        abnormal = abnormal_windows(abnormal_poses, abnormal_masks, window, stride, frame_size, windows.fps)
         click.echo(f"{len(abnormal)} windows labelled abnormal")
     require_folder_for(output)
 
@@ -123,7 +132,7 @@ def train(
     )  # fmt: skip
     data = TrainingData(
         normal, str(poses), poses.name, len(windows.clips), stride, len(windows.broken_files),
-        len(windows.windows) - len(normal), abnormal,
+        len(windows.windows) - len(normal), abnormal, windows.fps,
     )  # fmt: skip
     state = output.with_name(output.name + ".resume")
     if state.exists() and not resume:
@@ -154,7 +163,8 @@ def _normal_part(data: TrainingSet, labels: Path | None) -> Windows:
 
 
 def _summary(data: TrainingSet) -> str:
-    facts = [f"{len(data.clips)} clips, {len(data.windows)} windows"]
+    rate = f" at {data.fps:.3g} frames per second" if data.fps else ""
+    facts = [f"{len(data.clips)} clips, {len(data.windows)} windows{rate}"]
     if skipped := data.windows.skipped():
         facts.append(f"skipped: {skipped}")
     if data.broken_files:

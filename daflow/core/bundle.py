@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
+    FiniteFloat,
     ValidationError,
     field_validator,
 )
@@ -65,6 +66,8 @@ class Manifest(ManifestPart):
         joints: the layout of the 18 joints in the input of the graph.
         window: poses in a window.
         max_missing: how many frames may be missing inside a window.
+        fps: frames per second that the model was trained at: the poses of a window are `1 / fps` seconds apart. None
+            when that is not known; then a window is so many frames of any rate.
         normalising: how windows are normalised; `window-std-y` divides by the standard deviation of y.
         precisions: the ONNX file of each precision.
         files: the SHA-256 of every file of the bundle but the manifest.
@@ -86,6 +89,7 @@ class Manifest(ManifestPart):
     joints: Literal["openpose18"] = "openpose18"
     window: Annotated[int, Field(ge=2, le=1024)]
     max_missing: Annotated[int, Field(ge=0, le=1024)]
+    fps: Annotated[FiniteFloat, Field(gt=0)] | None = None
     normalising: Literal["window-std-y"] = "window-std-y"
     precisions: dict[Precision, str]
     files: dict[str, _Hash]

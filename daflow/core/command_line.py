@@ -188,6 +188,12 @@ frame_size_option = click.option(
     "the tracks is used, else 1920x1080. Only the ratio matters.",
 )
 
+fps_option = click.option(
+    "--fps",
+    type=FiniteRange(0.1, 1000),
+    help="Frames per second of all recordings. Without it, frame_rates.json in the folder of the tracks is used.",
+)
+
 
 def json_option(what: str) -> Callable[[_Decorated], _Decorated]:
     """The `--json` option of a command, for `write_json`.

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import DEFAULT_FPS, Clip
-from daflow.core.data.windows import Windows, last_frames
+from daflow.core.data.windows import Windows
 from daflow.evaluation.auc import Figures, figures
 from daflow.model.frame_scores import Scores, fill_empty_frames
 
@@ -162,14 +162,13 @@ def evaluate_causal(
         rule: the alarm and the smoothing; None has neither.
     """
     index = {clip.name: position for position, clip in enumerate(clips)}
-    ends = last_frames(windows, clips)
     scores: dict[str, Scores] = {}
     alarms: dict[str, ClipAlarms] = {}
     for name, mask in masks.items():
-        rows = np.flatnonzero((windows.clip == index.get(name, -1)) & (ends < len(mask)))
+        rows = np.flatnonzero((windows.clip == index.get(name, -1)) & (windows.last < len(mask)))
         people: list[dict[int, float]] = [{} for _ in mask]
         for frame, person, score in zip(
-            ends[rows].tolist(), windows.person[rows].tolist(), nll[rows].tolist(), strict=True
+            windows.last[rows].tolist(), windows.person[rows].tolist(), nll[rows].tolist(), strict=True
         ):
             people[frame][person] = score
         scores[name], on, begins = _follow(people, fps.get(name, DEFAULT_FPS), rule)

@@ -75,7 +75,6 @@ def evaluate_windows(
     windows: Windows,
     clips: Sequence[Clip],
     masks: dict[str, Labels],
-    length: int,
 ) -> Evaluation:
     """Compare the scores of the windows of a data set with its frame masks.
 
@@ -87,7 +86,6 @@ def evaluate_windows(
         windows: the windows that were scored, made from `clips`.
         clips: the clips.
         masks: the labels of each frame by clip name.
-        length: the poses in a window.
 
     Raises:
         InputError: no clip has a mask, the labels are all of one kind, or a score is NaN or infinite.
@@ -102,7 +100,7 @@ def evaluate_windows(
         if name in index:
             of_clip = windows.clip == index[name]
             used += int(of_clip.sum())
-            raw[name] = frame_scores(nll[of_clip], windows.start[of_clip], len(mask), length)
+            raw[name] = frame_scores(nll[of_clip], windows.middle[of_clip], len(mask))
     return replace(evaluate_frames(raw, masks), windows=used)
 
 

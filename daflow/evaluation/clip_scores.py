@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from daflow.core.bundle import read_bundle
 from daflow.core.data.clip_tables import FrameSize
-from daflow.core.data.tracks import TrackFile, find_tracks, read_clip
+from daflow.core.data.tracks import TrackFile, find_tracks
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.files import StrPath, sha256, written_whole
 from daflow.core.parallel import Runner, run_tasks
@@ -32,7 +32,7 @@ from daflow.model.scoring_model import ScoringModel
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _KEY = b"daflow.key"
 
 
@@ -93,6 +93,7 @@ def score_folder(
     precision: Precision = "fp32",
     run: Runner = run_tasks,
     frame_size: FrameSize | None = None,
+    fps: float | None = None,
 ) -> ScoredFolder:
     """Score every clip of a folder and write two Parquet files for each; files that are up to date are kept.
 
@@ -105,6 +106,7 @@ def score_folder(
         precision: of a bundle's graph.
         run: where the clips are scored.
         frame_size: of all clips; None as `daflow.core.data.tracks.find_tracks`.
+        fps: frames per second of all clips; None as `daflow.core.data.tracks.find_tracks`.
 
     Raises:
         InputError: the model cannot be opened, or there are no tracks.
@@ -113,7 +115,7 @@ def score_folder(
     # Absolute paths: the machines of a cluster have other working folders.
     path, folder = str(Path(model).resolve()), Path(output).resolve()
     load(path, precision)  # fails here rather than in every task
-    files = find_tracks(Path(poses).resolve(), frame_size)
+    files = find_tracks(Path(poses).resolve(), frame_size, fps)
     folder.mkdir(parents=True, exist_ok=True)
     model_hash = hash_of_model(path, precision)
     tasks = [ScoreTask(file, path, model_hash, precision, folder) for file in files]
@@ -142,12 +144,12 @@ def score_clip(task: ScoreTask) -> ScoredClip:
     if _key_of(windows_file) == _key_of(frames_file) == key:
         return ScoredClip(pq.read_metadata(windows_file).num_rows, done_before=True)
     model = _open(task.model, task.precision)
-    clip = read_clip(task.file.path, task.file.frame_size)
+    clip = task.file.read()
     frames = frame_count(clip)
-    windows = make_windows([clip], model.window)
+    windows = make_windows([clip], model.window, fps=model.fps)
     nll = model.score_windows(windows.poses)
-    _write(windows_file, _window_table(windows, nll, model.window), key)
-    _write(frames_file, _frame_table(windows, nll, model.window, frames), key)
+    _write(windows_file, _window_table(windows, nll), key)
+    _write(frames_file, _frame_table(windows, nll, frames), key)
     return ScoredClip(len(windows))
 
 
@@ -166,7 +168,8 @@ def _open(model: str, precision: Precision) -> ScoringModel:
 
 
 def _key(task: ScoreTask) -> str:
-    facts = [_FORMAT, sha256(task.file.path), *task.file.frame_size, task.model_hash]
+    fps = task.file.rate.fps if task.file.rate else None
+    facts = [_FORMAT, sha256(task.file.path), *task.file.frame_size, fps, task.model_hash]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -178,20 +181,20 @@ def _key_of(path: Path) -> str | None:
     return str(metadata.get(_KEY, b"").decode(errors="replace"))
 
 
-def _window_table(windows: Windows, nll: np.ndarray, length: int) -> pa.Table:
+def _window_table(windows: Windows, nll: np.ndarray) -> pa.Table:
     columns = {
         "person": windows.person,
         "start": windows.start,
-        "middle": windows.start + length // 2,
+        "middle": windows.middle,
         "nll": nll,
     }
     return pa.table(columns)
 
 
-def _frame_table(windows: Windows, nll: np.ndarray, length: int, frames: int) -> pa.Table:
-    scores = frame_scores(nll, windows.start, frames, length)
+def _frame_table(windows: Windows, nll: np.ndarray, frames: int) -> pa.Table:
+    scores = frame_scores(nll, windows.middle, frames)
     worst = np.full(frames, -1, dtype=np.int64)
-    middle = windows.start + length // 2
+    middle = windows.middle
     for row in np.flatnonzero(middle < frames)[::-1]:  # of equals the first
         if nll[row] == scores[middle[row]]:
             worst[middle[row]] = windows.person[row]

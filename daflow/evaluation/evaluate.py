@@ -31,7 +31,7 @@ class ScoredClips:
 
     def evaluate(self, masks: dict[str, Labels]) -> Evaluation:
         """Compare the scores with frame masks; see `daflow.evaluation.auc.evaluate_windows`."""
-        return evaluate_windows(self.nll, self.windows, self.clips, masks, self.windows.poses.shape[2])
+        return evaluate_windows(self.nll, self.windows, self.clips, masks)
 
 
 def evaluate(
@@ -86,7 +86,7 @@ def score_clips(
         InputError: two clips have one name, or there is no window.
     """
     require_distinct_names(clips)
-    windows = make_windows(clips, model.window, rule=rule)
+    windows = make_windows(clips, model.window, rule=rule, fps=model.fps)
     if not len(windows):
         raise InputError(
             f"{source} gives no window of {model.window} poses: {windows.skipped() or 'no poses'}."

@@ -118,9 +118,7 @@ def _peaks(excess: Scores, apart: int) -> Iterator[int]:
 def _window_at(clip: int, frame: int, nll: npt.NDArray[np.float32], windows: Windows) -> int | None:
     """Return the highest scored window that holds the frame in its middle half."""
     length = windows.poses.shape[2]
-    near = np.flatnonzero(
-        (windows.clip == clip) & (np.abs(windows.start + length // 2 - frame) <= length // 4)
-    )
+    near = np.flatnonzero((windows.clip == clip) & (np.abs(windows.middle - frame) <= length // 4))
     return int(near[np.argmax(nll[near])]) if len(near) else None
 
 

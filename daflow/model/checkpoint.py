@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
 from daflow.core.errors import InputError
 from daflow.core.files import written_whole
@@ -17,14 +17,22 @@ from daflow.model.flow import DAFlow, ModelConfig
 
 _FORMAT = "daflow-checkpoint"
 _VERSION = 1
+_FPS: TypeAdapter[float | None] = TypeAdapter(Annotated[FiniteFloat, Field(gt=0)] | None)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model in evaluation mode and a summary of its training, plain values only."""
+    """A model in evaluation mode and a summary of its training, plain values only.
+
+    Attributes:
+        model: the flow.
+        training: the summary.
+        fps: frames per second of the clips that it was trained on; None when that is not known.
+    """
 
     model: DAFlow
     training: dict[str, Any] = field(default_factory=dict)
+    fps: float | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -39,6 +47,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "config": checkpoint.model.config.as_dict(),
         "state": checkpoint.model.state_dict(),
         "training": checkpoint.training,
+        "fps": checkpoint.fps,
         "versions": {"daflow": __version__, "torch": str(torch.__version__)},
     }
     buffer = io.BytesIO()  # torch's own file writer turns a full disk into a RuntimeError
@@ -72,7 +81,8 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
         config = TypeAdapter(ModelConfig).validate_python(content.get("config"))
         model = DAFlow(config, torch.Generator()).to(device)  # not from torch's global generator
         model.load_state_dict(content["state"])
+        fps = _FPS.validate_python(content.get("fps"))
     except (ValidationError, RuntimeError, TypeError, AttributeError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} does not fit its own configuration: {reason}") from None
-    return Checkpoint(model.eval(), dict(content.get("training") or {}))
+    return Checkpoint(model.eval(), dict(content.get("training") or {}), fps)

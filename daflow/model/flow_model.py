@@ -27,7 +27,7 @@ class FlowModel(ScoringModel):
     """
 
     def __init__(self, checkpoint: Checkpoint, name: str = "model") -> None:
-        super().__init__(name, checkpoint.model.config.window)
+        super().__init__(name, checkpoint.model.config.window, checkpoint.fps)
         self.checkpoint = checkpoint
 
     def score_windows(self, poses: Poses) -> npt.NDArray[np.float32]:

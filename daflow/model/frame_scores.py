@@ -28,27 +28,21 @@ def frame_count(clip: Clip) -> int:
     return frames
 
 
-def frame_scores(
-    nll: npt.NDArray[np.float32], start: npt.NDArray[np.int64], frames: int, length: int
-) -> Scores:
+def frame_scores(nll: npt.NDArray[np.float32], middle: npt.NDArray[np.int64], frames: int) -> Scores:
     """Give each frame of a clip the score of the most abnormal person in it.
-
-    A window counts at the frame `start + length // 2`, its middle.
 
     Args:
         nll: `(N,)` the scores of the clip's windows, all persons together.
-        start: `(N,)` the frame numbers at which they begin.
+        middle: `(N,)` the numbers of the frames that the windows count at, `Windows.middle`.
         frames: the number of frames of the clip.
-        length: the poses in a window.
 
     Returns:
         `(frames,)` float64, `-inf` where no window counts.
 
-    >>> frame_scores(np.float32([2.0, 5.0]), np.array([0, 0]), 3, length=2).tolist()
+    >>> frame_scores(np.float32([2.0, 5.0]), np.array([1, 1]), 3).tolist()
     [-inf, 5.0, -inf]
     """
     scores = np.full(frames, -np.inf)
-    middle = start + length // 2
     inside = middle < frames
     np.maximum.at(scores, middle[inside], nll[inside])
     return scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.model.frame_scores import Scores, frame_count, frame_scores
 
+logger = logging.getLogger(__name__)
+
 
 class ScoringModel(ABC):
     """Scores windows and clips: negative log-likelihoods in bits per dimension, high means abnormal.
@@ -25,12 +28,16 @@ class ScoringModel(ABC):
     Attributes:
         name: what reports call it.
         window: poses in a window (T).
+        fps: frames per second that it was trained at; None when that is not known, and windows are frames.
         alarm: the calibrated alarm of a bundle; None without one.
     """
 
-    def __init__(self, name: str, window: int, alarm: AlarmCalibration | None = None) -> None:
+    def __init__(
+        self, name: str, window: int, fps: float | None = None, alarm: AlarmCalibration | None = None
+    ) -> None:
         self.name = name
         self.window = window
+        self.fps = fps
         self.alarm = alarm
 
     def __repr__(self) -> str:
@@ -44,7 +51,7 @@ class ScoringModel(ABC):
         """Return the scores of the frames of each clip.
 
         A window counts at its middle frame, and a frame has the score of its most abnormal person. Scores are not
-        smoothed.
+        smoothed. A clip of another frame rate than the model's is sampled at the model's rate.
 
         Args:
             clips: pose tracks, such as `daflow.read_tracks` returns them.
@@ -60,8 +67,10 @@ class ScoringModel(ABC):
 
     def _score_clip(self, clip: Clip) -> Scores:
         frames = frame_count(clip)
-        windows = make_windows([clip], self.window)
-        scores = frame_scores(self.score_windows(windows.poses), windows.start, frames, self.window)
+        windows = make_windows([clip], self.window, fps=self.fps)
+        if windows.rates:
+            logger.warning("clip %s is not scored: %s", clip.name, "; ".join(windows.rates))
+        scores = frame_scores(self.score_windows(windows.poses), windows.middle, frames)
         return np.where(np.isneginf(scores), np.nan, scores)
 
 
@@ -74,8 +83,9 @@ class BundleModel(ScoringModel):
 
     def __init__(self, bundle: Bundle, precision: Precision = "fp32") -> None:
         self._scorer = OnnxScorer(bundle.graph(precision), precision, threads=0)
+        manifest = bundle.manifest
         super().__init__(
-            f"{bundle.folder} ({self._scorer.name})", bundle.manifest.window, bundle.manifest.alarm
+            f"{bundle.folder} ({self._scorer.name})", manifest.window, manifest.fps, manifest.alarm
         )
         self.bundle = bundle
 

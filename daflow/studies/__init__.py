@@ -17,6 +17,7 @@ NAMES = (
     "ablation",
     "attention-vs-window",
     "noise",
+    "frame-rate",
     "contamination",
     "cross",
     "autoencoder",

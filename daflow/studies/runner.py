@@ -14,7 +14,7 @@ import numpy as np
 
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels, read_masks
-from daflow.core.data.tracks import Clip, read_clips
+from daflow.core.data.tracks import DEFAULT_FPS, Clip, read_clips
 from daflow.core.data.windows import Poses, Windows, make_windows
 from daflow.core.parallel import Runner, run_tasks
 from daflow.core.progress import track
@@ -42,6 +42,7 @@ class Test:
         name: added to the names of the rows of the report.
         distortion: what is done to the tracks.
         every_other: 0 for all clips, 1 for the odd ones (the even ones may then be trained on).
+        resampled: whether clips of another frame rate are sampled at that of the training.
     """
 
     __test__ = False  # or pytest would collect it
@@ -51,6 +52,7 @@ class Test:
     name: str = ""
     distortion: Distortion = CLEAN
     every_other: int = 0
+    resampled: bool = True
 
 
 @dataclass(frozen=True)
@@ -162,11 +164,11 @@ def run_trial(trial: Trial) -> list[TrialResult]:
     data = read_training_set(settings.train, length, STRIDE, settings.frame_size, settings.cache)
     poses, held_out = data.windows.poses, hold_out_windows(data.windows, HOLD_OUT)
     if trial.contamination:
-        poses, held_out = _contaminated(poses, held_out, trial)
+        poses, held_out = _contaminated(poses, held_out, trial, data.fps)
     began = time.perf_counter()
     detector, parameters = _detector(trial, poses, held_out)
     seconds = time.perf_counter() - began
-    return list(_evaluate(trial, detector, parameters, seconds))
+    return list(_evaluate(trial, detector, parameters, seconds, data.fps or DEFAULT_FPS))
 
 
 def _detector(trial: Trial, poses: Poses, held_out: np.ndarray) -> tuple[Callable[[Poses], np.ndarray], int]:
@@ -183,11 +185,11 @@ def _detector(trial: Trial, poses: Poses, held_out: np.ndarray) -> tuple[Callabl
 
 
 def _evaluate(
-    trial: Trial, detector: Callable[[Poses], np.ndarray], parameters: int, seconds: float
+    trial: Trial, detector: Callable[[Poses], np.ndarray], parameters: int, seconds: float, fps: float
 ) -> Iterator[TrialResult]:
     for test in trial.tests:
-        clips, masks, windows = _test_windows(test, trial.config.window, trial.settings.frame_size)
-        found = evaluate_windows(detector(windows.poses), windows, clips, masks, trial.config.window)
+        clips, masks, windows = _test_windows(test, trial.config.window, trial.settings.frame_size, fps)
+        found = evaluate_windows(detector(windows.poses), windows, clips, masks)
         micro = found.micro
         assert micro.auc is not None
         assert micro.auc_pr is not None
@@ -208,7 +210,7 @@ def _evaluate(
 
 @functools.lru_cache(maxsize=2)
 def _test_windows(
-    test: Test, length: int, frame_size: FrameSize | None
+    test: Test, length: int, frame_size: FrameSize | None, fps: float
 ) -> tuple[list[Clip], dict[str, Labels], Windows]:
     masks = read_masks(test.masks)
     clips = [clip for clip in read_clips(test.poses, frame_size) if clip.name in masks]
@@ -216,15 +218,18 @@ def _test_windows(
         clips = clips[1::2]
         masks = {clip.name: masks[clip.name] for clip in clips}
     clips = [distort(clip, test.distortion, seed=index) for index, clip in enumerate(clips)]
-    return clips, masks, make_windows(clips, length)
+    masks = {name: mask[:: test.distortion.every] for name, mask in masks.items()}
+    return clips, masks, make_windows(clips, length, fps=fps if test.resampled else None)
 
 
-def _contaminated(poses: Poses, held_out: np.ndarray, trial: Trial) -> tuple[Poses, np.ndarray]:
+def _contaminated(
+    poses: Poses, held_out: np.ndarray, trial: Trial, fps: float | None
+) -> tuple[Poses, np.ndarray]:
     """Add abnormal windows of the even test clips until they are the wanted share of all."""
     test, length = trial.settings.test, trial.config.window
     masks = read_masks(test.masks)
     clips = [clip for clip in read_clips(test.poses, trial.settings.frame_size) if clip.name in masks][::2]
-    windows = make_windows(clips, length)
+    windows = make_windows(clips, length, fps=fps)
     abnormal = np.flatnonzero(in_abnormal_frames(windows, clips, masks))
     count = round(len(poses) * trial.contamination / (1 - trial.contamination))
     chosen = np.random.default_rng(trial.seed).permutation(abnormal)[:count]

@@ -19,7 +19,12 @@ logger = logging.getLogger(__name__)
 
 
 def abnormal_windows(
-    poses: Path, masks: Path | None, length: int, stride: int, frame_size: FrameSize | None = None
+    poses: Path,
+    masks: Path | None,
+    length: int,
+    stride: int,
+    frame_size: FrameSize | None = None,
+    fps: float | None = None,
 ) -> Poses:
     """Return the windows `(N, 2, T, 18)` of a folder of tracks that count as abnormal.
 
@@ -32,12 +37,13 @@ def abnormal_windows(
         length: poses in a window.
         stride: poses between the starts of windows.
         frame_size: of all clips; None as `daflow.core.data.tracks.find_tracks`.
+        fps: frames per second of the model, as for `daflow.core.data.windows.make_windows`.
 
     Raises:
         InputError: a folder is missing, or no window is abnormal.
     """
     clips = read_clips(poses, frame_size)
-    windows = make_windows(clips, length, stride)
+    windows = make_windows(clips, length, stride, fps=fps)
     chosen = np.ones(len(windows), dtype=np.bool_)
     if masks is not None:
         chosen = in_abnormal_frames(windows, clips, read_masks(masks))
@@ -58,7 +64,7 @@ def in_abnormal_frames(
         clips: the clips.
         masks: the labels of each frame by clip name; clips without one have no abnormal frame.
     """
-    middle = windows.start + windows.poses.shape[2] // 2
+    middle = windows.middle
     found = np.zeros(len(windows), dtype=np.bool_)
     for index, clip in enumerate(clips):
         mask = masks.get(clip.name, np.zeros(0, dtype=np.int64))
@@ -79,7 +85,6 @@ def normal_throughout(
         clips: the names of the clips; those without labels are skipped.
         masks: the labels of each frame by clip name.
     """
-    reach = windows.poses.shape[2] + MAX_MISSING
     kept = np.zeros(len(windows), dtype=np.bool_)
     for index, name in enumerate(clips):
         if name not in masks:
@@ -88,7 +93,7 @@ def normal_throughout(
         rows = np.flatnonzero(windows.clip == index)
         other = np.concatenate([[0], np.cumsum(masks[name] != 0)])
         first = windows.start[rows]
-        last = np.minimum(first + reach, len(masks[name]))
-        inside = first + reach - MAX_MISSING <= len(masks[name])
+        last = np.minimum(windows.last[rows] + 1 + MAX_MISSING, len(masks[name]))
+        inside = windows.last[rows] < len(masks[name])
         kept[rows[inside]] = (other[last] - other[np.minimum(first, last)])[inside] == 0
     return kept

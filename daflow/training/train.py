@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from daflow.core.data.frame_rate import common_rate
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import LENGTH, Poses, Windows, make_windows
 from daflow.core.errors import InputError
@@ -52,6 +53,7 @@ class TrainingData:
         broken_files: files that could not be read.
         not_normal: windows that were skipped because not all of their frames are labelled normal.
         abnormal: `(N, 2, T, 18)` windows of labelled abnormal behaviour; None without any.
+        fps: frames per second of the windows; None when it is not known.
     """
 
     normal: Windows
@@ -62,6 +64,7 @@ class TrainingData:
     broken_files: int = 0
     not_normal: int = 0
     abnormal: Poses | None = None
+    fps: float | None = None
 
 
 def train(
@@ -83,7 +86,8 @@ def train(
     """Train a model on clips of normal behaviour; no anomaly is needed.
 
     A share of the clips is held out, and the model of the epoch that gives them the lowest mean score is kept. The same
-    arguments give the same model on a CPU. torch's global random generator and its number of threads stay as they are.
+    arguments give the same model on a CPU. Clips whose frame rates differ are sampled at the median of their rates,
+    which the model remembers. torch's global random generator and its number of threads stay as they are.
 
     Args:
         clips: pose tracks, such as `daflow.read_tracks` returns them.
@@ -111,7 +115,9 @@ def train(
     if stride < 1:
         raise InputError(f"stride must be at least 1; it is {stride}.")
     require_distinct_names(clips)
-    data = TrainingData(make_windows(clips, window, stride), "The list of clips", "clips", len(clips), stride)
+    fps = common_rate([clip.rate for clip in clips])
+    windows = make_windows(clips, window, stride, fps=fps)
+    data = TrainingData(windows, "The list of clips", "clips", len(clips), stride, fps=fps)
     return train_on(data, config, options, hold_out)
 
 
@@ -169,7 +175,7 @@ def train_on(
         "left_out": {"short_tracks": normal.short_tracks, "gaps": normal.gaps, "broken": normal.broken,
                      "not_normal": data.not_normal},
     }  # fmt: skip
-    return TrainedModel(Checkpoint(trained.model, summary), trained.history, trained.best, seconds)
+    return TrainedModel(Checkpoint(trained.model, summary, data.fps), trained.history, trained.best, seconds)
 
 
 def model_config(**fields: Any) -> ModelConfig:

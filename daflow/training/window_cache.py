@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.frame_rate import common_rate
 from daflow.core.data.label_table import choose_clips
 from daflow.core.data.tracks import TrackFile, find_tracks, read_each
 from daflow.core.data.windows import Windows, make_windows
@@ -29,7 +30,7 @@ from daflow.core.progress import track
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _KEPT_ENTRIES = 8
 
 
@@ -41,11 +42,13 @@ class TrainingSet:
         windows: whose `poses` are mapped from a file, and read from there when they are looked at.
         clips: the names of the clips that were read.
         broken_files: the messages of the files that were skipped.
+        fps: frames per second of the windows; None when the rate of no clip is known.
     """
 
     windows: Windows
     clips: tuple[str, ...]
     broken_files: tuple[str, ...]
+    fps: float | None
 
 
 def default_cache() -> Path:
@@ -61,6 +64,7 @@ def read_training_set(
     frame_size: FrameSize | None = None,
     cache: Path | None = None,
     clips: Sequence[str] = (),
+    fps: float | None = None,
 ) -> TrainingSet:
     """Cut the tracks of a folder into windows, or find the windows of an earlier run.
 
@@ -71,21 +75,25 @@ def read_training_set(
         frame_size: of all clips; None as `daflow.core.data.tracks.find_tracks`.
         cache: the folder that keeps the windows; None takes `default_cache()`.
         clips: patterns of the names of the clips to read; none reads all.
+        fps: frames per second of all clips; None as `daflow.core.data.tracks.find_tracks`.
 
     Raises:
         InputError: the folder is missing or none of its files can be read.
         OSError: the cache cannot be written or is full.
     """
     files = list(
-        choose_clips({file.clip: file for file in find_tracks(poses, frame_size)}, clips, "track").values()
+        choose_clips(
+            {file.clip: file for file in find_tracks(poses, frame_size, fps)}, clips, "track"
+        ).values()
     )
+    model_fps = common_rate([file.rate for file in files])
     cache = cache or default_cache()
-    entry = cache / _key(files, length, stride)
+    entry = cache / _key(files, length, stride, model_fps)
     if not entry.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=cache, prefix=".new."))
         try:
-            _write(temporary, files, length, stride)
+            _write(temporary, files, length, stride, model_fps)
             _move(temporary, entry)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -93,21 +101,23 @@ def read_training_set(
     else:
         for message in json.loads((entry / "facts.json").read_text(encoding="utf-8"))["broken_files"]:
             logger.warning("skipped: %s", message)
-    return _read(entry, length)
+    return _read(entry, length, model_fps)
 
 
-def _key(files: Sequence[TrackFile], length: int, stride: int) -> str:
-    facts = [(file.path.name, *file.frame_size, sha256(file.path)) for file in files]
-    return hashlib.sha256(json.dumps([_FORMAT, length, stride, facts]).encode()).hexdigest()[:32]
+def _key(files: Sequence[TrackFile], length: int, stride: int, fps: float | None) -> str:
+    facts = [
+        (file.path.name, *file.frame_size, file.rate and file.rate.fps, sha256(file.path)) for file in files
+    ]
+    return hashlib.sha256(json.dumps([_FORMAT, length, stride, fps, facts]).encode()).hexdigest()[:32]
 
 
-def _write(folder: Path, files: Sequence[TrackFile], length: int, stride: int) -> None:
+def _write(folder: Path, files: Sequence[TrackFile], length: int, stride: int, fps: float | None) -> None:
     broken: list[str] = []
     names: list[str] = []
     parts: list[Windows] = []
     with (folder / "poses.f32").open("wb") as poses:
         for clip in read_each(track(files, "reading tracks"), broken):
-            windows = make_windows([clip], length, stride)
+            windows = make_windows([clip], length, stride, fps=fps)
             poses.write(windows.poses.tobytes())
             parts.append(windows)
             names.append(clip.name)
@@ -120,10 +130,13 @@ def _write(folder: Path, files: Sequence[TrackFile], length: int, stride: int) -
         clip=np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
         person=np.concatenate([part.person for part in parts]),
         start=np.concatenate([part.start for part in parts]),
+        middle=np.concatenate([part.middle for part in parts]),
+        last=np.concatenate([part.last for part in parts]),
     )
     facts = {
         "clips": names, "broken_files": broken,
         "left_out": [sum(getattr(part, name) for part in parts) for name in ("short_tracks", "gaps", "broken")],
+        "rates": list(dict.fromkeys(reason for part in parts for reason in part.rates)),
     }  # fmt: skip
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
@@ -136,7 +149,7 @@ def _move(temporary: Path, entry: Path) -> None:
             raise
 
 
-def _read(entry: Path, length: int) -> TrainingSet:
+def _read(entry: Path, length: int, fps: float | None) -> TrainingSet:
     facts = json.loads((entry / "facts.json").read_text(encoding="utf-8"))
     index: dict[str, npt.NDArray[np.int64]] = dict(np.load(entry / "index.npz", allow_pickle=False))
     shape = (len(index["start"]), 2, length, 18)
@@ -147,8 +160,12 @@ def _read(entry: Path, length: int) -> TrainingSet:
         if shape[0]
         else np.zeros(shape, np.float32)
     )
-    windows = Windows(poses, index["clip"], index["person"], index["start"], *facts["left_out"])
-    return TrainingSet(windows, tuple(facts["clips"]), tuple(facts["broken_files"]))
+    short_tracks, gaps, broken = facts["left_out"]
+    windows = Windows(
+        poses, index["clip"], index["person"], index["start"], index["middle"], index["last"],
+        short_tracks, gaps, broken, tuple(facts["rates"]),
+    )  # fmt: skip
+    return TrainingSet(windows, tuple(facts["clips"]), tuple(facts["broken_files"]), fps)
 
 
 def _forget_the_oldest(cache: Path, newest: Path) -> None:

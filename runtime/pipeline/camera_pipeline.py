@@ -26,6 +26,7 @@ class CameraPipeline:
         clock: where the time of each stage is counted.
         calibration: what p-values are computed from; None for no p-values.
         camera: the name of the camera in its results.
+        fps: frames per second that the model was trained at; None takes frames of any rate as they are.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class CameraPipeline:
         clock: StageClock,
         calibration: AlarmCalibration | None = None,
         camera: str = "camera",
+        fps: float | None = None,
     ) -> None:
         self._scorer = scorer
-        self._observer = Observer(finder, window, max_missing, clock)
+        self._observer = Observer(finder, window, max_missing, clock, fps=fps)
         self._decider = AlarmDecider(camera, rule, calibration)
         self._clock = clock
 
@@ -48,6 +50,11 @@ class CameraPipeline:
     def unusable(self) -> int:
         """Windows that could not be scored."""
         return self._decider.unusable
+
+    @property
+    def rate_reason(self) -> str | None:
+        """Why nobody can be scored at the rate of the frames; None when it is near enough to the model's."""
+        return self._observer.rate_reason
 
     def process(self, frame: Frame) -> FrameResult:
         """Take the next frame."""

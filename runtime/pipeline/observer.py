@@ -47,6 +47,7 @@ class Observer:
             thread at a time anyway, and threads that wait for a lock cost less than threads that compete for the
             interpreter (measured: sixteen cameras on two cores process 1.7 times as many frames). None is a lock of
             its own.
+        fps: frames per second that the model was trained at; None takes frames of any rate as they are.
     """
 
     def __init__(
@@ -56,11 +57,22 @@ class Observer:
         max_missing: int,
         clock: StageClock,
         turn: threading.Lock | None = None,
+        fps: float | None = None,
     ) -> None:
         self._finder = finder
-        self._memory = PoseMemory(window, max_missing)
+        self._memory = PoseMemory(window, max_missing, fps=fps)
         self._clock = clock
         self._turn = turn or threading.Lock()
+
+    @property
+    def rate(self) -> float | None:
+        """Frames per second of the last frames by their time stamps; None while there were too few."""
+        return self._memory.rate
+
+    @property
+    def rate_reason(self) -> str | None:
+        """Why nobody can be scored at this rate; None when it is near enough to the model's."""
+        return self._memory.reason
 
     def observe(self, frame: Frame) -> Observation:
         """Take the next frame."""
@@ -70,7 +82,8 @@ class Observer:
 
     def _make_windows(self, frame: Frame, found: Mapping[int, Keypoints]) -> Observation:
         skeletons = _in_model_joints(found)
-        self._memory.add(frame.index, {person: s[:, :2] for person, s in skeletons.items()}, frame.size)
+        points_by_person = {person: skeleton[:, :2] for person, skeleton in skeletons.items()}
+        self._memory.add(frame.index, points_by_person, frame.size, frame.time)
         ready, points = self._memory.windows()
         poses, kept = normalise(points, frame.size)
         windows = {person: points[row] for row, person in enumerate(ready) if kept[row]}

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.resampling import is_same_rate, max_step, reason_against_rate, sample
 
 Points = npt.NDArray[np.float32]
 
+_RATE_STEPS = 16  # the rate is the median of so many steps between frames
+_MIN_RATE_STEPS = 8
+_SPARE = 1.25  # memory for poses that come faster than the median
+
 
 class PoseMemory:
-    """A ring buffer of poses for each person, with the same rule for windows as training has.
+    """A ring buffer of poses for each person, with the same rules for windows as training has.
 
-    A window is the last `window` poses of a person if they span at most `window + max_missing` frames; missing poses
-    are not interpolated. People who were not seen for `forget_after` frames are forgotten, and with more than
-    `max_people` those who were not seen for the longest time. Another frame size clears the memory: a window must not
-    mix pixels of two sizes.
+    At the model's rate, or when that is not known, a window is the last `window` poses of a person if they span at most
+    `window + max_missing` frames; missing poses are not interpolated. At another rate a window ends at the last pose
+    and is sampled `1 / fps` seconds apart (`daflow.core.data.resampling`). People who were not seen for `forget_after`
+    frames are forgotten, and with more than `max_people` those who were not seen for the longest time. Another frame
+    size clears the memory: a window must not mix pixels of two sizes.
 
     Args:
         window: poses in a window.
         max_missing: frames that may be missing inside.
         forget_after: frames after which a person who is not seen is forgotten.
         max_people: people remembered at most.
+        fps: frames per second that the model was trained at; None takes frames of any rate as they are.
 
     >>> memory = PoseMemory(window=2, max_missing=0)
     >>> for frame in range(2):
@@ -34,11 +44,20 @@ class PoseMemory:
     ([7], (1, 2, 2, 18), [0.0, 1.0])
     """
 
-    def __init__(self, window: int, max_missing: int, forget_after: int = 50, max_people: int = 256) -> None:
+    def __init__(
+        self,
+        window: int,
+        max_missing: int,
+        forget_after: int = 50,
+        max_people: int = 256,
+        fps: float | None = None,
+    ) -> None:
         self._window = window
         self._max_missing = max_missing
         self._forget_after = max(forget_after, max_missing + 1)
         self._max_people = max_people
+        self._fps = fps
+        self._rate = _RecentRate()
         self._size: FrameSize | None = None
         self._histories: dict[int, _History] = {}
         self._seen: list[int] = []
@@ -46,32 +65,80 @@ class PoseMemory:
     def __len__(self) -> int:
         return len(self._histories)
 
-    def add(self, frame: int, people: Mapping[int, Points], size: FrameSize | None = None) -> None:
+    @property
+    def rate(self) -> float | None:
+        """Frames per second of the last frames, None while there were too few. May be read by another thread."""
+        return self._rate.fps
+
+    @property
+    def reason(self) -> str | None:
+        """Why nobody can be scored at this rate; None when it is near enough to the model's."""
+        fps = self.rate
+        return reason_against_rate(fps, self._fps) if fps and self._fps else None
+
+    def add(
+        self,
+        frame: int,
+        people: Mapping[int, Points],
+        size: FrameSize | None = None,
+        time: float | None = None,
+    ) -> None:
         """Add the poses of one frame.
 
         Args:
             frame: its number, larger than the last one.
             people: `(18, 2)` in pixels by person.
             size: width and height of the frame; None when it never changes.
+            time: of the frame in seconds; None when the rate does not matter.
         """
         if size != self._size:
             self._size = size
             self._histories.clear()
+        if time is not None:
+            self._rate.add(frame, time)
+        moment, capacity = time or 0.0, self._capacity()
         for person, points in people.items():
             history = self._histories.pop(person, None)
             # No window may span a longer gap, so poses from before it are useless.
-            if history is None or frame - history.last > self._max_missing + 1:
-                history = _History(self._window)
-            history.add(frame, points)
+            if history is None or not self._joined(history, frame, moment):
+                history = _History(capacity)
+            elif history.capacity < capacity:
+                history = history.enlarged(capacity)
+            history.add(frame, moment, points)
             self._histories[person] = history  # the last in order is who was seen last
         self._forget(frame)
         self._seen = [person for person in people if person in self._histories]
 
     def windows(self) -> tuple[list[int], Points]:
         """Return the people of the last frame who have a window, and their windows `(N, 2, T, 18)` in pixels."""
+        if self._resampled():
+            return self._sampled_windows()
         max_span = self._window + self._max_missing
-        ready = [p for p in self._seen if 0 < self._histories[p].span() <= max_span]
-        return ready, _stack((self._histories[p].points() for p in ready), self._window)
+        ready = [p for p in self._seen if 0 < self._histories[p].span(self._window) <= max_span]
+        return ready, _stack((self._histories[p].points(self._window) for p in ready), self._window)
+
+    def _sampled_windows(self) -> tuple[list[int], Points]:
+        fps = self._fps
+        if fps is None or self.reason:
+            return [], _stack([], self._window)
+        sampled = {p: self._histories[p].sampled(self._window, fps) for p in self._seen}
+        ready = {person: points for person, points in sampled.items() if points is not None}
+        return list(ready), _stack(ready.values(), self._window)
+
+    def _resampled(self) -> bool:
+        return not is_same_rate(self._rate.fps, self._fps)
+
+    def _joined(self, history: _History, frame: int, time: float) -> bool:
+        if not self._resampled() or self._fps is None or self._rate.fps is None:
+            return frame - history.last <= self._max_missing + 1
+        return (time - history.time) * self._fps <= max_step(self._rate.fps, self._fps, self._max_missing)
+
+    def _capacity(self) -> int:
+        """Return how many poses a window may need."""
+        if not self._resampled() or self._fps is None or self._rate.fps is None or self.reason:
+            return self._window
+        poses = _SPARE * (self._window - 1) * self._rate.fps / self._fps + 2
+        return max(self._window, math.ceil(poses / self._window) * self._window)
 
     def _forget(self, frame: int) -> None:
         forgotten = [p for p, h in self._histories.items() if frame - h.last > self._forget_after]
@@ -80,34 +147,79 @@ class PoseMemory:
             del self._histories[person]
 
 
+class _RecentRate:
+    """The rate of the last frames: the median of their steps, so that a pause or a burst does not change it."""
+
+    def __init__(self) -> None:
+        self.fps: float | None = None
+        self._last: tuple[int, float] | None = None
+        self._steps: deque[float] = deque(maxlen=_RATE_STEPS)
+
+    def add(self, frame: int, time: float) -> None:
+        last, self._last = self._last, (frame, time)
+        if last is None or frame <= last[0] or time <= last[1]:
+            return
+        self._steps.append((time - last[1]) / (frame - last[0]))
+        if len(self._steps) >= _MIN_RATE_STEPS:
+            self.fps = 1 / statistics.median(self._steps)
+
+
 class _History:
-    """One person's poses, each written twice so that the last T are always one slice."""
+    """One person's poses, each written twice so that the last ones are always one slice."""
 
-    def __init__(self, window: int) -> None:
-        self._points = np.zeros((2, 2 * window, 18), dtype=np.float32)
-        self._frames = [0] * window
-        self._count = 0
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
         self.last = -1
+        self.time = 0.0
+        self._points = np.zeros((2, 2 * capacity, 18), dtype=np.float32)
+        self._times = [0.0] * (2 * capacity)
+        self._frames = [0] * capacity
+        self._count = 0
 
-    def add(self, frame: int, points: Points) -> None:
-        window = len(self._frames)
-        slot = self._count % window
-        self._points[:, slot] = self._points[:, slot + window] = points.T
+    def add(self, frame: int, time: float, points: Points) -> None:
+        self._write(frame, time, points.T)
+
+    def _write(self, frame: int, time: float, points: Points) -> None:
+        capacity = self.capacity
+        slot = self._count % capacity
+        self._points[:, slot] = self._points[:, slot + capacity] = points
+        self._times[slot] = self._times[slot + capacity] = time
         self._frames[slot] = frame
         self._count += 1
-        self.last = frame
+        self.last, self.time = frame, time
 
-    def span(self) -> int:
+    def enlarged(self, capacity: int) -> _History:
+        """Return a history with the same poses and room for more."""
+        larger = _History(capacity)
+        for index in range(max(0, self._count - self.capacity), self._count):
+            slot = index % self.capacity
+            larger._write(self._frames[slot], self._times[slot], self._points[:, slot])
+        return larger
+
+    def span(self, window: int) -> int:
         """Return the frames from the first to the last pose of the window, 0 while there are too few poses."""
-        window = len(self._frames)
         if self._count < window:
             return 0
-        return self.last - self._frames[self._count % window] + 1
+        return self.last - self._frames[(self._count - window) % self.capacity] + 1
 
-    def points(self) -> Points:
-        window = len(self._frames)
-        first = self._count % window
-        return self._points[:, first : first + window]
+    def points(self, window: int) -> Points:
+        """Return the last poses, `(2, window, 18)`."""
+        first, last = self._slice(window)
+        return self._points[:, first:last]
+
+    def sampled(self, window: int, fps: float) -> Points | None:
+        """Return poses `1 / fps` apart up to the last one, `(2, window, 18)`; None when they do not last so long."""
+        first, last = self._slice(min(self._count, self.capacity))
+        if (self.time - self._times[first]) * fps < window - 1 - 1e-6:
+            return None
+        positions = np.array(self._times[first:last]) * fps
+        moments = np.maximum(positions[-1] - np.arange(window - 1, -1, -1), positions[0])
+        poses = self._points[:, first:last].transpose(1, 0, 2)
+        return np.asarray(sample(positions, poses, moments).transpose(1, 0, 2))
+
+    def _slice(self, poses: int) -> tuple[int, int]:
+        end = (self._count - 1) % self.capacity + self.capacity + 1
+        return end - poses, end
 
 
 def _stack(points: Iterable[Points], window: int) -> Points:

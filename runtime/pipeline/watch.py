@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -19,6 +20,8 @@ from runtime.scorers.registry import open_scorer
 from runtime.sources.frames import Source
 from runtime.sources.uri import open_source
 from runtime.stage_clock import StageClock
+
+logger = logging.getLogger(__name__)
 
 
 def watch(
@@ -91,12 +94,24 @@ def watch(
             return
         # An opened source does not say whether it has pictures only; its first frame does.
         finder = stack.enter_context(open_people(options, opened.fps, first.people is None))
-        window, max_missing = read.manifest.window, read.manifest.max_missing
+        manifest, alarm = read.manifest, read.alarm_for(camera)
         pipeline = CameraPipeline(
-            running, finder, rule, window, max_missing, StageClock(), read.alarm_for(camera), camera
+            running,
+            finder,
+            rule,
+            manifest.window,
+            manifest.max_missing,
+            StageClock(),
+            alarm,
+            camera,
+            manifest.fps,
         )
+        warned = False
         for frame in chain([first], frames):
             yield pipeline.process(frame)
+            if not warned and (reason := pipeline.rate_reason):
+                logger.warning("camera %s: nobody is scored: %s", camera, reason)
+                warned = True
 
 
 def _uri(source: str | os.PathLike[str]) -> str:

@@ -102,6 +102,7 @@ class CameraWorker:
         max_frames: stop after so many.
         progress: whether to show the progress of a recording.
         resume_from: where another worker stopped; time and frame numbers continue from there.
+        fps: frames per second that the model was trained at; None takes frames of any rate as they are.
 
     Raises:
         InputError: a recording, pose model or package is missing. An unreachable camera is no error: it is retried.
@@ -119,6 +120,7 @@ class CameraWorker:
         max_frames: int | None = None,
         progress: bool = False,
         resume_from: StreamPosition | None = None,
+        fps: float | None = None,
     ) -> None:
         self.position = resume_from
         """Of the last frame that was queued."""
@@ -141,13 +143,14 @@ class CameraWorker:
         except BaseException:
             self.source.__exit__(None, None, None)
             raise
-        self._observer = Observer(self._finder, window, max_missing, self.clock, turn)
+        self._observer = Observer(self._finder, window, max_missing, self.clock, turn, fps)
         self._queue = queue
         self._keep_pictures = keep_pictures
         self._max_frames = max_frames
         self._progress = progress and not self.live
         self._stopping = threading.Event()
         self._rate = FrameRate()
+        self._rate_reason: str | None = None
         self._opened = time.monotonic()
         self._stage, self._stage_since = "capture", self._opened
         self._thread = threading.Thread(target=self._run, name=f"camera-{name}", daemon=True)
@@ -187,6 +190,16 @@ class CameraWorker:
         """Return the recent rate, frames per second."""
         return self._rate.per_second()
 
+    @property
+    def stream_rate(self) -> float | None:
+        """Frames per second of the last frames by their time stamps; None while there were too few."""
+        return self._observer.rate
+
+    @property
+    def rate_reason(self) -> str | None:
+        """Why nobody can be scored at this rate; None when it is near enough to the model's."""
+        return self._observer.rate_reason
+
     def abandon(self) -> None:
         """Stop without waiting, and skip what it still queues."""
         self.abandoned = True
@@ -218,6 +231,7 @@ class CameraWorker:
             self.clock.lap("capture")
             self._enter_stage("pose")
             observation = self._observer.observe(self._continue_stream(frame))
+            self._log_rate()
             if not self._keep_pictures and frame.image is not None:
                 observation = replace(observation, frame=replace(frame, image=None))
             self._enter_stage("queue")
@@ -232,6 +246,17 @@ class CameraWorker:
                 return
             self._enter_stage("capture")
             self.clock.lap("queue")
+
+    def _log_rate(self) -> None:
+        """Log once that nobody can be scored at this rate, and once that it has become possible."""
+        reason = self._observer.rate_reason
+        if (reason is None) == (self._rate_reason is None):
+            return
+        self._rate_reason = reason
+        if reason is None:
+            logger.info("camera %s: its frame rate can be scored again", self.name)
+        else:
+            logger.warning("camera %s: nobody is scored: %s", self.name, reason)
 
     def _continue_stream(self, frame: Frame) -> Frame:
         """Return a frame with its time and number counted from when the camera was first read."""

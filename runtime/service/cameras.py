@@ -231,7 +231,7 @@ class CameraManager:
         manifest = self.manifest
         return CameraWorker(
             name, options, manifest.window, manifest.max_missing, self._queue, self._turn, self._keep_pictures,
-            self._max_frames, progress, resume_from,
+            self._max_frames, progress, resume_from, manifest.fps,
         )  # fmt: skip
 
     def _submit_empty_frame(self, name: str, slot: CameraSlot) -> None:
@@ -252,7 +252,7 @@ class CameraManager:
         }  # fmt: skip
         if worker is None:
             return {**facts, "state": "failed", "since_utc": iso(slot.since), "error": slot.failure, "fps": 0.0,
-                    "dropped": 0, "reconnects": 0}  # fmt: skip
+                    "stream_fps": None, "rate_reason": None, "dropped": 0, "reconnects": 0}  # fmt: skip
         status = worker.source.status
         state = "stalled" if worker.stalled(self.stall_seconds) else status.state
         if worker.ended and not worker.live:
@@ -260,8 +260,13 @@ class CameraManager:
         return {
             **facts, "state": state, "since_utc": iso(status.since or slot.since),
             "error": worker.error or status.error or slot.failure, "fps": round(worker.rate(), 1),
+            "stream_fps": _rounded(worker.stream_rate), "rate_reason": worker.rate_reason,
             "dropped": status.dropped, "reconnects": status.reconnects,
         }  # fmt: skip
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 1)
 
 
 def _has_finished(worker: CameraWorker) -> bool:

@@ -75,6 +75,8 @@ def problems(
     for name, camera in cameras.items():
         if camera["state"] not in _HEALTHY:
             found.append(f"camera {name} is {camera['state']} since {camera['since_utc']}")
+        elif reason := camera.get("rate_reason"):
+            found.append(f"nobody on camera {name} is scored: {reason}")
     if page_stopped:
         found.append("the live page has stopped")
     return found

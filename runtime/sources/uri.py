@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from daflow.core.data.tracks import DEFAULT_FPS, frame_size_of, read_clip
+from daflow.core.data.tracks import DEFAULT_FPS, track_file
 from daflow.core.errors import InputError, unusable_package
 from runtime.sources.camera import CameraSource, Connection
 from runtime.sources.frames import Source
@@ -88,8 +88,8 @@ def _recording(uri: str) -> Source:
         raise InputError("The name of the source holds a zero byte.")
     scheme, _, rest = uri.partition(":")
     if scheme == "tracks":
-        path = Path(rest)
-        return ClipSource(read_clip(path, frame_size_of(path)), DEFAULT_FPS)
+        clip = track_file(Path(rest)).read()
+        return ClipSource(clip, clip.rate.fps if clip.rate else DEFAULT_FPS)
     if scheme == "synthetic":
         return synthetic_source(rest)
     if scheme == "file" and rest.startswith("//"):

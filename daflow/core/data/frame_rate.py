@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+logger = logging.getLogger(__name__)
 
 _SPREAD = (0.05, 0.95)
 
@@ -51,3 +54,25 @@ def measured_rate(frames: Sequence[int], times: Sequence[float]) -> FrameRate | 
     low, high = np.quantile(rates[np.isfinite(rates)], _SPREAD)
     fps = (frames[-1] - frames[0]) / (times[-1] - times[0])
     return FrameRate(*(round(float(rate), 3) for rate in (fps, low, high)))
+
+
+def common_rate(rates: Sequence[FrameRate | None]) -> float | None:
+    """Return the rate that a model is trained at: the median of the clips' known rates, None when none is known.
+
+    Clips of an unknown rate are taken to have this one, which the log says.
+    """
+    known = [rate.fps for rate in rates if rate is not None]
+    if not known:
+        logger.warning(
+            "the frame rate of the recordings is not known, so the model will take any rate for its own; tell it with "
+            "--fps (fps=) or in frame_rates.json"
+        )
+        return None
+    fps = float(np.median(known))
+    if unknown := len(rates) - len(known):
+        logger.warning(
+            "the frame rate of %d of %d clips is not known; they are taken to have %.3g frames per second, as the "
+            "others",
+            unknown, len(rates), fps,
+        )  # fmt: skip
+    return fps

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.frame_rate import FrameRate
 from daflow.core.data.tracks import DEFAULT_FPS, Clip, Track, write_clips
 from daflow.core.files import StrPath, written_whole
 
@@ -105,7 +106,8 @@ def generate_clip(name: str, seed: int, scene: Scene | None = None) -> tuple[Cli
         tracks.append(_observe(rng, scene, person + 1, body))
     mask = np.zeros(scene.frames, dtype=np.int64)
     mask[begin:end] = 1 if scene.event else 0
-    return Clip(name, tuple(t for t in tracks if len(t.frames)), scene.frame_size), mask
+    seen = tuple(track for track in tracks if len(track.frames))
+    return Clip(name, seen, scene.frame_size, FrameRate.constant(scene.fps)), mask
 
 
 def generate_dataset(

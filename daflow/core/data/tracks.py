@@ -1,8 +1,9 @@
 """Pose tracks: who was where in each frame of a clip, read from and written to the field's JSON format.
 
 One file holds one clip, `{person: {frame: {"keypoints": [x, y, confidence] * J, "scores": float | null}}}`, named
-`<scene>_<clip>_alphapose_tracked_person.json`. Coordinates are pixels. The format does not carry the size of the
-video frame, which normalising needs, so a folder may hold `frame_sizes.json`: `{clip name: [width, height]}`.
+`<scene>_<clip>_alphapose_tracked_person.json`. Coordinates are pixels. The format carries neither the size of the video
+frame, which normalising needs, nor the frame rate, which makes a number of frames a time: both are in tables beside the
+files (`daflow.core.data.clip_tables`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.data.clip_tables import FrameSize, add_frame_sizes, read_frame_sizes
+from daflow.core.data.clip_tables import (
+    FrameSize,
+    add_frame_rates,
+    add_frame_sizes,
+    read_frame_rates,
+    read_frame_sizes,
+)
+from daflow.core.data.frame_rate import FrameRate
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath, parse_json, write_text
@@ -56,11 +64,12 @@ class Track:
 
 @dataclass(frozen=True)
 class Clip:
-    """All tracks of one clip, and the width and height of its frames in pixels."""
+    """All tracks of one clip, the width and height of its frames in pixels, and its frame rate, None if not known."""
 
     name: str
     tracks: tuple[Track, ...]
     frame_size: FrameSize
+    rate: FrameRate | None = None
 
     @property
     def poses(self) -> int:
@@ -70,24 +79,34 @@ class Clip:
 
 @dataclass(frozen=True)
 class TrackFile:
-    """A pose track file that is not read yet, and the frame size of its clip in pixels."""
+    """A pose track file that is not read yet, the frame size of its clip in pixels, and its frame rate if known."""
 
     path: Path
     frame_size: FrameSize
+    rate: FrameRate | None = None
 
     @property
     def clip(self) -> str:
         """The name of the clip."""
         return _clip_name(self.path)
 
+    def read(self) -> Clip:
+        """Read the clip.
 
-def read_tracks(path: StrPath, frame_size: FrameSize | None = None) -> list[Clip]:
+        Raises:
+            InputError: as `read_clip`.
+        """
+        return read_clip(self.path, self.frame_size, self.rate)
+
+
+def read_tracks(path: StrPath, frame_size: FrameSize | None = None, fps: float | None = None) -> list[Clip]:
     """Read pose tracks: one file, or all files of a folder.
 
     Args:
         path: a pose track file, or a folder of them.
         frame_size: width and height of the video frames in pixels, for every clip; None takes `frame_sizes.json` in
             the folder of the tracks, else 1920x1080.
+        fps: frames per second of every clip; None takes `frame_rates.json` in the folder of the tracks.
 
     Returns:
         A clip for each file, sorted by name. Invalid files of a folder are logged and skipped.
@@ -97,16 +116,19 @@ def read_tracks(path: StrPath, frame_size: FrameSize | None = None) -> list[Clip
     """
     path = Path(path)
     if path.is_file():
-        return [read_clip(path, frame_size or frame_size_of(path))]
-    return read_clips(path, frame_size)
+        return [track_file(path, frame_size, fps).read()]
+    return read_clips(path, frame_size, fps=fps)
 
 
-def read_clip(path: StrPath, frame_size: FrameSize = DEFAULT_FRAME_SIZE) -> Clip:
+def read_clip(
+    path: StrPath, frame_size: FrameSize = DEFAULT_FRAME_SIZE, rate: FrameRate | None = None
+) -> Clip:
     """Read one pose track file.
 
     Args:
         path: the file.
         frame_size: width and height of the video frames in pixels.
+        rate: the frame rate, None if it is not known.
 
     Raises:
         InputError: the file is missing, not JSON or not a pose track file; the message names the file and, where it
@@ -127,15 +149,18 @@ def read_clip(path: StrPath, frame_size: FrameSize = DEFAULT_FRAME_SIZE) -> Clip
     persons = [track.person for track in tracks]
     if doubled := {person for person in persons if persons.count(person) > 1}:
         raise InputError(f"{path}: person {min(doubled)} appears twice.")
-    return Clip(_clip_name(path), tracks, frame_size)
+    return Clip(_clip_name(path), tracks, frame_size, rate)
 
 
-def find_tracks(folder: StrPath, frame_size: FrameSize | None = None) -> list[TrackFile]:
+def find_tracks(
+    folder: StrPath, frame_size: FrameSize | None = None, fps: float | None = None
+) -> list[TrackFile]:
     """List the pose track files of a folder, sorted by clip name, without reading them.
 
     Args:
-        folder: holds `*tracked_person.json` and perhaps `frame_sizes.json`.
+        folder: holds `*tracked_person.json` and perhaps `frame_sizes.json` and `frame_rates.json`.
         frame_size: width and height in pixels of every clip; None takes `frame_sizes.json`, else 1920x1080.
+        fps: frames per second of every clip; None takes `frame_rates.json`, and clips that are not in it have none.
 
     Raises:
         InputError: the folder is missing or holds no pose tracks.
@@ -153,7 +178,12 @@ def find_tracks(folder: StrPath, frame_size: FrameSize | None = None) -> list[Tr
             "the frame size of %d clips in %s is not known, %dx%d is assumed (set it with --frame-size)",
             unknown, folder, *fallback,
         )  # fmt: skip
-    return [TrackFile(path, sizes.get(_clip_name(path), fallback)) for path in paths]
+    rates = {} if fps else read_frame_rates(folder)
+    given = FrameRate.constant(fps) if fps else None
+    return [
+        TrackFile(path, sizes.get(_clip_name(path), fallback), rates.get(_clip_name(path), given))
+        for path in paths
+    ]
 
 
 def read_each(files: Iterable[TrackFile], broken: list[str] | None = None) -> Iterator[Clip]:
@@ -165,7 +195,7 @@ def read_each(files: Iterable[TrackFile], broken: list[str] | None = None) -> It
     """
     for file in files:
         try:
-            yield read_clip(file.path, file.frame_size)
+            yield file.read()
         except InputError as error:
             logger.warning("skipped: %s", error.message)
             if broken is not None:
@@ -173,7 +203,10 @@ def read_each(files: Iterable[TrackFile], broken: list[str] | None = None) -> It
 
 
 def read_clips(
-    folder: StrPath, frame_size: FrameSize | None = None, broken: list[str] | None = None
+    folder: StrPath,
+    frame_size: FrameSize | None = None,
+    broken: list[str] | None = None,
+    fps: float | None = None,
 ) -> list[Clip]:
     """Read every pose track file of a folder, sorted by clip name; invalid files are logged and skipped.
 
@@ -181,25 +214,28 @@ def read_clips(
         folder: as for `find_tracks`.
         frame_size: as for `find_tracks`.
         broken: takes the message of each file that is skipped.
+        fps: as for `find_tracks`.
 
     Raises:
         InputError: the folder is missing or no file of it can be read.
     """
     broken = [] if broken is None else broken
-    clips = list(read_each(find_tracks(folder, frame_size), broken))
+    clips = list(read_each(find_tracks(folder, frame_size, fps), broken))
     if not clips:
         raise InputError(f"No pose track file in {folder} can be read. {broken[0]}")
     return clips
 
 
-def frame_size_of(path: StrPath) -> FrameSize:
-    """Return the frame size of one track file, from the `frame_sizes.json` beside it, else 1920x1080."""
+def track_file(path: StrPath, frame_size: FrameSize | None = None, fps: float | None = None) -> TrackFile:
+    """Return a track file with the frame size and rate that the tables beside it say, unless others are given."""
     path = Path(path)
-    return read_frame_sizes(path.parent).get(_clip_name(path), DEFAULT_FRAME_SIZE)
+    name = _clip_name(path)
+    size = frame_size or read_frame_sizes(path.parent).get(name, DEFAULT_FRAME_SIZE)
+    return TrackFile(path, size, FrameRate.constant(fps) if fps else read_frame_rates(path.parent).get(name))
 
 
 def write_clips(folder: StrPath, clips: Sequence[Clip]) -> None:
-    """Write each clip's track file, and add the frame sizes to `frame_sizes.json`, each file whole or not at all.
+    """Write each clip's track file, and add to the tables of frame sizes and rates, each file whole or not at all.
 
     Raises:
         OSError: the folder cannot be written.
@@ -207,6 +243,8 @@ def write_clips(folder: StrPath, clips: Sequence[Clip]) -> None:
     for clip in clips:
         write_tracks(folder, clip)
     add_frame_sizes(folder, {clip.name: clip.frame_size for clip in clips})
+    if rates := {clip.name: clip.rate for clip in clips if clip.rate}:
+        add_frame_rates(folder, rates)
 
 
 def write_tracks(folder: StrPath, clip: Clip) -> None:

@@ -1,6 +1,7 @@
 """Windows: 24 consecutive poses of one person, normalised, the input of the model.
 
 Training, evaluation, export and the edge all use `normalise` of this module, so that windows are the same everywhere.
+Clips of another frame rate than the model's are sampled at its rate (`daflow.core.data.resampling`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
-from daflow.core.data.tracks import Clip
+from daflow.core.data.resampling import ends_of_windows, is_same_rate, max_step, reason_against_rate, sample
+from daflow.core.data.tracks import Clip, Track
 
 LENGTH = 24
 MAX_MISSING = 2
@@ -34,19 +36,25 @@ class Windows:
         poses: `(N, 2, T, 18)` float32, normalised.
         clip: `(N,)` int64, the index of the clip in the list that they were made from.
         person: `(N,)` int64, the person's number.
-        start: `(N,)` int64, the frame number of the window's first pose.
-        short_tracks: tracks with fewer than T poses, which give no window.
+        start: `(N,)` int64, the number of the window's first frame in its clip.
+        middle: `(N,)` int64, the number of the frame that the window's score belongs to.
+        last: `(N,)` int64, the number of the window's last frame.
+        short_tracks: tracks that are too short for a window.
         gaps: windows skipped because too many frames are missing inside.
         broken: windows skipped because of NaN or infinite coordinates or zero variance.
+        rates: why clips were skipped that have a frame rate too far from the model's.
     """
 
     poses: Poses
     clip: npt.NDArray[np.int64]
     person: npt.NDArray[np.int64]
     start: npt.NDArray[np.int64]
+    middle: npt.NDArray[np.int64]
+    last: npt.NDArray[np.int64]
     short_tracks: int = 0
     gaps: int = 0
     broken: int = 0
+    rates: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.poses)
@@ -59,6 +67,8 @@ class Windows:
             clip=self.clip[chosen],
             person=self.person[chosen],
             start=self.start[chosen],
+            middle=self.middle[chosen],
+            last=self.last[chosen],
         )
 
     def skipped(self) -> str:
@@ -68,7 +78,7 @@ class Windows:
             (self.gaps, "windows miss too many frames"),
             (self.broken, "windows have NaN or infinite coordinates or zero variance"),
         )
-        return ", ".join(f"{count} {reason}" for count, reason in reasons if count)
+        return ", ".join([*(f"{count} {reason}" for count, reason in reasons if count), *self.rates])
 
 
 def make_windows(
@@ -77,10 +87,13 @@ def make_windows(
     stride: int = 1,
     max_missing: int = MAX_MISSING,
     rule: WindowRule = "span",
+    fps: float | None = None,
 ) -> Windows:
     """Cut every track of every clip into normalised windows.
 
-    A window is `length` consecutive poses of a track; windows start at every `stride`-th pose of the track.
+    A window is `length` consecutive poses of a track; windows start at every `stride`-th pose of the track. Of a clip
+    whose known rate differs from `fps`, a window ends at every pose, or with a larger stride at so many poses that
+    windows are as far apart in time, and holds the person at `length` moments that are `1 / fps` seconds apart.
 
     Args:
         clips: whose tracks to cut.
@@ -90,9 +103,16 @@ def make_windows(
         rule: `span`: a window spans at most `length + max_missing` frames. `stgnf`, exactly as STG-NF's code
             (`split_pose_to_segments`) does it: all but `max_missing` of the window's poses lie in the `length` frames
             from its first one, so a gap of any size may lie before the last poses, and the last window of a
-            track is skipped.
+            track is skipped. It knows no frame rates.
+        fps: frames per second that the model was trained at; None takes the poses of every clip as they are.
     """
-    parts = [_clip_windows(index, c, length, stride, max_missing, rule) for index, c in enumerate(clips)]
+    parts = []
+    for index, clip in enumerate(clips):
+        rate = clip.rate.fps if clip.rate else None
+        if rule == "stgnf" or rate is None or fps is None or is_same_rate(rate, fps):
+            parts.append(_clip_windows(index, clip, length, stride, max_missing, rule))
+        else:
+            parts.append(_resampled_windows(index, clip, length, stride, max_missing, rate, fps))
     if not parts:
         return _no_windows(length)
     if len(parts) == 1:
@@ -102,20 +122,13 @@ def make_windows(
         clip=np.concatenate([part.clip for part in parts]),
         person=np.concatenate([part.person for part in parts]),
         start=np.concatenate([part.start for part in parts]),
+        middle=np.concatenate([part.middle for part in parts]),
+        last=np.concatenate([part.last for part in parts]),
         short_tracks=sum(part.short_tracks for part in parts),
         gaps=sum(part.gaps for part in parts),
         broken=sum(part.broken for part in parts),
+        rates=tuple(dict.fromkeys(reason for part in parts for reason in part.rates)),
     )
-
-
-def last_frames(windows: Windows, clips: Sequence[Clip]) -> npt.NDArray[np.int64]:
-    """Return the frame number of each window's last pose, `(N,)`; windows were made from `clips`."""
-    ends, length = np.empty(len(windows), dtype=np.int64), windows.poses.shape[2]
-    for index, clip in enumerate(clips):
-        for track in clip.tracks:
-            rows = np.flatnonzero((windows.clip == index) & (windows.person == track.person))
-            ends[rows] = track.frames[np.searchsorted(track.frames, windows.start[rows]) + length - 1]
-    return ends
 
 
 def normalise(points: npt.NDArray[np.float32], frame_size: FrameSize) -> tuple[Poses, npt.NDArray[np.bool_]]:
@@ -187,13 +200,75 @@ def _clip_windows(
         clip=np.full(len(first), index, dtype=np.int64),
         person=persons[first].astype(np.int64),
         start=frames[first],
+        middle=frames[first] + length // 2,
+        last=frames[first + length - 1],
         short_tracks=short,
         gaps=gaps,
         broken=int((~kept).sum()),
     )
 
 
-def _no_windows(length: int, short_tracks: int = 0) -> Windows:
+def _resampled_windows(
+    index: int, clip: Clip, length: int, stride: int, max_missing: int, rate: float, fps: float
+) -> Windows:
+    """Return the windows of a clip whose rate is not that of the model."""
+    if reason := reason_against_rate(rate, fps):
+        return _no_windows(length, rates=(reason,))
+    ratio = fps / rate  # frames of the model in a frame of the clip
+    longest = max_step(rate, fps, max_missing)
+    every = 1 if stride == 1 else max(1, round(stride / ratio))
+    points: list[npt.NDArray[np.float32]] = []
+    persons: list[int] = []
+    ends: list[npt.NDArray[np.float64]] = []
+    short = gaps = 0
+    for track in clip.tracks:
+        chosen, skipped = _ends(track, ratio, length, longest, every)
+        if len(chosen):
+            moments = chosen[:, None] - np.arange(length - 1, -1, -1)
+            points.append(sample(_positions(track, ratio), track.points(), moments))
+            persons += [track.person] * len(chosen)
+            ends.append(chosen)
+        short += not len(chosen) and not skipped
+        gaps += skipped
+    if not points:
+        return _no_windows(length, short, gaps)
+    poses, kept = normalise(np.concatenate(points).transpose(0, 3, 1, 2), clip.frame_size)
+    end = np.concatenate(ends)[kept]
+    first, middle, last = (
+        np.rint((end - back) / ratio).astype(np.int64) for back in (length - 1, length - 1 - length // 2, 0)
+    )
+    return Windows(
+        poses=poses,
+        clip=np.full(len(end), index, dtype=np.int64),
+        person=np.array(persons, dtype=np.int64)[kept],
+        start=first,
+        middle=middle,
+        last=last,
+        short_tracks=short,
+        gaps=gaps,
+        broken=int((~kept).sum()),
+    )
+
+
+def _ends(
+    track: Track, ratio: float, length: int, longest: float, every: int
+) -> tuple[npt.NDArray[np.float64], int]:
+    """Return where the windows of a track end, in frames of the model, and how many gaps made impossible."""
+    positions = _positions(track, ratio)
+    if not len(positions):
+        return positions, 0
+    ends = ends_of_windows(positions, length, longest)
+    late_enough = int((positions - positions[0] >= length - 1).sum())
+    return positions[ends[::every]], (late_enough - len(ends)) // every
+
+
+def _positions(track: Track, ratio: float) -> npt.NDArray[np.float64]:
+    return np.asarray(track.frames * ratio, dtype=np.float64)
+
+
+def _no_windows(length: int, short_tracks: int = 0, gaps: int = 0, rates: tuple[str, ...] = ()) -> Windows:
     nothing = np.zeros(0, dtype=np.int64)
     poses = np.zeros((0, 2, length, 18), dtype=np.float32)
-    return Windows(poses, nothing, nothing, nothing, short_tracks=short_tracks)
+    return Windows(
+        poses, nothing, nothing, nothing, nothing, nothing, short_tracks=short_tracks, gaps=gaps, rates=rates
+    )

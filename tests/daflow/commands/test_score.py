@@ -55,7 +55,7 @@ def test_every_window_and_frame_has_its_score(
         assert table["middle"] == (windows.start + 12).tolist()
         assert np.allclose(table["nll"], expected, atol=1e-5)
         frames = pq.read_table(tmp_path / "out" / f"{clip.name}.frames.parquet").to_pydict()
-        worst = frame_scores(np.float32(table["nll"]), windows.start, len(frames["frame"]), 24)
+        worst = frame_scores(np.float32(table["nll"]), windows.middle, len(frames["frame"]))
         assert frames["frame"] == list(range(int(max(track.frames[-1] for track in clip.tracks)) + 1))
         for frame, value, person in zip(
             *(frames[name] for name in ("frame", "score", "person")), strict=True

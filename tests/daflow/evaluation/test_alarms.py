@@ -8,7 +8,7 @@ import pytest
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.data.tracks import Clip, Track
 from daflow.core.data.windows import Windows, make_windows
-from daflow.evaluation.alarms import evaluate_causal, last_frames
+from daflow.evaluation.alarms import evaluate_causal
 
 LENGTH = 4
 
@@ -24,13 +24,13 @@ def windows_of(clip: Clip) -> Windows:
 
 def test_a_window_counts_at_its_last_pose_also_when_frames_are_missing() -> None:
     clip = clip_of([0, 1, 2, 3, 5, 6, 8, 9])
-    assert last_frames(windows_of(clip), [clip]).tolist() == [3, 5, 6, 8, 9]
+    assert windows_of(clip).last.tolist() == [3, 5, 6, 8, 9]
 
 
 def test_delay_and_false_alarms_are_counted() -> None:
     clip = clip_of(list(range(40)))
     windows = windows_of(clip)
-    ends = last_frames(windows, [clip])
+    ends = windows.last
     nll = np.zeros(len(windows), dtype=np.float32)
     nll[np.isin(ends, [8, 23, 24, 25, 26])] = 5  # a false alarm at 8, the fall at 20 is noticed at 23
     mask = np.zeros(40, dtype=np.int64)
@@ -54,7 +54,7 @@ def test_delay_and_false_alarms_are_counted() -> None:
 def test_an_alarm_that_was_on_before_is_no_quick_one() -> None:
     clip = clip_of(list(range(30)))
     windows = windows_of(clip)
-    ends = last_frames(windows, [clip])
+    ends = windows.last
     nll = np.where((ends >= 12) & (ends < 20), 5, 0).astype(np.float32)
     mask = np.r_[np.zeros(15, dtype=np.int64), np.ones(15, dtype=np.int64)]
     rule = AlarmRule(1.0, 1.0, begin_seconds=0.0, end_seconds=0.0)

@@ -29,14 +29,17 @@ def labels(*values: int) -> Labels:
 
 def evaluate_clips(clips: list[ClipNll], masks: dict[str, Labels]) -> Evaluation:
     counts = [len(nll) for _, nll in clips]
+    start = np.array([start for count in counts for start in range(count)], dtype=np.int64)
     windows = Windows(
         poses=np.zeros((sum(counts), 2, LENGTH, 18), dtype=np.float32),
         clip=np.repeat(np.arange(len(clips)), counts),
         person=np.ones(sum(counts), dtype=np.int64),
-        start=np.array([start for count in counts for start in range(count)], dtype=np.int64),
+        start=start,
+        middle=start + LENGTH // 2,
+        last=start + LENGTH - 1,
     )
     nll = np.array([value for _, of_clip in clips for value in of_clip], dtype=np.float32)
-    return evaluate_windows(nll, windows, [Clip(name, (), (640, 480)) for name, _ in clips], masks, LENGTH)
+    return evaluate_windows(nll, windows, [Clip(name, (), (640, 480)) for name, _ in clips], masks)
 
 
 def half_abnormal(frames: int) -> Labels:
@@ -270,4 +273,4 @@ def test_a_model_that_scores_nan_or_infinity_is_not_evaluated(score: float) -> N
     nll = np.zeros(len(windows), dtype=np.float32)
     nll[3] = score
     with pytest.raises(InputError, match=r"1 of \d+ windows have a score that is NaN or infinite"):
-        evaluate_windows(nll, windows, [clip], {"01_0001": mask}, 24)
+        evaluate_windows(nll, windows, [clip], {"01_0001": mask})

@@ -42,7 +42,7 @@ def scored(clips: list[Clip]) -> tuple[Windows, np.ndarray]:
 def test_the_worst_mistakes_are_those_that_were_made() -> None:
     clips = [clip("a"), clip("b", last=330)]
     windows, nll = scored(clips)
-    result = evaluate_windows(nll, windows, clips, MASKS, 24)
+    result = evaluate_windows(nll, windows, clips, MASKS)
     threshold = equal_error_threshold(result.frame_scores, MASKS)
     alarms = worst_mistakes(False, threshold, result.frame_scores, nll, windows, clips, MASKS)
     assert alarms[0].clip == "a"
@@ -70,7 +70,7 @@ def test_the_threshold_makes_false_alarms_and_misses_equally_frequent() -> None:
 def test_the_page_is_whole_and_names_cannot_become_code(read_page: Callable[[str], Any]) -> None:
     clips = [clip("a"), clip("b")]
     windows, nll = scored(clips)
-    result = evaluate_windows(nll, windows, clips, MASKS, 24)
+    result = evaluate_windows(nll, windows, clips, MASKS)
     text = evaluation_page(result, nll, windows, clips, MASKS, "<script>alert(1)</script>")
     read_page(text)
     assert "<script" not in text
@@ -85,7 +85,7 @@ def test_a_model_that_separates_them_makes_no_mistake() -> None:
     masks = {"a": np.zeros(FRAMES, np.int64), "b": np.ones(FRAMES, np.int64)}
     masks["b"][:40] = masks["b"][-40:] = -1  # nobody has a whole window there yet
     nll = windows.clip.astype(np.float32)
-    result = evaluate_windows(nll, windows, clips, masks, 24)
+    result = evaluate_windows(nll, windows, clips, masks)
     assert result.micro.auc == 1
     threshold = equal_error_threshold(result.frame_scores, masks)
     for abnormal in (False, True):

@@ -12,7 +12,7 @@ NOBODY = -np.inf
 def scores_of(windows: list[tuple[float, int]], frames: int, length: int) -> Scores:
     nll = np.array([nll for nll, _ in windows], dtype=np.float32)
     start = np.array([start for _, start in windows], dtype=np.int64)
-    return frame_scores(nll, start, frames, length)
+    return frame_scores(nll, start + length // 2, frames)
 
 
 def test_a_window_counts_at_its_middle_frame() -> None:

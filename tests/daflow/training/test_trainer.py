@@ -155,18 +155,18 @@ def test_whole_clips_are_held_out_or_whole_tracks_where_clips_are_few() -> None:
     rng = np.random.default_rng(0)
     clip, person = np.sort(rng.integers(0, 20, 1000)), rng.integers(0, 3, 1000)
     empty = np.zeros((1000, 2, 24, 18), np.float32)
-    many = Windows(empty, clip, person, np.arange(1000))
+    many = Windows(empty, clip, person, *[np.arange(1000)] * 3)
     chosen = hold_out_windows(many, 0.1)
     assert set(clip[chosen]).isdisjoint(clip[~chosen])
     assert len(set(clip[chosen])) == 2
-    few = Windows(empty, clip // 10, person, np.arange(1000))
+    few = Windows(empty, clip // 10, person, *[np.arange(1000)] * 3)
     chosen = hold_out_windows(few, 0.3)
     tracks = few.clip * 10 + person
     assert set(tracks[chosen]).isdisjoint(tracks[~chosen])
     assert len(set(tracks[chosen])) == 2
     assert not hold_out_windows(many, 0).any()
     assert not hold_out_windows(
-        Windows(empty, clip * 0, person * 0, np.arange(1000)), 0.5
+        Windows(empty, clip * 0, person * 0, *[np.arange(1000)] * 3), 0.5
     ).any()  # one person alone
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -7,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle
+from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.resampling import sample
 from daflow.core.data.synthetic import Scene, generate_clip
-from daflow.core.data.tracks import Clip
+from daflow.core.data.tracks import Clip, Track
 from daflow.core.data.windows import LENGTH, MAX_MISSING, make_windows
 from daflow.core.scoring.scorer import Scorer
 from runtime.pipeline.camera_pipeline import CameraPipeline
@@ -146,3 +151,49 @@ def test_people_of_pictures_are_found_tracked_and_scored(fake_scorer: Any, walki
     assert {person.person for result in results for person in result.people} == {0}
     assert results[-1].score is not None
     assert estimator.closed
+
+
+@functools.lru_cache
+def falling() -> Clip:
+    """A fall, as a camera of 100 frames per second sees it without noise."""
+    scene = Scene(frames=1000, people=2, event="fall", fps=100, jitter=0, missed_poses=0, missing_joints=0)
+    return generate_clip("fall", 5, scene)[0]
+
+
+def at_rate(clip: Clip, fps: float) -> Clip:
+    """Return what a camera of another rate would have seen of a clip."""
+    assert clip.rate is not None
+    tracks = []
+    for track in clip.tracks:
+        time = track.frames / clip.rate.fps
+        frames = np.arange(np.ceil(time[0] * fps), np.floor(time[-1] * fps) + 1).astype(np.int64)
+        keypoints = sample(time, track.keypoints, np.clip(frames / fps, time[0], time[-1]))
+        tracks.append(Track(track.person, frames, keypoints, np.ones(len(frames), np.float32)))
+    return Clip(clip.name, tuple(tracks), clip.frame_size, FrameRate.constant(fps))
+
+
+def results_at(bundle: Bundle, fps: float, threshold: float) -> list[FrameResult]:
+    """The results of the fall, seen at `fps` by a model of 25 frames per second."""
+    rule = AlarmRule(threshold, threshold, begin_seconds=0, end_seconds=0.5)
+    with open_scorer(bundle, "onnxruntime") as scorer:
+        pipeline = CameraPipeline(
+            scorer, PeopleFinder(None, fps), rule, LENGTH, MAX_MISSING, StageClock(), fps=25.0
+        )
+        return [pipeline.process(frame) for frame in ClipSource(at_rate(falling(), fps), fps)]
+
+
+def begins(results: list[FrameResult]) -> list[float]:
+    return [result.frame.time for result in results if result.change == "begin"]
+
+
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(fps=st.floats(5, 60))
+def test_a_fall_raises_its_alarm_at_the_same_time_within_a_frame_at_any_frame_rate(
+    bundle: Bundle, fps: float
+) -> None:
+    scores = [(result.frame.time, result.score or -np.inf) for result in results_at(bundle, 25.0, np.inf)]
+    normal, highest = max(s for time, s in scores if time < 4.5), max(s for _, s in scores)
+    assert highest > normal + 1
+    threshold = (normal + highest) / 2
+    (expected,), (found,) = (begins(results_at(bundle, rate, threshold)) for rate in (25.0, fps))
+    assert abs(found - expected) <= max(1 / fps, 1 / 25) + 1e-6

@@ -7,6 +7,8 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.resampling import SAME_RATE, reason_against_rate
 from daflow.core.data.tracks import Clip, Track
 from daflow.core.data.windows import make_windows, normalise
 from runtime.pipeline.pose_memory import PoseMemory
@@ -150,3 +152,96 @@ def test_no_more_people_are_remembered_than_allowed(frames: list[list[int]], mos
         assert len(memory) <= most
         assert set(ready) <= set(people)
         assert len(windows) == len(ready)
+
+
+def smooth_track(person: int, fps: float, seconds: float, missing: Iterable[int] = ()) -> Track:
+    """Somebody who walks and swings: the same movement at any frame rate."""
+    frames = np.array([f for f in range(round(seconds * fps)) if f not in set(missing)], dtype=np.int64)
+    time = frames / fps
+    rng = np.random.default_rng(person)
+    phase, place = rng.uniform(0, 6, (18, 2)), rng.uniform(100, 300, (18, 2))
+    points = place + 20 * time[:, None, None] + 15 * np.sin(4 * time[:, None, None] + phase)
+    keypoints = np.concatenate([points, np.ones((len(frames), 18, 1))], axis=2).astype(np.float32)
+    return Track(person, frames, keypoints, np.ones(len(frames), dtype=np.float32))
+
+
+def streamed(
+    track: Track, fps: float, model_fps: float, window: int = 24
+) -> dict[int, npt.NDArray[np.float32]]:
+    """The windows of a memory that sees a track frame by frame, by last frame."""
+    memory, found = PoseMemory(window, MAX_MISSING, fps=model_fps), {}
+    for frame in range(int(track.frames[-1]) + 1):
+        there = {track.person: track.points()[track.frames == frame][0]} if frame in track.frames else {}
+        memory.add(frame, there, SIZE, frame / fps)
+        people, points = memory.windows()
+        if people:
+            found[frame] = normalise(points, SIZE)[0][0]
+    return found
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    fps=st.floats(5, 60),
+    model_fps=st.floats(5, 30),
+    missing=st.lists(st.integers(0, 80), max_size=4, unique=True),
+)
+def test_at_any_two_rates_the_edge_samples_the_windows_of_training(
+    fps: float, model_fps: float, missing: list[int]
+) -> None:
+    track = smooth_track(1, fps, 5.0, missing)
+    clip = Clip("clip", (track,), SIZE, FrameRate.constant(fps))
+    made = make_windows([clip], 24, max_missing=MAX_MISSING, fps=model_fps)
+    offline = dict(zip(made.last.tolist(), made.poses, strict=True))
+    online = streamed(track, fps, model_fps)
+    known = 1 + 2 * MAX_MISSING + 8  # the rate is known after eight steps
+    late = {frame for frame in offline if frame > known}
+    if reason_against_rate(fps, model_fps):
+        assert not offline
+    elif abs(abs(fps / model_fps - 1) - SAME_RATE) > 1e-6:
+        assert late <= online.keys() <= offline.keys()
+        for frame in late:
+            np.testing.assert_allclose(online[frame], offline[frame], atol=1e-3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(fps=st.floats(6, 60), other=st.floats(6, 60))
+def test_a_window_shows_the_same_movement_at_any_two_rates(fps: float, other: float) -> None:
+    model_fps, seen = 20.0, []
+    for source in (fps, other):
+        # Near rates are taken as they are.
+        rate = model_fps if abs(source / model_fps - 1) <= SAME_RATE else source
+        windows = streamed(smooth_track(1, rate, 5.0), rate, model_fps)
+        time = {frame: frame / rate for frame in windows}
+        near = min(windows, key=lambda frame: abs(time[frame] - 4.0))
+        seen.append((time[near], windows[near]))
+    assert abs(seen[0][0] - seen[1][0]) <= 1 / min(fps, other)
+    # One frame is at most a sixth of a second, in which joints move by up to 16 of some 60 pixels.
+    assert float(np.abs(seen[0][1] - seen[1][1]).mean()) < 0.25
+
+
+def test_a_rate_that_cannot_be_scored_gives_a_reason_and_no_window() -> None:
+    memory = PoseMemory(24, MAX_MISSING, fps=25.0)
+    pose = np.random.default_rng(0).normal(100, 9, (18, 2)).astype(np.float32)
+    for frame in range(60):
+        memory.add(frame, {1: pose}, SIZE, frame / 3)
+        assert memory.windows()[0] == []
+    assert memory.reason == "3 frames per second are too few for a model of 25: at least 4.17 are needed"
+    for frame in range(60, 90):
+        memory.add(frame, {1: pose}, SIZE, 20 + (frame - 60) / 25)
+    assert memory.reason is None
+    assert memory.windows()[0] == [1]
+
+
+def test_a_change_of_the_rate_keeps_the_windows_as_long_in_time() -> None:
+    """A device that becomes busy delivers every third frame, and later every frame again."""
+    memory, fps = PoseMemory(24, MAX_MISSING, fps=25.0), 25.0
+    track = smooth_track(1, 25.0, 12.0)
+    kept = [f for f in range(300) if not 100 <= f < 200 or f % 3 == 0]
+    spans = []
+    for number, frame in enumerate(kept):
+        memory.add(number, {1: track.points()[frame]}, SIZE, frame / fps)
+        people, points = memory.windows()
+        if people:
+            spans.append((frame, float(np.ptp(points[0].mean(axis=(0, 2))))))
+    scored = {frame for frame, _ in spans}
+    assert set(range(60, 100)) | {f for f in kept if 140 <= f < 200} | set(range(250, 300)) <= scored

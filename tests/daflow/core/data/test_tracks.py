@@ -14,10 +14,10 @@ from hypothesis.extra.numpy import arrays
 from daflow.core.data.tracks import (
     Clip,
     Track,
-    frame_size_of,
     read_clip,
     read_clips,
     read_tracks,
+    track_file,
     write_clips,
 )
 from daflow.core.data.windows import make_windows
@@ -251,8 +251,8 @@ def test_the_frame_size_is_the_one_given_else_of_the_file_else_full_hd(tmp_path:
     assert [clip.frame_size for clip in read_clips(tmp_path)] == [(1920, 1080), (1920, 1080)]
     (tmp_path / "frame_sizes.json").write_text('{"01_0002": [640, 480]}')
     assert [clip.frame_size for clip in read_clips(tmp_path)] == [(1920, 1080), (640, 480)]
-    assert frame_size_of(tmp_path / f"01_0001{SUFFIX}") == (1920, 1080)
-    assert frame_size_of(tmp_path / f"01_0002{SUFFIX}") == (640, 480)
+    assert track_file(tmp_path / f"01_0001{SUFFIX}").frame_size == (1920, 1080)
+    assert track_file(tmp_path / f"01_0002{SUFFIX}").frame_size == (640, 480)
     assert {clip.frame_size for clip in read_clips(tmp_path, (856, 480))} == {(856, 480)}
 
 

@@ -1,0 +1,105 @@
+"""Windows that mean time: poses of any frame rate, sampled at the rate that a model was trained at.
+
+A window of a model that was trained at `fps` holds 24 poses that are `1 / fps` seconds apart. A recording or a camera
+of another rate has its poses at other moments; between two neighbouring poses a person's joints are interpolated. Rates
+within `SAME_RATE` of each other count as equal and keep their poses, as the field's protocol has it. Batches of tracks
+(`daflow.core.data.windows`) and the edge's stream (`runtime.pipeline.pose_memory`) share the rules of this module.
+
+Measured (`daflow study frame-rate`): on AI-Hub, interpolation keeps the AUC within 0.2 points and the quantiles of
+normal scores down to a sixth of the rate. Without it the AUC falls from 84 to 68 %.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+SAME_RATE = 0.1
+"""Rates that differ by less than this share count as equal."""
+
+MIN_RATIO = 1 / 6
+"""The slowest rate that can be scored, as a share of the model's: slower ones were not measured."""
+
+MAX_RATIO = 16.0
+"""The fastest rate that can be scored, as a multiple of the model's: the edge keeps so many poses."""
+
+_MAX_STEPS = 2.5  # frames of a slow source between two poses that are joined: one may be missing
+
+_ROUNDING = 1e-6  # of a frame: n / fps * fps is not always n
+
+
+def is_same_rate(fps: float | None, model_fps: float | None) -> bool:
+    """Whether the poses of a source are used as they are; a rate that is not known counts as the model's.
+
+    >>> is_same_rate(24.0, 25.0), is_same_rate(30.0, 25.0), is_same_rate(None, 25.0)
+    (True, False, True)
+    """
+    return fps is None or model_fps is None or abs(fps / model_fps - 1) <= SAME_RATE
+
+
+def reason_against_rate(fps: float, model_fps: float) -> str | None:
+    """Return why a source cannot be scored at its rate, None when it can.
+
+    >>> reason_against_rate(3.0, 25.0)
+    '3 frames per second are too few for a model of 25: at least 4.17 are needed'
+    """
+    if fps < MIN_RATIO * model_fps * (1 - _ROUNDING):
+        need = f"too few for a model of {model_fps:.3g}: at least {MIN_RATIO * model_fps:.3g} are needed"
+    elif fps > MAX_RATIO * model_fps:
+        need = f"too many for a model of {model_fps:.3g}: at most {MAX_RATIO * model_fps:.3g} can be used"
+    else:
+        return None
+    return f"{fps:.3g} frames per second are {need}"
+
+
+def max_step(fps: float, model_fps: float, max_missing: int) -> float:
+    """Return the longest time between two poses that are joined, in frames of the model's rate.
+
+    As many frames may be missing as in a window of the model's own rate; of a slower source one.
+    """
+    return max(max_missing + 1.0, _MAX_STEPS * model_fps / fps) + _ROUNDING
+
+
+def sample(
+    positions: npt.NDArray[np.float64], points: npt.NDArray[np.float32], moments: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
+    """Interpolate poses linearly.
+
+    Args:
+        positions: `(N,)` rising moments of the poses; at least one.
+        points: `(N, ...)` the poses.
+        moments: `(...)` where to sample, within `positions`, in the same unit.
+
+    Returns:
+        `(*moments.shape, ...)` float32. A moment within 1e-6 of a pose gives this pose exactly.
+
+    >>> sample(np.array([0.0, 2.0]), np.array([[0.0], [4.0]], np.float32), np.array([0.0, 0.5, 2.0])).tolist()
+    [[0.0], [1.0], [4.0]]
+    """
+    after = np.clip(np.searchsorted(positions, moments), 0, len(positions) - 1)
+    before = np.maximum(after - 1, 0)
+    step = positions[after] - positions[before]
+    share = np.where(step > 0, (moments - positions[before]) / np.where(step > 0, step, 1.0), 1.0)
+    share = np.where(step * share < _ROUNDING, 0.0, np.where(step * (1 - share) < _ROUNDING, 1.0, share))
+    weight = share.astype(np.float32).reshape(*share.shape, *(1,) * (points.ndim - 1))
+    first, second = points[before], points[after]
+    # An infinite joint times 0 would be NaN in a window that does not hold the joint.
+    with np.errstate(invalid="ignore", over="ignore"):
+        between = first + weight * (second - first)
+    return np.where(weight == 0, first, np.where(weight == 1, second, between))
+
+
+def ends_of_windows(
+    positions: npt.NDArray[np.float64], length: int, longest_step: float
+) -> npt.NDArray[np.int64]:
+    """Return the indices of the poses at which a window can end: its `length` moments lie within joined poses.
+
+    Args:
+        positions: `(N,)` rising moments of a person's poses, in frames of the model's rate.
+        length: poses in a window.
+        longest_step: between two poses that are joined, see `max_step`.
+    """
+    begins = np.flatnonzero(np.diff(positions) > longest_step) + 1
+    runs = np.searchsorted(begins, np.arange(len(positions)), side="right")
+    first = positions[np.concatenate([[0], begins])[runs]]
+    return np.flatnonzero(positions - (length - 1) >= first - _ROUNDING)
