@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -43,8 +43,16 @@ def config_options(command: _Decorated) -> _Decorated:
 
 def camera_options(command: _Decorated) -> _Decorated:
     """Give a command the options for finding people, for commands that do nothing else."""
-    wanted = ("people", "max_people", "pose_model", "estimator")
-    return _decorate(command, [((name,), CameraOptions.model_fields[name]) for name in wanted])
+    return _camera_options(command, ("people", "max_people", "pose_model", "estimator"))
+
+
+def recording_options(command: _Decorated) -> _Decorated:
+    """Give a command the options for reading recordings, besides `camera_options`."""
+    return _camera_options(command, ("fps",))
+
+
+def _camera_options(command: _Decorated, names: Sequence[str]) -> _Decorated:
+    return _decorate(command, [((name,), CameraOptions.model_fields[name]) for name in names])
 
 
 def _decorate(command: _Decorated, fields: list[tuple[Place, FieldInfo]]) -> _Decorated:
@@ -86,7 +94,7 @@ def _in_order(literal: Any) -> list[str]:
 
 
 def people_options(values: dict[str, Any]) -> CameraOptions:
-    """Return the values that were given to `camera_options`.
+    """Return the values that were given to `camera_options` and `recording_options`.
 
     Raises:
         click.BadParameter: a value is wrong.

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from daflow.core.alarms.calibration import CameraName
 
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
+Fps = Annotated[FiniteFloat, Field(ge=0.1, le=1000)]
 Bits = Annotated[FiniteFloat, Field(gt=-1e9, lt=1e9)]
 
 Place = tuple[str, ...]
@@ -81,6 +82,11 @@ class CameraOptions(_Section):
         "counts them, all keeps every frame; auto is latest for cameras and all for recordings.",
     )
     realtime: bool = Field(False, description="Play recordings at their own speed, as if they were cameras.")
+    fps: Fps | None = Field(
+        None,
+        description="Frames per second of recordings: video files, folders of images, recorded tracks; for those whose "
+        "rate is wrong. Unset, the recording's own, of images 25.",
+    )
 
 
 class Camera(CameraOptions):

@@ -35,6 +35,7 @@ from runtime.sources.recorded_tracks import ClipSource
 from runtime.sources.redaction import Redactor, redacted, with_environment
 from runtime.sources.synthetic import synthetic_source
 from runtime.sources.video import VideoSource
+from runtime.sources.video_timing import video_rate
 
 __all__ = ["Policy", "connector", "is_live", "open_source", "redacted"]
 
@@ -58,7 +59,13 @@ def is_live(uri: str) -> bool:
     return _is_number(uri) or uri.partition(":")[0].lower() in _LIVE
 
 
-def open_source(uri: str, policy: Policy = "auto", realtime: bool = False, name: str | None = None) -> Source:
+def open_source(
+    uri: str,
+    policy: Policy = "auto",
+    realtime: bool = False,
+    name: str | None = None,
+    fps: float | None = None,
+) -> Source:
     """Open a source by its name.
 
     Args:
@@ -68,6 +75,7 @@ def open_source(uri: str, policy: Policy = "auto", realtime: bool = False, name:
             a recording never drops frames.
         realtime: play recordings at their own speed.
         name: the name of a camera in the log; None is its address without secrets.
+        fps: frames per second of a recording; None is its own rate.
 
     Raises:
         InputError: the name is wrong, a recording is missing or cannot be read, or a package is missing. A camera
@@ -77,27 +85,29 @@ def open_source(uri: str, policy: Policy = "auto", realtime: bool = False, name:
         raise InputError(f"The source is empty; name {_KINDS}")
     _resolved(uri)
     if is_live(uri):
+        if fps is not None:
+            raise InputError(
+                f"{redacted(uri)} is a camera, which has its own rate: fps is for recordings (ask a csi or v4l2 "
+                "camera for a rate with ?fps=)."
+            )
         connect = connector(uri)
         return CameraSource(connect, name or redacted(uri), "all" if policy == "all" else "latest")
-    source = _recording(with_environment(uri))
+    source = _recording(with_environment(uri), fps)
     return RealtimeSource(source, policy == "latest") if realtime else source
 
 
-def _recording(uri: str) -> Source:
+def _recording(uri: str, fps: float | None) -> Source:
     if "\0" in uri:
         raise InputError("The name of the source holds a zero byte.")
     scheme, _, rest = uri.partition(":")
     if scheme == "tracks":
-        clip = track_file(Path(rest)).read()
+        clip = track_file(recording_path(uri), fps=fps).read()
         return ClipSource(clip, clip.rate.fps if clip.rate else DEFAULT_FPS)
     if scheme == "synthetic":
+        if fps is not None:
+            raise InputError("Generated people have the rate of their name, as in synthetic:fps=15.")
         return synthetic_source(rest)
-    if scheme == "file" and rest.startswith("//"):
-        host, slash, name = rest[2:].partition("/")
-        if host not in ("", "localhost") or not slash:
-            raise InputError("A file:// source names a file of this machine, as in file:///data/shop.mp4.")
-        uri = f"/{unquote(name)}"
-    path = Path(uri)
+    path = recording_path(uri)
     try:
         folder, there = path.is_dir(), path.exists()
     except OSError:  # a name that is too long, say
@@ -107,7 +117,27 @@ def _recording(uri: str) -> Source:
     # A mistyped address, which may hold a password: it is not repeated.
     if not there and "@" in uri and (":" in uri or "//" in uri):
         raise InputError(f"The source is neither a file nor an address; name {_KINDS}")
-    return ImagesSource(path) if folder else VideoSource(path)
+    return ImagesSource(path, fps or DEFAULT_FPS) if folder else VideoSource(path, rate=video_rate(path, fps))
+
+
+def recording_path(uri: str) -> Path:
+    """Return the file or folder that a source names, which is no camera.
+
+    >>> recording_path("file:///data/my%20shop.mp4"), recording_path("16:38:41.mp4"), recording_path("tracks:a.json")
+    (PosixPath('/data/my shop.mp4'), PosixPath('16:38:41.mp4'), PosixPath('a.json'))
+
+    Raises:
+        InputError: a `file://` source names another machine, or an environment variable is missing.
+    """
+    scheme, _, rest = with_environment(uri).partition(":")
+    if scheme == "tracks":
+        return Path(rest)
+    if scheme == "file" and rest.startswith("//"):
+        host, slash, name = rest[2:].partition("/")
+        if host not in ("", "localhost") or not slash:
+            raise InputError("A file:// source names a file of this machine, as in file:///data/shop.mp4.")
+        return Path(f"/{unquote(name)}")
+    return Path(with_environment(uri))
 
 
 def connector(uri: str) -> Callable[[], Connection]:
