@@ -18,7 +18,7 @@ from runtime.batch.find_poses import find_poses, record_outcome, split_into_part
 from runtime.batch.made_by import claim
 from runtime.batch.pose_task import PoseCounts, PoseTask
 from runtime.config.options import camera_options, people_options, recording_options
-from runtime.sources.uri import is_live, redacted
+from runtime.sources.uri import check_present, is_live, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +89,8 @@ def poses(
     check_distinct(named)
     if max_frames is None and any(is_live(uri) for uri, _ in named):
         raise InputError("A camera has no end: set the number of frames to record with --max-frames.")
+    for uri, _ in named:
+        check_present(uri)
     failed: dict[str, str] = {}
     sources = [PoseTask(uri, name, output.resolve(), 0.0, None, max_frames, options) for uri, name in named]
     tasks = _parts(sources, 60 * part_minutes, failed)
@@ -112,9 +114,11 @@ def poses(
     if failed and len(failed) == len(named) and not frames:
         raise InputError(next(iter(failed.values())))
     if remaining and not people and not failed:
-        raise InputError(f"Nobody was found in the {frames} frames of {_shown(remaining[0].uri)}.")
+        where = _shown(remaining[0].uri) if len(named) == 1 else f"{len(remaining)} clips"
+        raise InputError(f"Nobody was found in the {frames} frames of {where}.")
     if failed:
-        click.echo(f"{output}: {len(tasks) - len(failed)} clips, {len(failed)} sources failed")
+        made = sum(task.clip not in failed for task in tasks)
+        click.echo(f"{output}: {made} clips, {len(failed)} sources failed")
 
 
 def _parts(sources: list[PoseTask], seconds: float, failed: dict[str, str]) -> list[PoseTask]:

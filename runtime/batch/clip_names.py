@@ -75,8 +75,8 @@ def check_distinct(named: Iterable[tuple[str, str]]) -> None:
         if other != uri:
             one, two = readable(Path(other)), readable(Path(uri))
             raise InputError(
-                f"Two sources would be the clip {clip}, {one} and {two}: rename one of the files, or find their poses one "
-                "after the other, with --clip NAME or in two folders."
+                f"Two sources would be the clip {clip}, {one} and {two}: rename one of the files, or find their poses "
+                "one after the other, with --clip NAME or in two folders."
             )
 
 

@@ -90,15 +90,13 @@ def split_into_parts(task: PoseTask, seconds: float) -> list[PoseTask]:
     Raises:
         InputError: the video cannot be read.
     """
-    if is_live(task.uri) or not needs_poses(task.uri):
+    if is_live(task.uri) or not needs_poses(task.uri) or task.max_frames is not None:
         return [task]
     path = recording_path(task.uri)
     if path.is_dir():
         return [task]
     rate = video_rate(path, task.options.fps)
     task = replace(task, rate=rate)
-    if task.max_frames is not None:
-        return [task]
     found = extent(path, rate)
     count = math.ceil(found.seconds / seconds)
     if count < 2:

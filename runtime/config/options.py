@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -122,12 +123,16 @@ def named_sources(sources: tuple[str, ...]) -> dict[str, str]:
 
     Raises:
         click.UsageError: two have the same name.
+        InputError: a name is not UTF-8.
     """
     named: dict[str, str] = {}
     for number, source in enumerate(sources, start=1):
         match = _NAMED_SOURCE.fullmatch(source)
         plain = "camera" if len(sources) == 1 else f"camera{number}"
         name, uri = (match[1], match[2]) if match else (plain, source)
+        if not uri.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in uri):
+            shown = os.fsencode(uri).decode("utf-8", "backslashreplace")
+            raise InputError(f"The name {shown} is not UTF-8: rename the file.")
         if name in named:
             raise click.UsageError(f"Two sources are named {name}; name them as in --source door=rtsp://...")
         named[name] = uri

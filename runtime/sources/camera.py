@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import threading
 import time
 from collections import deque
@@ -26,6 +27,9 @@ from runtime.sources.timestamps import FrameNumbering, StreamTime
 logger = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 10.0  # the longest wait for the reading thread; killing the child process takes milliseconds
+DENIED = re.compile(r"\b40[13]\b|[Uu]nauthorized|[Ff]orbidden|[Aa]uthori[sz]ation failed")
+"""What FFmpeg and GStreamer say when a camera refuses the user or the password."""
+
 _CAPACITY = {"latest": 1, "all": 8}  # pictures in the queue; one of 1080p takes 3 MB
 
 
@@ -84,6 +88,8 @@ class CameraSource:
         policy: `latest` keeps only the newest frame and counts the dropped ones; `all` lets the camera wait.
         first_wait: seconds before the first attempt after a loss.
         max_wait: longest time between two attempts, in seconds.
+        denied_wait: the shortest and the longest time between two attempts at a camera that refuses the user or the
+            password: many lock the account after a few of them.
         check: notices frozen and black pictures.
         pause: waits for so many seconds before an attempt; None waits until the source is closed at most.
     """
@@ -97,6 +103,7 @@ class CameraSource:
         policy: Literal["latest", "all"] = "latest",
         first_wait: float = 1.0,
         max_wait: float = 30.0,
+        denied_wait: tuple[float, float] = (30.0, 600.0),
         check: PictureCheck | None = None,
         pause: Callable[[float], object] | None = None,
     ) -> None:
@@ -106,6 +113,7 @@ class CameraSource:
         self._latest = policy == "latest"
         self._capacity = _CAPACITY[policy]
         self._first_wait, self._max_wait = first_wait, max_wait
+        self._denied_wait = denied_wait
         self._check = check or PictureCheck()
         self._status = StatusKeeper()
         self._stopped = threading.Event()
@@ -160,6 +168,12 @@ class CameraSource:
                 return
             if self._first_picture_at is not None and time.monotonic() - self._first_picture_at > wait:
                 wait = self._first_wait  # pictures came for longer than the last wait
+            max_wait = self._max_wait
+            if DENIED.search(reason):
+                reason = f"wrong user or password: {reason}"
+                wait, max_wait = max(wait, self._denied_wait[0]), self._denied_wait[1]
+            else:
+                wait = min(wait, max_wait)
             if self._status.to("lost", reason):
                 logger.warning(
                     "%s: connection lost: %s; it is tried again until it succeeds", self._name, reason
@@ -167,7 +181,7 @@ class CameraSource:
             else:
                 logger.debug("%s: still lost: %s", self._name, reason)
             self._pause(wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
-            wait = min(2 * wait, self._max_wait)
+            wait = min(2 * wait, max_wait)
 
     def _read(self) -> str:
         """Read one connection to its end, and return why it ended."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ _TO_PIPE = shlex.split(
     "! videoconvert ! videoflip method=automatic ! video/x-raw,format=I420 "  # turned as its tag says
     "! matroskamux streamable=true ! fdsink sync=false"
 )
+_INSPECT = "gst-inspect-1.0"
+_ELEMENT = re.compile(r"[a-zA-Z][\w-]*")  # neither caps nor the name of another element
 _INSTALL = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 _START_S = 10.0  # chosen: plug-ins and cameras start within a few seconds
 _NOISE = re.compile(r"Additional debug info:|ERROR: pipeline doesn't want to preroll|\S+\.c\(\d+\): ")
@@ -72,6 +75,20 @@ def find_gstreamer() -> None:
         import av  # noqa: F401
     except ImportError as error:
         raise unusable_package(error, "av", "edge") from None
+
+
+def missing_element(pipeline: Sequence[str]) -> str | None:
+    """Return the first element of a pipeline that GStreamer does not have here; None when it has all."""
+    places = [0, *(number + 1 for number, word in enumerate(pipeline) if word == "!")]
+    words = [pipeline[place] for place in places if place < len(pipeline)]
+    for name in dict.fromkeys(word for word in words if _ELEMENT.fullmatch(word)):
+        try:
+            ran = subprocess.run([_INSPECT, "--exists", name], capture_output=True, check=False, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            return None  # it is not known
+        if ran.returncode == 1:
+            return name
+    return None
 
 
 class PipelineStream:

@@ -27,7 +27,13 @@ from daflow.core.data.tracks import DEFAULT_FPS, track_file
 from daflow.core.errors import InputError, unusable_package
 from runtime.sources.camera import CameraSource, Connection
 from runtime.sources.frames import Source
-from runtime.sources.gstreamer import PipelineStream, csi_pipeline, find_gstreamer, v4l2_pipeline
+from runtime.sources.gstreamer import (
+    PipelineStream,
+    csi_pipeline,
+    find_gstreamer,
+    missing_element,
+    v4l2_pipeline,
+)
 from runtime.sources.images import ImagesSource
 from runtime.sources.network_stream import NetworkStream, check_options, positive_number, stream_options
 from runtime.sources.realtime_playback import RealtimeSource
@@ -37,7 +43,7 @@ from runtime.sources.synthetic import synthetic_source
 from runtime.sources.video import VideoSource
 from runtime.sources.video_timing import video_rate
 
-__all__ = ["Policy", "connector", "is_live", "open_source", "redacted"]
+__all__ = ["Policy", "check_present", "connector", "is_live", "open_source", "redacted"]
 
 Policy = Literal["auto", "latest", "all"]
 
@@ -151,24 +157,49 @@ def connector(uri: str) -> Callable[[], Connection]:
     scheme = "v4l2" if _is_number(uri) else uri.partition(":")[0].lower()
     if scheme in _NETWORK:
         return _network(scheme, with_environment(uri), redactor)
-    device: Path | None = None
+    words, device = _local_pipeline(scheme, uri)
+    find_gstreamer()
+    return lambda: PipelineStream(words, _TIMEOUT_S, redactor, device)
+
+
+def check_present(uri: str) -> None:
+    """Refuse a camera of this machine that is not there, or whose GStreamer plug-in is not.
+
+    For a run that somebody starts by hand. A service waits instead: a USB camera may be plugged in again.
+
+    Raises:
+        InputError: it is not there, or its name is wrong.
+    """
+    if not is_live(uri):
+        return
+    connector(uri)
+    uri = _resolved(uri)
+    scheme = "v4l2" if _is_number(uri) else uri.partition(":")[0].lower()
+    if scheme in _NETWORK:
+        return
+    words, device = _local_pipeline(scheme, uri)
+    if missing := missing_element(words):
+        hint = ": it is part of JetPack (nvidia-l4t-gstreamer)" if scheme == "csi" else ""
+        raise InputError(f"GStreamer has no {missing} on this machine, which {redacted(uri)} needs{hint}.")
+    if device is not None and not device.exists():
+        raise InputError(f"There is no camera {device}; v4l2-ctl --list-devices lists the cameras.")
+
+
+def _local_pipeline(scheme: str, uri: str) -> tuple[list[str], Path | None]:
+    """Return the pipeline of a camera of this machine, and its device file, if it has one."""
     if scheme == "gst":
-        words = _pipeline(uri.partition(":")[2])
-    elif scheme == "csi":
+        return _pipeline(uri.partition(":")[2]), None
+    if scheme == "csi":
         sensor, options = _camera(with_environment(uri))
         if not _is_number(sensor):
             raise InputError(
                 "A csi source names its sensor by a number, as in csi://0?width=1280&height=720&fps=30."
             )
-        words = csi_pipeline(int(sensor), options)
-    else:
-        name, options = _camera(f"v4l2:///dev/video{int(uri)}" if _is_number(uri) else with_environment(uri))
-        if not name.startswith("/dev/"):
-            raise InputError("A v4l2 source names its device, as in v4l2:///dev/video0.")
-        device = Path(name)
-        words = v4l2_pipeline(name, options)
-    find_gstreamer()
-    return lambda: PipelineStream(words, _TIMEOUT_S, redactor, device)
+        return csi_pipeline(int(sensor), options), None
+    name, options = _camera(f"v4l2:///dev/video{int(uri)}" if _is_number(uri) else with_environment(uri))
+    if not name.startswith("/dev/"):
+        raise InputError("A v4l2 source names its device, as in v4l2:///dev/video0.")
+    return v4l2_pipeline(name, options), Path(name)
 
 
 def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connection]:

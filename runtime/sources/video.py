@@ -28,6 +28,7 @@ from runtime.sources.video_timing import (
 logger = logging.getLogger(__name__)
 
 _COMPLETE_SHARE = 0.98  # the file may count a frame or two more than it has
+_ROUNDING_S = 1e-6
 _MAX_HELD = 3000  # packets since a key frame; there are videos without any
 _FIRST_MARGIN_S = 2.0  # before the part, when no key frame was found at it
 
@@ -124,9 +125,9 @@ class VideoSource(Recording):
                 start = stamp if start is None else start
                 moment = (stamp - start) * self._rate.stretch
             counted = moment + 1 / fps
-            if moment >= self._end:
+            if moment >= self._end - _ROUNDING_S:
                 return
-            if moment >= self._begin:
+            if moment >= self._begin - _ROUNDING_S:
                 yield moment, picture
 
     def _packets(self, start: float, unit: float) -> Iterator[Any]:
