@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
-from daflow.core.alarms.calibration import CAMERA_NAME
+from daflow.core.alarms.calibration import camera_name_error
 from daflow.core.command_line import FiniteRange
 
 
 def _camera(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:  # noqa: ARG001
-    if name is not None and not re.fullmatch(CAMERA_NAME, name):
-        raise click.BadParameter(
-            f"{name!r} is not a camera name: use at most 64 letters, digits, - and _, and begin with a letter or digit."
-        )
+    error = None if name is None else camera_name_error(name)
+    if error is not None:
+        raise click.BadParameter(error)
     return name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -78,7 +79,6 @@ _MESSAGES = {
     "path_type": "This must be the name of a file or folder",
     "dict_type": "This must be a table",
     "model_type": "This must be a table",
-    "string_pattern_mismatch": "Use letters, digits, - and _, at most 64",
 }
 _DESCRIPTIONS = {place[-1:]: str(field.description) for place, field in places()}
 
@@ -109,7 +109,8 @@ def _error_line(
     described = _DESCRIPTIONS.get(tuple(part for part in place if part != "cameras")[-1:] or place)
     if wrong["type"] == "string_pattern_mismatch" and described:
         message = f"This does not have the right form: {described.rstrip('.')}"
-    where = given or (f"{path}: {'.'.join(place)}" if path else ".".join(place))
+    shown = ".".join(map(_key, place))
+    where = given or (f"{path}: {shown}" if path else shown)
     return f"{where}: {message}."
 
 
@@ -133,9 +134,14 @@ def to_toml(config: Config) -> str:
     return "\n".join(_lines(config, ())).lstrip() + "\n"
 
 
+def _key(name: str) -> str:
+    """Return a key of TOML, in quotes when it has characters that need them."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
 def _lines(model: BaseModel, place: tuple[str, ...]) -> Iterator[str]:
     if place:
-        yield f"\n[{'.'.join(place)}]"
+        yield f"\n[{'.'.join(map(_key, place))}]"
     inherits = place[:1] == ("cameras",)
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)

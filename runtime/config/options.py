@@ -13,7 +13,7 @@ import click
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from daflow.core.alarms.calibration import CAMERA_NAME
+from daflow.core.alarms.calibration import camera_name_error
 from daflow.core.errors import InputError
 from runtime.config.schema import CameraOptions, Place, places
 from runtime.sources.redaction import holds_secret
@@ -22,7 +22,7 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 _PREFIX = {"mqtt": "mqtt-", "webhook": "webhook-", "log": "log-"}
 _NAMES: dict[Place, str] = {("serve", "address"): "--serve", ("store", "path"): "--store"}
-_NAMED_SOURCE = re.compile(rf"({CAMERA_NAME})=(.+)", re.DOTALL)
+_SCHEME = re.compile(r"[a-z][a-z0-9]*:")
 
 
 def option_name(place: Place) -> str:
@@ -122,14 +122,13 @@ def named_sources(sources: tuple[str, ...]) -> dict[str, str]:
     {'door': 'rtsp://10.0.0.5/live', 'camera2': 'synthetic:seed=3'}
 
     Raises:
-        click.UsageError: two have the same name.
-        InputError: a name is not UTF-8.
+        click.UsageError: two have the same name, or a camera cannot have the name.
+        InputError: the name of a source is not UTF-8.
     """
     named: dict[str, str] = {}
     for number, source in enumerate(sources, start=1):
-        match = _NAMED_SOURCE.fullmatch(source)
         plain = "camera" if len(sources) == 1 else f"camera{number}"
-        name, uri = (match[1], match[2]) if match else (plain, source)
+        name, uri = _split_name(source) or (plain, source)
         if not uri.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in uri):
             shown = os.fsencode(uri).decode("utf-8", "backslashreplace")
             raise InputError(f"The name {shown} is not UTF-8: rename the file.")
@@ -137,6 +136,26 @@ def named_sources(sources: tuple[str, ...]) -> dict[str, str]:
             raise click.UsageError(f"Two sources are named {name}; name them as in --source door=rtsp://...")
         named[name] = uri
     return named
+
+
+def _split_name(source: str) -> tuple[str, str] | None:
+    """Split `NAME=URI`; None when there is no name, as in a file that has an = in its own name."""
+    name, equals, uri = source.partition("=")
+    if not equals or not uri or ":" in name or _is_path(source):
+        return None
+    error = camera_name_error(name)
+    if error is None:
+        return name, uri
+    if _SCHEME.match(uri):
+        raise click.UsageError(error)
+    return None
+
+
+def _is_path(source: str) -> bool:
+    try:
+        return Path(source).exists()
+    except (OSError, ValueError):  # too long, or with a zero
+        return False
 
 
 def refuse_password(uri: str, option: str, better: str) -> None:

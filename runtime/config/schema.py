@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from daflow.core.alarms.calibration import CameraName
 
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 Fps = Annotated[FiniteFloat, Field(ge=0.1, le=1000)]
 Bits = Annotated[FiniteFloat, Field(gt=-1e9, lt=1e9)]
+
+_MAX_TOPIC_BYTES = 256  # a broker takes 65,535, services for many devices no more than this
 
 Place = tuple[str, ...]
 """The names that lead to a field, such as `("mqtt", "port")`."""
@@ -115,6 +119,23 @@ class StoreOptions(_Section):
     )
 
 
+def _checked_topic(topic: str) -> str:
+    if (
+        not topic.isprintable()
+        or re.search(r"[#+]|^/|/$|^\$", topic)
+        or len(topic.encode("utf-8", "replace")) > _MAX_TOPIC_BYTES
+    ):
+        raise PydanticCustomError(
+            "topic",
+            "This is not the first part of a topic: no # or +, no $ or / at its start, no / at its end, no line break "
+            f"and at most {_MAX_TOPIC_BYTES} bytes",
+        )
+    return topic
+
+
+Topic = Annotated[str, Field(min_length=1), AfterValidator(_checked_topic)]
+
+
 class MqttOptions(_Section):
     """An MQTT broker."""
 
@@ -131,9 +152,9 @@ class MqttOptions(_Section):
     ca_file: Path | None = Field(
         None, description="Certificate authority of the broker; unset, the system's."
     )
-    topic: str = Field("daflow", min_length=1, description="First part of the topics.")
+    topic: Topic = Field("daflow", description="First part of the topics.")
     discovery: bool = Field(True, description="Announce the cameras to Home Assistant.")
-    discovery_prefix: str = Field("homeassistant", description="First part of Home Assistant's topics.")
+    discovery_prefix: Topic = Field("homeassistant", description="First part of Home Assistant's topics.")
 
 
 class WebhookOptions(_Section):
@@ -146,8 +167,12 @@ class WebhookOptions(_Section):
         None, description="File with the secret that signs the posts (HMAC-SHA256)."
     )
     secret_env: str | None = Field(None, description="Environment variable with the secret.")
+    ca_file: Path | None = Field(
+        None, description="Certificate authority of the server; unset, the system's."
+    )
     timeout_seconds: Annotated[FiniteFloat, Field(gt=0, le=600)] = Field(
-        10.0, description="Longest time to wait for an answer, in seconds."
+        10.0,
+        description="Longest time for a whole delivery, in seconds: address, connection, TLS, request and answer.",
     )
 
 

@@ -2,7 +2,8 @@
 
 They look at what the configuration names: the bundle and its alarm thresholds, each camera's source and pose
 estimator, the store, the live page, the MQTT broker and the webhook. Only with `connect` is anything asked over the
-network: the camera for a picture, the broker and the web server for an answer, and the page's port whether it is free.
+network: the camera for a picture, the broker for a login, the web server for a connection, and the page's port whether
+it is free.
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from daflow.core.bundle import read_bundle
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError
 from runtime.config.schema import CameraOptions, Config
-from runtime.config.secrets import read_secret
-from runtime.doctor import sources
+from runtime.deadline import Deadline, http_request
+from runtime.doctor import receivers, sources
 from runtime.doctor.findings import Check, Finding, run_checks
 from runtime.doctor.packages import failure
 from runtime.machine.board import Machine
@@ -64,7 +64,8 @@ def config_checks(
     Args:
         config: what daflow-edge is to run.
         machine: where it is to run.
-        connect: whether to ask cameras for a picture, and whether broker, web server and the page's port answer.
+        connect: whether to ask cameras for a picture, to log in at the broker, to connect to the web server, and to try
+            the page's port.
         bundle: check this bundle instead of that of the configuration.
     """
     checks: list[Check] = [("bundle", partial(bundle_files, bundle or config.bundle, config))]
@@ -75,9 +76,9 @@ def config_checks(
     if config.serve.address:
         checks.append(("live page", partial(page, config, connect=connect)))
     if config.mqtt.host:
-        checks.append(("MQTT broker", partial(broker, config, connect=connect)))
+        checks.append(("MQTT broker", partial(receivers.broker, config, connect=connect)))
     if config.webhook.url:
-        checks.append(("webhook", partial(webhook, config, connect=connect)))
+        checks.append(("webhook", partial(receivers.webhook, config, connect=connect)))
     for camera in config.cameras:
         name, uri = f"camera {camera}", config.cameras[camera].source
         look = sources.first_picture if connect else None
@@ -188,55 +189,9 @@ def _why_not_free(host: str, port: int) -> str | None:
 
 
 def _is_daflow(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(
-        {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host),  # noqa: S104  asked, not bound
-        port,
-        timeout=_TIMEOUT_S,
-    )
+    asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked, not bound
     try:
-        connection.request("GET", "/health")
-        return connection.getresponse().read(100) in (b'{"ok":true}', b'{"ok":false}')
+        _, body = http_request("GET", asked, port, "/health", Deadline(_TIMEOUT_S), max_body=100)
     except (OSError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
-
-
-def broker(config: Config, connect: bool = True) -> Finding:
-    """The MQTT broker: its password, and whether it answers."""
-    options, host = config.mqtt, config.mqtt.host or ""
-    try:
-        read_secret("the password of the MQTT broker", options.password_file, options.password_env)
-    except InputError as error:
-        return Finding("MQTT broker", "problem", error.message)
-    return _answers("MQTT broker", host, options.port, connect)
-
-
-def webhook(config: Config, connect: bool = True) -> Finding:
-    """The web server that events are posted to: its secret, and whether it answers."""
-    options = config.webhook
-    try:
-        read_secret("the secret of the webhook", options.secret_file, options.secret_env)
-        address = urlsplit(options.url or "")
-        host, port = address.hostname or "", address.port or {"http": 80, "https": 443}[address.scheme]
-    except InputError as error:
-        return Finding("webhook", "problem", error.message)
-    except (ValueError, KeyError):
-        advice = "Write it as https://host/path"
-        return Finding("webhook", "problem", "webhook.url is not a valid address.", advice)
-    return _answers("webhook", host, port, connect)
-
-
-def _answers(name: str, host: str, port: int, connect: bool) -> Finding:
-    """A server for events; while it does not answer, the events wait in the store, so that is only a warning."""
-    if not connect:
-        return Finding(name, "ok", f"{host}, port {port}")
-    closed = sources.unreachable(name, host, port)
-    if closed is None:
-        return Finding(name, "ok", f"{host}, port {port} answers")
-    return Finding(
-        name,
-        "warning",
-        f"{host}, {closed.found}",
-        f"{closed.advice}; events wait in the store until it answers",
-    )
+    return body in (b'{"ok":true}', b'{"ok":false}')

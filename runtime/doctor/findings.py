@@ -63,7 +63,6 @@ class Requirements:
         gstreamer: a camera is read by GStreamer.
         tensorrt: the model runs on TensorRT.
         mqtt: events go to a broker.
-        webhook: events go to a web server.
         page: there is a live page.
     """
 
@@ -71,7 +70,6 @@ class Requirements:
     gstreamer: bool | None = None
     tensorrt: bool | None = None
     mqtt: bool | None = None
-    webhook: bool | None = None
     page: bool | None = None
 
 
@@ -91,7 +89,6 @@ def requirements(config: Config | None, sources: Collection[str]) -> Requirement
         gstreamer=gstreamer,
         tensorrt=config.scorer == "tensorrt",
         mqtt=config.mqtt.host is not None,
-        webhook=config.webhook.url is not None,
         page=config.serve.address is not None,
     )
 

@@ -117,7 +117,6 @@ def packages(required: Requirements) -> dict[str, tuple[str, State]]:
         "PyAV": (_PYAV, pictures),
         "trackers": (version("trackers", "trackers"), pictures),
         "paho": (version("paho.mqtt.client", "paho-mqtt"), state_if_missing(required.mqtt)),
-        "urllib3": (version("urllib3", "urllib3"), state_if_missing(required.webhook)),
         "uvicorn": (version("uvicorn", "uvicorn"), state_if_missing(required.page)),
         "starlette": (version("starlette", "starlette"), state_if_missing(required.page)),
         "prometheus": (version("prometheus_client", "prometheus-client"), state_if_missing(required.page)),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import InputError
+from runtime.deadline import Deadline, connect
 from runtime.doctor.findings import Finding
 from runtime.machine.board import Machine
 from runtime.sources.camera import DENIED
@@ -103,7 +103,7 @@ def _closed_port(name: str, uri: str) -> Finding | None:
 def unreachable(name: str, host: str, port: int) -> Finding | None:
     """Return the finding when a port does not answer, else None."""
     try:
-        socket.create_connection((host, port), timeout=_CONNECT_TIMEOUT_S).close()
+        connect(host, port, Deadline(_CONNECT_TIMEOUT_S)).close()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no answer"
         return Finding(

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.events.message import SCHEMA, EventMessage, Kind
+from daflow.core.alarms.p_value import rarity
+from runtime.events.message import SCHEMA, EndReason, EventMessage, Kind
 from runtime.json_values import iso, number
 from runtime.pipeline.results import FrameResult, Person
 
@@ -36,14 +37,14 @@ class _Alarm:
     peak_score: float = -math.inf
     peak: dict[str, Any] | None = None
 
-    def add(self, result: FrameResult, utc: float) -> None:
+    def add(self, result: FrameResult, utc: float, p_value_floor: float | None) -> None:
         """Add a result, and remember its worst person if the score is the highest so far."""
         self.last, self.last_utc = result, utc
         worst, score = result.worst, result.score
         if worst is not None and score is not None and (self.peak is None or score > self.peak_score):
             # No score compares as higher than NaN.
             self.peak_score = -math.inf if math.isnan(score) else score
-            self.peak = _peak(result, worst, utc)
+            self.peak = _peak(result, worst, utc, p_value_floor)
 
 
 class AlarmEventBuilder:
@@ -57,6 +58,7 @@ class AlarmEventBuilder:
         model: the model in each message: `{bundle, scorer, daflow}`.
         update_seconds: stream time between the updates of an alarm that is on; 0 sends none.
         now: gives the seconds since 1970, for frames without a time of arrival.
+        p_value_floor: the smallest p-value of the calibration; None when that is not known.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class AlarmEventBuilder:
         model: Mapping[str, Any],
         update_seconds: float = 5.0,
         now: Callable[[], float] = time.time,
+        p_value_floor: float | None = None,
     ) -> None:
         self._camera = camera
         self._model = model
         self._update_seconds = update_seconds
         self._now = now
+        self._floor = p_value_floor
         self._alarm: _Alarm | None = None
         self.alarms = 0
 
@@ -79,36 +83,39 @@ class AlarmEventBuilder:
         utc = result.frame.utc or self._now()
         begins = result.change == "begin"
         if self._alarm and begins:
-            messages += self.close()
+            messages += self.close("settings_changed")
         if self._alarm:
-            self._alarm.add(result, utc)
+            self._alarm.add(result, utc, self._floor)
             if result.change == "end" or not result.alarm:
-                messages.append(self._message("end", self._alarm))
-                self._alarm = None
+                # An alarm that is off without an end was decided by another rule than the one that it began with.
+                messages += self.close(
+                    result.absence or ("score_fell" if result.change == "end" else "settings_changed")
+                )
             elif 0 < self._update_seconds <= result.frame.time - self._alarm.message_time:
                 messages.append(self._message("update", self._alarm))
         elif begins or (result.alarm and result.change is None):
             self.alarms += 1
             self._alarm = _Alarm(result, utc, result, utc, result.frame.time)
-            self._alarm.add(result, utc)
+            self._alarm.add(result, utc, self._floor)
             messages.append(self._message("begin", self._alarm))
         return messages
 
-    def close(self) -> list[EventMessage]:
-        """End an alarm that is on, because the camera or the process stops; return its last message."""
+    def close(self, reason: EndReason) -> list[EventMessage]:
+        """End an alarm that is on; return its last message."""
         if self._alarm is None:
             return []
-        message = self._message("end", self._alarm)
+        message = self._message("end", self._alarm, reason)
         self._alarm = None
         return [message]
 
-    def _message(self, kind: Kind, alarm: _Alarm) -> EventMessage:
+    def _message(self, kind: Kind, alarm: _Alarm, reason: EndReason | None = None) -> EventMessage:
         result, worst, began = alarm.last, alarm.last.worst, alarm.first.frame.time
         content = {
             "schema": SCHEMA,
             "id": alarm.id,
             "sequence": alarm.sequence,
             "event": kind,
+            **({"reason": reason} if reason else {}),
             "camera": self._camera,
             "utc": iso(alarm.last_utc),
             "began_utc": iso(alarm.began_utc),
@@ -119,6 +126,7 @@ class AlarmEventBuilder:
             "person": worst.person if worst else None,
             "score": number(result.score, 4),
             "p_value": number(worst.p_value, 6) if worst else None,
+            "rarity": _rarity(worst, self._floor),
             "threshold": number(result.threshold, 4),
             "people": _people(result.people),
             "peak": alarm.peak,
@@ -143,7 +151,13 @@ def _people(people: tuple[Person, ...]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: math.inf if row["score"] is None else -row["score"])[:MAX_PEOPLE]
 
 
-def _peak(result: FrameResult, worst: Person, utc: float) -> dict[str, Any]:
+def _rarity(person: Person | None, floor: float | None) -> str | None:
+    if person is None or person.p_value is None or not 0 < person.p_value <= 1:
+        return None
+    return rarity(person.p_value, floor)
+
+
+def _peak(result: FrameResult, worst: Person, utc: float, p_value_floor: float | None) -> dict[str, Any]:
     poses = [] if worst.window is None else worst.window[:2, -MAX_POSES:].transpose(1, 2, 0).tolist()
     return {
         "utc": iso(utc),
@@ -151,6 +165,7 @@ def _peak(result: FrameResult, worst: Person, utc: float) -> dict[str, Any]:
         "person": worst.person,
         "score": number(worst.smoothed, 4),
         "p_value": number(worst.p_value, 6),
+        "rarity": _rarity(worst, p_value_floor),
         "frame_size": [int(side) for side in result.frame.size],
         "skeletons": [[[number(value, 1) for value in joint] for joint in pose] for pose in poses],
     }

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Collection, Sequence
 
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.drift import DriftVerdict, DriftWatch
+from daflow.core.alarms.p_value import p_value_floor
 from daflow.core.errors import InputError
 from runtime.events.alarm_messages import AlarmEventBuilder
+from runtime.events.message import EndReason, EventMessage
 from runtime.events.store import EventStore, StoreError
 from runtime.events.store_writer import StoreWriter
 from runtime.pipeline.results import FrameResult
@@ -46,17 +49,20 @@ class AlarmEventRecorder:
             update_seconds: stream time between the updates of an alarm that is on; 0 sends none.
         """
         with self._lock:
-            self.remove_camera(camera)
-            self._builders[camera] = AlarmEventBuilder(camera, self.model, update_seconds)
+            self.remove_camera(camera, "settings_changed")
+            floor = p_value_floor(calibration) if calibration is not None else None
+            self._builders[camera] = AlarmEventBuilder(
+                camera, self.model, update_seconds, p_value_floor=floor
+            )
             if calibration is not None and calibration.normal is not None:
                 self._drift_watches[camera] = self._drift_watch(camera, calibration)
 
-    def remove_camera(self, camera: str) -> None:
-        """Remove a camera: an alarm that is on ends, and the state of its drift detection is saved."""
+    def remove_camera(self, camera: str, reason: EndReason = "camera_removed") -> None:
+        """Remove a camera: an alarm that is on ends for this reason, and the state of its drift detection is saved."""
         with self._lock:
             builder = self._builders.pop(camera, None)
             if builder is not None:
-                self._store_writer.submit(*builder.close())
+                self._record(builder.close(reason))
                 self._earlier_alarms[camera] = self._earlier_alarms.get(camera, 0) + builder.alarms
             if camera in self._drift_watches:
                 self._save_drift(camera)
@@ -69,9 +75,7 @@ class AlarmEventRecorder:
             builder = self._builders.get(result.camera)
             if builder is None:
                 return
-            messages = builder(result)
-            if messages:
-                self._store_writer.submit(*messages)
+            self._record(builder(result))
             drift = self._drift_watches.get(result.camera)
             if drift is not None:
                 smoothed = {p.person: p.smoothed for p in result.people if p.smoothed is not None}
@@ -102,10 +106,22 @@ class AlarmEventRecorder:
             for camera in list(self._drift_watches):
                 self._save_drift(camera)
 
-    def close(self) -> None:
-        """Remove every camera."""
+    def close(self, ended: Collection[str] = ()) -> None:
+        """Remove every camera, because the service stops.
+
+        Args:
+            ended: cameras whose recording has ended.
+        """
         for camera in list(self._builders):
-            self.remove_camera(camera)
+            self.remove_camera(camera, "source_ended" if camera in ended else "service_stopped")
+
+    def _record(self, messages: Sequence[EventMessage]) -> None:
+        """Store messages, and log the begin and the end of alarms."""
+        if messages:
+            self._store_writer.submit(*messages)
+        for message in messages:
+            if message.kind != "update":
+                logger.info("%s", _log_line(message))
 
     def _drift_watch(self, camera: str, calibration: AlarmCalibration) -> DriftWatch:
         try:
@@ -126,3 +142,18 @@ class AlarmEventRecorder:
             self._store.set(f"drift.{camera}", self._drift_watches[camera].state())
         except StoreError as error:
             logger.debug("the drift state of camera %s was not saved: %s", camera, error)
+
+
+def _log_line(message: EventMessage) -> str:
+    """Return the begin or the end of an alarm in words: an alarm is a single line of the log."""
+    content = message.content
+    moment = content if message.kind == "begin" else content["peak"] or {}
+    score, words = moment.get("score"), moment.get("rarity")
+    highest = "" if score is None else f"score {score:.2f} bits/dim" + (f", {words}" if words else "")
+    if message.kind == "begin":
+        return f"camera {message.camera}: alarm begins: {highest or 'no score'}"
+    reason = str(content["reason"]).replace("_", " ")
+    return (
+        f"camera {message.camera}: alarm ends after {content['seconds'] or 0:.1f} s: {reason}; "
+        f"highest {highest or 'score unknown'}"
+    )

@@ -7,9 +7,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from runtime.config.schema import Config
+from runtime.events.announced_topics import AnnouncedTopics
 from runtime.events.delivery import Delivery
 from runtime.events.json_lines import JsonLines, Stdout
 from runtime.events.mqtt import Mqtt
+from runtime.events.store import EventStore
 from runtime.events.webhook import Webhook
 
 
@@ -22,12 +24,15 @@ def wanted_deliveries(config: Config) -> list[str]:
     return [name for name, value in asked.items() if value]
 
 
-def build_deliveries(config: Config, without: Collection[str] = ()) -> list[Delivery]:
+def build_deliveries(
+    config: Config, without: Collection[str] = (), store: EventStore | None = None
+) -> list[Delivery]:
     """Build the deliveries of a configuration; the caller closes them, which a `Sender` does.
 
     Args:
         config: which deliveries.
         without: names of those to skip.
+        store: knows which alarms are on, and what was published to the broker earlier.
 
     Raises:
         InputError: one of them cannot be used; those that were built are closed.
@@ -36,7 +41,12 @@ def build_deliveries(config: Config, without: Collection[str] = ()) -> list[Deli
         "lines": lambda: JsonLines(config.events or Path()),
         "stdout": Stdout,
         "webhook": lambda: Webhook(config.webhook),
-        "mqtt": lambda: Mqtt(config.mqtt, list(config.cameras)),
+        "mqtt": lambda: Mqtt(
+            config.mqtt,
+            list(config.cameras),
+            announced=AnnouncedTopics(store),
+            alarms_on=store.cameras_with_alarm() if store else (),
+        ),
     }
     deliveries: list[Delivery] = []
     with contextlib.ExitStack() as stack:

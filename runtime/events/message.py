@@ -7,6 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["begin", "update", "end"]
+EndReason = Literal[
+    "score_fell",
+    "camera_lost",
+    "source_ended",
+    "camera_removed",
+    "settings_changed",
+    "service_stopped",
+    "interrupted",
+]
+"""Why an alarm ended: only `score_fell` says that somebody moves normally again, or has left."""
 SCHEMA = 1
 
 
@@ -24,8 +34,9 @@ class EventMessage:
             `camera`, `utc` and `began_utc` (ISO 8601), `time` and `began` (seconds of the stream), `frame`, `seconds`
             (how long the alarm has been on), `person`, `score`, `p_value`, `threshold`, `people` (a list of `{person,
             score, p_value}`), `peak` (`{utc, time, person, score, p_value, frame_size: [w, h], skeletons:
-            [T][18][x, y]}`) and `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest). An `end`
-            that was written at the next start, because the process was killed, also holds `interrupted`: true.
+            [T][18][x, y]}`) and `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest). `rarity`,
+            also in `peak`, is the p-value in words. An `end` also holds `reason`, an `EndReason`; one that was written
+            at the next start, because the process was killed, holds `interrupted`: true.
     """
 
     id: str

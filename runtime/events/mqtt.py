@@ -1,25 +1,21 @@
-"""Publishes messages to an MQTT broker, and announces the cameras to Home Assistant."""
+"""Publishes messages to an MQTT broker, with the state of each camera, and announces the cameras to Home Assistant."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import re
-import socket
-import ssl
-import sys
 import threading
-import uuid
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from daflow.core.errors import InputError, unusable_package
 from runtime.config.schema import MqttOptions
-from runtime.config.secrets import read_secret
+from runtime.events.announced_topics import AnnouncedTopics
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.home_assistant_discovery import announcements
 from runtime.events.message import EventMessage
+from runtime.events.mqtt_client import KEEPALIVE_S, LoginFailure, handled_failure, make_client, stop_client
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
@@ -27,45 +23,71 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_KEEPALIVE = 30  # seconds
-_MAX_RECONNECT = 30  # seconds
+_MAX_RECONNECT_S = 30
+_QUEUE_IS_FULL = 15  # paho's MQTT_ERR_QUEUE_SIZE
+_ANNOUNCE_SECONDS = 5.0
+"""Between two announcements that Home Assistant asks for: whoever may publish to the broker can ask without end."""
+
+
+@dataclass
+class _CameraTopics:
+    """What is published about a camera, and retained by the broker."""
+
+    alarm: str = "OFF"
+    score: str = ""
+    status: str = "connecting"
 
 
 class Mqtt:
     """Publishes with quality of service 1; a message is delivered when the broker has acknowledged it.
 
-    Messages are published to `TOPIC/CAMERA/events`. `TOPIC/CAMERA/alarm` (`ON` or `OFF`), `TOPIC/CAMERA/score` and
-    `TOPIC/available` (`online`, or `offline` as last will) are retained. It reconnects by itself.
+    Messages are published to `TOPIC/CAMERA/events`. `TOPIC/CAMERA/alarm` (`ON` or `OFF`), `TOPIC/CAMERA/score`,
+    `TOPIC/CAMERA/status` (the state of the camera) and `TOPIC/available` (`online`, or `offline` as last will) are
+    retained. The retained topics of a camera that is removed are emptied. It reconnects by itself.
 
     Args:
         options: the section `mqtt` of the configuration, with a host.
         cameras: the names of the cameras.
         timeout: seconds to wait for the connection, and for each acknowledgement.
+        announced: the topics that were published earlier; those that are not published any more are emptied.
+        alarms_on: cameras whose alarm is on.
 
     Raises:
-        InputError: the password, the certificate or the topic cannot be used, or paho-mqtt is missing.
+        InputError: the password or the certificate cannot be used, or paho-mqtt is missing.
     """
 
     name = "mqtt"
 
-    def __init__(self, options: MqttOptions, cameras: Sequence[str], timeout: float = 10.0) -> None:
-        for what, text in (("topic", options.topic), ("discovery_prefix", options.discovery_prefix)):
-            if re.search(r"[#+\x00]|^/|/$|^\$", text) or not text:
-                raise InputError(
-                    f"The MQTT {what} {text!r} is invalid: no # or +, no $ or / at its start, no / at its end."
-                )
+    def __init__(
+        self,
+        options: MqttOptions,
+        cameras: Collection[str],
+        timeout: float = 10.0,
+        announced: AnnouncedTopics | None = None,
+        alarms_on: Collection[str] = (),
+    ) -> None:
         self._options = options
-        self._cameras = list(cameras)
         self._timeout = timeout
         self._changed = threading.Condition()
         self._connected = False
         self._closed = False
         self._problem = "no answer yet"
+        self._failed = False
+        """Whether the last try to connect has failed."""
         self._acknowledged: set[int] = set()
+        self._emptying: dict[int, str] = {}
+        """Topics whose empty message the broker has not acknowledged, by its id."""
+        self._emptied: set[str] = set()
         self._sent: tuple[str, set[int]] | None = None
-        self._states = dict.fromkeys(cameras, ("OFF", ""))
+        # Held while what is published is read and published, so that an older state never follows a newer one. Never
+        # taken in `_on_publish`, which paho calls with a lock of its own that publishing needs.
+        self._publishing = threading.RLock()
+        self._announced = announced or AnnouncedTopics()
+        self._cameras = {name: _CameraTopics("ON" if name in alarms_on else "OFF") for name in cameras}
+        self._announced_at = -_ANNOUNCE_SECONDS
+        self._announce_later: threading.Timer | None = None
         self._client = self._make_client()
-        self._client.connect_async(options.host or "", options.port, keepalive=_KEEPALIVE)
+        self._client.connect_async(options.host or "", options.port, keepalive=KEEPALIVE_S)
         self._client.loop_start()
 
     def deliver(self, messages: Sequence[EventMessage]) -> None:
@@ -74,14 +96,19 @@ class Mqtt:
         A message that an earlier try published, but whose acknowledgement did not come in time, is not published again.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._connected or self._closed, self._timeout)
+            self._changed.wait_for(lambda: self._connected or self._closed or self._failed, self._timeout)
             if not self._connected:
                 raise DeliveryFailed(f"{self._broker} is not connected: {self._problem}")
         for done, message in enumerate(messages):
             if self._sent is None or self._sent[0] != message.key:
                 with self._changed:
                     self._acknowledged.clear()  # of announcements; message ids are reused
-                self._sent = message.key, self._publish_message(message)
+                ids = self._publish_message(message)
+                if ids is None:
+                    raise DeliveryFailed(
+                        f"{self._broker} acknowledges nothing, and too much waits for it", delivered=done
+                    )
+                self._sent = message.key, ids
             ids = self._sent[1]
             with self._changed:
                 self._changed.wait_for(partial(self._settled, ids), self._timeout)
@@ -90,23 +117,45 @@ class Mqtt:
                 self._acknowledged.clear()
             self._sent = None
 
+    def set_cameras(self, cameras: Collection[str]) -> None:
+        """Announce these cameras and no others: the retained topics of those that are missing are emptied."""
+        with self._publishing:
+            self._cameras = {name: self._cameras.get(name) or _CameraTopics() for name in cameras}
+            if self._is_connected():
+                self._announce()
+
+    def set_camera_states(self, states: Mapping[str, str]) -> None:
+        """Publish the states of cameras that have changed; called often."""
+        with self._publishing:
+            for name, state in states.items():
+                camera = self._cameras.get(name)
+                if camera is None or camera.status == state:
+                    continue
+                camera.status = state
+                if self._is_connected() and self._publish(f"{name}/status", state) is None:
+                    self._announce_again()
+            self._forget_emptied()
+
     def close(self) -> None:
-        """Publish that this device is offline, if the broker answers, and disconnect."""
+        """Publish that this device and its cameras are offline, if the broker answers, and disconnect."""
         with self._changed:
             connected, self._closed = self._connected, True
             self._changed.notify_all()
+        with self._publishing:
+            if self._announce_later is not None:
+                self._announce_later.cancel()
         if connected:
-            offline = self._publish("available", "offline")
+            with self._publishing:
+                for name in self._cameras:
+                    self._publish(f"{name}/status", "stopped")
+                offline = self._publish("available", "offline")
             with self._changed:
                 self._changed.wait_for(lambda: offline in self._acknowledged, 2.0)
+            self._forget_emptied()
             self._client.disconnect()
             with self._changed:
-                disconnected = self._changed.wait_for(lambda: not self._connected, 1.0)
-            if not disconnected and isinstance(connection := self._client.socket(), socket.socket):
-                # paho would wait for a broker that does not answer.
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-        self._client.loop_stop()
+                self._changed.wait_for(lambda: not self._connected, 1.0)
+        stop_client(self._client, 1.0)
 
     def _settled(self, ids: set[int]) -> bool:
         return self._closed or ids <= self._acknowledged
@@ -115,28 +164,14 @@ class Mqtt:
     def _broker(self) -> str:
         return f"{self._options.host}:{self._options.port}"
 
+    def _is_connected(self) -> bool:
+        with self._changed:
+            return self._connected and not self._closed
+
     def _make_client(self) -> Client:
-        try:
-            from paho.mqtt.client import Client
-            from paho.mqtt.enums import CallbackAPIVersion
-        except ImportError as error:
-            raise unusable_package(error, "paho-mqtt", "edge") from error
-        options = self._options
-        client = Client(CallbackAPIVersion.VERSION2, client_id=f"daflow-{uuid.uuid4().hex[:12]}")
-        password = read_secret("the password of the MQTT broker", options.password_file, options.password_env)
-        if options.username:
-            client.username_pw_set(options.username, password.reveal() if password else None)
-        elif password:
-            raise InputError("There is a password for the MQTT broker but no user name. Set mqtt.username.")
-        if options.tls:
-            try:
-                client.tls_set(str(options.ca_file) if options.ca_file else None)
-            except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-                raise InputError(
-                    f"Cannot use {options.ca_file} as the certificate authority of the MQTT broker: {error}."
-                ) from error
-        client.will_set(f"{options.topic}/available", "offline", qos=1, retain=True)
-        client.reconnect_delay_set(1, _MAX_RECONNECT)
+        client = make_client(self._options, self._timeout)
+        client.will_set(f"{self._options.topic}/available", "offline", qos=1, retain=True)
+        client.reconnect_delay_set(1, _MAX_RECONNECT_S)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -144,36 +179,100 @@ class Mqtt:
         client.on_message = self._on_message
         return client
 
-    def _publish(self, topic: str, payload: str, *, retain: bool = True) -> int:
-        """Publish under our topic; return the message id that the broker acknowledges."""
-        return self._client.publish(f"{self._options.topic}/{topic}", payload, qos=1, retain=retain).mid
+    def _publish(self, topic: str, payload: str, *, retain: bool = True) -> int | None:
+        """Publish under our topic; return the message id that the broker acknowledges, None when too much waits."""
+        return self._publish_to(f"{self._options.topic}/{topic}", payload, retain=retain)
 
-    def _publish_message(self, message: EventMessage) -> set[int]:
-        score = message.content.get("score")
-        state = "OFF" if message.kind == "end" else "ON"
-        self._states[message.camera] = state, "" if score is None else str(score)
-        return {
-            self._publish(f"{message.camera}/events", message.json(), retain=False),
-            *self._publish_state(message.camera),
-        }
+    def _publish_to(self, topic: str, payload: str, *, retain: bool = True) -> int | None:
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        return None if info.rc == _QUEUE_IS_FULL else info.mid
 
-    def _publish_state(self, camera: str) -> set[int]:
-        alarm, score = self._states[camera]
-        ids = {self._publish(f"{camera}/alarm", alarm)}
-        if score:
-            ids.add(self._publish(f"{camera}/score", score))
+    def _publish_message(self, message: EventMessage) -> set[int] | None:
+        """Publish a message and the state of its camera; return the message ids, None when too much waits."""
+        with self._publishing:
+            ids = [self._publish(f"{message.camera}/events", message.json(), retain=False)]
+            camera = self._cameras.get(message.camera)
+            if camera is not None:  # of a camera that was removed nothing is retained any more
+                score = message.content.get("score")
+                camera.alarm = "OFF" if message.kind == "end" else "ON"
+                camera.score = "" if score is None else str(score)
+                ids += self._publish_alarm(message.camera, camera)
+        known = {number for number in ids if number is not None}
+        return known if len(known) == len(ids) else None
+
+    def _publish_alarm(self, name: str, camera: _CameraTopics) -> list[int | None]:
+        ids = [self._publish(f"{name}/alarm", camera.alarm)]
+        if camera.score:
+            ids.append(self._publish(f"{name}/score", camera.score))
         return ids
 
     def _announce(self) -> None:
-        """Announce the cameras to Home Assistant, and publish their states."""
-        if self._options.discovery:
-            for topic, payload in announcements(
-                self._options.topic, self._options.discovery_prefix, self._cameras
-            ):
-                self._client.publish(topic, payload, qos=1, retain=True)
-        for camera in list(self._states):
-            self._publish_state(camera)
-        self._publish("available", "online")
+        """Empty the topics of cameras that are gone, announce the others and publish their states."""
+        with self._publishing:
+            discovery = dict(self._discovery())
+            topics = {*discovery, *self._retained_topics()}
+            stale = self._announced.of(self._broker) - topics
+            self._announced.add(self._broker, topics)
+            # Home Assistant's topics first: it would read an empty state as unknown.
+            prefix = f"{self._options.discovery_prefix}/"
+            for topic in sorted(stale, key=lambda topic: (not topic.startswith(prefix), topic)):
+                self._empty(topic)
+            for topic, payload in discovery.items():
+                self._publish_to(topic, payload)
+            for name, camera in self._cameras.items():
+                self._publish(f"{name}/status", camera.status)
+                self._publish_alarm(name, camera)
+            self._publish("available", "online")
+
+    def _discovery(self) -> Iterator[tuple[str, str]]:
+        options = self._options
+        if options.discovery:
+            yield from announcements(options.topic, options.discovery_prefix, list(self._cameras))
+
+    def _retained_topics(self) -> Iterator[str]:
+        topic = self._options.topic
+        yield f"{topic}/available"
+        for name in self._cameras:
+            for part in ("alarm", "score", "status"):
+                yield f"{topic}/{name}/{part}"
+
+    def _empty(self, topic: str) -> None:
+        """Remove what the broker retains of a topic."""
+        number = self._publish_to(topic, "")
+        if number is None:
+            return
+        with self._changed:
+            if number in self._acknowledged:
+                self._emptied.add(topic)
+            else:
+                self._emptying[number] = topic
+
+    def _forget_emptied(self) -> None:
+        """Remove the topics that the broker has emptied from those that were announced."""
+        with self._changed:
+            emptied, self._emptied = self._emptied, set()
+        if emptied:
+            published = {*dict(self._discovery()), *self._retained_topics()}
+            self._announced.remove(self._broker, emptied - published)
+
+    def _announce_again(self) -> None:
+        """Announce the cameras once more, but not more often than every few seconds."""
+        with self._publishing:
+            if self._closed or (self._announce_later is not None and self._announce_later.is_alive()):
+                return
+            wait = self._announced_at + _ANNOUNCE_SECONDS - time.monotonic()
+            if wait > 0:
+                self._announce_later = threading.Timer(wait, self._announce_if_connected)
+                self._announce_later.daemon = True
+                self._announce_later.start()
+            else:
+                self._announce_if_connected()
+
+    def _announce_if_connected(self) -> None:
+        with self._publishing:
+            if self._is_connected():
+                self._announced_at = time.monotonic()
+                self._announce()
 
     # Called by paho's thread
 
@@ -181,38 +280,47 @@ class Mqtt:
         self, client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
         if reason.is_failure:
-            self._set_connected(connected=False, problem=str(reason))
+            self._on_failure(LoginFailure(str(reason), refused=True))
             return
         if self._options.discovery:
             client.subscribe(f"{self._options.discovery_prefix}/status", qos=1)
-        self._announce()
-        self._set_connected(connected=True, problem="")
+        with self._publishing:  # a state that changes meanwhile is published after this
+            self._announce()
+            with self._changed:
+                self._connected, self._failed, self._problem = True, False, ""
+                self._changed.notify_all()
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
-        # paho calls this while it handles the error, and does not pass it on.
-        error = sys.exc_info()[1]
-        text = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else None
-        text = text or (error.strerror if isinstance(error, OSError) else None) or str(error)
-        self._set_connected(connected=False, problem=text)
+        self._on_failure(handled_failure())
+
+    def _on_failure(self, failure: LoginFailure) -> None:
+        with self._changed:
+            new = self._problem != failure.reason
+            self._connected, self._failed, self._problem = False, True, failure.reason
+            self._changed.notify_all()
+        if new and failure.refused and not self._closed:
+            logger.warning("mqtt: %s does not let daflow-edge in: %s", self._broker, failure.reason)
 
     def _on_disconnect(
         self, _client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
-        # After a refused connection the reason is only that it ended: keep the earlier one.
-        problem = f"the connection ended ({reason})" if self._connected else self._problem
-        self._set_connected(connected=False, problem=problem)
+        with self._changed:
+            if (
+                self._connected
+            ):  # after a refused connection the reason is only that it ended: keep the earlier one
+                self._problem = f"the connection ended ({reason})"
+            self._connected = False
+            self._changed.notify_all()
 
     def _on_publish(self, _client: Client, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:
         with self._changed:
             self._acknowledged.add(mid)
+            topic = self._emptying.pop(mid, None)
+            if topic is not None:
+                self._emptied.add(topic)
             self._changed.notify_all()
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         """Announce the cameras again after a restart of Home Assistant, which forgets them."""
         if message.payload == b"online" and not message.retain:
-            self._announce()
-
-    def _set_connected(self, *, connected: bool, problem: str) -> None:
-        with self._changed:
-            self._connected, self._problem = connected, problem
-            self._changed.notify_all()
+            self._announce_again()

@@ -38,7 +38,7 @@ class Sender:
         max_wait: float = 60.0,
     ) -> None:
         self._store = store
-        self._delivery = delivery
+        self.delivery = delivery
         self._first_wait = first_wait
         self._max_wait = max_wait
         self._lock = threading.Lock()
@@ -58,7 +58,7 @@ class Sender:
     @property
     def name(self) -> str:
         """The name of the delivery."""
-        return self._delivery.name
+        return self.delivery.name
 
     def statistics(self) -> dict[str, Any]:
         """Return `state`, `pending`, `delivered`, `failures` (tries), `refused` (messages) and `last_error`."""
@@ -87,7 +87,7 @@ class Sender:
         self._stopping.set()
         self._wake.set()
         self._thread.join(min(1.0, timeout))
-        self._delivery.close()
+        self.delivery.close()
         self._thread.join(timeout)
         if self._thread.is_alive():
             logger.warning("%s: the sender did not stop in time, it still waits for its receiver", self.name)
@@ -137,7 +137,7 @@ class Sender:
         self._set_state("sending")
         numbers, messages = zip(*numbered, strict=True)
         try:
-            self._delivery.deliver(messages)
+            self.delivery.deliver(messages)
         except DeliveryFailed as failure:
             done = failure.delivered
             if done:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from daflow.core.errors import InputError
 from runtime.config.schema import Config
 from runtime.events.configured_deliveries import build_deliveries, wanted_deliveries
+from runtime.events.mqtt import Mqtt
 from runtime.events.sender import Sender
 from runtime.events.store import EventStore
 
@@ -46,7 +47,7 @@ class Senders:
         kept = [sender for name, sender in before.items() if _settings(old, name) == _settings(config, name)]
         names = [sender.name for sender in kept]
         if names == list(before) == wanted_deliveries(config):
-            self._config = config
+            self._set_config(config)
             return
         # Before the new ones open: a closing MQTT client publishes that the device is offline.
         self._close([sender for sender in self._senders if sender not in kept])
@@ -55,7 +56,19 @@ class Senders:
         except InputError:
             self._senders = [*kept, *self._open(old, names)]
             raise
+        self._set_config(config)
+
+    def _set_config(self, config: Config) -> None:
         self._config = config
+        for sender in self._senders:
+            if isinstance(sender.delivery, Mqtt):
+                sender.delivery.set_cameras(list(config.cameras))
+
+    def set_camera_states(self, states: Mapping[str, str]) -> None:
+        """Tell the receivers that want to know the states of the cameras; called often."""
+        for sender in self._senders:
+            if isinstance(sender.delivery, Mqtt):
+                sender.delivery.set_camera_states(states)
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Return how each delivery is doing, by name."""
@@ -73,7 +86,7 @@ class Senders:
         self._senders = []
 
     def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Sender]:
-        deliveries = build_deliveries(config, kept)
+        deliveries = build_deliveries(config, kept, self._store)
         self._store.register([*kept, *(delivery.name for delivery in deliveries)])
         return [Sender(self._store, delivery) for delivery in deliveries]
 
@@ -97,6 +110,6 @@ def _settings(config: Config, name: str) -> object:
     """Return the settings of a delivery."""
     fields: dict[str, object] = {
         "lines": config.events, "stdout": config.print_events, "webhook": config.webhook,
-        "mqtt": (config.mqtt, tuple(config.cameras)),
+        "mqtt": config.mqtt,
     }  # fmt: skip
     return fields[name]

@@ -139,8 +139,8 @@ class EventStore:
             before: the id of an alarm: only alarms that were stored before it; an empty list when it is unknown.
 
         Returns:
-            For each `id`, `camera`, `began_utc`, `ended_utc` (None while it is on), `seconds`, `score`, `p_value` and
-            `person` of the peak, and `interrupted`.
+            For each `id`, `camera`, `began_utc`, `ended_utc` (None while it is on), `seconds`, `score`, `p_value`,
+            `rarity` and `person` of the peak, `reason` (why it ended; None while it is on) and `interrupted`.
         """
         self._ready()
         rows = self._database.run(
@@ -161,6 +161,17 @@ class EventStore:
             ).fetchone()
         )
         return None if row is None else dict(json.loads(row[0]))
+
+    def cameras_with_alarm(self) -> set[str]:
+        """Return the cameras whose alarm is on; none when that cannot be read now."""
+        try:
+            self._ready()
+            rows = self._database.run(
+                lambda connection: connection.execute("SELECT camera FROM alarms WHERE ended = 0").fetchall()
+            )
+        except StoreError:
+            return set()
+        return {camera for (camera,) in rows}
 
     # Deliveries
 
@@ -294,7 +305,12 @@ class EventStore:
                 "ORDER BY alarms.number"
             ).fetchall()
             for _, id_, sequence, _, camera, utc, content in rows:
-                end = json.loads(content) | {"sequence": sequence + 1, "event": "end", "interrupted": True}
+                end = json.loads(content) | {
+                    "sequence": sequence + 1,
+                    "event": "end",
+                    "reason": "interrupted",
+                    "interrupted": True,
+                }
                 message = EventMessage(id_, sequence + 1, "end", camera, utc, end)
                 insert_message(connection, message, message.json())
             # What is left are alarms whose messages were all removed.

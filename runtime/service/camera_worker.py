@@ -14,11 +14,12 @@ from daflow.core.errors import InputError
 from daflow.core.progress import track
 from runtime.config.schema import Camera
 from runtime.pipeline.observer import Observation, Observer
+from runtime.pipeline.results import Absence
 from runtime.poses.people import open_people
 from runtime.service.frame_queue import FrameQueue
 from runtime.sources.frames import Frame
 from runtime.sources.uri import is_live, needs_poses, open_source
-from runtime.stage_clock import StageClock
+from runtime.stage_clock import StageClock, StageTotals
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +33,17 @@ _RATE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class QueuedObservation:
-    """An observation that waits to be scored, and its worker; None for a camera that no worker reads."""
+    """An observation that waits to be scored.
+
+    Attributes:
+        worker: that made it; None for the empty frame of a camera that gives none.
+        observation: the frame and its windows.
+        absence: why the camera gives no frames; None with a worker.
+    """
 
     worker: CameraWorker | None
     observation: Observation
+    absence: Absence | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,7 @@ class CameraWorker:
         progress: whether to show the progress of a recording.
         resume_from: where another worker stopped; time and frame numbers continue from there.
         fps: frames per second that the model was trained at; None takes frames of any rate as they are.
+        totals: how long each stage took in earlier workers of the camera; this one goes on counting.
 
     Raises:
         InputError: a recording, pose model or package is missing. An unreachable camera is no error: it is retried.
@@ -121,6 +130,7 @@ class CameraWorker:
         progress: bool = False,
         resume_from: StreamPosition | None = None,
         fps: float | None = None,
+        totals: dict[str, StageTotals] | None = None,
     ) -> None:
         self.position = resume_from
         """Of the last frame that was queued."""
@@ -136,7 +146,7 @@ class CameraWorker:
         """Whether another worker has replaced it: what it still queues is skipped."""
         self.error: str | None = None
         """Why the thread ended before its source did."""
-        self.clock = StageClock()
+        self.clock = StageClock(totals=totals)
         self.source = open_source(
             options.source, options.policy, options.realtime, f"camera {name}", options.fps
         )

@@ -17,12 +17,12 @@ from daflow.core.errors import CheckFailed, InputError
 from runtime.config.schema import Camera
 from runtime.json_values import iso
 from runtime.pipeline.observer import Observation
-from runtime.pipeline.results import FrameResult
+from runtime.pipeline.results import Absence, FrameResult
 from runtime.service.camera_worker import CameraWorker, QueuedObservation, StreamPosition
 from runtime.service.frame_queue import FrameQueue
 from runtime.sources.frames import Frame
 from runtime.sources.redaction import redacted
-from runtime.stage_clock import StageClock
+from runtime.stage_clock import StageClock, StageTotals
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ class CameraSlot:
     failure: str | None = None
     since: float = field(default_factory=time.time)
     position: StreamPosition | None = None
+    logged: CameraWorker | None = None
+    """The worker of which the log says that it is connected."""
 
     def release(self) -> CameraWorker | None:
         """Abandon the worker and return it; remember where its stream was."""
@@ -84,6 +86,8 @@ class CameraManager:
         self._keep_pictures = keep_pictures
         self._max_frames = max_frames
         self._slots: dict[str, CameraSlot] = {}
+        self.stage_totals: dict[str, dict[str, StageTotals]] = {}
+        """How long each stage took, by camera, also of those that were removed: a counter never falls."""
         self._abandoned: list[CameraWorker] = []
         """Workers that were replaced, and whose threads may not have ended."""
 
@@ -146,6 +150,11 @@ class CameraManager:
         """Whether every camera has reached the end of its source; a live one never does."""
         return all(slot.worker is not None and _has_finished(slot.worker) for slot in self._slots.values())
 
+    def ended_recordings(self) -> list[str]:
+        """Return the recordings that have been read to their end, or as far as they can be."""
+        slots = self._slots.items()
+        return [name for name, slot in slots if slot.worker and not slot.worker.live and slot.worker.ended]
+
     def failures(self) -> dict[str, str]:
         """Return why recordings stopped before their end, by camera."""
         found = {
@@ -192,10 +201,23 @@ class CameraManager:
                 self._schedule_restart(name, slot, f"stage {stage} has stalled")
             elif worker.age > _MAX_DELAY:
                 slot.delay, slot.failure = _FIRST_DELAY, None
+            self._log_connection(name, slot)
             result = latest.get(name)
             # When everything has ended the service ends too, and closes the alarm at its last frame.
             if result is not None and result.alarm and _is_absent(slot.worker) and not self.ended:
                 self._submit_empty_frame(name, slot)
+
+    def _log_connection(self, name: str, slot: CameraSlot) -> None:
+        """Log once that a live camera gives pictures; its source logs when it is lost, and when it comes back."""
+        worker = slot.worker
+        if worker is None or worker is slot.logged or not worker.live or worker.position is None:
+            return
+        if worker.frames:
+            slot.logged = worker
+            width, height = worker.position.size
+            logger.info(
+                "camera %s is connected: %s, %dx%d", name, redacted(slot.options.source), width, height
+            )
 
     def _schedule_restart(self, name: str, slot: CameraSlot, failure: str) -> None:
         logger.error("restarting camera %s: %s", name, failure)
@@ -231,7 +253,7 @@ class CameraManager:
         manifest = self.manifest
         return CameraWorker(
             name, options, manifest.window, manifest.max_missing, self._queue, self._turn, self._keep_pictures,
-            self._max_frames, progress, resume_from, manifest.fps,
+            self._max_frames, progress, resume_from, manifest.fps, self.stage_totals.setdefault(name, {}),
         )  # fmt: skip
 
     def _submit_empty_frame(self, name: str, slot: CameraSlot) -> None:
@@ -241,7 +263,25 @@ class CameraManager:
             return
         frame = Frame(last.frame, last.now(), last.size, None, {}, time.time())
         poses = np.zeros((0, 2, self.manifest.window, 18), dtype=np.float32)
-        self._queue.offer(name, QueuedObservation(None, Observation(frame, {}, {}, poses, 0)), capacity=1)
+        absence = self._absence(slot)
+        empty = QueuedObservation(None, Observation(frame, {}, {}, poses, 0), absence)
+        self._queue.offer(name, empty, capacity=1)
+
+    def _absence(self, slot: CameraSlot) -> Absence:
+        return "source_ended" if slot.worker is not None and _has_finished(slot.worker) else "camera_lost"
+
+    def states(self) -> dict[str, str]:
+        """Return the state of each camera in a word."""
+        return {name: self.state(name) for name in list(self._slots)}
+
+    def state(self, name: str) -> str:
+        """Return the state of a camera in a word: that of its source, `stalled`, `ended` or `failed`."""
+        worker = self._slots[name].worker
+        if worker is None:
+            return "failed"
+        if worker.ended and not worker.live:
+            return "ended"
+        return "stalled" if worker.stalled(self.stall_seconds) else worker.source.status.state
 
     def snapshot(self, name: str) -> dict[str, Any]:
         """Return the state of a camera as values for JSON."""
@@ -254,11 +294,8 @@ class CameraManager:
             return {**facts, "state": "failed", "since_utc": iso(slot.since), "error": slot.failure, "fps": 0.0,
                     "stream_fps": None, "rate_reason": None, "dropped": 0, "reconnects": 0}  # fmt: skip
         status = worker.source.status
-        state = "stalled" if worker.stalled(self.stall_seconds) else status.state
-        if worker.ended and not worker.live:
-            state = "ended"
         return {
-            **facts, "state": state, "since_utc": iso(status.since or slot.since),
+            **facts, "state": self.state(name), "since_utc": iso(status.since or slot.since),
             "error": worker.error or status.error or slot.failure, "fps": round(worker.rate(), 1),
             "stream_fps": _rounded(worker.stream_rate), "rate_reason": worker.rate_reason,
             "dropped": status.dropped, "reconnects": status.reconnects,

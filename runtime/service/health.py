@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,39 +15,54 @@ from runtime.events.store_writer import StoreWriter
 from runtime.json_values import iso
 from runtime.pipeline.alarm_decider import AlarmDecider
 from runtime.pipeline.results import FrameResult
-from runtime.stage_clock import StageClock
+from runtime.stage_clock import BOUNDS, StageClock, StageTotals, merged_totals
 
 _MAX_WAITING = 3  # a few events are always on their way to the disk
 _HEALTHY = ("streaming", "frozen", "black", "ended")
 
 
-def stages(clocks: Iterable[StageClock]) -> dict[str, dict[str, float]]:
-    """Return the percentiles of each stage over all clocks, in milliseconds.
+def stages(
+    clocks: Iterable[StageClock], totals: Iterable[Mapping[str, StageTotals]]
+) -> dict[str, dict[str, Any]]:
+    """Return how long each stage takes.
+
+    Args:
+        clocks: the last times, for the percentiles.
+        totals: all times since the start, for the counts.
+
+    Returns:
+        For each stage `p50_ms`, `p90_ms` and `p99_ms` of the last times (None without any), and of all `count`, `sum_s`
+        and `buckets`: how many took at most so many seconds, as `[seconds, count]`.
 
     >>> clock = StageClock()
     >>> clock.add("pose", 0.02)
-    >>> stages([clock])["pose"]["p50_ms"]
-    20.0
+    >>> figures = stages([clock], [clock.totals])["pose"]
+    >>> figures["p50_ms"], figures["count"], figures["buckets"][6:8]
+    (20.0, 1, [[0.01, 0], [0.025, 1]])
     """
     laps: dict[str, list[float]] = {}
     for clock in clocks:
         for stage, seconds in list(clock.seconds.items()):
             laps.setdefault(stage, []).extend(_copy(seconds))
     return {
-        stage: percentiles(seconds)
-        for stage, seconds in laps.items()
+        stage: {**_percentiles(laps.get(stage, [])), **_histogram(of_stage)}
+        for stage, of_stage in merged_totals(totals).items()
         if stage not in ("start", "wait", "queue")
     }
 
 
-def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Return p50, p90, p99 in milliseconds and how many there were.
+def _percentiles(seconds: Sequence[float]) -> dict[str, float | None]:
+    values = np.percentile(np.asarray(seconds) * 1000, (50, 90, 99)).tolist() if seconds else [None] * 3
+    return dict(zip(("p50_ms", "p90_ms", "p99_ms"), values, strict=True))
 
-    >>> percentiles([0.001, 0.001, 0.003])["p50_ms"]
-    1.0
-    """
-    p50, p90, p99 = np.percentile(np.asarray(seconds) * 1000, (50, 90, 99)).tolist()
-    return {"p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "count": len(seconds)}
+
+def _histogram(totals: StageTotals) -> dict[str, Any]:
+    counts = list(itertools.accumulate(totals.buckets))
+    return {
+        "count": counts[-1],
+        "sum_s": totals.seconds,
+        "buckets": [list(pair) for pair in zip(BOUNDS, counts, strict=False)],
+    }
 
 
 def _copy(seconds: Iterable[float]) -> list[float]:
@@ -115,13 +131,14 @@ def uptime(since: float, seconds: float) -> dict[str, Any]:
 
 
 def summary_line(
-    source: str, frames: int, seconds: float, alarms: int, decider: AlarmDecider, scorer: str
+    camera: str, source: str, frames: int, seconds: float, alarms: int, decider: AlarmDecider, scorer: str
 ) -> str:
     """Return what a run did with one camera, for people."""
     unusable = (
         f", {decider.unusable} windows could not be scored (NaN or zero variance)" if decider.unusable else ""
     )
     return (
-        f"{source}: {frames} frames in {seconds:.1f} s ({frames / max(seconds, 1e-9):.0f} frames per second), "
-        f"{alarms} alarms at threshold {decider.rule.threshold:.3f}, {scorer}{unusable}"
+        f"camera {camera} ({source}): {frames} frames in {seconds:.1f} s "
+        f"({frames / max(seconds, 1e-9):.0f} frames per second), {alarms} alarms at threshold "
+        f"{decider.rule.threshold:.3f}, {scorer}{unusable}"
     )

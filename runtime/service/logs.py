@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import datetime, timezone
 
 from daflow.core.log import PACKAGES
@@ -28,6 +29,23 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class TextFormatter(logging.Formatter):
+    """One line per record: local time with its offset from UTC, level, message.
+
+    Control characters are written as their escapes, so that the name of a file cannot add a line or colour the screen.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as a line of text, with a traceback below it when there is one."""
+        time = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="seconds")
+        message = _CONTROL.sub(lambda found: repr(found[0])[1:-1], record.getMessage())
+        line = f"{time} {record.levelname}: {message}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
 def set_up_logs(handler: logging.Handler, options: LogOptions) -> None:
     """Give a handler of the packages' loggers the format, and these loggers the level, that the options ask for.
 
@@ -35,8 +53,6 @@ def set_up_logs(handler: logging.Handler, options: LogOptions) -> None:
         handler: the one that the command added, see `daflow.core.command_line.log_to_stderr`; others are left alone.
         options: format and level.
     """
-    handler.setFormatter(
-        JsonFormatter() if options.format == "json" else logging.Formatter("%(levelname)s: %(message)s")
-    )
+    handler.setFormatter(JsonFormatter() if options.format == "json" else TextFormatter())
     for package in PACKAGES:
         logging.getLogger(package).setLevel(options.level.upper())

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from daflow.core.errors import CheckFailed, DaflowError
 from daflow.core.scoring.scorer import Scorer
@@ -133,6 +134,8 @@ class ScoringWorker:
                 continue
             self._on_worker_change(decider, queued.worker)
             result = decider.decide(queued.observation, of_frame)
+            if queued.absence is not None:
+                result = replace(result, absence=queued.absence)
             self._clock.lap("alarm")
             for sink in self._sinks:
                 sink(result)

@@ -82,6 +82,8 @@ class Service:
         self.live = LiveState()
         self._server: RunningServer | None = None
         self._page_stopped = False
+        self._ended: list[str] = []
+        """Cameras whose recording had ended when the service stopped."""
         self.url: str | None = None
         """Of the live page, while there is one."""
 
@@ -114,7 +116,7 @@ class Service:
         self._senders = stack.enter_context(Senders(self.store, config))
         self._store_writer = stack.enter_context(StoreWriter(self.store))
         self._recorder = AlarmEventRecorder(self.store, self._store_writer)
-        stack.callback(self._recorder.close)
+        stack.callback(lambda: self._recorder.close(self._ended))
         for name in config.cameras:
             self._set_decider(name)
         self._outputs = stack.enter_context(
@@ -196,6 +198,7 @@ class Service:
             self._reload = False
             self._reload_config()
         self._manager.supervise(self._latest)
+        self._senders.set_camera_states(self._manager.states())
         if self._scoring.error or self._scoring.stalled(self.config.stall_seconds):
             self._restart_scoring()
         elif self._clock.seconds.get("score"):
@@ -298,6 +301,7 @@ class Service:
 
     def _finish_scoring(self) -> None:
         """Score what the cameras have queued, before the parts that take the results are closed."""
+        self._ended = self._manager.ended_recordings()
         if self._scoring.ended:
             self._queue.close()  # nothing takes from it any more, and cameras that wait for it could not stop
         self._manager.stop()
@@ -332,7 +336,9 @@ class Service:
             "temperature_c": temperature(),
             "memory_mb": memory_mb(),
             "cameras": cameras,
-            "stages": health.stages(self.clocks()),
+            "stages": health.stages(
+                self.clocks(), [*self._manager.stage_totals.values(), self._clock.totals]
+            ),
             "queue": {"length": len(self._queue), "capacity": self._manager.capacity},
             "events": {**events, "deliveries": self._senders.statistics()},
         }
@@ -358,6 +364,7 @@ class Service:
         seconds = time.monotonic() - self._began_monotonic
         return [
             health.summary_line(
+                name,
                 self._manager.snapshot(name)["source"],
                 self._manager.frames(name),
                 seconds,

@@ -15,6 +15,7 @@ def notify(*lines: str) -> None:
     name = "\0" + address[1:] if address.startswith("@") else address
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(1.0)  # a full queue of systemd must not stop the service
             sender.sendto("\n".join(lines).encode(), name)
     except OSError:
         pass  # systemd does not listen, and a service must not fail for that

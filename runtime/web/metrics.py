@@ -44,7 +44,6 @@ _DELIVERY_COUNTERS = {
     ),
     "failures": ("daflow_events_failures", "Attempts to deliver that failed."),
 }
-_QUANTILES = {"p50_ms": "0.5", "p90_ms": "0.9", "p99_ms": "0.99"}
 
 
 def render(snapshot: Mapping[str, Any]) -> bytes:
@@ -67,7 +66,7 @@ def render(snapshot: Mapping[str, Any]) -> bytes:
 
 
 def _metrics(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
     cameras = snapshot.get("cameras", {})
     up = GaugeMetricFamily("daflow_camera_up", "1 while the camera streams, else 0.", labels=["camera"])
@@ -78,15 +77,15 @@ def _metrics(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
     yield from _by_label("camera", cameras, GaugeMetricFamily, _CAMERA_GAUGES)
 
     stages = snapshot.get("stages", {})
-    seconds = GaugeMetricFamily(
+    seconds = HistogramMetricFamily(
         "daflow_stage_seconds",
-        "Recent duration of a stage; delay is from the camera to the result.",
-        labels=["stage", "quantile"],
+        "Duration of a stage; delay is from the camera to the result.",
+        labels=["stage"],
     )
     for stage, figures in stages.items():
-        for key, quantile in _QUANTILES.items():
-            if figures.get(key) is not None:
-                seconds.add_metric([stage, quantile], figures[key] / 1000)
+        if figures.get("buckets") is not None:
+            buckets = [(str(bound), count) for bound, count in figures["buckets"]]
+            seconds.add_metric([stage], [*buckets, ("+Inf", figures["count"])], figures["sum_s"])
     yield seconds
     runs = {"count": ("daflow_stage_runs", "Times that a stage ran.")}
     yield from _by_label("stage", stages, CounterMetricFamily, runs)

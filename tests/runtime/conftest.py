@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -337,3 +339,60 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     yield start
     for broker in brokers:
         broker.stop()
+
+
+class DrippingServer:
+    """Accepts connections, sends `at_once`, then `drip` again and again, for ever; an empty `drip` says nothing."""
+
+    def __init__(self, at_once: bytes = b"", drip: bytes = b"a") -> None:
+        self._at_once, self._drip = at_once, drip
+        self.connections = 0
+        self.hung_up = threading.Event()
+        """Whether a client has closed its connection."""
+        self._ended = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                self._threads.append(threading.Thread(target=self._serve, args=(connection,), daemon=True))
+                self._threads[-1].start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(0.02)
+            connection.sendall(self._at_once)
+            received = b"?"
+            while received and not self._ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    received = connection.recv(100_000)
+                connection.sendall(self._drip)
+        self.hung_up.set()
+
+    def close(self) -> None:
+        """End every connection."""
+        self._ended.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(5)
+
+
+@pytest.fixture
+def dripping_server() -> Iterator[Callable[..., DrippingServer]]:
+    """Return a function that starts a server which never comes to an end of what it says."""
+    servers: list[DrippingServer] = []
+
+    def start(at_once: bytes = b"", drip: bytes = b"a") -> DrippingServer:
+        servers.append(DrippingServer(at_once, drip))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

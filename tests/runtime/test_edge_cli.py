@@ -82,7 +82,7 @@ def test_the_options_decide_when_an_alarm_begins_and_ends(bundle: Bundle, tmp_pa
 
 def test_max_frames_ends_the_run(bundle: Bundle, tmp_path: Path) -> None:
     ran = edge(bundle, "--source", "synthetic:", "--max-frames", 7, "--scores", tmp_path / "s.csv")
-    assert "synthetic:: 7 frames" in ran.output
+    assert "camera camera (synthetic:): 7 frames" in ran.output
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 8
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -128,8 +129,13 @@ source = "{uri}"
         alarms = store.recent()
         assert len(alarms) >= losses
         assert all(alarm["ended_utc"] and not alarm["interrupted"] for alarm in alarms)
+        assert sum(alarm["reason"] == "camera_lost" for alarm in alarms) == losses
     log = edge.log.read_text()
     assert "Traceback" not in log
+    assert (
+        len(re.findall(r"^\S+T\S+[+-]\d\d:\d\d INFO: camera door is connected: .*x\d+$", log, re.MULTILINE))
+        == 1
+    )
     assert "open-sesame" not in log
 
 

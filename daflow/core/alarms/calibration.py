@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic_core import PydanticCustomError
 
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.scoring.comparison import Precision
 
-CAMERA_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-"""The names that a camera may have: they are parts of topics, paths and configuration keys."""
-CameraName = Annotated[str, Field(pattern=f"^{CAMERA_NAME}$")]
+_MAX_NAME_LETTERS, _MAX_NAME_BYTES = 64, 128  # names of files may have 255 bytes
+_MARKS_IN_NAMES = " -_.()&"
+
+
+def camera_name_error(name: str) -> str | None:
+    """Return why a camera cannot have a name, None when it can.
+
+    A name is a part of topics, file names, configuration keys and `NAME=SOURCE` on the command line.
+
+    >>> camera_name_error("Küche 1"), camera_name_error("客厅")
+    (None, None)
+    >>> camera_name_error("a/b")
+    "A camera cannot be named 'a/b': use letters and digits of any script, spaces and - _ . ( ) &."
+    """
+    shown = repr(name if len(name) <= _MAX_NAME_LETTERS else f"{name[:_MAX_NAME_LETTERS]}...")
+    kinds = [unicodedata.category(letter)[0] for letter in name]
+    if not all(kind in "LMN" or letter in _MARKS_IN_NAMES for kind, letter in zip(kinds, name, strict=True)):
+        why = "use letters and digits of any script, spaces and - _ . ( ) &"
+    elif not name or kinds[0] not in "LN" or name[-1] in " .":
+        why = "it must begin with a letter or a digit, and not end with a space or a dot"
+    elif len(name) > _MAX_NAME_LETTERS or len(name.encode()) > _MAX_NAME_BYTES:
+        why = f"it must have at most {_MAX_NAME_LETTERS} letters, and {_MAX_NAME_BYTES} bytes in UTF-8"
+    elif not unicodedata.is_normalized("NFC", name):
+        why = "its accents are characters of their own; write it in Unicode's normal form NFC"
+    else:
+        return None
+    return f"A camera cannot be named {shown}: {why}."
+
+
+def _checked_camera_name(name: str) -> str:
+    error = camera_name_error(name)
+    if error is not None:
+        raise PydanticCustomError("camera_name", "{error}", {"error": error})
+    return name
+
+
+CameraName = Annotated[str, AfterValidator(_checked_camera_name)]
 
 _Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 _Rate = Annotated[FiniteFloat, Field(ge=0)]

@@ -7,6 +7,7 @@ they did at the calibration (`daflow.core.alarms.drift` watches that).
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 
 import numpy as np
@@ -45,6 +46,28 @@ def p_value(alarm: AlarmCalibration, score: float) -> float | None:
     beyond = index == len(alarm.normal.scores) - 1 and score > alarm.normal.scores[-1]
     above = 0 if beyond else alarm.normal.at_least[index]
     return (1 + above) / (alarm.normal.size + 1)
+
+
+def p_value_floor(alarm: AlarmCalibration) -> float | None:
+    """Return the smallest p-value that a calibration can give; None when it holds no normal scores."""
+    return None if alarm.normal is None else 1 / (alarm.normal.size + 1)
+
+
+def rarity(p: float, floor: float | None = None) -> str:
+    """Return a p-value in words, with two digits.
+
+    Args:
+        p: above 0, at most 1.
+        floor: the smallest p-value of the calibration, which says only that the true one is not known to be larger.
+
+    >>> rarity(0.012), rarity(1 / 268), rarity(1 / 268, floor=1 / 268)
+    ('1 in 83', '1 in 270', 'rarer than 1 in 260')
+    """
+    every = 1 / p
+    unit = 10 ** max(0, math.floor(math.log10(every)) - 1)
+    if floor is not None and p <= floor * (1 + 1e-9):
+        return f"rarer than 1 in {math.floor(every * (1 + 1e-9) / unit) * unit:,}".replace(",", "\u202f")
+    return f"1 in {round(every / unit) * unit:,}".replace(",", "\u202f")
 
 
 def normal_scores(sample: npt.NDArray[np.float64]) -> NormalScores:

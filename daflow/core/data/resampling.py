@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-SAME_RATE = 0.1
-"""Rates that differ by less than this share count as equal."""
+SAME_RATE = 0.02
+"""Rates that differ by less than this share count as equal: a window is at most half a frame longer or shorter."""
 
 MIN_RATIO = 1 / 6
 """The slowest rate that can be scored, as a share of the model's: slower ones were not measured."""
@@ -31,7 +31,7 @@ _ROUNDING = 1e-6  # of a frame: n / fps * fps is not always n
 def is_same_rate(fps: float | None, model_fps: float | None) -> bool:
     """Whether the poses of a source are used as they are; a rate that is not known counts as the model's.
 
-    >>> is_same_rate(24.0, 25.0), is_same_rate(30.0, 25.0), is_same_rate(None, 25.0)
+    >>> is_same_rate(29.97, 30.0), is_same_rate(30.0, 25.0), is_same_rate(None, 25.0)
     (True, False, True)
     """
     return fps is None or model_fps is None or abs(fps / model_fps - 1) <= SAME_RATE

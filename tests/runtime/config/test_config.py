@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from daflow.core.alarms.calibration import camera_name_error
 from daflow.core.bundle import Bundle
 from daflow.core.errors import InputError
 from runtime.cli import main
@@ -238,3 +241,87 @@ def test_check_config_says_when_nothing_is_wrong(bundle: Bundle, tmp_path: Path)
     path = write(tmp_path, f'bundle = "{bundle.folder}"\n[cameras.door]\nsource = "synthetic:"\n')
     ran = run("--config", path, "--check-config")
     assert (ran.exit_code, "1 cameras, nothing is wrong" in ran.output) == (0, True)
+
+
+# Camera names
+
+ANY_LETTERS = st.text("ab客é1 -_.()&", min_size=1, max_size=20) | st.text(min_size=1, max_size=70)
+
+
+@given(ANY_LETTERS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+def test_a_camera_name_is_refused_with_a_sentence_or_works_everywhere(name: str) -> None:
+    error = camera_name_error(name)
+    assert (error is None) == is_a_name(name)
+    cameras = {name: {"source": "synthetic:"}}
+    if error is not None:
+        with pytest.raises(ValidationError, match="A camera cannot be named"):
+            Config.model_validate({"bundle": "b", "cameras": cameras})
+        return
+    config = Config.model_validate({"bundle": "b", "cameras": cameras})
+    assert list(tomllib.loads(to_toml(config))["cameras"]) == [name]
+    assert named_sources((f"{name}=rtsp://10.0.0.5/live?a=b",)) == {name: "rtsp://10.0.0.5/live?a=b"}
+    for part in (name, f"{name}_20261125T120000Z.json", f"out.{name}.mp4"):
+        assert Path("folder", part).parts == ("folder", part)
+        assert len(part.encode()) < 255
+    assert not set(name) & set("/\\+#=\"'`\n\r\t\0:*?<>|,;$%")
+
+
+def is_a_name(name: str) -> bool:
+    """The rule once more, in other words."""
+    first = name[0].isalpha() or unicodedata.category(name[0])[0] == "N"
+    letters = all(letter in " -_.()&" or unicodedata.category(letter)[0] in "LMN" for letter in name)
+    short = len(name) <= 64 and len(name.encode("utf-8", "replace")) <= 128
+    return first and letters and short and name[-1] not in " ." and unicodedata.normalize("NFC", name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "客厅",
+        "Küche 1",
+        "Вход",
+        "مدخل",
+        "प्रवेश",
+        "ทางเข้า",
+        "front_door",
+        "hall-2",
+        "1",
+        "Hall (left)",
+        "A & B",
+        "x" * 64,
+    ],
+)
+def test_names_of_any_script_are_names(name: str) -> None:
+    assert camera_name_error(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", " ", "a/b", "a\\b", "a+b", "a#", "a=b", 'a"b', "a'b", "a`b", "a\nb", "a\x1b[31m", "a\u202eb", "a\u2028b",
+        "a:b", "..", ".a", "-a", "_a", "a.", "a ", "a,b", "a*", "$a", "a%b", "x" * 65, "客" * 43,
+        "Ku\u0308che", "a\ud800",
+    ],
+)  # fmt: skip
+def test_names_that_break_something_are_refused(name: str) -> None:
+    error = camera_name_error(name)
+    assert error is not None
+    assert "\n" not in error
+    error.encode("ascii", "backslashreplace")
+    with pytest.raises(InputError, match="A camera cannot be named"):
+        read(None, {("bundle",): "b", ("cameras", name, "source"): "synthetic:"})
+
+
+def test_a_name_that_is_refused_is_no_file_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run("--bundle", "b", "--source", "a+b=synthetic:seed=3")
+    assert result.exit_code == 2
+    assert "A camera cannot be named 'a+b'" in result.output
+    monkeypatch.chdir(tmp_path)
+    for name in ("day=1.mp4", "Küche=synthetic:x"):
+        assert named_sources((name,)) == {name.split("=")[0]: name.split("=")[1]}
+        (tmp_path / name).touch()
+        assert named_sources((name,)) == {"camera": name}
+    assert named_sources(("synthetic:seed=3,event=fall", "a+b=1.mp4")) == {
+        "camera1": "synthetic:seed=3,event=fall", "camera2": "a+b=1.mp4",
+    }  # fmt: skip

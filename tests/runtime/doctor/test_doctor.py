@@ -25,7 +25,7 @@ from daflow.cli import main
 from daflow.core.bundle import Bundle
 from runtime.commands.doctor import table
 from runtime.config.schema import Config
-from runtime.doctor import config_checks
+from runtime.doctor import config_checks, receivers
 from runtime.doctor import machine as doctor_machine
 from runtime.doctor import packages as doctor_packages
 from runtime.doctor import sources as doctor_sources
@@ -283,13 +283,13 @@ def config_of(bundle: Path, source: str = "synthetic:", **fields: Any) -> Config
 
 def test_what_a_configuration_needs(tmp_path: Path) -> None:
     little = requirements(config_of(tmp_path), ["synthetic:"])
-    assert little == Requirements(False, False, False, False, False, False)
+    assert little == Requirements(False, False, False, False, False)
     full = {
         "scorer": "tensorrt", "mqtt": {"host": "broker"}, "webhook": {"url": "https://example.com/"},
         "serve": {"address": "127.0.0.1:8080"},
     }  # fmt: skip
     much = requirements(config_of(tmp_path, "csi://0", **full), ["csi://0"])
-    assert much == Requirements(True, True, True, True, True, True)
+    assert much == Requirements(True, True, True, True, True)
     network = requirements(config_of(tmp_path, "rtsp://camera/"), ["rtsp://camera/"])
     assert (network.pictures, network.gstreamer) == (True, False)
 
@@ -559,20 +559,79 @@ def test_brokers_and_web_servers_that_are_away_only_make_events_wait(
 ) -> None:
     broker = mosquitto()
     mqtt = {"host": "127.0.0.1", "port": broker.port}
-    assert config_checks.broker(config_of(tmp_path, mqtt=mqtt)).state == "ok"
+    assert receivers.broker(config_of(tmp_path, mqtt=mqtt)).state == "ok"
     broker.stop()
-    away = config_checks.broker(config_of(tmp_path, mqtt=mqtt))
+    away = receivers.broker(config_of(tmp_path, mqtt=mqtt))
     assert away.state == "warning"
     assert away.found == f"127.0.0.1, port {broker.port}: Connection refused"
     assert "wait in the store" in str(away.advice)
     secret = {"password_env": "NOT_SET_ANYWHERE"}
-    assert config_checks.broker(config_of(tmp_path, mqtt={**mqtt, **secret})).state == "problem"
+    assert receivers.broker(config_of(tmp_path, mqtt={**mqtt, **secret})).state == "problem"
+    assert receivers.broker(config_of(tmp_path, mqtt=mqtt), connect=False).state == "ok"
     url = f"http://127.0.0.1:{free_port()}/?token={SECRET}"
-    hook = config_checks.webhook(config_of(tmp_path, webhook={"url": url}))
+    hook = receivers.webhook(config_of(tmp_path, webhook={"url": url}))
     assert hook.state == "warning"
     assert SECRET not in str(hook)
     no_port = config_of(tmp_path, webhook={"url": "http://host:port/"})
-    assert config_checks.webhook(no_port).state == "problem"
+    assert receivers.webhook(no_port).state == "problem"
+
+
+def test_a_broker_that_refuses_the_login_is_a_problem(
+    tmp_path: Path, mosquitto: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = mosquitto("hunter2")
+    mqtt = {"host": "127.0.0.1", "port": broker.port, "username": "daflow", "password_env": "BROKER_PASSWORD"}
+    for password, state in (("hunter2", "ok"), ("wrong", "problem")):
+        monkeypatch.setenv("BROKER_PASSWORD", password)
+        found = receivers.broker(config_of(tmp_path, mqtt=mqtt))
+        assert found.state == state, found
+    assert found.found == f"127.0.0.1, port {broker.port}: Not authorized"
+    assert "mqtt.username" in str(found.advice)
+    assert receivers.broker(config_of(tmp_path, mqtt={**mqtt, "username": None})).state == "problem"
+    assert (
+        receivers.broker(config_of(tmp_path, mqtt={"host": "127.0.0.1", "port": broker.port})).state
+        == "problem"
+    )
+
+
+# paho does not close the socket of a failed handshake; it goes with its last reference.
+@pytest.mark.filterwarnings("ignore:.*unclosed <ssl.SSLSocket")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_certificates_of_receivers_are_checked(tmp_path: Path, mosquitto: Callable[..., Any]) -> None:
+    broker, other = mosquitto(tls=True), mosquitto(tls=True)
+    for ca_file, state in ((broker.ca, "ok"), (other.ca, "problem"), (None, "problem")):
+        mqtt = {"host": "127.0.0.1", "port": broker.port, "tls": True, "ca_file": ca_file}
+        found = receivers.broker(config_of(tmp_path, mqtt=mqtt))
+        assert found.state == state, found
+        hook = {"url": f"https://127.0.0.1:{broker.port}/", "ca_file": ca_file}
+        found = receivers.webhook(config_of(tmp_path, webhook=hook))
+        assert found.state == state, found
+    assert "its certificate is not valid" in found.found
+    missing = config_of(tmp_path, webhook={"url": "https://127.0.0.1/", "ca_file": tmp_path / "missing.pem"})
+    assert receivers.webhook(missing, connect=False).state == "problem"
+
+
+# paho does not close the socket of a failed handshake; it goes with its last reference.
+@pytest.mark.filterwarnings("ignore:.*unclosed <")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_receivers_that_drip_are_away(
+    tmp_path: Path, dripping_server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.doctor.receivers._CONNECT_S", 0.5)
+    tls = dripping_server(b"\x16\x03\x03\x40\x00").port
+    for mqtt in ({"port": dripping_server(b"\x20", b"").port}, {"port": tls, "tls": True}):
+        found = receivers.broker(config_of(tmp_path, mqtt={"host": "127.0.0.1", **mqtt}))
+        assert found.state == "warning", found
+    found = receivers.webhook(config_of(tmp_path, webhook={"url": f"https://127.0.0.1:{tls}/"}))
+    assert (found.state, found.found) == ("warning", f"127.0.0.1, port {tls}: timed out")
+
+
+def test_a_page_that_drips_is_not_ours(
+    tmp_path: Path, dripping_server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.doctor.config_checks._TIMEOUT_S", 0.5)
+    address = f"127.0.0.1:{dripping_server(b'HTTP/1.1 200 OK').port}"
+    assert config_checks.page(config_of(tmp_path, serve={"address": address})).state == "problem"
 
 
 def test_a_store_that_outlives_the_run(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from daflow.core.alarms.rule import AlarmChange
 from runtime.events.alarm_messages import MAX_PEOPLE, AlarmEventBuilder
 from runtime.events.message import EventMessage
-from runtime.pipeline.results import FrameResult, Person
+from runtime.pipeline.results import Absence, FrameResult, Person
 from runtime.sources.frames import Frame
 
 FIELDS = [
@@ -32,9 +32,9 @@ FIELDS = [
         "seconds",
         "person",
     ),
-    *("score", "p_value", "threshold", "people", "peak", "model"),
+    *("score", "p_value", "rarity", "threshold", "people", "peak", "model"),
 ]
-PEAK = ["utc", "time", "person", "score", "p_value", "frame_size", "skeletons"]
+PEAK = ["utc", "time", "person", "score", "p_value", "rarity", "frame_size", "skeletons"]
 MODEL = {"bundle": "f" * 64, "scorer": "onnxruntime", "daflow": "0.1.0"}
 
 
@@ -84,7 +84,9 @@ def test_an_alarm_begins_and_ends_with_all_documented_fields() -> None:
         for message in alarm(each)
     ]
     begin, end = map(strictly, messages)
-    assert list(begin) == list(end) == FIELDS
+    assert list(begin) == FIELDS
+    assert list(end) == [*FIELDS[:4], "reason", *FIELDS[4:]]
+    assert end["reason"] == "score_fell"
     assert (begin["event"], begin["sequence"], begin["time"], begin["began"]) == ("begin", 0, 1.0, 1.0)
     assert begin["seconds"] == 0.0
     assert (begin["person"], begin["score"], begin["p_value"]) == (7, 5.0, 0.012346)
@@ -146,10 +148,11 @@ def test_an_alarm_that_is_on_is_ended_by_close() -> None:
     alarm = life()
     (begin,) = alarm(result(0, 9.0, change="begin"))
     alarm(result(8, 5.0))
-    (end,) = alarm.close()
+    (end,) = alarm.close("service_stopped")
     assert (end.id, end.kind, end.sequence) == (begin.id, "end", 1)
+    assert end.content["reason"] == "service_stopped"
     assert (end.content["time"], end.content["frame"], end.content["seconds"]) == (0.8, 8, 0.8)
-    assert alarm.close() == []
+    assert alarm.close("service_stopped") == []
 
 
 def test_a_camera_that_was_started_again_leaves_no_alarm_open() -> None:
@@ -159,8 +162,24 @@ def test_a_camera_that_was_started_again_leaves_no_alarm_open() -> None:
     assert (end.id, end.kind, second.kind) == (first.id, "end", "begin")
     (last,) = alarm(result(9, 1.0, alarm=False))
     assert (last.id, last.kind) == (second.id, "end")
+    assert end.content["reason"] == last.content["reason"] == "settings_changed"
     (unannounced,) = alarm(result(12, 9.0))
     assert unannounced.kind == "begin"
+
+
+@pytest.mark.parametrize("absence", ["camera_lost", "source_ended"])
+def test_an_alarm_of_a_camera_that_is_gone_says_so(absence: Absence) -> None:
+    alarm = life()
+    alarm(result(0, 9.0, change="begin"))
+    (end,) = alarm(replace(result(8, None, alarm=False, change="end"), absence=absence))
+    assert end.content["reason"] == absence
+
+
+def test_the_smallest_p_value_is_called_rarer_than() -> None:
+    for floor, words in ((0.0123456789, "rarer than 1 in 81"), (0.001, "1 in 81"), (None, "1 in 81")):
+        alarm = AlarmEventBuilder("door", MODEL, p_value_floor=floor)
+        (begin,) = alarm(result(0, 9.0, change="begin"))
+        assert begin.content["rarity"] == begin.content["peak"]["rarity"] == words
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -178,7 +197,7 @@ def test_numbers_that_json_does_not_know_become_null(value: float) -> None:
     assert content["peak"]["skeletons"][5][3][0] is None
     assert content["peak"]["skeletons"][5][3][1] == 1913.0
     alarm(result(1, 6.0))
-    (end,) = alarm.close()
+    (end,) = alarm.close("service_stopped")
     assert end.content["peak"]["score"] == (None if value == math.inf else 6.0)
 
 
@@ -207,7 +226,7 @@ def test_whatever_comes_every_alarm_begins_once_and_ends_once(
         for index, (on, change, score) in enumerate(steps)
         for message in alarm(result(index, score, on, change))
     ]
-    messages += alarm.close()
+    messages += alarm.close("service_stopped")
     open_id, sequence = None, 0
     for message in messages:
         strictly(message)

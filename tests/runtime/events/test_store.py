@@ -71,7 +71,9 @@ def test_alarms_are_listed_newest_first(store: EventStore, make_message: MakeMes
     names = ids(6)
     for number, name in enumerate(names):
         store.append(make_message(name, camera="door" if number % 2 else "hall", utc=1000.0 + number))
-    store.append(make_message(names[0], 1, "end", camera="hall", utc=2000.0, seconds=9.5))
+    store.append(
+        make_message(names[0], 1, "end", camera="hall", utc=2000.0, seconds=9.5, reason="score_fell")
+    )
     assert [alarm["id"] for alarm in store.recent()] == names[::-1]
     assert [alarm["id"] for alarm in store.recent(2, camera="door")] == [names[5], names[3]]
     assert [alarm["id"] for alarm in store.recent(2, before=names[3])] == [names[2], names[1]]
@@ -86,10 +88,13 @@ def test_alarms_are_listed_newest_first(store: EventStore, make_message: MakeMes
         "seconds": 9.5,
         "score": 5.5,
         "p_value": 0.001,
+        "rarity": None,
         "person": 3,
+        "reason": "score_fell",
         "interrupted": False,
     }
-    assert last["ended_utc"] is None
+    assert (last["ended_utc"], last["reason"]) == (None, None)
+    assert store.cameras_with_alarm() == {"door", "hall"}
 
 
 def test_an_alarm_is_its_last_message(store: EventStore, make_message: MakeMessage) -> None:
@@ -116,7 +121,7 @@ def test_alarms_of_a_process_that_was_killed_are_ended_at_the_next_start(
             _, last = store.messages_after(4)[0]
             assert (last.id, last.sequence, last.kind) == (begun, 2, "end")
             assert last.content["interrupted"] is True
-            assert last.content["event"] == "end"
+            assert (last.content["event"], last.content["reason"]) == ("end", "interrupted")
             assert [(alarm["id"], alarm["interrupted"]) for alarm in store.recent()] == [
                 (ended, False),
                 (begun, True),

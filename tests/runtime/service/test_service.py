@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,12 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
@@ -27,13 +31,14 @@ from daflow.core.errors import CheckFailed, InputError
 from daflow.core.log import PACKAGES
 from daflow.core.scoring.onnx import OnnxScorer
 from runtime.cli import main
-from runtime.config.schema import Config, LogOptions
+from runtime.config.schema import AlarmOptions, Config, LogOptions
 from runtime.events.store import EventStore
 from runtime.pipeline.results import FrameResult
 from runtime.service.camera_worker import FrameRate
-from runtime.service.logs import JsonFormatter, set_up_logs
+from runtime.service.logs import JsonFormatter, TextFormatter, set_up_logs
 from runtime.service.service import Service
 from runtime.sources.frames import Frame, Keypoints
+from runtime.sources.synthetic import SyntheticSource
 
 Complete = Callable[[], bool]
 
@@ -412,6 +417,143 @@ def test_the_alarm_of_a_recording_that_is_over_ends(bundle: Bundle) -> None:
         wait_for(lambda: camera(service, "short")["state"] == "ended")
         wait_for(lambda: camera(service, "short")["alarms"] == 1 and not camera(service, "short")["alarm"])
         wait_for(lambda: any(alarm["ended_utc"] for alarm in service.store.recent(camera="short")))
+        assert service.store.recent(camera="short")[0]["reason"] == "source_ended"
+
+
+def reasons(path: Path) -> dict[str, str]:
+    """Return why the last alarm of each camera ended."""
+    with EventStore(path) as store:
+        return {alarm["camera"]: alarm["reason"] for alarm in reversed(store.recent())}
+
+
+def test_an_alarm_ends_with_the_reason(
+    bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "runtime")
+    shared: dict[str, Any] = {"alarm": {"threshold": -100.0}, "store": {"path": tmp_path / "e.db"}}
+    cameras = {"stays": NORMAL, "removed": NORMAL, "changed": NORMAL}
+    first = config_of(bundle, cameras, **shared)
+    second = config_of(bundle, {"stays": NORMAL, "changed": NORMAL}, **shared)
+    changed = second.cameras["changed"].model_copy(update={"alarm": AlarmOptions(threshold=1e6)})
+    second = second.model_copy(update={"cameras": {**second.cameras, "changed": changed}})
+    with running(Service(first, lambda: second)) as service:
+        wait_for(lambda: all(camera(service, name)["alarm"] for name in cameras))
+        service.reload()
+        wait_for(lambda: "removed" not in service.health()["cameras"])
+        wait_for(lambda: not camera(service, "changed")["alarm"])
+    assert reasons(tmp_path / "e.db") == {
+        "stays": "service_stopped", "removed": "camera_removed", "changed": "settings_changed",
+    }  # fmt: skip
+    ends = [record.getMessage() for record in caplog.records if "alarm ends" in record.getMessage()]
+    assert len(ends) == 3
+    assert "camera removed: alarm ends after" in caplog.text
+    assert ": camera removed; highest score " in caplog.text
+    assert re.search(r"camera stays: alarm begins: score -?\d+\.\d\d bits/dim", caplog.text)
+
+
+def test_the_alarm_of_a_recording_that_is_over_says_so(bundle: Bundle, tmp_path: Path) -> None:
+    store = {"path": tmp_path / "e.db"}
+    with Service(
+        config_of(bundle, {"door": "synthetic:frames=60"}, alarm={"threshold": -100}, store=store)
+    ) as service:
+        service.run()
+    assert reasons(tmp_path / "e.db") == {"door": "source_ended"}
+
+
+def test_the_alarm_of_a_camera_that_is_lost_says_so(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source gives no frames after the hundredth, and says that it is lost."""
+    lost = threading.Event()
+    read = SyntheticSource.__iter__
+
+    def until_lost(self: SyntheticSource) -> Iterator[Frame]:
+        for frame in read(self):
+            while frame.index > 100 and lost.is_set():
+                time.sleep(0.02)
+            yield frame
+
+    monkeypatch.setattr(SyntheticSource, "__iter__", until_lost)
+    monkeypatch.setattr("runtime.service.cameras._is_absent", lambda worker: lost.is_set())
+    config = config_of(bundle, {"door": NORMAL}, alarm={"threshold": -100}, store={"path": tmp_path / "e.db"})
+    lost.set()
+    with running(Service(config)) as service:
+        wait_for(lambda: camera(service)["alarms"] > 0 and not camera(service)["alarm"])
+        lost.clear()
+    with EventStore(tmp_path / "e.db") as store:
+        assert "camera_lost" in {alarm["reason"] for alarm in store.recent()}
+
+
+def test_the_broker_hears_of_a_camera_that_was_never_reached(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, mosquitto: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Nobody())
+    told: dict[str, list[str]] = {}
+    broker = mosquitto()
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _client, _data, message: told.setdefault(message.topic, []).append(
+        message.payload.decode()
+    )
+    client.on_connect = lambda client, *_: client.subscribe("daflow/#", qos=1) and None
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    mqtt = {"host": "127.0.0.1", "port": broker.port}
+    first = config_of(bundle, {"gone": "rtsp://127.0.0.1:9/live", "door": NORMAL}, mqtt=mqtt, realtime=True)
+    second = config_of(bundle, {"door": NORMAL}, mqtt=mqtt, realtime=True)
+    with running(Service(first, lambda: second)) as service:
+        wait_for(lambda: told.get("daflow/door/status", [""])[-1] == "streaming")
+        wait_for(lambda: told.get("daflow/gone/status", [""])[-1] == "lost")
+        assert "streaming" not in told["daflow/gone/status"]
+        service.reload()
+        wait_for(lambda: told["daflow/gone/status"][-1] == "" and told["daflow/gone/alarm"][-1] == "")
+        assert told["daflow/available"] == ["online", "online"]  # the connection was kept
+    wait_for(lambda: told["daflow/available"][-1] == "offline")
+    assert told["daflow/door/status"][-1] == "stopped"
+    client.disconnect()
+    client.loop_stop()
+
+
+def test_a_run_that_ends_before_its_broker_lets_it_in_says_so(
+    bundle: Bundle, mosquitto: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BROKER_PASSWORD", "wrong")
+    broker = mosquitto("hunter2")
+    words = [
+        "--bundle", str(bundle.folder), "--source", "hall=synthetic:frames=60", "--threshold", "-100", "--mqtt-host",
+        "127.0.0.1", "--mqtt-port", str(broker.port), "--mqtt-username", "daflow", "--mqtt-password-env",
+        "BROKER_PASSWORD",
+    ]  # fmt: skip
+    lost = CliRunner().invoke(main, words)
+    assert lost.exit_code == 2
+    assert f"mqtt: 127.0.0.1:{broker.port} does not let daflow-edge in: Not authorized" in lost.output
+    assert re.search(
+        r"mqtt: 2 events were not delivered and are lost, .*: .* is not connected: Not authorized",
+        lost.output,
+    )
+    kept = CliRunner().invoke(main, [*words, "--store", str(tmp_path / "e.db")])
+    assert kept.exit_code == 0
+    assert re.search(
+        r"mqtt: 2 events were not delivered and wait in the store: .*: Not authorized", kept.output
+    )
+    assert "camera hall (synthetic:frames=60): 60 frames" in kept.output
+
+
+def test_the_count_of_a_stage_goes_on_beyond_what_is_kept_and_over_reloads(bundle: Bundle) -> None:
+    first = config_of(bundle, {"door": NORMAL, "goes": NORMAL})
+    configs = [config_of(bundle, {"door": f"{NORMAL},seed=9"})]
+    with running(Service(first, configs.pop)) as service:
+        wait_for(lambda: camera(service)["frames"] > 100)
+        counts = [service.health()["stages"]["window"]["count"]]
+        service.reload()
+        wait_for(lambda: "seed=9" in camera(service)["source"])
+        while counts[-1] < 5_000:
+            counts.append(service.health()["stages"]["window"]["count"])
+            assert counts[-1] >= counts[-2]
+            time.sleep(0.01)
+        figures = service.health()["stages"]["window"]
+    assert figures["sum_s"] > 0
+    assert [count for _, count in figures["buckets"]] == sorted(count for _, count in figures["buckets"])
+    assert figures["buckets"][-1][1] <= figures["count"]
 
 
 def test_when_every_recording_is_over_an_alarm_ends_at_its_last_frame(bundle: Bundle) -> None:
@@ -499,6 +641,19 @@ def test_the_log_can_be_read_by_programs(bundle: Bundle) -> None:
         assert {"time", "level", "logger", "thread", "message"} == set(json.loads(line))
     assert "webhook: 2 events were not delivered and are lost" in error
     assert ran.exit_code == 2
+
+
+def test_a_line_of_the_log_has_a_time_and_stays_a_line() -> None:
+    record = logging.LogRecord(
+        "runtime", logging.INFO, "", 1, "%s is skipped", ("a\n\x1b[31mERROR: b.mp4",), None
+    )
+    line = TextFormatter().format(record)
+    time, level, message = line.split(" ", 2)
+    assert datetime.fromisoformat(time).utcoffset() is not None
+    assert abs(datetime.fromisoformat(time).timestamp() - record.created) <= 1
+    assert (level, message) == ("INFO:", r"a\n\x1b[31mERROR: b.mp4 is skipped")
+    set_up_logs(handler := logging.StreamHandler(), LogOptions())
+    assert isinstance(handler.formatter, TextFormatter)
 
 
 def test_the_log_of_other_handlers_keeps_its_format() -> None:

@@ -150,7 +150,8 @@ class World:
             "bundle": {"path": "bundle", "hash": "8f14e45fceea167a5a36dedd4bea2543"},
             "temperature_c": 51.5, "memory_mb": 412.0, "cameras": self.cameras,
             "stages": {
-                name: {"p50_ms": ms, "p90_ms": ms * 1.3, "p99_ms": ms * 2.1, "count": 1000}
+                name: {"p50_ms": ms, "p90_ms": ms * 1.3, "p99_ms": ms * 2.1, "count": 1000,
+                       "sum_s": ms, "buckets": [[0.005, 400], [0.025, 900], [0.1, 1000]]}
                 for name, ms in figures.items()
             },
             "queue": {"length": 1, "capacity": 64},

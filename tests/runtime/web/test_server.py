@@ -260,7 +260,8 @@ def test_metrics_are_those_that_are_documented(world: World, served: RunningServ
     assert headers["content-type"].startswith("text/plain")
     for line in (
         'daflow_frames_total{camera="entrance"} 120000.0', 'daflow_camera_up{camera="entrance"} 1.0',
-        'daflow_stage_seconds{quantile="0.9",stage="pose"} 0.02132', "daflow_queue_length 1.0",
+        'daflow_stage_seconds_bucket{le="0.025",stage="pose"} 900.0', "daflow_queue_length 1.0",
+        'daflow_stage_seconds_bucket{le="+Inf",stage="pose"} 1000.0', 'daflow_stage_runs_total{stage="pose"} 1000.0',
         'daflow_events_pending{delivery="mqtt"} 14.0', "daflow_temperature_celsius 51.5",
         'daflow_events_failures_total{delivery="mqtt"} 3.0', 'daflow_alarms_total{camera="entrance"} 2.0',
     ):  # fmt: skip
