@@ -21,6 +21,7 @@ from runtime.doctor.config_checks import config_errors
 from runtime.machine.board import Machine
 from runtime.service.logs import set_up_logs
 from runtime.service.service import Service
+from runtime.sources.uri import check_present
 
 
 @click.command(cls=Command)
@@ -58,6 +59,8 @@ def main(
     options = chosen(values)
     for name, uri in named_sources(sources).items():
         refuse_password(uri, "--source", "rtsp://user:${CAMERA_PASSWORD}@host/path")
+        if path is None:
+            check_present(uri)
         options["cameras", name, "source"] = uri
     refuse_password(str(options.get(("webhook", "url"), "")), "--webhook-url", "--webhook-secret-env")
 

@@ -123,7 +123,7 @@ def evaluate(
     with contextlib.ExitStack() as stack:
         folder = data.poses or options.tracks or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if videos:
-            rates = track_videos(videos, folder, labels, options, broken)
+            rates = track_videos(videos, folder, labels, options, broken, fps)
         size = frame_size or (STGNF_FRAME_SIZE if stgnf else _frame_size_of(benchmark, folder))
         found = read_clips(folder, size, broken, fps)
     if benchmark:

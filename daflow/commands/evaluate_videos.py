@@ -62,8 +62,8 @@ _OPTIONS = (
     click.option(
         "--tracks",
         type=FOLDER,
-        help="With --videos: folder that keeps the pose tracks, so that a second evaluation is quick; one that 'daflow "
-        "poses' wrote can be used.",
+        help="With --videos: folder that keeps the pose tracks, so that a second evaluation is quick; tracks that "
+        "'daflow poses' made of the same videos in the same way are used.",
     ),
     click.option(
         "--people",
@@ -103,7 +103,12 @@ def alarm_rule(alarm: AlarmCalibration | None, threshold: float | None) -> Alarm
 
 
 def track_videos(
-    videos: Path, tracks: Path, labels: dict[str, Labels], options: VideoOptions, broken: list[str]
+    videos: Path,
+    tracks: Path,
+    labels: dict[str, Labels],
+    options: VideoOptions,
+    broken: list[str],
+    fps: float | None = None,
 ) -> dict[str, float]:
     """Find the tracks of the labelled videos, fit `labels` to the videos, and return the frames per second by clip.
 
@@ -113,11 +118,12 @@ def track_videos(
         labels: by clip name.
         options: how people are found.
         broken: takes the message of each video that cannot be used.
+        fps: frames per second of the videos; None is their own rate.
 
     Raises:
         InputError: no labelled video can be used.
     """
-    people = {name: getattr(options, name) for name in ("people", "max_people", "pose_model")}
+    people = {name: getattr(options, name) for name in ("people", "max_people", "pose_model")} | {"fps": fps}
     given = {name: value for name, value in people.items() if value is not None}
     found = find_tracks(videos, tracks, labels.__contains__, given, options.workers)
     broken += found.failed.values()

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from daflow.commands.ray_cluster import runner, task_options
 from daflow.core.command_line import FOLDER, Command, FiniteRange
-from daflow.core.data.clip_tables import add_frame_sizes, read_frame_sizes
 from daflow.core.errors import InputError
 from daflow.core.parallel import Outcome
 from daflow.core.progress import track
-from runtime.batch.find_poses import PoseCounts, PoseTask, find_poses, is_done, named_videos, split_into_parts
-from runtime.config.options import camera_options, people_options
-from runtime.sources.uri import redacted
+from runtime.batch.clip_names import check_distinct, named_videos, readable
+from runtime.batch.find_poses import find_poses, record_outcome, split_into_parts
+from runtime.batch.made_by import claim
+from runtime.batch.pose_task import PoseCounts, PoseTask
+from runtime.config.options import camera_options, people_options, recording_options
+from runtime.sources.uri import check_present, is_live, redacted
 
 logger = logging.getLogger(__name__)
+
+_ADVICE = "name the clip with --clip, choose another folder with -o, or replace it with --overwrite"
 
 
 @click.command(cls=Command)
@@ -27,14 +32,20 @@ logger = logging.getLogger(__name__)
     required=True,
     multiple=True,
     metavar="SRC",
-    help="A video file, or a folder of videos (with its subfolders); may be given several times.",
+    help="A video file, a folder of videos (with its subfolders), or a folder of images; may be given several times.",
 )
 @click.option(
     "-o",
     "--output",
     type=FOLDER,
     required=True,
-    help="Folder of the pose tracks; a clip is named as its video. Tracks that are newer than their video are kept.",
+    help="Folder of the pose tracks; a clip is named as its video. Tracks that were made from the same video in the "
+    "same way are kept; made_by.json in the folder says what each was made from.",
+)
+@click.option(
+    "--clip",
+    help="Name of the clip, for a single source; with --part-minutes the parts are numbered.  [default: the name of "
+    "the video]",
 )
 @click.option(
     "--part-minutes",
@@ -42,17 +53,21 @@ logger = logging.getLogger(__name__)
     type=FiniteRange(0.05),
     help="Length of a clip in minutes: longer videos become several clips, so that an interruption loses little.",
 )
-@click.option("--overwrite", is_flag=True, help="Find the poses again where tracks are there already.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace the tracks that are there, whatever they were made from."
+)
 @click.option(
     "--max-frames",
     type=click.IntRange(1),
     help="Stop each clip after this number of frames; required for a camera.",
 )
 @task_options
+@recording_options
 @camera_options
 def poses(
     uris: tuple[str, ...],
     output: Path,
+    clip: str | None,
     part_minutes: float,
     overwrite: bool,
     max_frames: int | None,
@@ -68,53 +83,67 @@ def poses(
     options = people_options(values)
     if options.pose_model:
         options = options.model_copy(update={"pose_model": options.pose_model.resolve()})
-    named = [pair for uri in uris for pair in named_videos(uri)]
+    if clip is not None and len(uris) > 1:
+        raise InputError("--clip names a single source; give one --source.")
+    named = list(dict.fromkeys(pair for uri in uris for pair in named_videos(uri, clip)))
+    check_distinct(named)
+    if max_frames is None and any(is_live(uri) for uri, _ in named):
+        raise InputError("A camera has no end: set the number of frames to record with --max-frames.")
+    for uri, _ in named:
+        check_present(uri)
     failed: dict[str, str] = {}
-    tasks = [
-        PoseTask(
-            uri,
-            clip,
-            output.resolve(),
-            begin,
-            end,
-            max_frames,
-            options,
-        )
-        for uri, name in named
-        for clip, begin, end in split_into_parts(uri, name, 60 * part_minutes, max_frames, failed)
-    ]
-    names = [task.clip for task in tasks]
-    if repeated := {name for name in names if names.count(name) > 1}:
-        raise InputError(f"Two sources would be the clip {min(repeated)}; rename one of the files.")
-    known = set() if overwrite else set(read_frame_sizes(output))
-    remaining = [task for task in tasks if not (task.clip in known and is_done(task))]
+    sources = [PoseTask(uri, name, output.resolve(), 0.0, None, max_frames, options) for uri, name in named]
+    tasks = _parts(sources, 60 * part_minutes, failed)
+    check_distinct((task.uri, task.clip) for task in tasks)
+    remaining = claim(output.resolve(), tasks, _ADVICE, overwrite) if tasks else []
     if len(remaining) < len(tasks):
         click.echo(f"{len(tasks) - len(remaining)} of {len(tasks)} clips are there already")
     if len(remaining) == 1:
-        remaining = [PoseTask(**{**vars(remaining[0]), "progress": True})]
+        remaining = [replace(remaining[0], progress=True)]
     people, frames = 0, 0
     done = runner(workers, ray_address)(find_poses, remaining)
     for outcome in done if len(remaining) == 1 else track(done, "poses, clips", len(remaining)):
+        record_outcome(outcome.task, outcome.result)
         if outcome.result is None:
             failed[outcome.task.clip] = str(outcome.error)
             continue
         people, frames = people + outcome.result.people, frames + outcome.result.frames
-        _record(outcome, output)
-    for name, error in failed.items():
-        logger.warning("skipped: %s: %s", name, error)
+        click.echo(_line(outcome, output))
+    for name, message in failed.items():
+        logger.warning("skipped: %s: %s", name, message)
     if failed and len(failed) == len(named) and not frames:
         raise InputError(next(iter(failed.values())))
     if remaining and not people and not failed:
-        raise InputError(f"Nobody was found in the {frames} frames of {redacted(remaining[0].uri)}.")
+        where = _shown(remaining[0].uri) if len(named) == 1 else f"{len(remaining)} clips"
+        raise InputError(f"Nobody was found in the {frames} frames of {where}.")
     if failed:
-        click.echo(f"{output}: {len(names) - len(failed)} clips, {len(failed)} sources failed")
+        made = sum(task.clip not in failed for task in tasks)
+        click.echo(f"{output}: {made} clips, {len(failed)} sources failed")
 
 
-def _record(outcome: Outcome[PoseTask, PoseCounts], output: Path) -> None:
-    found = outcome.result
+def _parts(sources: list[PoseTask], seconds: float, failed: dict[str, str]) -> list[PoseTask]:
+    """Return the parts of each source; `failed` takes the error of one that cannot be read, by its clip."""
+    parts = []
+    for source in sources:
+        try:
+            parts += split_into_parts(source, seconds)
+        except InputError as error:
+            failed[source.clip] = error.message
+    return parts
+
+
+def _line(outcome: Outcome[PoseTask, PoseCounts], output: Path) -> str:
+    found, task = outcome.result, outcome.task
     assert found is not None
-    add_frame_sizes(output, {outcome.task.clip: found.frame_size})
-    click.echo(
-        f"{redacted(outcome.task.uri)}: {found.frames} frames, {found.poses} poses of {found.people} people -> "
-        f"{output / outcome.task.clip}"
+    rate = ""
+    if found.rate:
+        low, high = f"{found.rate.low:.3g}", f"{found.rate.high:.3g}"
+        rate = f", {found.rate.fps:.3g} frames per second" + (f" ({low} to {high})" if low != high else "")
+    return (
+        f"{_shown(task.uri)}: {found.frames} frames, {found.poses} poses of {found.people} people{rate} -> "
+        f"{output / task.clip}"
     )
+
+
+def _shown(uri: str) -> str:
+    return readable(Path(redacted(uri)))

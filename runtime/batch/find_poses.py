@@ -4,135 +4,114 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
-from daflow.core.data.clip_tables import FrameSize
-from daflow.core.data.tracks import SUFFIX, Clip, Track, write_tracks
-from daflow.core.errors import InputError
+from daflow.core.data.clip_tables import FrameSize, add_frame_rates, add_frame_sizes
+from daflow.core.data.frame_rate import measured_rate
+from daflow.core.data.tracks import Clip, Track, write_tracks
 from daflow.core.progress import track
-from runtime.config.schema import CameraOptions
+from runtime.batch.made_by import record, release
+from runtime.batch.pose_task import PoseCounts, PoseTask
 from runtime.poses.people import open_people
-from runtime.sources.frames import Keypoints
-from runtime.sources.uri import is_live, needs_poses, open_source, redacted
+from runtime.sources.frames import Keypoints, Source
+from runtime.sources.uri import is_live, needs_poses, open_source, recording_path, redacted
 from runtime.sources.video import VideoSource
+from runtime.sources.video_timing import extent, video_rate
 from runtime.stage_clock import StageClock
-
-_VIDEOS = {".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
-
-
-@dataclass(frozen=True)
-class PoseTask:
-    """A video, or a part of it, for which a track file is made.
-
-    Attributes:
-        uri: the source.
-        clip: the name of the clip.
-        output: the folder of the track file.
-        begin: where the part begins, seconds from the first frame.
-        end: where it ends; None is the end of the video.
-        max_frames: stop after this number of frames.
-        options: how people are found.
-        progress: whether to show a progress bar.
-    """
-
-    uri: str
-    clip: str
-    output: Path
-    begin: float
-    end: float | None
-    max_frames: int | None
-    options: CameraOptions
-    progress: bool = False
-
-
-@dataclass(frozen=True)
-class PoseCounts:
-    """What was found in a source: numbers of frames, poses and people, and the frame size in pixels."""
-
-    frames: int
-    poses: int
-    people: int
-    frame_size: FrameSize
 
 
 def find_poses(task: PoseTask) -> PoseCounts:
     """Find and track the people of a source, and write its track file, which is empty when nobody was found.
+
+    Where the size of the pictures changes, coordinates are brought to the first size, and people get new numbers, so
+    that no window mixes pictures of two sizes. Nothing is written for a part in which there is no frame.
 
     Raises:
         InputError: the source cannot be read, or there is no pose model.
         OSError: the folder cannot be written or is full.
     """
     people: defaultdict[int, list[tuple[int, Keypoints]]] = defaultdict(list)
-    clock, frames, size = StageClock(), 0, (1, 1)
-    part = task.begin > 0 or task.end is not None
-    opened = VideoSource(Path(task.uri), task.begin, task.end) if part else open_source(task.uri)
-    with opened as source, open_people(task.options, source.fps, needs_poses(task.uri)) as finder:
+    clock, count = StageClock(), 0
+    first: FrameSize | None = None
+    last: FrameSize | None = None
+    offset = 0  # of the numbers of people
+    indices: list[int] = []
+    times: list[float] = []
+    with _open(task) as source, open_people(task.options, source.fps, needs_poses(task.uri)) as finder:
         for frame in (
             track(source, f"poses of {redacted(task.uri)}", source.frames) if task.progress else source
         ):
+            first = first or frame.size
+            if last is not None and frame.size != last:
+                offset = max(people, default=0)
+            last = frame.size
+            scale = np.array([first[0] / last[0], first[1] / last[1], 1], dtype=np.float32)
             for person, keypoints in finder.find(frame, clock).items():
-                people[person].append((frame.index, keypoints))
-            frames, size = frame.index + 1, frame.size
-            if frames == task.max_frames:
+                people[person + offset].append((frame.index, keypoints * scale))
+            indices.append(frame.index)
+            times.append(frame.time)
+            count = frame.index + 1
+            if count == task.max_frames:
                 break
-    clip = Clip(task.clip, tuple(_track(person, seen) for person, seen in sorted(people.items())), size)
+    if first is None:
+        return PoseCounts(0, 0, 0, None, None)
+    rate = measured_rate(indices, times)
+    clip = Clip(
+        task.clip, tuple(_track(person, seen) for person, seen in sorted(people.items())), first, rate
+    )
     write_tracks(task.output, clip)
-    return PoseCounts(frames, clip.poses, len(clip.tracks), size)
+    return PoseCounts(count, clip.poses, len(clip.tracks), first, rate)
 
 
-def named_videos(uri: str) -> Iterator[tuple[str, str]]:
-    """Yield the videos of a source with the names of their clips."""
-    folder = Path(uri)
-    if not folder.is_dir():
-        yield uri, Path(uri.rpartition(":")[2]).stem or "clip"
-        return
-    videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _VIDEOS and path.is_file())
-    if not videos:
-        raise InputError(f"{folder} has no video ({', '.join(sorted(_VIDEOS))}).")
-    for path in videos:
-        yield str(path), "_".join(path.relative_to(folder).with_suffix("").parts)
-
-
-def split_into_parts(
-    uri: str, name: str, seconds: float, max_frames: int | None, failed: dict[str, str]
-) -> list[tuple[str, float, float | None]]:
-    """Return the clips of a source: name, begin and end in seconds.
-
-    Args:
-        uri: the source.
-        name: of its clip, to which the number of a part is added.
-        seconds: length of a part.
-        max_frames: stop after this number of frames; the source is not split then.
-        failed: gets the error of a video that cannot be read, by name.
+def record_outcome(task: PoseTask, counts: PoseCounts | None) -> None:
+    """Note in the tables of the folder what was found; None for a task that failed.
 
     Raises:
-        InputError: a camera without `max_frames`.
+        OSError: the folder cannot be written.
     """
-    if is_live(uri) and max_frames is None:
-        raise InputError("A camera has no end: set the number of frames to record with --max-frames.")
-    if is_live(uri) or not needs_poses(uri) or max_frames is not None:
-        return [(name, 0.0, None)]
-    try:
-        with VideoSource(Path(uri)) as source:
-            duration = (source.frames or 0) / source.fps
-    except InputError as error:
-        failed[name] = error.message
-        return []
-    count = math.ceil(duration / seconds)
+    if counts is None or counts.frame_size is None:
+        release(task)
+        return
+    add_frame_sizes(task.output, {task.clip: counts.frame_size})
+    if counts.rate:
+        add_frame_rates(task.output, {task.clip: counts.rate})
+    record(task, counts.frames)
+
+
+def split_into_parts(task: PoseTask, seconds: float) -> list[PoseTask]:
+    """Return the parts of a source, each as a task whose clip is numbered; the task itself when it is not split.
+
+    Args:
+        task: the whole source; it is not split when it has `max_frames`.
+        seconds: length of a part.
+
+    Raises:
+        InputError: the video cannot be read.
+    """
+    if is_live(task.uri) or not needs_poses(task.uri) or task.max_frames is not None:
+        return [task]
+    path = recording_path(task.uri)
+    if path.is_dir():
+        return [task]
+    rate = video_rate(path, task.options.fps)
+    task = replace(task, rate=rate)
+    found = extent(path, rate)
+    count = math.ceil(found.seconds / seconds)
     if count < 2:
-        return [(name, 0.0, None)]
+        return [task]
     ends = [*(seconds * (part + 1) for part in range(count - 1)), None]
-    return [(f"{name}_{part:04d}", seconds * part, end) for part, end in enumerate(ends)]
+    return [
+        replace(task, clip=f"{task.clip}_{part:04d}", begin=seconds * part, end=end, seekable=found.seekable)
+        for part, end in enumerate(ends)
+    ]
 
 
-def is_done(task: PoseTask) -> bool:
-    """Whether the clip was made after its video."""
-    video, file = Path(task.uri), task.output / f"{task.clip}{SUFFIX}"
-    return video.is_file() and file.is_file() and file.stat().st_mtime >= video.stat().st_mtime
+def _open(task: PoseTask) -> Source:
+    if task.rate is not None:
+        return VideoSource(recording_path(task.uri), task.begin, task.end, task.rate, task.seekable)
+    return open_source(task.uri, fps=task.options.fps)
 
 
 def _track(person: int, seen: list[tuple[int, Keypoints]]) -> Track:

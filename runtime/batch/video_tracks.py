@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daflow.core.data.clip_tables import add_frame_sizes, read_frame_sizes
-from daflow.core.data.tracks import SUFFIX
+from daflow.core.data.clip_tables import read_frame_rates
 from daflow.core.errors import InputError
-from daflow.core.files import sha256, write_text
 from daflow.core.parallel import run_tasks
 from daflow.core.progress import track
-from runtime.batch.find_poses import PoseTask, find_poses, named_videos
+from runtime.batch.clip_names import check_distinct, named_videos
+from runtime.batch.find_poses import find_poses, record_outcome
+from runtime.batch.made_by import claim, read_made_by
+from runtime.batch.pose_task import PoseTask
 from runtime.config.schema import CameraOptions
-from runtime.sources.video import VideoSource
+from runtime.sources.video_timing import extent, video_rate
 
 logger = logging.getLogger(__name__)
 
-_MADE_BY = "made_by.json"
+_ADVICE = "choose another folder with --tracks"
 
 
 @dataclass(frozen=True)
@@ -51,18 +50,19 @@ def track_videos(
 ) -> VideoTracks:
     """Find the people of a folder's videos as the edge does, and write a track file for each video.
 
-    A track file that is newer than its video is kept, unless it is known to be made with other options or another pose
-    model. That is unknown for the files of `daflow poses`.
+    A track file is kept if it was made from the same video with the same options and pose model, see
+    `runtime.batch.made_by`.
 
     Args:
         videos: the folder; a clip is named as its video.
         folder: of the track files.
         wanted: returns whether the clip of this name is needed.
-        people: how people are found; fields of `CameraOptions`.
+        people: how people are found and videos are read; fields of `CameraOptions`.
         workers: processes on this machine; None is one for each core.
 
     Raises:
-        InputError: the folder has no needed video, none can be read, or the pose model is missing.
+        InputError: the folder has no needed video, none can be read, the pose model is missing, or there are track
+            files of other videos of the same name.
         OSError: the folder of the tracks cannot be written.
     """
     if not videos.is_dir():
@@ -70,63 +70,36 @@ def track_videos(
     options = CameraOptions.model_validate(dict(people))
     if options.pose_model:
         options = options.model_copy(update={"pose_model": options.pose_model.resolve()})
-    found = {name: Path(uri) for uri, name in named_videos(str(videos)) if wanted(name)}
-    fps: dict[str, float] = {}
-    frames: dict[str, int] = {}
+    named = [(uri, name) for uri, name in named_videos(str(videos)) if wanted(name)]
+    check_distinct(named)
     failed: dict[str, str] = {}
-    for name, path in found.items():
+    fps: dict[str, float] = {}
+    tasks = []
+    for uri, name in named:
+        path = Path(uri).resolve()
         try:
-            with VideoSource(path) as source:
-                fps[name] = source.fps
-                if source.frames:
-                    frames[name] = source.frames
+            rate = video_rate(path, options.fps)
         except InputError as error:
             failed[name] = error.message
-    made_with, made_by, sizes = _options_hash(options), _read_made_by(folder), read_frame_sizes(folder)
-    left = [
-        PoseTask(str(found[name].resolve()), name, folder.resolve(), 0.0, None, None, options)
-        for name in fps
-        if not (
-            name in sizes
-            and _is_current(folder / f"{name}{SUFFIX}", found[name], made_by.get(name), made_with)
-        )
-    ]
-    for outcome in track(run_tasks(find_poses, left, workers), "poses, clips", len(left)):
-        name = outcome.task.clip
-        if outcome.result is None:
-            failed[name] = str(outcome.error)
             continue
-        add_frame_sizes(folder, {name: outcome.result.frame_size})
-        made_by[name] = [made_with, sha256(folder / f"{name}{SUFFIX}")]
-        write_text(folder / _MADE_BY, json.dumps(made_by, indent=1, sort_keys=True) + "\n")
-        frames[name] = outcome.result.frames
+        fps[name] = rate.fps
+        tasks.append(PoseTask(str(path), name, folder.resolve(), 0.0, None, None, options, rate=rate))
+    remaining = claim(folder.resolve(), tasks, _ADVICE, all_parts=False) if tasks else []
+    for outcome in track(run_tasks(find_poses, remaining, workers), "poses, clips", len(remaining)):
+        record_outcome(outcome.task, outcome.result)
+        if outcome.result is None:
+            failed[outcome.task.clip] = str(outcome.error)
     for name, message in failed.items():
         logger.warning("skipped: %s: %s", name, message)
-    if failed and len(failed) == len(found):
+    if failed and len(failed) == len(named):
         raise InputError(f"No video of {videos} can be used. {next(iter(failed.values()))}")
-    return VideoTracks(fps, frames, len(fps) - len(left), failed)
-
-
-def _options_hash(options: CameraOptions) -> str:
-    """Return a hash of what determines the tracks: the pose model and how people are found."""
-    facts = options.model_dump(mode="json", include={"people", "max_people", "estimator"})
-    if options.pose_model and options.pose_model.is_file():
-        facts["pose_model"] = sha256(options.pose_model)
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _read_made_by(folder: Path) -> dict[str, list[str]]:
-    """Read what made each track file, and that file's hash, by clip name; damaged entries are ignored."""
-    try:
-        content = json.loads((folder / _MADE_BY).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError, RecursionError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    return {name: entry for name, entry in content.items() if isinstance(entry, list) and len(entry) == 2}
-
-
-def _is_current(tracks: Path, video: Path, made_by: list[str] | None, made_with: str) -> bool:
-    if not tracks.is_file() or tracks.stat().st_mtime < video.stat().st_mtime:
-        return False
-    return made_by is None or made_by[0] == made_with or made_by[1] != sha256(tracks)
+    fps |= {name: rate.fps for name, rate in read_frame_rates(folder).items() if name in fps}
+    origins = read_made_by(folder)
+    frames = {}
+    for task in tasks:
+        origin = origins.get(task.clip)
+        if origin is not None and origin.frames is not None:
+            frames[task.clip] = origin.frames
+        elif task.rate is not None and task.clip not in failed:
+            frames[task.clip] = round(extent(Path(task.uri), task.rate).seconds * task.rate.fps)
+    return VideoTracks(fps, frames, len(tasks) - len(remaining), failed)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -43,8 +44,16 @@ def config_options(command: _Decorated) -> _Decorated:
 
 def camera_options(command: _Decorated) -> _Decorated:
     """Give a command the options for finding people, for commands that do nothing else."""
-    wanted = ("people", "max_people", "pose_model", "estimator")
-    return _decorate(command, [((name,), CameraOptions.model_fields[name]) for name in wanted])
+    return _camera_options(command, ("people", "max_people", "pose_model", "estimator"))
+
+
+def recording_options(command: _Decorated) -> _Decorated:
+    """Give a command the options for reading recordings, besides `camera_options`."""
+    return _camera_options(command, ("fps",))
+
+
+def _camera_options(command: _Decorated, names: Sequence[str]) -> _Decorated:
+    return _decorate(command, [((name,), CameraOptions.model_fields[name]) for name in names])
 
 
 def _decorate(command: _Decorated, fields: list[tuple[Place, FieldInfo]]) -> _Decorated:
@@ -89,7 +98,7 @@ def _in_order(literal: Any) -> list[str]:
 
 
 def people_options(values: dict[str, Any]) -> CameraOptions:
-    """Return the values that were given to `camera_options`.
+    """Return the values that were given to `camera_options` and `recording_options`.
 
     Raises:
         click.BadParameter: a value is wrong.
@@ -117,11 +126,15 @@ def named_sources(sources: tuple[str, ...]) -> dict[str, str]:
 
     Raises:
         click.UsageError: two have the same name, or a camera cannot have the name.
+        InputError: the name of a source is not UTF-8.
     """
     named: dict[str, str] = {}
     for number, source in enumerate(sources, start=1):
         plain = "camera" if len(sources) == 1 else f"camera{number}"
         name, uri = _split_name(source) or (plain, source)
+        if not uri.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in uri):
+            shown = os.fsencode(uri).decode("utf-8", "backslashreplace")
+            raise InputError(f"The name {shown} is not UTF-8: rename the file.")
         if name in named:
             raise click.UsageError(f"Two sources are named {name}; name them as in --source door=rtsp://...")
         named[name] = uri

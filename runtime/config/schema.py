@@ -15,6 +15,7 @@ from daflow.core.alarms.calibration import CameraName
 from runtime.config.web_addresses import HostNames, Networks
 
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
+Fps = Annotated[FiniteFloat, Field(ge=0.1, le=1000)]
 Bits = Annotated[FiniteFloat, Field(gt=-1e9, lt=1e9)]
 
 _MAX_TOPIC_BYTES = 256  # a broker takes 65,535, services for many devices no more than this
@@ -86,6 +87,11 @@ class CameraOptions(_Section):
         "counts them, all keeps every frame; auto is latest for cameras and all for recordings.",
     )
     realtime: bool = Field(False, description="Play recordings at their own speed, as if they were cameras.")
+    fps: Fps | None = Field(
+        None,
+        description="Frames per second of recordings: video files, folders of images, recorded tracks; for those whose "
+        "rate is wrong. Unset, the recording's own, of images 25.",
+    )
 
 
 class Camera(CameraOptions):

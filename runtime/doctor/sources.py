@@ -13,6 +13,7 @@ from daflow.core.errors import InputError
 from runtime.deadline import Deadline, connect
 from runtime.doctor.findings import Finding
 from runtime.machine.board import Machine
+from runtime.sources.camera import DENIED
 from runtime.sources.child_process import SourceLostError
 from runtime.sources.redaction import Redactor, redacted, with_environment
 from runtime.sources.uri import connector, is_live, open_source
@@ -22,7 +23,7 @@ Look = Callable[[str], FrameSize]
 _CONNECT_TIMEOUT_S = 3.0  # a port on a local network answers within milliseconds
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _ADVICE = (
-    (r"\b40[13]\b|[Uu]nauthorized|[Ff]orbidden", "The user name or the password in its address is wrong or missing"),
+    (DENIED.pattern, "The user name or the password in its address is wrong or missing"),
     (r"\b404\b|[Nn]ot [Ff]ound", "The camera answers, but not at this path: look the path up in the camera's manual"),
     (r"[Bb]usy", "Another program uses it, perhaps daflow-edge itself"),
 )  # fmt: skip

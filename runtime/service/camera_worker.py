@@ -147,7 +147,9 @@ class CameraWorker:
         self.error: str | None = None
         """Why the thread ended before its source did."""
         self.clock = StageClock(totals=totals)
-        self.source = open_source(options.source, options.policy, options.realtime, f"camera {name}")
+        self.source = open_source(
+            options.source, options.policy, options.realtime, f"camera {name}", options.fps
+        )
         try:
             self._finder = open_people(options, self.source.fps, needs_poses(options.source))
         except BaseException:

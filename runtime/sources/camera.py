@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import threading
 import time
 from collections import deque
@@ -14,27 +15,37 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-import numpy as np
-
 from daflow.core.data.tracks import DEFAULT_FPS
 from runtime.sources.child_process import SourceLostError
 from runtime.sources.frames import Frame, Image, SourceStatus
 from runtime.sources.frozen_pictures import PictureCheck, luma
+from runtime.sources.orientation import upright
+from runtime.sources.packets import Damage
 from runtime.sources.status import StatusKeeper
 from runtime.sources.timestamps import FrameNumbering, StreamTime
 
 logger = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 10.0  # the longest wait for the reading thread; killing the child process takes milliseconds
+DENIED = re.compile(r"\b40[13]\b|[Uu]nauthorized|[Ff]orbidden|[Aa]uthori[sz]ation failed")
+"""What FFmpeg and GStreamer say when a camera refuses the user or the password."""
+
 _CAPACITY = {"latest": 1, "all": 8}  # pictures in the queue; one of 1080p takes 3 MB
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What a connection yields: a decoded picture (`av.VideoFrame`) and its time stamp in seconds, if it has one."""
+    """What a connection yields.
+
+    Attributes:
+        stamp: its time stamp in seconds, if it has one.
+        picture: decoded, an `av.VideoFrame`.
+        matrix: the display matrix of the stream, if it has one (`runtime.sources.orientation`).
+    """
 
     stamp: float | None
     picture: Any
+    matrix: bytes | None = None
 
 
 class Connection(Protocol):
@@ -42,9 +53,11 @@ class Connection(Protocol):
 
     Attributes:
         fps: the nominal rate once it is known.
+        damage: what could not be decoded so far.
     """
 
     fps: float | None
+    damage: Damage
 
     def __iter__(self) -> Iterator[Picture]: ...
 
@@ -57,7 +70,7 @@ class Connection(Protocol):
 
 @dataclass(frozen=True)
 class _QueuedPicture:
-    picture: Any
+    picture: Picture
     time: float
     utc: float
 
@@ -75,6 +88,8 @@ class CameraSource:
         policy: `latest` keeps only the newest frame and counts the dropped ones; `all` lets the camera wait.
         first_wait: seconds before the first attempt after a loss.
         max_wait: longest time between two attempts, in seconds.
+        denied_wait: the shortest and the longest time between two attempts at a camera that refuses the user or the
+            password: many lock the account after a few of them.
         check: notices frozen and black pictures.
         pause: waits for so many seconds before an attempt; None waits until the source is closed at most.
     """
@@ -88,6 +103,7 @@ class CameraSource:
         policy: Literal["latest", "all"] = "latest",
         first_wait: float = 1.0,
         max_wait: float = 30.0,
+        denied_wait: tuple[float, float] = (30.0, 600.0),
         check: PictureCheck | None = None,
         pause: Callable[[float], object] | None = None,
     ) -> None:
@@ -97,6 +113,7 @@ class CameraSource:
         self._latest = policy == "latest"
         self._capacity = _CAPACITY[policy]
         self._first_wait, self._max_wait = first_wait, max_wait
+        self._denied_wait = denied_wait
         self._check = check or PictureCheck()
         self._status = StatusKeeper()
         self._stopped = threading.Event()
@@ -107,6 +124,7 @@ class CameraSource:
         self._time = StreamTime()
         self._numbering = FrameNumbering()
         self._was_connected = False
+        self._damaged = 0  # packets of the connections before this one
         self._first_picture_at: float | None = None  # of this connection, by the monotonic clock
         self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
 
@@ -150,6 +168,12 @@ class CameraSource:
                 return
             if self._first_picture_at is not None and time.monotonic() - self._first_picture_at > wait:
                 wait = self._first_wait  # pictures came for longer than the last wait
+            max_wait = self._max_wait
+            if DENIED.search(reason):
+                reason = f"wrong user or password: {reason}"
+                wait, max_wait = max(wait, self._denied_wait[0]), self._denied_wait[1]
+            else:
+                wait = min(wait, max_wait)
             if self._status.to("lost", reason):
                 logger.warning(
                     "%s: connection lost: %s; it is tried again until it succeeds", self._name, reason
@@ -157,7 +181,7 @@ class CameraSource:
             else:
                 logger.debug("%s: still lost: %s", self._name, reason)
             self._pause(wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
-            wait = min(2 * wait, self._max_wait)
+            wait = min(2 * wait, max_wait)
 
     def _read(self) -> str:
         """Read one connection to its end, and return why it ended."""
@@ -185,6 +209,9 @@ class CameraSource:
                 self._connection = None
             if connection is not None:
                 connection.close()
+                if connection.damage.packets:
+                    self._damaged += connection.damage.packets
+                    logger.warning("%s: %s", self._name, connection.damage)
         return "the stream ended"
 
     def _enqueue(self, picture: Picture, connection: Connection) -> None:
@@ -196,8 +223,9 @@ class CameraSource:
                 logger.info("%s: connected again", self._name)
             self._was_connected = True
             self.fps = connection.fps or self.fps
+        self._status.set_damaged(self._damaged + connection.damage.packets)
         self._status.to(self._check.update(luma(picture.picture), now))
-        waiting = _QueuedPicture(picture.picture, self._time.update(picture.stamp, now), utc)
+        waiting = _QueuedPicture(picture, self._time.update(picture.stamp, now), utc)
         with self._changed:
             if self._latest:
                 while len(self._queue) >= self._capacity:
@@ -217,9 +245,9 @@ class CameraSource:
             self._changed.notify_all()
             return waiting
 
-    def _image(self, picture: Any) -> Image | None:
+    def _image(self, picture: Picture) -> Image | None:
         try:
-            return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+            return upright(picture.picture, picture.matrix)
         except Exception as error:  # noqa: BLE001 - a damaged picture must not end the service
             logger.debug("%s: a picture cannot be used: %r", self._name, error)
             return None

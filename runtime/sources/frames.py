@@ -48,6 +48,7 @@ class SourceStatus:
             `lost` (it is tried again until it succeeds), `ended`.
         since: when that state began, seconds since 1970.
         dropped: frames that were skipped because processing was slower than the source.
+        damaged: packets of the video that could not be read or decoded, and were left out.
         reconnects: how often it was connected again after it was lost.
         error: the last error, without passwords; None when there was none.
     """
@@ -55,6 +56,7 @@ class SourceStatus:
     state: SourceState = "connecting"
     since: float = 0.0
     dropped: int = 0
+    damaged: int = 0
     reconnects: int = 0
     error: str | None = None
 

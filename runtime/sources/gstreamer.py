@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,17 @@ from typing import Any
 from daflow.core.errors import InputError, unusable_package
 from runtime.sources.camera import Picture
 from runtime.sources.child_process import ReaderProcess, SourceLostError
+from runtime.sources.packets import Damage, NoVideoError, decode_packets, read_packets, video_stream
 from runtime.sources.redaction import Redactor
+from runtime.sources.video_timing import plausible_rate
 
 _PROGRAM = "gst-launch-1.0"
 _TO_PIPE = shlex.split(
-    "! videoconvert ! video/x-raw,format=I420 ! matroskamux streamable=true ! fdsink sync=false"
+    "! videoconvert ! videoflip method=automatic ! video/x-raw,format=I420 "  # turned as its tag says
+    "! matroskamux streamable=true ! fdsink sync=false"
 )
+_INSPECT = "gst-inspect-1.0"
+_ELEMENT = re.compile(r"[a-zA-Z][\w-]*")  # neither caps nor the name of another element
 _INSTALL = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 _START_S = 10.0  # chosen: plug-ins and cameras start within a few seconds
 _NOISE = re.compile(r"Additional debug info:|ERROR: pipeline doesn't want to preroll|\S+\.c\(\d+\): ")
@@ -71,6 +77,20 @@ def find_gstreamer() -> None:
         raise unusable_package(error, "av", "edge") from None
 
 
+def missing_element(pipeline: Sequence[str]) -> str | None:
+    """Return the first element of a pipeline that GStreamer does not have here; None when it has all."""
+    places = [0, *(number + 1 for number, word in enumerate(pipeline) if word == "!")]
+    words = [pipeline[place] for place in places if place < len(pipeline)]
+    for name in dict.fromkeys(word for word in words if _ELEMENT.fullmatch(word)):
+        try:
+            ran = subprocess.run([_INSPECT, "--exists", name], capture_output=True, check=False, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            return None  # it is not known
+        if ran.returncode == 1:
+            return name
+    return None
+
+
 class PipelineStream:
     """One run of a pipeline; see `runtime.sources.camera.Connection`.
 
@@ -94,6 +114,7 @@ class PipelineStream:
         self._redactor = redactor
         self._device = device
         self.fps: float | None = None
+        self.damage = Damage()
         self._child = ReaderProcess(
             lambda output: [_PROGRAM, "-q", *pipeline, *_TO_PIPE, f"fd={output}"],
             wait_seconds=_START_S + seconds,
@@ -110,10 +131,15 @@ class PipelineStream:
         except self._av.error.FFmpegError:
             raise SourceLostError(self._reason()) from None
         with container:
-            stream = container.streams.video[0]
-            self.fps = float(stream.average_rate) if stream.average_rate else None
+            try:
+                stream = video_stream(container)
+            except NoVideoError as error:
+                raise SourceLostError(str(error)) from None
+            stream.thread_type = "SLICE"  # see `decode_packets`
+            self.fps = plausible_rate(stream.average_rate)
             self._child.wait_seconds = self._seconds
-            for picture in container.decode(stream):
+            packets = read_packets(container, stream, self.damage)
+            for picture in decode_packets(stream.codec_context, packets, self.damage):
                 yield Picture(None if picture.time is None else float(picture.time), picture)
         raise SourceLostError(self._reason())
 

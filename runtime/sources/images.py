@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError, unusable_package
 from runtime.sources.frames import Frame, Image
+from runtime.sources.orientation import upright
 from runtime.sources.recording import Recording
 
 logger = logging.getLogger(__name__)
@@ -76,7 +75,7 @@ class ImagesSource(Recording):
     def _read(self, path: Path) -> Image:
         with self._av.open(str(path), metadata_errors="replace") as container:
             for picture in container.decode(video=0):
-                return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+                return upright(picture)
         raise ValueError("it has no picture")
 
 

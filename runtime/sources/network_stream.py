@@ -13,11 +13,14 @@ from daflow.core.errors import InputError, unusable_package
 from runtime.sources.camera import Picture
 from runtime.sources.child_process import ReaderProcess, SourceLostError
 from runtime.sources.network_receiver import HEAD, NO_STAMP
+from runtime.sources.packets import Damage, NoVideoError, decode_packets
 from runtime.sources.redaction import Redactor
+from runtime.sources.video_timing import plausible_rate
 
 logger = logging.getLogger(__name__)
 
 _START_S = 5.0  # chosen: the child starts Python and loads PyAV within a second or two
+_MAX_KEY_FRAME_S = 30.0  # chosen: what comes before the first key frame cannot be decoded
 _MAX_HEADER = 1 << 20  # bytes; a real header has a few hundred
 
 
@@ -67,6 +70,7 @@ class NetworkStream:
         self._seconds = seconds
         self._redactor = redactor
         self.fps: float | None = None
+        self.damage = Damage()
         request = {
             "address": address,
             "options": dict(options),
@@ -81,18 +85,15 @@ class NetworkStream:
         header = self._header()
         decoder = self._decoder(header)
         unit = float(header["unit"])
-        self.fps = float(header["fps"]) or None
+        self.fps = plausible_rate(header["fps"])
+        matrix = base64.b64decode(header["matrix"]) or None
         self._child.wait_seconds = self._seconds
-        while head := self._child.read_exactly(HEAD.size):
-            stamp, size = HEAD.unpack(head)
-            packet = self._av.Packet(self._child.read_exactly(size))
-            packet.pts = packet.dts = None if stamp == NO_STAMP else stamp
-            try:
-                pictures = decoder.decode(packet)
-            except self._av.error.InvalidDataError:
-                continue  # a packet that was damaged in transit
-            for picture in pictures:
-                yield Picture(None if picture.pts is None else picture.pts * unit, picture)
+        patience = self._seconds + _MAX_KEY_FRAME_S
+        try:
+            for picture in decode_packets(decoder, self._packets(), self.damage, patience):
+                yield Picture(None if picture.pts is None else picture.pts * unit, picture, matrix)
+        except NoVideoError as error:
+            raise SourceLostError(str(error)) from None
         raise SourceLostError(self._reason())
 
     def stop(self) -> None:
@@ -102,6 +103,13 @@ class NetworkStream:
     def close(self) -> None:
         """Release the connection."""
         self._child.close()
+
+    def _packets(self) -> Iterator[Any]:
+        while head := self._child.read_exactly(HEAD.size):
+            stamp, size = HEAD.unpack(head)
+            packet = self._av.Packet(self._child.read_exactly(size))
+            packet.pts = packet.dts = None if stamp == NO_STAMP else stamp
+            yield packet
 
     def _header(self) -> dict[str, Any]:
         line = b""

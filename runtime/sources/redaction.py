@@ -26,9 +26,11 @@ def redacted(uri: str) -> str:
     'rtsp://10.0.0.5:8554'
     >>> redacted("rtsp://admin:se/cret@10.0.0.5/live"), redacted("rtsp://${CAMERA}/live"), redacted("shop.mp4")
     ('rtsp:...', 'rtsp:...', 'shop.mp4')
+    >>> redacted("monday/16:38:41.mp4"), redacted("rtps://admin:secret@10.0.0.5/live")
+    ('monday/16:38:41.mp4', 'rtps:...')
     """
     scheme, colon, rest = uri.partition(":")
-    if not colon or scheme in _HARMLESS:
+    if not colon or scheme in _HARMLESS or _is_file_name(uri):
         return uri
     authority = re.split(r"[/?#]", rest.removeprefix("//"), maxsplit=1)[0]
     host = re.fullmatch(r"(?:.*@)?([\w.:\[\]-]+)", authority)
@@ -36,6 +38,12 @@ def redacted(uri: str) -> str:
     if scheme.lower() in _NETWORK and host and rest.count("@") == authority.count("@"):
         return f"{scheme}://{host[1]}"
     return f"{scheme}:..." if scheme.isalnum() else "..."
+
+
+def _is_file_name(uri: str) -> bool:
+    """Whether a source with a colon is a file such as `16:38:41.mp4`, and no address, not even a mistyped one."""
+    scheme = uri.partition(":")[0].lower()
+    return scheme not in (*_NETWORK, "gst") and "//" not in uri and not set("@?#=") & set(uri)
 
 
 def holds_secret(uri: str) -> bool:

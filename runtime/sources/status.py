@@ -43,6 +43,12 @@ class StatusKeeper:
         with self._lock:
             self._value = replace(self._value, dropped=self._value.dropped + frames)
 
+    def set_damaged(self, packets: int) -> None:
+        """Set how many packets were left out because they are damaged."""
+        if packets != self._value.damaged:
+            with self._lock:
+                self._value = replace(self._value, damaged=packets)
+
     def reconnect(self) -> None:
         """Count a reconnection."""
         with self._lock:

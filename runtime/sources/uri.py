@@ -27,7 +27,13 @@ from daflow.core.data.tracks import DEFAULT_FPS, track_file
 from daflow.core.errors import InputError, unusable_package
 from runtime.sources.camera import CameraSource, Connection
 from runtime.sources.frames import Source
-from runtime.sources.gstreamer import PipelineStream, csi_pipeline, find_gstreamer, v4l2_pipeline
+from runtime.sources.gstreamer import (
+    PipelineStream,
+    csi_pipeline,
+    find_gstreamer,
+    missing_element,
+    v4l2_pipeline,
+)
 from runtime.sources.images import ImagesSource
 from runtime.sources.network_stream import NetworkStream, check_options, positive_number, stream_options
 from runtime.sources.realtime_playback import RealtimeSource
@@ -35,8 +41,9 @@ from runtime.sources.recorded_tracks import ClipSource
 from runtime.sources.redaction import Redactor, redacted, with_environment
 from runtime.sources.synthetic import synthetic_source
 from runtime.sources.video import VideoSource
+from runtime.sources.video_timing import video_rate
 
-__all__ = ["Policy", "connector", "is_live", "open_source", "redacted"]
+__all__ = ["Policy", "check_present", "connector", "is_live", "open_source", "redacted"]
 
 Policy = Literal["auto", "latest", "all"]
 
@@ -58,7 +65,13 @@ def is_live(uri: str) -> bool:
     return _is_number(uri) or uri.partition(":")[0].lower() in _LIVE
 
 
-def open_source(uri: str, policy: Policy = "auto", realtime: bool = False, name: str | None = None) -> Source:
+def open_source(
+    uri: str,
+    policy: Policy = "auto",
+    realtime: bool = False,
+    name: str | None = None,
+    fps: float | None = None,
+) -> Source:
     """Open a source by its name.
 
     Args:
@@ -68,6 +81,7 @@ def open_source(uri: str, policy: Policy = "auto", realtime: bool = False, name:
             a recording never drops frames.
         realtime: play recordings at their own speed.
         name: the name of a camera in the log; None is its address without secrets.
+        fps: frames per second of a recording; None is its own rate.
 
     Raises:
         InputError: the name is wrong, a recording is missing or cannot be read, or a package is missing. A camera
@@ -77,27 +91,29 @@ def open_source(uri: str, policy: Policy = "auto", realtime: bool = False, name:
         raise InputError(f"The source is empty; name {_KINDS}")
     _resolved(uri)
     if is_live(uri):
+        if fps is not None:
+            raise InputError(
+                f"{redacted(uri)} is a camera, which has its own rate: fps is for recordings (ask a csi or v4l2 "
+                "camera for a rate with ?fps=)."
+            )
         connect = connector(uri)
         return CameraSource(connect, name or redacted(uri), "all" if policy == "all" else "latest")
-    source = _recording(with_environment(uri))
+    source = _recording(with_environment(uri), fps)
     return RealtimeSource(source, policy == "latest") if realtime else source
 
 
-def _recording(uri: str) -> Source:
+def _recording(uri: str, fps: float | None) -> Source:
     if "\0" in uri:
         raise InputError("The name of the source holds a zero byte.")
     scheme, _, rest = uri.partition(":")
     if scheme == "tracks":
-        clip = track_file(Path(rest)).read()
+        clip = track_file(recording_path(uri), fps=fps).read()
         return ClipSource(clip, clip.rate.fps if clip.rate else DEFAULT_FPS)
     if scheme == "synthetic":
+        if fps is not None:
+            raise InputError("Generated people have the rate of their name, as in synthetic:fps=15.")
         return synthetic_source(rest)
-    if scheme == "file" and rest.startswith("//"):
-        host, slash, name = rest[2:].partition("/")
-        if host not in ("", "localhost") or not slash:
-            raise InputError("A file:// source names a file of this machine, as in file:///data/shop.mp4.")
-        uri = f"/{unquote(name)}"
-    path = Path(uri)
+    path = recording_path(uri)
     try:
         folder, there = path.is_dir(), path.exists()
     except OSError:  # a name that is too long, say
@@ -107,7 +123,27 @@ def _recording(uri: str) -> Source:
     # A mistyped address, which may hold a password: it is not repeated.
     if not there and "@" in uri and (":" in uri or "//" in uri):
         raise InputError(f"The source is neither a file nor an address; name {_KINDS}")
-    return ImagesSource(path) if folder else VideoSource(path)
+    return ImagesSource(path, fps or DEFAULT_FPS) if folder else VideoSource(path, rate=video_rate(path, fps))
+
+
+def recording_path(uri: str) -> Path:
+    """Return the file or folder that a source names, which is no camera.
+
+    >>> recording_path("file:///data/my%20shop.mp4"), recording_path("16:38:41.mp4"), recording_path("tracks:a.json")
+    (PosixPath('/data/my shop.mp4'), PosixPath('16:38:41.mp4'), PosixPath('a.json'))
+
+    Raises:
+        InputError: a `file://` source names another machine, or an environment variable is missing.
+    """
+    scheme, _, rest = with_environment(uri).partition(":")
+    if scheme == "tracks":
+        return Path(rest)
+    if scheme == "file" and rest.startswith("//"):
+        host, slash, name = rest[2:].partition("/")
+        if host not in ("", "localhost") or not slash:
+            raise InputError("A file:// source names a file of this machine, as in file:///data/shop.mp4.")
+        return Path(f"/{unquote(name)}")
+    return Path(with_environment(uri))
 
 
 def connector(uri: str) -> Callable[[], Connection]:
@@ -121,24 +157,49 @@ def connector(uri: str) -> Callable[[], Connection]:
     scheme = "v4l2" if _is_number(uri) else uri.partition(":")[0].lower()
     if scheme in _NETWORK:
         return _network(scheme, with_environment(uri), redactor)
-    device: Path | None = None
+    words, device = _local_pipeline(scheme, uri)
+    find_gstreamer()
+    return lambda: PipelineStream(words, _TIMEOUT_S, redactor, device)
+
+
+def check_present(uri: str) -> None:
+    """Refuse a camera of this machine that is not there, or whose GStreamer plug-in is not.
+
+    For a run that somebody starts by hand. A service waits instead: a USB camera may be plugged in again.
+
+    Raises:
+        InputError: it is not there, or its name is wrong.
+    """
+    if not is_live(uri):
+        return
+    connector(uri)
+    uri = _resolved(uri)
+    scheme = "v4l2" if _is_number(uri) else uri.partition(":")[0].lower()
+    if scheme in _NETWORK:
+        return
+    words, device = _local_pipeline(scheme, uri)
+    if missing := missing_element(words):
+        hint = ": it is part of JetPack (nvidia-l4t-gstreamer)" if scheme == "csi" else ""
+        raise InputError(f"GStreamer has no {missing} on this machine, which {redacted(uri)} needs{hint}.")
+    if device is not None and not device.exists():
+        raise InputError(f"There is no camera {device}; v4l2-ctl --list-devices lists the cameras.")
+
+
+def _local_pipeline(scheme: str, uri: str) -> tuple[list[str], Path | None]:
+    """Return the pipeline of a camera of this machine, and its device file, if it has one."""
     if scheme == "gst":
-        words = _pipeline(uri.partition(":")[2])
-    elif scheme == "csi":
+        return _pipeline(uri.partition(":")[2]), None
+    if scheme == "csi":
         sensor, options = _camera(with_environment(uri))
         if not _is_number(sensor):
             raise InputError(
                 "A csi source names its sensor by a number, as in csi://0?width=1280&height=720&fps=30."
             )
-        words = csi_pipeline(int(sensor), options)
-    else:
-        name, options = _camera(f"v4l2:///dev/video{int(uri)}" if _is_number(uri) else with_environment(uri))
-        if not name.startswith("/dev/"):
-            raise InputError("A v4l2 source names its device, as in v4l2:///dev/video0.")
-        device = Path(name)
-        words = v4l2_pipeline(name, options)
-    find_gstreamer()
-    return lambda: PipelineStream(words, _TIMEOUT_S, redactor, device)
+        return csi_pipeline(int(sensor), options), None
+    name, options = _camera(f"v4l2:///dev/video{int(uri)}" if _is_number(uri) else with_environment(uri))
+    if not name.startswith("/dev/"):
+        raise InputError("A v4l2 source names its device, as in v4l2:///dev/video0.")
+    return v4l2_pipeline(name, options), Path(name)
 
 
 def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connection]:

@@ -155,8 +155,8 @@ def test_a_video_that_breaks_off_is_logged(
     video = cut(record_video(tmp_path / "video.mp4", options=INDEX_FIRST), 0.6)
     with caplog.at_level(logging.WARNING):
         frames = frames_of(video)
-    (record,) = caplog.records
-    assert f"breaks off: {len(frames)} of its 50 frames are there" in record.message
+    assert len(frames) > 20
+    assert f"breaks off: {len(frames)} of its 50 frames are there" in caplog.text
 
 
 def test_a_video_whose_first_frame_is_cut_is_refused(
@@ -184,7 +184,7 @@ def test_a_file_without_pictures_is_refused(tmp_path: Path) -> None:
         silence.sample_rate = 44100
         for packet in [*stream.encode(silence), *stream.encode()]:
             container.mux(packet)
-    with pytest.raises(InputError, match=r"sound\.mp4 has no video stream"):
+    with pytest.raises(InputError, match=r"sound\.mp4 cannot be watched: it has sound, but no video"):
         open_source(str(tmp_path / "sound.mp4"))
 
 
