@@ -17,6 +17,7 @@ from typing import Protocol
 import torch
 
 from calibration.int8_ranges import Method
+from daflow.core.alarms.provisional import provisional_alarm
 from daflow.core.bundle import MANIFEST, Bundle, Int8, Manifest, read_bundle, write_manifest
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import Clip, FrameSize
@@ -233,6 +234,7 @@ def _write_files(
         verification={form.name: form.verdict for form in verifier.forms},
         int8=int8,
         engine_options=options.engine,
+        alarm=provisional_alarm(checkpoint.training),
     )
     write_manifest(work, manifest)
     return manifest

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from daflow.core.command_line import FILE, FOLDER, Command
 from daflow.core.data.synthetic import Scene, generate_clip
-from daflow.core.errors import InputError
+from daflow.core.errors import CheckFailed, InputError
 
 _SEED = 22
 _MODULES = {
@@ -115,8 +115,12 @@ def _run(command: str, *arguments: object, quiet: bool = False) -> None:
         [sys.executable, "-m", _MODULES[command], *words],
         check=False, stdout=subprocess.DEVNULL if quiet else None,
     )  # fmt: skip
+    if process.returncode < 0:
+        raise CheckFailed(
+            f"'{command}' was ended by signal {-process.returncode}; 9 may mean too little memory."
+        )
     if process.returncode:
-        raise SystemExit(process.returncode)
+        raise SystemExit(process.returncode)  # it has said why
 
 
 def _figures(output: Path, name: Path | str) -> Path:

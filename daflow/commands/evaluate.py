@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ from daflow.evaluation.text import percent
 
 if TYPE_CHECKING:
     from daflow.evaluation.auc import Evaluation
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(cls=Command)
@@ -115,6 +118,8 @@ def evaluate(
     _check_together(options, bool(videos), stgnf)
     scorer = load(model, precision, seed=seed, window=benchmark.window if benchmark else LENGTH)
     rule = alarm_rule(scorer.alarm, options.threshold) if videos else None
+    if rule and rule.provisional:
+        logger.warning("the alarm has the %s bits/dim, which nobody calibrated", rule.threshold_text)
     broken: list[str] = []
     fps: dict[str, float] = {}
     with contextlib.ExitStack() as stack:

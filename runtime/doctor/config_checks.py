@@ -93,10 +93,10 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
         return Finding("bundle", "problem", error.message)
     found = f"{folder}, {', '.join(bundle.manifest.precisions)}"
     if config is not None:
-        thresholds, errors = set(), []
+        rules, errors = set(), []
         for name in config.cameras:
             try:
-                thresholds.add(alarm_rule(bundle, name, config.camera(name).alarm).threshold)
+                rules.add(alarm_rule(bundle, name, config.camera(name).alarm))
             except InputError as error:
                 errors.append(error.message)
         if errors:
@@ -105,9 +105,14 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
         advice = "Without a threshold there is no alarm: daflow-calibrate alarm, or --threshold"
         return Finding("bundle", "warning", f"{found}, no threshold", advice)
     else:
-        thresholds = {bundle.manifest.alarm.threshold}
-    shown = ", ".join(f"{threshold:.3f}" for threshold in sorted(thresholds))
-    return Finding("bundle", "ok", f"{found}, threshold {shown}")
+        rules = {bundle.manifest.alarm.rule()}
+    shown = ", ".join(sorted({rule.threshold_text for rule in rules}))
+    if any(rule.provisional for rule in rules):
+        advice = (
+            "A provisional threshold promises no rate of false alarms: set it with daflow-calibrate alarm"
+        )
+        return Finding("bundle", "warning", f"{found}, {shown}", advice)
+    return Finding("bundle", "ok", f"{found}, {shown}")
 
 
 def _people(config: Config) -> list[tuple[CameraOptions, list[str]]]:

@@ -120,6 +120,7 @@ class AlarmEventBuilder:
             "score": number(result.score, 4),
             "p_value": number(worst.p_value, 6) if worst else None,
             "threshold": number(result.threshold, 4),
+            "provisional": result.provisional,
             "people": _people(result.people),
             "peak": alarm.peak,
             "model": dict(self._model),

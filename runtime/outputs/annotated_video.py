@@ -140,7 +140,8 @@ class AnnotatedVideo:
                 a, b = ((int(i * step), row(scores[i])) for i in (index - 1, index))
                 self._cv2.line(canvas, a, b, _INK, 1, self._cv2.LINE_AA)
         score = "-" if result.score is None else f"{result.score:.2f}"
-        text = f"{result.frame.time:7.1f} s   score {score}   threshold {threshold:.2f} bits/dim"
+        kind = "provisional threshold" if result.provisional else "threshold"
+        text = f"{result.frame.time:7.1f} s   score {score}   {kind} {threshold:.2f} bits/dim"
         self._text(canvas, text, (8, 14), _INK, 0.4)
 
     def _text(self, canvas: Image, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:

@@ -42,6 +42,7 @@ class FrameResult:
         change: `begin` or `end` when the alarm begins or ends with this frame, else None.
         camera: the name of the camera.
         threshold: the alarm threshold of the camera, bits per dimension.
+        provisional: whether nobody calibrated it yet.
     """
 
     frame: Frame
@@ -51,6 +52,7 @@ class FrameResult:
     change: AlarmChange | None
     camera: str = "camera"
     threshold: float = float("inf")
+    provisional: bool = False
 
     @property
     def score(self) -> float | None:

@@ -94,6 +94,7 @@ def alarm_state(
         "alarms": recorder.alarms(decider.camera),
         "unusable": decider.unusable,
         "threshold": decider.rule.threshold,
+        "provisional": decider.rule.provisional,
         "drift": drift.message if drift else None,
         "drifting": drift.state == "drifting" if drift else None,
     }
@@ -121,5 +122,5 @@ def summary_line(
     )
     return (
         f"{source}: {frames} frames in {seconds:.1f} s ({frames / max(seconds, 1e-9):.0f} frames per second), "
-        f"{alarms} alarms at threshold {decider.rule.threshold:.3f}, {scorer}{unusable}"
+        f"{alarms} alarms at {decider.rule.threshold_text}, {scorer}{unusable}"
     )
