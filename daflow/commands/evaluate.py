@@ -33,7 +33,7 @@ from daflow.core.data.frame_masks import Labels
 from daflow.core.data.label_table import CLIPS_HELP, choose_clips, read_labels
 from daflow.core.data.tracks import FRAME_SIZES, FrameSize, read_clips
 from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE
-from daflow.core.errors import InputError
+from daflow.core.errors import InputError, require_packages
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
 from daflow.evaluation.text import percent
@@ -104,6 +104,8 @@ def evaluate(
 
     With --videos everything from the video to the alarm is evaluated.
     """
+    drawing = ["matplotlib"] if report else []
+    require_packages({"train": ["scipy", "sklearn", *drawing], "edge": ["av"] if videos else []})
     from daflow.evaluation.alarms import evaluate_causal
     from daflow.evaluation.evaluate import score_clips
     from daflow.model.load import load

@@ -13,12 +13,13 @@ from daflow.core.data.tracks import (
     add_frame_sizes,
     read_frame_sizes,
 )
-from daflow.core.errors import InputError
+from daflow.core.errors import InputError, require_packages
 from daflow.core.parallel import Outcome
 from daflow.core.progress import track
 from runtime.batch.find_poses import PoseCounts, PoseTask, find_poses, is_done, named_videos, split_into_parts
 from runtime.config.options import camera_options, people_options
-from runtime.sources.uri import redacted
+from runtime.poses.estimators import BUILT_IN
+from runtime.sources.uri import needs_poses, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,9 @@ def poses(
     options = people_options(values)
     if options.pose_model:
         options = options.model_copy(update={"pose_model": options.pose_model.resolve()})
+    if any(needs_poses(uri) for uri in uris):
+        finding = ["mediapipe"] if options.estimator == BUILT_IN else []
+        require_packages({"edge": ["av", *finding, "trackers"]})
     named = [pair for uri in uris for pair in named_videos(uri)]
     failed: dict[str, str] = {}
     tasks = [

@@ -20,6 +20,7 @@ from daflow.core.command_line import (
     write_json,
 )
 from daflow.core.data.tracks import FrameSize
+from daflow.core.errors import require_packages
 
 
 def _parse_batch(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int, int] | None:  # noqa: ARG001
@@ -51,6 +52,9 @@ def _parse_targets(ctx: click.Context, param: click.Parameter, text: str | None)
         if not re.fullmatch(r"sm\d{2,3}", name):
             raise click.BadParameter(f"{name!r} is not a compute capability such as sm86.")
     return list(dict.fromkeys(names))
+
+
+_NEEDED = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime", "scipy", "sklearn")
 
 
 def _threshold(manifest: Manifest) -> str:
@@ -172,6 +176,7 @@ def export(
             model, fp32=only_fp32, batch=batch, workspace=workspace, layers=layers, report=report
         )
     else:
+        require_packages({"export": _NEEDED})
         if output is None:
             raise click.UsageError("Missing option '-o' / '--output': the bundle to write.")
         from export.bundle import export_model

@@ -18,6 +18,7 @@ from daflow.core.data.tracks import (
     write_tracks,
 )
 from daflow.core.errors import InputError
+from daflow.core.files import require_short_name
 from daflow.core.progress import track
 from runtime.config.schema import CameraOptions
 from runtime.poses.people import open_people
@@ -71,6 +72,7 @@ def find_poses(task: PoseTask) -> PoseCounts:
         InputError: the source cannot be read, or there is no pose model.
         OSError: the folder cannot be written or is full.
     """
+    require_short_name(task.output / f"{task.clip}{SUFFIX}")  # not after an hour of work
     people: defaultdict[int, list[tuple[int, Keypoints]]] = defaultdict(list)
     clock, frames, size = StageClock(), 0, (1, 1)
     part = task.begin > 0 or task.end is not None

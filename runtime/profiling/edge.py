@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import numpy as np
 from daflow.core.errors import InputError
 from runtime.config.schema import Camera, Config
 from runtime.pipeline.results import FrameResult
+from runtime.poses.estimators import open_estimator
 from runtime.profiling.events import EventPipe
 from runtime.profiling.overhead import WARM_UP_FRAMES, compare_with_pose_only, run_pose_only, too_short
 from runtime.profiling.profile import EdgeTiming, PacedTiming
@@ -82,13 +84,17 @@ class EdgeRun:
         return Config.model_validate({**content, "realtime": realtime, **fields})
 
     def check(self) -> None:
-        """Open the source and close it again, before other parts are measured for long.
+        """Open the source and the pose estimator and close them again, before other parts are measured for long.
 
         Raises:
-            InputError: it cannot be opened.
+            InputError: one cannot be opened.
         """
         with open_source(self.source):
             pass
+        if self.poses:
+            camera = Camera.model_validate({"source": self.source, **self.options})
+            with contextlib.closing(open_estimator(camera)):
+                pass
 
     @property
     def poses(self) -> bool:

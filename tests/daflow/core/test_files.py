@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from daflow.core.errors import InputError
 from daflow.core.files import sha256, write_text, written_whole
 
 
@@ -82,3 +83,15 @@ def test_the_hash_is_that_of_all_bytes(tmp_path: Path, size: int) -> None:
     content = bytes(range(256)) * (size // 256 + 1)
     (tmp_path / "file").write_bytes(content[:size])
     assert sha256(tmp_path / "file") == hashlib.sha256(content[:size]).hexdigest()
+
+
+@pytest.mark.parametrize("letter", ["a", "ä", "走"])
+def test_any_name_that_the_file_system_takes_is_written_and_no_longer_one(
+    tmp_path: Path, letter: str
+) -> None:
+    longest = letter * (251 // len(letter.encode())) + ".txt"
+    write_text(tmp_path / longest, "text")
+    assert [path.name for path in tmp_path.iterdir()] == [longest]
+    with pytest.raises(InputError, match="bytes"):
+        write_text(tmp_path / (letter * 5 + longest), "text")
+    assert [path.name for path in tmp_path.iterdir()] == [longest]
