@@ -19,7 +19,7 @@ from calibration.commands.options import POSITIVE, SECONDS, camera_option
 from calibration.threshold import REJECTED_GOODNESS
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import read_bundle
+from daflow.core.bundle import MANIFEST, read_bundle
 from daflow.core.command_line import (
     FOLDER,
     Command,
@@ -27,6 +27,7 @@ from daflow.core.command_line import (
     fps_option,
     frame_size_option,
     json_option,
+    require_folder_for,
     write_json,
 )
 from daflow.core.data.clip_tables import FrameSize
@@ -110,6 +111,7 @@ def alarm(
             "A quantile is not a rate of false alarms. Remove --quantile or --require-promise."
         )
     bundle = read_bundle(folder)
+    require_folder_for(folder / MANIFEST)
     result = calibrate_alarm(
         bundle, poses, per_day, quantile, fps, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds,
         frame_size,

@@ -40,11 +40,12 @@ def check(
     alarm = calibration_of(bundle, camera)
     result = check_alarm(bundle, poses, alarm, fps, frame_size)
     if json_target:
-        content = {**dataclasses.asdict(result), "promised": alarm.promised, "threshold": alarm.threshold}
+        content = {**dataclasses.asdict(result), "promised": alarm.promised, "threshold": alarm.threshold,
+                   "provisional": alarm.provisional}  # fmt: skip
         write_json(json_target, {**content, "camera": camera})
     summary = result.summary(alarm.promised)
     if json_target != "-":
-        for line in _table(result, alarm.threshold):
+        for line in _table(result, alarm.rule().threshold_text):
             click.echo(line)
         if not result.refuted:
             click.echo(summary)
@@ -52,9 +53,9 @@ def check(
         raise CheckFailed(f"{summary}. Calibrate again on more recordings of what is normal there.")
 
 
-def _table(result: FalseAlarmCheck, threshold: float) -> Iterator[str]:
+def _table(result: FalseAlarmCheck, threshold: str) -> Iterator[str]:
     width = max(len(clip.clip) for clip in result.clips)
-    yield f"{'clip':<{width}}  minutes  alarms  highest (threshold {threshold:.3f})"
+    yield f"{'clip':<{width}}  minutes  alarms  highest ({threshold})"
     for clip in result.clips:
         highest = "-" if clip.highest is None else f"{clip.highest:.3f}"
         yield f"{clip.clip:<{width}}  {clip.seconds / 60:7.2f}  {clip.alarms:6d}  {highest}"

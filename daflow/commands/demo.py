@@ -20,9 +20,9 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.command_line import FILE, FOLDER, Command
+from daflow.core.command_line import FILE, FOLDER, Command, require_folder_for
 from daflow.core.data.synthetic import Scene, generate_clip
-from daflow.core.errors import InputError
+from daflow.core.errors import CheckFailed, InputError, require_packages
 
 _SEED = 22
 _MODULES = {
@@ -32,6 +32,14 @@ _MODULES = {
     "daflow-edge": "runtime.cli",
     "daflow-profile": "runtime.profiling",
 }
+
+
+_NEEDED = {
+    "train": ["torch", "sklearn", "scipy", "matplotlib"],
+    "export": ["torch", "onnx", "onnxscript", "onnxslim", "onnxruntime"],
+    "edge": ["onnxruntime", "av", "cv2"],
+}
+_NEEDED_FOR_POSES = ["mediapipe", "trackers"]
 
 
 @click.command(cls=Command)
@@ -50,8 +58,13 @@ _MODULES = {
 @click.option("--epochs", default=16, type=click.IntRange(1), help="Epochs of training.")
 def demo(video: Path | None, output: Path, epochs: int) -> None:
     """Generate people, train, evaluate, export, build, calibrate, and watch: the whole path, in about two minutes."""
-    if video and not video.is_file():
-        raise InputError(f"There is no video {video}.")
+    require_packages(_NEEDED | ({"edge": [*_NEEDED["edge"], *_NEEDED_FOR_POSES]} if video else {}))
+    require_folder_for(output / "demo.png")
+    if video:
+        if not video.is_file():
+            raise InputError(f"There is no video {video}.")
+        _check_video(video)
+        _run("daflow", "models", "fetch")  # what may fail for want of a network comes first
     began = time.monotonic()
     data, model, bundle = output / "data", output / "model.pt", output / "bundle"
     events, scores, annotated = (
@@ -87,8 +100,6 @@ def demo(video: Path | None, output: Path, epochs: int) -> None:
         "--quantile",
         "0.999",
     )
-    if video:
-        _run("daflow", "models", "fetch")
     source = str(video) if video else f"synthetic:seed={_SEED},event=fall"
     _run(
         "daflow-edge", "--bundle", bundle, "--source", source, "--events", events, "--scores", scores,
@@ -116,8 +127,19 @@ def _run(command: str, *arguments: object, quiet: bool = False) -> None:
         [sys.executable, "-m", _MODULES[command], *words],
         check=False, stdout=subprocess.DEVNULL if quiet else None,
     )  # fmt: skip
+    if process.returncode < 0:
+        raise CheckFailed(
+            f"'{command}' was ended by signal {-process.returncode}; 9 may mean too little memory."
+        )
     if process.returncode:
-        raise SystemExit(process.returncode)
+        raise SystemExit(process.returncode)  # it has said why
+
+
+def _check_video(video: Path) -> None:
+    from runtime.sources.uri import open_source
+
+    with open_source(str(video.absolute())):
+        pass
 
 
 def _figures(output: Path, name: Path | str) -> Path:

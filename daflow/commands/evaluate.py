@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -34,13 +35,15 @@ from daflow.core.data.frame_masks import Labels
 from daflow.core.data.label_table import CLIPS_HELP, choose_clips, read_labels
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE
-from daflow.core.errors import InputError
+from daflow.core.errors import InputError, require_packages
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
 from daflow.evaluation.text import percent
 
 if TYPE_CHECKING:
     from daflow.evaluation.auc import Evaluation
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(cls=Command)
@@ -104,6 +107,8 @@ def evaluate(
 
     With --videos everything from the video to the alarm is evaluated.
     """
+    drawing = ["matplotlib"] if report else []
+    require_packages({"train": ["scipy", "sklearn", *drawing], "edge": ["av"] if videos else []})
     from daflow.evaluation.alarms import evaluate_causal
     from daflow.evaluation.evaluate import score_clips
     from daflow.model.load import load
@@ -118,6 +123,8 @@ def evaluate(
     _check_together(options, bool(videos), stgnf)
     scorer = load(model, precision, seed=seed, window=benchmark.window if benchmark else LENGTH)
     rule = alarm_rule(scorer.alarm, options.threshold) if videos else None
+    if rule and rule.provisional:
+        logger.warning("the alarm has the %s bits/dim, which nobody calibrated", rule.threshold_text)
     broken: list[str] = []
     rates: dict[str, float] = {}
     with contextlib.ExitStack() as stack:

@@ -99,7 +99,9 @@ def alarm_rule(alarm: AlarmCalibration | None, threshold: float | None) -> Alarm
     rule = alarm.rule() if alarm else None
     if threshold is None:
         return rule
-    return replace(rule or AlarmRule(threshold, threshold), threshold=threshold, release=threshold)
+    return replace(
+        rule or AlarmRule(threshold, threshold), threshold=threshold, release=threshold, provisional=False
+    )
 
 
 def track_videos(

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from daflow.commands.ray_cluster import runner, task_options
-from daflow.core.command_line import FOLDER, Command, frame_size_option
+from daflow.core.command_line import FOLDER, Command, frame_size_option, require_folder_for
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.synthetic import Scene, generate_dataset
-from daflow.core.errors import CheckFailed, InputError
+from daflow.core.errors import CheckFailed, InputError, require_packages
 from daflow.studies import NAMES, load_study
 
 
@@ -52,6 +52,10 @@ def study(
     autoencoder          the flow against an autoencoder of the same budget
     seeds                mean and spread over seeds
     """  # noqa: D301  click's mark for lines that stay
+    require_packages({"train": ["torch", "scipy", "sklearn", "matplotlib"]})
+    require_folder_for(output / f"{name}.md")
+    for folders in ((poses, test, masks), (other_poses, other_test, other_masks)):
+        _require_all_or_none(folders)
     from daflow.studies.report import write_report
     from daflow.studies.runner import Settings, Test, run_study
 
@@ -77,6 +81,11 @@ def study(
         raise CheckFailed(f"{len(failed)} trials failed; the report lists them.")
 
 
+def _require_all_or_none(folders: tuple[Path | None, ...]) -> None:
+    if any(folders) and not all(folders):
+        raise InputError("Give the training tracks, the test tracks and their masks, or none of them.")
+
+
 def _data(
     output: Path, folders: tuple[Path | None, Path | None, Path | None], seed: int, quick: bool
 ) -> tuple[Path, tuple[Path, Path]]:
@@ -84,8 +93,6 @@ def _data(
     poses, test, masks = folders
     if poses and test and masks:
         return poses.resolve(), (test.resolve(), masks.resolve())
-    if poses or test or masks:
-        raise InputError("Give the training tracks, the test tracks and their masks, or none of them.")
     folder = output.resolve() / f"generated-{'quick' if quick else 'full'}-{seed}"
     clips, scene = ((4, 4), Scene(frames=200)) if quick else ((12, 6), Scene(frames=600))
     generate_dataset(folder, seed, *clips, scene)

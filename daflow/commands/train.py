@@ -113,6 +113,20 @@ def train(
     """
     if abnormal_masks and not abnormal_poses:
         raise InputError("--abnormal-masks needs --abnormal-poses.")
+    state = output.with_name(output.name + ".resume")
+    for path in (output, state):
+        require_folder_for(path)
+    # What can be refused is refused before the tracks are read, which takes minutes for a large folder.
+    options = TrainOptions(
+        epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=device, threads=threads
+    )  # fmt: skip
+    from daflow.model.flow import parameter_count
+    from daflow.model.torch_scorer import available_device
+    from daflow.training.data_check import check_data
+    from daflow.training.train import TrainingData, model_config, train_on
+
+    config = model_config(window=window, block=block, prior_mean=prior_mean)
+    available_device(device)
     windows = read_training_set(poses, window, stride, frame_size, cache, clips, fps)
     click.echo(_summary(windows))
     normal = _normal_part(windows, normal_only)
@@ -120,21 +134,10 @@ def train(
     if abnormal_poses:
         abnormal = abnormal_windows(abnormal_poses, abnormal_masks, window, stride, frame_size, windows.fps)
         click.echo(f"{len(abnormal)} windows labelled abnormal")
-    require_folder_for(output)
-
-    from daflow.model.flow import parameter_count
-    from daflow.training.data_check import check_data
-    from daflow.training.train import TrainingData, model_config, train_on
-
-    config = model_config(window=window, block=block, prior_mean=prior_mean)
-    options = TrainOptions(
-        epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=device, threads=threads
-    )  # fmt: skip
     data = TrainingData(
         normal, str(poses), poses.name, len(windows.clips), stride, len(windows.broken_files),
         len(windows.windows) - len(normal), abnormal, windows.fps,
     )  # fmt: skip
-    state = output.with_name(output.name + ".resume")
     if state.exists() and not resume:
         click.echo(f"{state} of an interrupted training is deleted; --resume would have continued it.")
         state.unlink()

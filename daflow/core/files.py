@@ -14,10 +14,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from daflow.core.errors import InputError
+
 logger = logging.getLogger(__name__)
+
+_MAX_NAME_BYTES = 255  # of all file systems in use
+_PREFIX = 40  # letters of the name that a temporary file shows
 
 StrPath = str | os.PathLike[str]
 """A path as callers of the library may give it."""
+
+
+def require_short_name(path: Path) -> None:
+    """Check that a file system takes the name of a file.
+
+    Raises:
+        InputError: it has more bytes than a name may have.
+    """
+    size = len(os.fsencode(path.name))
+    if size > _MAX_NAME_BYTES:
+        raise InputError(
+            f"The name {path.name[:_PREFIX]}... has {size} bytes, and a file name may have {_MAX_NAME_BYTES}. Give a "
+            "shorter one."
+        )
 
 
 @contextlib.contextmanager
@@ -27,10 +46,14 @@ def written_whole(path: Path) -> Iterator[Path]:
     Whatever happens in between (a full disk, a kill), `path` holds either its old bytes or all of the new ones.
 
     Raises:
+        InputError: the name is too long.
         OSError: the folder cannot be written or is full.
     """
+    require_short_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name[:_PREFIX]}.", suffix=path.suffix[:8]
+    )
     os.close(handle)
     temporary = Path(name)
     try:

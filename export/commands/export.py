@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 
 from calibration.int8_ranges import Method
+from daflow.core.bundle import Manifest
 from daflow.core.command_line import (
     FILE,
     FOLDER,
@@ -19,6 +20,7 @@ from daflow.core.command_line import (
     write_json,
 )
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.errors import require_packages
 
 
 def _parse_batch(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int, int] | None:  # noqa: ARG001
@@ -50,6 +52,18 @@ def _parse_targets(ctx: click.Context, param: click.Parameter, text: str | None)
         if not re.fullmatch(r"sm\d{2,3}", name):
             raise click.BadParameter(f"{name!r} is not a compute capability such as sm86.")
     return list(dict.fromkeys(names))
+
+
+_NEEDED = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime", "scipy", "sklearn")
+
+
+def _threshold(manifest: Manifest) -> str:
+    if manifest.alarm is None:
+        return "no alarm threshold, because the checkpoint holds no normal scores that training held out"
+    return (
+        f"PROVISIONAL alarm threshold {manifest.alarm.threshold:.3f} bits/dim, from {manifest.alarm.windows} windows "
+        "that training held out, which promises no rate of false alarms"
+    )
 
 
 @click.command("daflow-export", cls=CommandWithSubcommands)
@@ -162,6 +176,7 @@ def export(
             model, fp32=only_fp32, batch=batch, workspace=workspace, layers=layers, report=report
         )
     else:
+        require_packages({"export": _NEEDED})
         if output is None:
             raise click.UsageError("Missing option '-o' / '--output': the bundle to write.")
         from export.bundle import export_model
@@ -172,6 +187,8 @@ def export(
             engine=engine, targets=targets, batch=batch, workspace=workspace, layers=layers, report=report,
         )  # fmt: skip
         report(f"{output}: written; verification.html shows how each form compares with the model")
-        report(f"set its alarm threshold with 'daflow-calibrate alarm --bundle {output} --poses DIR'")
+        report(
+            f"{_threshold(bundle.manifest)}; set it with 'daflow-calibrate alarm --bundle {output} --poses DIR'"
+        )
     if json_target:
         write_json(json_target, bundle.manifest.model_dump(mode="json", by_alias=True))

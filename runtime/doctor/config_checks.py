@@ -96,10 +96,10 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
         return Finding("bundle", "problem", error.message)
     found = f"{folder}, {', '.join(bundle.manifest.precisions)}"
     if config is not None:
-        thresholds, errors = set(), []
+        rules, errors = set(), []
         for name in config.cameras:
             try:
-                thresholds.add(alarm_rule(bundle, name, config.camera(name).alarm).threshold)
+                rules.add(alarm_rule(bundle, name, config.camera(name).alarm))
             except InputError as error:
                 errors.append(error.message)
         if errors:
@@ -108,12 +108,16 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
         advice = "Without a threshold there is no alarm: daflow-calibrate alarm, or --threshold"
         return Finding("bundle", "warning", f"{found}, no threshold", advice)
     else:
-        thresholds = {bundle.manifest.alarm.threshold}
-    shown = ", ".join(f"{threshold:.3f}" for threshold in sorted(thresholds))
-    found = f"{found}, threshold {shown}"
-    if fps := bundle.manifest.fps:
-        return Finding("bundle", "ok", f"{found}, {fps:.3g} frames per second")
-    return Finding("bundle", "warning", f"{found}, no frame rate", _NO_RATE)
+        rules = {bundle.manifest.alarm.rule()}
+    shown = ", ".join(sorted({rule.threshold_text for rule in rules}))
+    fps = bundle.manifest.fps
+    rate = f"{fps:.3g} frames per second" if fps else "no frame rate"
+    reasons = [] if fps else [_NO_RATE]
+    if any(rule.provisional for rule in rules):
+        reasons.append(
+            "A provisional threshold promises no rate of false alarms: set it with daflow-calibrate alarm"
+        )
+    return Finding("bundle", "warning" if reasons else "ok", f"{found}, {shown}, {rate}", ". ".join(reasons))
 
 
 def _people(config: Config) -> list[tuple[CameraOptions, list[str]]]:

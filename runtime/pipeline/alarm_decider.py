@@ -54,7 +54,16 @@ class AlarmDecider:
         )
         worst = max((person for person in people if person.smoothed is not None), key=_smoothed, default=None)
         change = self._alarm.update(frame.time, worst.smoothed if worst else None)
-        return FrameResult(frame, people, worst, self._alarm.active, change, self.camera, self.rule.threshold)
+        return FrameResult(
+            frame,
+            people,
+            worst,
+            self._alarm.active,
+            change,
+            self.camera,
+            self.rule.threshold,
+            self.rule.provisional,
+        )
 
 
 def _smoothed(person: Person) -> float:

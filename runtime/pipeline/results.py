@@ -48,6 +48,7 @@ class FrameResult:
         change: `begin` or `end` when the alarm begins or ends with this frame, else None.
         camera: the name of the camera.
         threshold: the alarm threshold of the camera, bits per dimension.
+        provisional: whether nobody calibrated the threshold yet.
         absence: why there is no frame of the camera behind this result, None when there is one.
     """
 
@@ -58,6 +59,7 @@ class FrameResult:
     change: AlarmChange | None
     camera: str = "camera"
     threshold: float = float("inf")
+    provisional: bool = False
     absence: Absence | None = None
 
     @property

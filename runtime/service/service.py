@@ -162,7 +162,18 @@ class Service:
         options = self.config.camera(name).alarm
         calibration = self.bundle.alarm_for(name)
         rule = alarm_rule(self.bundle, name, options)
-        if calibration is not None and calibration.smoothing_seconds != rule.smoothing_seconds:
+        if rule.provisional:
+            logger.warning(
+                "camera %s: %s bits/dim, from normal scores that training held out. It promises no rate of false "
+                "alarms; set it with 'daflow-calibrate alarm'",
+                name,
+                rule.threshold_text,
+            )
+        if (
+            calibration is not None
+            and calibration.normal
+            and calibration.smoothing_seconds != rule.smoothing_seconds
+        ):
             logger.warning(
                 "camera %s: smoothing_seconds differs from the calibration, so there are no p-values and no drift "
                 "detection",

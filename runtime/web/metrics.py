@@ -38,6 +38,10 @@ _CAMERA_GAUGES = {
         "How often normal people score as high or higher; absent without a calibration.",
     ),
     "threshold": ("daflow_threshold", "Alarm threshold, bits per dimension."),
+    "provisional": (
+        "daflow_threshold_provisional",
+        "1 while nobody has calibrated the alarm threshold, else 0.",
+    ),
     "alarm": ("daflow_alarm", "1 while the alarm is on, else 0."),
 }
 _DELIVERY_COUNTERS = {
