@@ -13,7 +13,7 @@ from calibration.threshold import ThresholdChoice, choose_quantile, choose_thres
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import Bundle, write_manifest
+from daflow.core.bundle import Bundle, update_manifest
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath
@@ -106,13 +106,15 @@ def write_calibration(bundle: Bundle, alarm: AlarmCalibration, camera: str | Non
     """Write a calibration to the manifest of a bundle.
 
     Args:
-        bundle: the bundle; only its manifest is rewritten.
+        bundle: the bundle that was calibrated; only its manifest is changed, and in it only this calibration.
         alarm: the calibration.
         camera: the camera that it is for; None is every camera without its own.
 
     Raises:
+        InputError: the bundle was exported again in the meantime.
         OSError: the manifest cannot be written.
     """
-    manifest = bundle.manifest
-    update = {"alarm": alarm} if camera is None else {"cameras": {**manifest.cameras, camera: alarm}}
-    write_manifest(bundle.folder, manifest.model_copy(update=update))
+    update_manifest(
+        bundle,
+        lambda now: {"alarm": alarm} if camera is None else {"cameras": {**now.cameras, camera: alarm}},
+    )

@@ -25,7 +25,7 @@ from daflow.core.data.windows import MAX_MISSING, Poses
 from daflow.core.engines.builder import check_targets
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath, sha256, write_text
+from daflow.core.files import StrPath, locked, sha256, write_text
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.limits import Limits, parse_limits
 from daflow.core.version import __version__
@@ -256,7 +256,8 @@ def _replace_when_done(folder: Path) -> Iterator[Path]:
         work = Path(temporary) / "bundle"
         work.mkdir()
         yield work
-        if folder.exists():
-            folder.rename(Path(temporary) / "old")
-        work.rename(folder)
+        with locked(folder.parent):  # two exports to one folder: the last one stays
+            if folder.exists():
+                folder.rename(Path(temporary) / "old")
+            work.rename(folder)
         shutil.rmtree(Path(temporary) / "old", ignore_errors=True)
