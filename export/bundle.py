@@ -21,12 +21,13 @@ from daflow.core.alarms.provisional import provisional_alarm
 from daflow.core.bundle import MANIFEST, Bundle, Int8, Manifest, read_bundle, write_manifest
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels
+from daflow.core.data.track_files import Paths
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import MAX_MISSING, Poses
 from daflow.core.engines.builder import check_targets
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath, require_short_name, sha256, write_text
+from daflow.core.files import StrPath, locked, require_short_name, sha256, write_text
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.limits import Limits, parse_limits
 from daflow.core.version import __version__
@@ -57,8 +58,8 @@ def export_model(
     *,
     fp16: bool = True,
     int8: bool = False,
-    calibrate_on: StrPath | Sequence[Clip] | None = None,
-    verify_on: StrPath | Sequence[Clip] | None = None,
+    calibrate_on: Paths | Sequence[Clip] | None = None,
+    verify_on: Paths | Sequence[Clip] | None = None,
     masks: StrPath | Mapping[str, Labels] | None = None,
     frame_size: FrameSize | None = None,
     calibration: Method = "percentile",
@@ -81,7 +82,7 @@ def export_model(
         folder: the bundle; an older bundle there is replaced at the very end.
         fp16: also write the FP16 graph.
         int8: also write the INT8 graph; the operations that disturb the ranking stay in FP32.
-        calibrate_on: recordings of normal behaviour, a folder of pose tracks or clips, to calibrate INT8 ranges on and
+        calibrate_on: recordings of normal behaviour, folders of pose tracks or clips, to calibrate INT8 ranges on and
             to verify on; None takes generated walkers, falls, runs and fights.
         verify_on: recordings to verify on, in place of `calibrate_on`.
         masks: frame masks of the recordings to verify on, a folder or labels by clip name; with them the change of the
@@ -261,7 +262,8 @@ def _replace_when_done(folder: Path) -> Iterator[Path]:
         work = Path(temporary) / "bundle"
         work.mkdir()
         yield work
-        if folder.exists():
-            folder.rename(Path(temporary) / "old")
-        work.rename(folder)
+        with locked(folder.parent):  # two exports to one folder: the last one stays
+            if folder.exists():
+                folder.rename(Path(temporary) / "old")
+            work.rename(folder)
         shutil.rmtree(Path(temporary) / "old", ignore_errors=True)

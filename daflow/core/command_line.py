@@ -8,6 +8,7 @@ import json
 import math
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,7 +42,16 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options; errors of their callbacks are one line too."""
         with one_line_errors():
+            self._refuse_repeated(ctx, args)
             return super().parse_args(ctx, args)
+
+    def _refuse_repeated(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse an option that is given twice and takes one value, of which click would use the last."""
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        for parameter, count in Counter(order).items():
+            multiple = ctx.resilient_parsing or parameter.is_eager or getattr(parameter, "multiple", False)
+            if count > 1 and not multiple:
+                raise InputError(f"{'/'.join(parameter.opts)} is given {count} times and takes one value.")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and log to standard error."""

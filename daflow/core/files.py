@@ -75,11 +75,25 @@ def write_text(path: Path, text: str) -> None:
 def read_text(path: Path) -> str:
     """Return the text of a UTF-8 file without the byte order mark that some editors write first.
 
+    Every end of a line becomes a line feed.
+
     Raises:
         OSError: the file cannot be read.
-        UnicodeDecodeError: it is not UTF-8; a ValueError.
+        ValueError: it is not UTF-8.
     """
-    return path.read_text(encoding="utf-8-sig")
+    return decode_text(path.read_bytes()).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def decode_text(content: bytes) -> str:
+    """Return the text of UTF-8 bytes without a byte order mark.
+
+    Raises:
+        ValueError: they are not UTF-8. The message does not show them.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -94,7 +108,7 @@ def parse_json(text: str | bytes) -> Any:
     ValueError: the name "0001" appears twice in one object
     """
     if isinstance(text, bytes):
-        text = text.decode("utf-8-sig")
+        text = decode_text(text)
     try:
         return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_without_twins)
     except RecursionError:

@@ -20,7 +20,7 @@ from daflow.core.errors import InputError
 from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import ModelConfig
 from daflow.model.flow_model import FlowModel
-from daflow.model.scoring_model import require_distinct_names
+from daflow.model.scoring_model import require_usable_clips
 from daflow.model.torch_scorer import available_device, score
 from daflow.training.options import HOLD_OUT, STRIDE, TrainOptions
 from daflow.training.trainer import Epoch, fit, hold_out_windows
@@ -116,7 +116,7 @@ def train(
     config = model_config(window=window, block=block, prior_mean=prior_mean)
     if stride < 1:
         raise InputError(f"stride must be at least 1; it is {stride}.")
-    require_distinct_names(clips)
+    require_usable_clips(clips)
     fps = common_rate([clip.rate for clip in clips])
     windows = make_windows(clips, window, stride, fps=fps)
     data = TrainingData(windows, "The list of clips", "clips", len(clips), stride, fps=fps)

@@ -37,6 +37,8 @@ def _parse_limits(ctx: click.Context, param: click.Parameter, texts: tuple[str, 
     limits = {}
     for text in texts:
         name, _, value = text.partition("=")
+        if name.strip() in limits:
+            raise click.BadParameter(f"{name.strip()} is given twice.")
         try:
             limits[name.strip()] = float(value)
         except ValueError:
@@ -90,11 +92,15 @@ def _threshold(manifest: Manifest) -> str:
 @click.option(
     "--calibrate-on",
     type=FOLDER,
-    help="Pose tracks of normal behaviour, to calibrate INT8 ranges on and to verify on. Without it generated walkers, "
-    "falls, runs and fights are used.",
+    multiple=True,
+    help="Folder of pose tracks of normal behaviour, to calibrate INT8 ranges on and to verify on; may be repeated. "
+    "Without it generated walkers, falls, runs and fights are used.",
 )
 @click.option(
-    "--verify-on", type=FOLDER, help="Pose tracks to verify on, instead of those of --calibrate-on."
+    "--verify-on",
+    type=FOLDER,
+    multiple=True,
+    help="Folder of pose tracks to verify on, instead of those of --calibrate-on; may be repeated.",
 )
 @click.option(
     "--masks",
@@ -150,10 +156,10 @@ def _threshold(manifest: Manifest) -> str:
 @frame_size_option
 @version_option()
 def export(
-    model: Path, output: Path | None, only_fp32: bool, int8: bool, calibrate_on: Path | None, verify_on: Path | None,
-    masks: Path | None, calibration: Any, ranges: Path | None, limits: dict[str, float], keep_failing: bool,
-    targets: list[str], engine: bool, on_device: bool, batch: tuple[int, int, int] | None, workspace: int | None,
-    layers: bool, json_target: str | None, frame_size: FrameSize | None,
+    model: Path, output: Path | None, only_fp32: bool, int8: bool, calibrate_on: tuple[Path, ...], verify_on:
+    tuple[Path, ...], masks: Path | None, calibration: Any, ranges: Path | None, limits: dict[str, float],
+    keep_failing: bool, targets: list[str], engine: bool, on_device: bool, batch: tuple[int, int, int] | None,
+    workspace: int | None, layers: bool, json_target: str | None, frame_size: FrameSize | None,
 ) -> None:  # fmt: skip
     """Export the checkpoint MODEL to a bundle: FP32, FP16 and INT8 ONNX, verified, and TensorRT engines.
 
@@ -182,7 +188,8 @@ def export(
         from export.bundle import export_model
 
         bundle = export_model(
-            model, output, fp16=not only_fp32, int8=int8, calibrate_on=calibrate_on, verify_on=verify_on, masks=masks,
+            model, output, fp16=not only_fp32, int8=int8, calibrate_on=calibrate_on or None,
+            verify_on=verify_on or None, masks=masks,
             frame_size=frame_size, calibration=calibration, ranges=ranges, limits=limits, keep_failing=keep_failing,
             engine=engine, targets=targets, batch=batch, workspace=workspace, layers=layers, report=report,
         )  # fmt: skip
