@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -45,8 +44,6 @@ from daflow.evaluation.text import percent
 
 if TYPE_CHECKING:
     from daflow.evaluation.auc import Evaluation
-
-logger = logging.getLogger(__name__)
 
 
 @click.command(cls=Command)
@@ -131,8 +128,6 @@ def evaluate(
     _check_together(options, bool(videos), stgnf)
     scorer = load(model, precision, seed=seed, window=benchmark.window if benchmark else LENGTH)
     rule = alarm_rule(scorer.alarm, options.threshold) if videos else None
-    if rule and rule.provisional:
-        logger.warning("the alarm has the %s bits/dim, which nobody calibrated", rule.threshold_text)
     broken: list[str] = []
     rates: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
