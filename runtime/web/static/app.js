@@ -690,7 +690,8 @@ function showHealth() {
     if (camera.error) label.append(element("span", local(camera.error), "note"));
     const drift = element("td", local(camera.drift ?? "unknown"), "drift");
     drift.dataset.label = "Drift";
-    const numbers = [["Frames/s", Number(camera.fps).toFixed(1)], ["Dropped", camera.dropped],
+    const model = health.bundle?.fps ? ` (model ${Number(health.bundle.fps.toPrecision(3))})` : "";
+    const numbers = [["Frames/s", Number(camera.fps).toFixed(1) + model], ["Dropped", camera.dropped],
       ["Reconnects", camera.reconnects + (camera.restarts ? ` (+${camera.restarts} restarts)` : "")], ["Alarms", camera.alarms]];
     row.append(label, state, ...numbers.map(([title, value]) => {
       const cell = element("td", String(value));
