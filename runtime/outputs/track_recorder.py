@@ -55,8 +55,8 @@ class _Piece:
 class TrackRecorder:
     """A sink that writes each camera's skeletons to a pose track file every five minutes, in a thread of its own.
 
-    The files are named `<camera>_<UTC time of the first frame>`, in a folder for each month such as 202611. A second one that
-    begins in the same second gets `-2`. There is no file for five minutes without people.
+    The files are named `<camera>_<UTC time of the first frame>`, in a folder for each month such as 202611. A
+    second one that begins in the same second gets `-2`. There is no file for five minutes without people.
 
     Args:
         folder: of the files.
