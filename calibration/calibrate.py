@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +14,10 @@ from calibration.threshold import ThresholdChoice, choose_quantile, choose_thres
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import Bundle, write_manifest
+from daflow.core.bundle import Bundle, update_manifest
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.track_files import Paths
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath
 
 FALSE_ALARMS_PER_DAY = 1.0
 COOL_DOWN_SECONDS = 10.0  # chosen; the rule itself has none
@@ -39,7 +40,7 @@ class CalibrationResult:
 
 def calibrate_alarm(
     bundle: Bundle,
-    poses: StrPath,
+    poses: Paths,
     false_alarms_per_day: float | None = None,
     quantile: float | None = None,
     fps: float | None = None,
@@ -48,12 +49,13 @@ def calibrate_alarm(
     cool_down_seconds: float = COOL_DOWN_SECONDS,
     smoothing_seconds: float = AlarmRule.smoothing_seconds,
     frame_size: FrameSize | None = None,
+    clips: Sequence[str] = (),
 ) -> CalibrationResult:
     """Choose the alarm threshold of a bundle from recordings of normal behaviour; `write_calibration` saves it.
 
     Args:
         bundle: whose FP32 graph scores.
-        poses: folder of pose tracks of normal behaviour.
+        poses: folder of pose tracks of normal behaviour, or several.
         false_alarms_per_day: the requested rate; None is 1, unless there is a quantile.
         quantile: instead of a rate, the fraction of the normal scores that stay below the threshold.
         fps: frames per second of all recordings; None as `calibration.replay.read_signals`.
@@ -62,6 +64,7 @@ def calibrate_alarm(
         cool_down_seconds: how long after an alarm the next one may begin.
         smoothing_seconds: time constant of the smoothing of scores.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
+        clips: patterns of the names of the clips to calibrate on; none takes all.
 
     Raises:
         InputError: both a rate and a quantile are given, or the recordings cannot be read or scored.
@@ -69,7 +72,7 @@ def calibrate_alarm(
     if false_alarms_per_day is not None and quantile is not None:
         raise InputError("Give a rate of false alarms or a quantile, not both.")
     rule = AlarmRule(math.inf, math.inf, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds)
-    signals = read_signals(bundle, poses, fps, rule, frame_size)
+    signals = read_signals(bundle, poses, fps, rule, frame_size, clips)
     seconds = sum(signal.seconds for signal in signals)
     hours = seconds / 3600
     windows = sum(len(signal.people) for signal in signals)
@@ -106,13 +109,15 @@ def write_calibration(bundle: Bundle, alarm: AlarmCalibration, camera: str | Non
     """Write a calibration to the manifest of a bundle.
 
     Args:
-        bundle: the bundle; only its manifest is rewritten.
+        bundle: the bundle that was calibrated; only its manifest is changed, and in it only this calibration.
         alarm: the calibration.
         camera: the camera that it is for; None is every camera without its own.
 
     Raises:
+        InputError: the bundle was exported again in the meantime.
         OSError: the manifest cannot be written.
     """
-    manifest = bundle.manifest
-    update = {"alarm": alarm} if camera is None else {"cameras": {**manifest.cameras, camera: alarm}}
-    write_manifest(bundle.folder, manifest.model_copy(update=update))
+    update_manifest(
+        bundle,
+        lambda now: {"alarm": alarm} if camera is None else {"cameras": {**now.cameras, camera: alarm}},
+    )

@@ -11,8 +11,8 @@ from calibration.replay import Signal, episodes, read_signals
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.bundle import Bundle
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.track_files import Paths
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath
 
 SIGNIFICANCE = 0.05
 """The expected rate is refuted when so many alarms or more have at most this probability."""
@@ -102,24 +102,26 @@ def calibration_of(bundle: Bundle, camera: str | None = None) -> AlarmCalibratio
 
 def check_alarm(
     bundle: Bundle,
-    poses: StrPath,
+    poses: Paths,
     alarm: AlarmCalibration,
     fps: float | None = None,
     frame_size: FrameSize | None = None,
+    clips: Sequence[str] = (),
 ) -> FalseAlarmCheck:
     """Replay normal recordings through the alarm and compare the number of alarms with the expected rate.
 
     Args:
         bundle: whose FP32 graph scores.
-        poses: folder of pose tracks that the model was neither trained nor calibrated on.
+        poses: folder of pose tracks, or several, that the model was neither trained nor calibrated on.
         alarm: the calibration, such as `calibration_of(bundle)`.
         fps: frames per second of all recordings; None as `calibration.replay.read_signals`.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
+        clips: patterns of the names of the clips to replay; none replays all.
 
     Raises:
         InputError: the recordings cannot be read or scored.
     """
-    return check_signals(read_signals(bundle, poses, fps, alarm.rule(), frame_size), alarm)
+    return check_signals(read_signals(bundle, poses, fps, alarm.rule(), frame_size, clips), alarm)
 
 
 def check_signals(signals: Sequence[Signal], alarm: AlarmCalibration) -> FalseAlarmCheck:

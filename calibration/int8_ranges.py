@@ -20,7 +20,7 @@ from daflow.core.data.perturbation import perturb
 from daflow.core.data.synthetic import Scene, generate_clip, test_scenes
 from daflow.core.data.windows import Poses, make_windows
 from daflow.core.errors import InputError
-from daflow.core.files import sha256, write_text
+from daflow.core.files import parse_json, sha256, write_text
 
 Method = Literal["minmax", "percentile", "entropy"]
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
@@ -150,22 +150,33 @@ def _divergence(histogram: Histogram, bins: int) -> float:
     return float((p[used] * np.log(p[used] / q[used])).sum())
 
 
-def read_ranges(path: Path, graph: Path) -> Ranges:
-    """Read a calibration cache and check that it belongs to this graph.
+def open_ranges(path: Path) -> Ranges:
+    """Read a calibration cache.
 
     Raises:
-        InputError: the file is missing or damaged, or belongs to another graph.
+        InputError: the file is missing or damaged.
     """
     if not path.is_file():
         raise InputError(
             f"There is no calibration cache {path}. 'daflow-export --int8' writes one into its bundle."
         )
     try:
-        ranges = Ranges.model_validate_json(path.read_bytes())
+        return Ranges.model_validate(parse_json(path.read_bytes()))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path} is not a calibration cache: {where}: {first['msg']}.") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not a calibration cache: it is not valid JSON ({error}).") from None
+
+
+def read_ranges(path: Path, graph: Path) -> Ranges:
+    """Read a calibration cache and check that it belongs to this graph.
+
+    Raises:
+        InputError: the file is missing or damaged, or belongs to another graph.
+    """
+    ranges = open_ranges(path)
     if ranges.graph != sha256(graph):
         raise InputError(
             f"{path} belongs to another graph (SHA-256 {ranges.graph[:12]}..., this one is {sha256(graph)[:12]}...). "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +14,11 @@ from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother, Sustained
 from daflow.core.bundle import Bundle
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.label_table import choose_clips
+from daflow.core.data.track_files import Paths, name_paths
 from daflow.core.data.tracks import DEFAULT_FPS, MAX_FRAMES, Clip, find_tracks, read_each
 from daflow.core.data.windows import make_windows
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath
 from daflow.core.progress import track
 from daflow.core.scoring.comparison import ScoreFunction
 from daflow.core.scoring.onnx import OnnxScorer
@@ -61,17 +62,23 @@ class Episode:
 
 
 def read_signals(
-    bundle: Bundle, poses: StrPath, fps: float | None, rule: AlarmRule, frame_size: FrameSize | None = None
+    bundle: Bundle,
+    poses: Paths,
+    fps: float | None,
+    rule: AlarmRule,
+    frame_size: FrameSize | None = None,
+    clips: Sequence[str] = (),
 ) -> list[Signal]:
     """Score recordings with the bundle's FP32 graph and replay them as the edge does.
 
     Args:
         bundle: whose graph scores.
-        poses: folder of pose tracks.
-        fps: frames per second of the recordings; None takes `frame_rates.json` of the folder. A clip that is not in
+        poses: folder of pose tracks, or several.
+        fps: frames per second of the recordings; None takes `frame_rates.json` beside the tracks. A clip that is not in
             there is taken to have the rate of the bundle, else 25, which the log says.
         rule: its smoothing and begin seconds are used; its threshold does not matter.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
+        clips: patterns of the names of the clips to replay; none replays all.
 
     Returns:
         A signal for each clip that has at least one score.
@@ -82,7 +89,8 @@ def read_signals(
     broken: list[str] = []
     reasons: set[str] = set()
     signals = []
-    files = find_tracks(poses, frame_size, fps)
+    found = {file.clip: file for file in find_tracks(poses, frame_size, fps)}
+    files = list(choose_clips(found, clips, "track").values())
     assumed = bundle.manifest.fps or DEFAULT_FPS
     if unknown := sum(file.rate is None for file in files):
         logger.warning(
@@ -98,10 +106,10 @@ def read_signals(
             elif reason:
                 reasons.add(reason)
     if len(broken) == len(files):
-        raise InputError(f"No pose track file in {poses} can be read. {broken[0]}")
+        raise InputError(f"No pose track file in {name_paths(poses)} can be read. {broken[0]}")
     if not signals:
         why = "; ".join(sorted(reasons)) or "too few poses"
-        raise InputError(f"{poses} has no window that can be scored: {why}.")
+        raise InputError(f"{name_paths(poses)} has no window that can be scored: {why}.")
     return signals
 
 

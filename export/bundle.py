@@ -16,16 +16,18 @@ from typing import Protocol
 
 import torch
 
-from calibration.int8_ranges import Method
+from calibration.int8_ranges import Method, open_ranges
+from daflow.core.alarms.provisional import provisional_alarm
 from daflow.core.bundle import MANIFEST, Bundle, Int8, Manifest, read_bundle, write_manifest
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels
+from daflow.core.data.track_files import Paths
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import MAX_MISSING, Poses
 from daflow.core.engines.builder import check_targets
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath, sha256, write_text
+from daflow.core.files import StrPath, locked, require_short_name, sha256, write_text
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.limits import Limits, parse_limits
 from daflow.core.version import __version__
@@ -56,8 +58,8 @@ def export_model(
     *,
     fp16: bool = True,
     int8: bool = False,
-    calibrate_on: StrPath | Sequence[Clip] | None = None,
-    verify_on: StrPath | Sequence[Clip] | None = None,
+    calibrate_on: Paths | Sequence[Clip] | None = None,
+    verify_on: Paths | Sequence[Clip] | None = None,
     masks: StrPath | Mapping[str, Labels] | None = None,
     frame_size: FrameSize | None = None,
     calibration: Method = "percentile",
@@ -80,7 +82,7 @@ def export_model(
         folder: the bundle; an older bundle there is replaced at the very end.
         fp16: also write the FP16 graph.
         int8: also write the INT8 graph; the operations that disturb the ranking stay in FP32.
-        calibrate_on: recordings of normal behaviour, a folder of pose tracks or clips, to calibrate INT8 ranges on and
+        calibrate_on: recordings of normal behaviour, folders of pose tracks or clips, to calibrate INT8 ranges on and
             to verify on; None takes generated walkers, falls, runs and fights.
         verify_on: recordings to verify on, in place of `calibrate_on`.
         masks: frame masks of the recordings to verify on, a folder or labels by clip name; with them the change of the
@@ -109,6 +111,8 @@ def export_model(
         raise InputError("Frame masks (--masks) need the recordings: --calibrate-on or --verify-on.")
     if ranges is not None and not int8:
         raise InputError("INT8 ranges (--ranges) need --int8.")
+    if ranges is not None:
+        open_ranges(Path(ranges))  # whether they are of this graph shows only when there is one
     options = _Options(
         fp16=fp16,
         int8=int8,
@@ -122,16 +126,16 @@ def export_model(
     builder = _find_engine_builder(targets, layers, report) if engine else None
     length, fps = checkpoint.model.config.window, checkpoint.fps
     recordings = calibrate_on if verify_on is None else verify_on
-    data = (
-        generated_set(length, fps)
-        if recordings is None
-        else recorded_set(recordings, masks, length, frame_size, fps)
-    )
-    normal = data.windows.poses
-    if int8 and calibrate_on is not None and verify_on is not None:
-        normal = recorded_set(calibrate_on, None, length, frame_size, fps).windows.poses
     folder = Path(folder)
     with _replace_when_done(folder) as work:
+        data = (
+            generated_set(length, fps)
+            if recordings is None
+            else recorded_set(recordings, masks, length, frame_size, fps)
+        )
+        normal = data.windows.poses
+        if int8 and calibrate_on is not None and verify_on is not None:
+            normal = recorded_set(calibrate_on, None, length, frame_size, fps).windows.poses
         manifest = _write_files(checkpoint, work, folder.name, data, normal, options, report)
         if builder is not None:
             bundle = read_bundle(work)
@@ -237,6 +241,7 @@ def _write_files(
         verification={form.name: form.verdict for form in verifier.forms},
         int8=int8,
         engine_options=options.engine,
+        alarm=provisional_alarm(checkpoint.training),
     )
     write_manifest(work, manifest)
     return manifest
@@ -251,12 +256,14 @@ def _replace_when_done(folder: Path) -> Iterator[Path]:
         and (not folder.is_dir() or any(folder.iterdir()))
     ):
         raise InputError(f"{folder} exists and is not a bundle, so it is not replaced. Give another name.")
+    require_short_name(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name[:40]}.") as temporary:
         work = Path(temporary) / "bundle"
         work.mkdir()
         yield work
-        if folder.exists():
-            folder.rename(Path(temporary) / "old")
-        work.rename(folder)
+        with locked(folder.parent):  # two exports to one folder: the last one stays
+            if folder.exists():
+                folder.rename(Path(temporary) / "old")
+            work.rename(folder)
         shutil.rmtree(Path(temporary) / "old", ignore_errors=True)

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from pydantic import ValidationError
 
-from daflow.core.bundle import Bundle, read_bundle, write_manifest
+from daflow.core.bundle import Bundle, read_bundle, update_manifest
 from daflow.core.engines.builder import BuildRequest, Plan, build_plan
 from daflow.core.engines.cache import store_engine
 from daflow.core.engines.file import BuildOptions
@@ -117,9 +117,9 @@ def build_on_device(
     if trt is None:
         raise InputError("--on-device needs TensorRT, which is not installed. It comes with JetPack.")
     if batch is not None or workspace is not None:
-        options = build_options(batch, workspace, bundle.manifest.engine_options)
-        write_manifest(bundle.folder, bundle.manifest.model_copy(update={"engine_options": options}))
-        bundle = read_bundle(bundle.folder)
+        bundle = update_manifest(
+            bundle, lambda now: {"engine_options": build_options(batch, workspace, now.engine_options)}
+        )
     EngineBuilder(trt, [], layers, report).build(bundle, engine_precisions(bundle, fp32))
     return bundle
 

@@ -9,11 +9,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels, read_masks
+from daflow.core.data.mask_checks import warn_about_masks
 from daflow.core.data.synthetic import Scene, generate_clip, test_scenes
+from daflow.core.data.track_files import Paths, are_paths, name_paths, short_names
 from daflow.core.data.tracks import DEFAULT_FPS, Clip, read_clips
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import CheckFailed, InputError
@@ -152,7 +154,7 @@ class Verifier:
 
 
 def recorded_set(
-    poses: str | os.PathLike[str] | Sequence[Clip],
+    poses: Paths | Sequence[Clip],
     masks: str | os.PathLike[str] | Mapping[str, Labels] | None,
     length: int,
     frame_size: FrameSize | None = None,
@@ -161,7 +163,7 @@ def recorded_set(
     """Build the set from recordings.
 
     Args:
-        poses: a folder of pose tracks, or clips.
+        poses: a folder of pose tracks, several folders, or clips.
         masks: their frame masks: a folder, or labels by clip name; None without labels.
         length: poses in a window.
         frame_size: width and height of the video frames of a folder in pixels, as for `read_clips`.
@@ -170,16 +172,18 @@ def recorded_set(
     Raises:
         InputError: a folder cannot be read, or the recordings give no window.
     """
-    if isinstance(poses, (str, os.PathLike)):
-        clips: Sequence[Clip] = read_clips(Path(poses), frame_size)
-        origin, source = f"recordings in {Path(poses).name}", str(poses)
+    if are_paths(poses):
+        clips: Sequence[Clip] = read_clips(poses, frame_size)
+        origin, source = f"recordings in {short_names(poses)}", name_paths(poses)
     else:
-        clips, origin = poses, f"{len(poses)} recordings"
-        source = "The list of clips"
+        clips = cast("Sequence[Clip]", poses)
+        origin, source = f"{len(clips)} recordings", "The list of clips"
     windows = make_windows(clips, length, fps=fps)
     if not len(windows):
         raise InputError(f"{source} gives no window to verify on: {windows.skipped()}.")
     labels = read_masks(Path(masks)) if isinstance(masks, (str, os.PathLike)) else masks
+    if labels is not None:
+        warn_about_masks(clips, labels)
     return VerificationSet(windows, WindowSets.of(windows.poses), clips, labels, origin)
 
 

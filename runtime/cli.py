@@ -12,22 +12,32 @@ from typing import Any
 
 import click
 
-from daflow.core.command_line import FILE, LOG_HANDLER, Command, version_option
+from daflow.core.command_line import FILE, LOG_HANDLER, GroupedCommand, GroupedOption, version_option
 from daflow.core.errors import InputError
 from runtime.config.file import make_config, to_toml
-from runtime.config.options import OPTION_NAMES, chosen, config_options, named_sources, refuse_password
+from runtime.config.options import (
+    OPTION_NAMES,
+    SOURCES,
+    chosen,
+    config_options,
+    named_sources,
+    refuse_password,
+)
 from runtime.config.schema import Config
 from runtime.doctor.config_checks import config_errors
 from runtime.machine.board import Machine
+from runtime.outputs.run_files import check_outputs
 from runtime.service.logs import set_up_logs
 from runtime.service.service import Service
 from runtime.sources.uri import check_present
 
 
-@click.command(cls=Command)
+@click.command(cls=GroupedCommand)
 @click.option(
     "--config",
     "path",
+    cls=GroupedOption,
+    group="Configuration",
     type=FILE,
     help="TOML file with any of the options below, and with cameras; options of the command line override it. "
     "--print-config shows one. SIGHUP reads it again.",
@@ -35,6 +45,8 @@ from runtime.sources.uri import check_present
 @click.option(
     "--source",
     "sources",
+    cls=GroupedOption,
+    group=SOURCES,
     multiple=True,
     metavar="[NAME=]SRC",
     help="A video file, a folder of images, rtsp://..., v4l2:///dev/video0, csi://0, gst:PIPELINE, tracks:FILE, or "
@@ -43,10 +55,18 @@ from runtime.sources.uri import check_present
 )
 @click.option(
     "--check-config",
+    cls=GroupedOption,
+    group="Configuration",
     is_flag=True,
     help="Check the configuration and what it names without connecting to anything, and stop.",
 )
-@click.option("--print-config", is_flag=True, help="Print the whole configuration as TOML, and stop.")
+@click.option(
+    "--print-config",
+    cls=GroupedOption,
+    group="Configuration",
+    is_flag=True,
+    help="Print the whole configuration as TOML, and stop.",
+)
 @config_options
 @version_option()
 def main(
@@ -68,6 +88,7 @@ def main(
         return make_config(path, options, OPTION_NAMES)
 
     config = read()
+    check_outputs(config)
     set_up = partial(set_up_logs, click.get_current_context().meta[LOG_HANDLER])
     set_up(config.log)
     if print_config:

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from daflow.core.command_line import CommandWithSubcommands
+from daflow.core.command_line import OTHER_OPTIONS, CommandWithSubcommands, GroupedCommand, option_groups
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -93,12 +93,23 @@ def _section(name: str, command: click.Command) -> Iterator[str]:
     words = [name, *(f"{_name(option)} {_metavar(option)}" for option in needed)]
     words += ["[OPTIONS]", *(_metavar(argument) for argument in arguments)]
     yield f"\n```\n{' '.join(words)}\n```\n"
-    yield "| option | | meaning | default |\n|---|---|---|---|"
-    for option in shown:
-        if option.name not in ("help", "version"):
-            meaning, default = _meaning(option)
-            cells = (_names(option), _code(_metavar(option)), meaning, default)
-            yield "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+    grouped = isinstance(command, GroupedCommand)
+    for group, members in (option_groups(command) if grouped else {OTHER_OPTIONS: shown}).items():
+        rows = [option for option in members if option in shown and option.name not in ("help", "version")]
+        if rows:
+            if grouped:
+                yield f"**{group}**\n"
+            yield "| option | | meaning | default |\n|---|---|---|---|"
+            yield from map(_row, rows)
+            if grouped:
+                yield ""
+
+
+def _row(option: click.Parameter) -> str:
+    assert isinstance(option, click.Option)
+    meaning, default = _meaning(option)
+    cells = (_names(option), _code(_metavar(option)), meaning, default)
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 
 def _paragraphs(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Every command of the pages in docs/ runs, in the order of the page, on generated data.
+"""Every command of the pages in docs/ runs, in the order of the page, on generated data, and the README's in pairs.
 
 Each page has a folder of its own, in which there is what the page takes for granted (`Material`). A block is run by
 bash as it stands there. So that it is quick, the commands that bash finds are small programs which call the real ones
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -126,6 +127,15 @@ class Material:
     bundle: Path
     calibrated: Path
 
+    def readme(self, folder: Path) -> None:
+        """All that any command of the README reads."""
+        (folder / "recordings").mkdir()
+        for number in range(2):
+            write_video(folder / "recordings" / f"morning-{number}.mp4", number)
+        shutil.copytree(self.dataset / "train", folder / "tracks")
+        shutil.copy(self.checkpoint, folder / "model.pt")
+        shutil.copytree(self.calibrated, folder / "bundle")
+
     def quick_start(self, folder: Path) -> None:
         """It begins with nothing."""
 
@@ -215,6 +225,7 @@ def material(
 
 def test_every_page_that_runs_has_its_material() -> None:
     assert {page.stem.replace("-", "_") for page in PAGES} <= set(vars(Material))
+    assert len(STEPS) == 6
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("**/*.md")), ids=lambda page: page.stem)
@@ -239,3 +250,85 @@ def test_every_command_runs(page: Path, tmp_path: Path, material: Material, prog
     for block in blocks(page):
         if block.runs:
             run_block(block, tmp_path, programs)
+
+
+STEPS = [
+    line.partition("  #")[0].strip()
+    for line in next(
+        block.code for block in blocks(ROOT / "README.md") if "daflow models fetch" in block.code
+    ).splitlines()
+    if line.startswith("daflow")
+]
+"""The commands of the README, from the pose model to the live page."""
+
+WRITES = {
+    "daflow poses": "tracks",
+    "daflow train": "model.pt",
+}
+"""What a command writes, which must not lie there already when it is tried with its neighbour."""
+
+AFTER_EXPORT = (
+    "daflow-edge --bundle bundle/ --source synthetic:seed=3,event=fall",
+    "daflow-profile --bundle bundle/",
+    "daflow-export inspect bundle/",
+    "daflow-calibrate check --bundle bundle/ --poses tracks/",
+    "daflow evaluate --model bundle/ --poses {dataset}/test --masks {dataset}/masks",
+    "daflow score --model bundle/ --poses tracks/ -o scores/",
+    "daflow doctor --bundle bundle/ || test $? = 1",
+)
+"""What else may be typed after an export: no command needs another one that the README does not name before it."""
+
+
+def here(command: str, dataset: Path) -> Block:
+    """A command with a source that is here and ends in place of a camera."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    for there, instead in (
+        ("{dataset}", str(dataset)),
+        ("rtsp://10.0.0.5/live", "synthetic:seed=3,event=fall"),
+        (":8080", f":{port}"),
+        ("--fp16", "--fp16 --no-engine"),
+    ):
+        command = command.replace(there, instead)
+    return Block("bash", command, None)
+
+
+@pytest.fixture(scope="module")
+def just_exported(
+    tmp_path_factory: pytest.TempPathFactory, material: Material, programs: dict[str, str]
+) -> Path:
+    """A folder in which a model was trained and exported, and nothing else was done."""
+    folder = tmp_path_factory.mktemp("just-exported")
+    shutil.copytree(material.dataset / "train", folder / "tracks")
+    for command in STEPS[2:4]:
+        run_block(here(command, material.dataset), folder, programs)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1, len(STEPS) - 1), ids=lambda first: STEPS[first].split(" -")[0])
+def test_neighbours_of_the_readme_run_in_a_new_folder(
+    first: int, tmp_path: Path, material: Material, programs: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    pair = STEPS[first : first + 2]
+    if any(command.startswith("daflow-export") for command in pair):  # an export is slow, and once is enough
+        shutil.copytree(request.getfixturevalue("just_exported"), tmp_path, dirs_exist_ok=True)
+        pair = [command for command in pair[1:] if not command.startswith("daflow-export")]
+    else:
+        material.readme(tmp_path)
+    for words, written in WRITES.items():
+        if any(command.startswith(words) for command in pair):
+            path = tmp_path / written
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for command in pair:
+        run_block(here(command, material.dataset), tmp_path, programs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", AFTER_EXPORT, ids=lambda command: " ".join(command.split()[:2]))
+def test_whatever_follows_an_export_runs(
+    command: str, tmp_path: Path, just_exported: Path, material: Material, programs: dict[str, str]
+) -> None:
+    shutil.copytree(just_exported, tmp_path, dirs_exist_ok=True)
+    run_block(here(command, material.dataset), tmp_path, programs)

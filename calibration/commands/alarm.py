@@ -15,11 +15,11 @@ from calibration.calibrate import (
     calibrate_alarm,
     write_calibration,
 )
-from calibration.commands.options import POSITIVE, SECONDS, camera_option
+from calibration.commands.options import POSITIVE, SECONDS, camera_option, clips_option
 from calibration.threshold import REJECTED_GOODNESS
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import read_bundle
+from daflow.core.bundle import MANIFEST, read_bundle
 from daflow.core.command_line import (
     FOLDER,
     Command,
@@ -27,6 +27,7 @@ from daflow.core.command_line import (
     fps_option,
     frame_size_option,
     json_option,
+    require_folder_for,
     write_json,
 )
 from daflow.core.data.clip_tables import FrameSize
@@ -45,8 +46,11 @@ from daflow.core.errors import CheckFailed
     "--poses",
     type=FOLDER,
     required=True,
-    help="Folder of pose tracks of normal behaviour, best from the same camera and from several days.",
+    multiple=True,
+    help="Folder of pose tracks of normal behaviour, best from the same camera and from several days; folders "
+    "in it are read too. May be repeated.",
 )
+@clips_option
 @camera_option
 @click.option(
     "--false-alarms-per-day",
@@ -93,7 +97,8 @@ from daflow.core.errors import CheckFailed
 @frame_size_option
 @fps_option
 def alarm(
-    folder: Path, poses: Path, camera: str | None, per_day: float | None, quantile: float | None,
+    folder: Path, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None,
+    per_day: float | None, quantile: float | None,
     begin_seconds: float, end_seconds: float, cool_down_seconds: float, smoothing_seconds: float,
     require_promise: bool, json_target: str | None, frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
@@ -110,9 +115,10 @@ def alarm(
             "A quantile is not a rate of false alarms. Remove --quantile or --require-promise."
         )
     bundle = read_bundle(folder)
+    require_folder_for(folder / MANIFEST)
     result = calibrate_alarm(
         bundle, poses, per_day, quantile, fps, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds,
-        frame_size,
+        frame_size, clips,
     )  # fmt: skip
     if result.reason and require_promise:
         raise CheckFailed(f"{result.reason[0].upper()}{result.reason[1:]}. {folder} was not changed.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from calibration.commands.options import camera_option
+from calibration.commands.options import camera_option, clips_option
 from calibration.false_alarm_rate import FalseAlarmCheck, calibration_of, check_alarm
 from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FOLDER, Command, fps_option, frame_size_option, json_option, write_json
@@ -22,15 +22,18 @@ from daflow.core.errors import CheckFailed
     "--poses",
     type=FOLDER,
     required=True,
-    help="Folder of pose tracks of normal behaviour that the bundle was neither trained nor calibrated on.",
+    multiple=True,
+    help="Folder of pose tracks of normal behaviour that the bundle was neither trained nor calibrated on; "
+    "folders in it are read too. May be repeated.",
 )
+@clips_option
 @camera_option
 @json_option("the result")
 @frame_size_option
 @fps_option
 def check(
-    folder: Path, poses: Path, camera: str | None, json_target: str | None, frame_size: FrameSize | None,
-    fps: float | None,
+    folder: Path, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None, json_target: str | None,
+    frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Replay held-out normal recordings through the alarm and report the measured rate of false alarms.
 
@@ -38,13 +41,14 @@ def check(
     """
     bundle = read_bundle(folder)
     alarm = calibration_of(bundle, camera)
-    result = check_alarm(bundle, poses, alarm, fps, frame_size)
+    result = check_alarm(bundle, poses, alarm, fps, frame_size, clips)
     if json_target:
-        content = {**dataclasses.asdict(result), "promised": alarm.promised, "threshold": alarm.threshold}
+        content = {**dataclasses.asdict(result), "promised": alarm.promised, "threshold": alarm.threshold,
+                   "provisional": alarm.provisional}  # fmt: skip
         write_json(json_target, {**content, "camera": camera})
     summary = result.summary(alarm.promised)
     if json_target != "-":
-        for line in _table(result, alarm.threshold):
+        for line in _table(result, alarm.rule().threshold_text):
             click.echo(line)
         if not result.refuted:
             click.echo(summary)
@@ -52,9 +56,9 @@ def check(
         raise CheckFailed(f"{summary}. Calibrate again on more recordings of what is normal there.")
 
 
-def _table(result: FalseAlarmCheck, threshold: float) -> Iterator[str]:
+def _table(result: FalseAlarmCheck, threshold: str) -> Iterator[str]:
     width = max(len(clip.clip) for clip in result.clips)
-    yield f"{'clip':<{width}}  minutes  alarms  highest (threshold {threshold:.3f})"
+    yield f"{'clip':<{width}}  minutes  alarms  highest ({threshold})"
     for clip in result.clips:
         highest = "-" if clip.highest is None else f"{clip.highest:.3f}"
         yield f"{clip.clip:<{width}}  {clip.seconds / 60:7.2f}  {clip.alarms:6d}  {highest}"

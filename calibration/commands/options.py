@@ -6,6 +6,7 @@ import click
 
 from daflow.core.alarms.calibration import camera_name_error
 from daflow.core.command_line import FiniteRange
+from daflow.core.data.label_table import CLIPS_HELP
 
 
 def _camera(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:  # noqa: ARG001
@@ -22,5 +23,6 @@ camera_option = click.option(
     help="Name of the camera in the configuration of daflow-edge; without it, every camera without a calibration of "
     "its own.",
 )
+clips_option = click.option("--clips", multiple=True, metavar="GLOB", help=CLIPS_HELP)
 POSITIVE = FiniteRange(0, 1e6, min_open=True)
 SECONDS = FiniteRange(0, 1e6)

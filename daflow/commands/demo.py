@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.command_line import FILE, FOLDER, Command
+from daflow.core.command_line import FILE, FOLDER, Command, require_folder_for
 from daflow.core.data.synthetic import Scene, generate_clip
-from daflow.core.errors import InputError
+from daflow.core.errors import CheckFailed, InputError, require_packages
 
 _SEED = 22
 _MODULES = {
@@ -31,6 +32,14 @@ _MODULES = {
     "daflow-edge": "runtime.cli",
     "daflow-profile": "runtime.profiling",
 }
+
+
+_NEEDED = {
+    "train": ["torch", "sklearn", "scipy", "matplotlib"],
+    "export": ["torch", "onnx", "onnxscript", "onnxslim", "onnxruntime"],
+    "edge": ["onnxruntime", "av", "cv2"],
+}
+_NEEDED_FOR_POSES = ["mediapipe", "trackers"]
 
 
 @click.command(cls=Command)
@@ -49,8 +58,13 @@ _MODULES = {
 @click.option("--epochs", default=16, type=click.IntRange(1), help="Epochs of training.")
 def demo(video: Path | None, output: Path, epochs: int) -> None:
     """Generate people, train, evaluate, export, build, calibrate, and watch: the whole path, in about two minutes."""
-    if video and not video.is_file():
-        raise InputError(f"There is no video {video}.")
+    require_packages(_NEEDED | ({"edge": [*_NEEDED["edge"], *_NEEDED_FOR_POSES]} if video else {}))
+    require_folder_for(output / "demo.png")
+    if video:
+        if not video.is_file():
+            raise InputError(f"There is no video {video}.")
+        _check_video(video)
+        _run("daflow", "models", "fetch")  # what may fail for want of a network comes first
     began = time.monotonic()
     data, model, bundle = output / "data", output / "model.pt", output / "bundle"
     events, scores, annotated = (
@@ -86,8 +100,6 @@ def demo(video: Path | None, output: Path, epochs: int) -> None:
         "--quantile",
         "0.999",
     )
-    if video:
-        _run("daflow", "models", "fetch")
     source = str(video) if video else f"synthetic:seed={_SEED},event=fall"
     _run(
         "daflow-edge", "--bundle", bundle, "--source", source, "--events", events, "--scores", scores,
@@ -115,8 +127,19 @@ def _run(command: str, *arguments: object, quiet: bool = False) -> None:
         [sys.executable, "-m", _MODULES[command], *words],
         check=False, stdout=subprocess.DEVNULL if quiet else None,
     )  # fmt: skip
+    if process.returncode < 0:
+        raise CheckFailed(
+            f"'{command}' was ended by signal {-process.returncode}; 9 may mean too little memory."
+        )
     if process.returncode:
-        raise SystemExit(process.returncode)
+        raise SystemExit(process.returncode)  # it has said why
+
+
+def _check_video(video: Path) -> None:
+    from runtime.sources.uri import open_source
+
+    with open_source(str(video.absolute())):
+        pass
 
 
 def _figures(output: Path, name: Path | str) -> Path:
@@ -132,7 +155,10 @@ def _event_seconds() -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Watched:
-    """What the edge wrote: score over time, alarms, and the truth when it is known. Times are seconds."""
+    """What the edge wrote: score over time, alarms, and the truth when it is known. Times are seconds.
+
+    `scores` are those of the worst person, in bits per dimension, NaN where nobody has one.
+    """
 
     times: npt.NDArray[np.float64]
     scores: npt.NDArray[np.float64]
@@ -149,11 +175,43 @@ class _Watched:
         begins = [line["time"] for line in lines if line["event"] == "begin"]
         return cls(
             times=np.array([float(row["time"]) for row in rows]),
-            scores=np.array([float(row["score"] or "nan") for row in rows]),
+            scores=_without_dips(
+                [row["person"] for row in rows], np.array([float(row["score"] or "nan") for row in rows])
+            ),
             alarms=list(zip(begins, ends, strict=True)),
             threshold=lines[0]["threshold"] if lines else None,
             truth=truth,
         )
+
+
+def _without_dips(
+    people: Sequence[str], scores: npt.NDArray[np.float64], max_frames: int = 5
+) -> npt.NDArray[np.float64]:
+    """Bridge the scores where the worst person was missed in a few frames, so that the curve does not drop.
+
+    Args:
+        people: the worst person of each frame, "" for nobody.
+        scores: of that person in each frame, NaN for nobody.
+        max_frames: frames in a row that are bridged.
+
+    >>> _without_dips(["1", "", "1", "2", "1"], np.array([4.0, np.nan, 4.2, 0.5, 4.4])).round(1).tolist()
+    [4.0, 4.1, 4.2, 4.3, 4.4]
+    """
+    bridged: npt.NDArray[np.float64] = scores.copy()
+    frame = 0
+    while frame < len(people):
+        person, before = people[frame], frame
+        last = min(frame + max_frames + 1, len(people) - 1)
+        after = next((index for index in range(frame + 1, last + 1) if people[index] == person), None)
+        frame += 1
+        if not person or after is None or after == before + 1:
+            continue
+        missed = np.arange(before + 1, after)
+        line = np.interp(missed, [before, after], [scores[before], scores[after]])
+        # Somebody else with a higher score was not there in place of a missed person.
+        bridged[missed] = np.fmax(line, scores[missed])
+        frame = after
+    return bridged
 
 
 def _summary(output: Path, bundle: Path, watched: _Watched) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,9 +33,11 @@ from daflow.core.data.clip_tables import FRAME_SIZES, FrameSize
 from daflow.core.data.datasets import BENCHMARKS, Benchmark, open_benchmark
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.label_table import CLIPS_HELP, choose_clips, read_labels
-from daflow.core.data.tracks import read_clips
+from daflow.core.data.mask_checks import clip_lengths, frames_beyond
+from daflow.core.data.track_files import name_paths
+from daflow.core.data.tracks import Clip, read_clips
 from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE
-from daflow.core.errors import InputError
+from daflow.core.errors import InputError, require_packages
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
 from daflow.evaluation.text import percent
@@ -44,7 +47,12 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.option("--poses", type=FOLDER, help="Folder of pose tracks.")
+@click.option(
+    "--poses",
+    type=FOLDER,
+    multiple=True,
+    help="Folder of pose tracks, and of folders of them. May be repeated.",
+)
 @click.option(
     "--videos",
     type=FOLDER,
@@ -96,7 +104,7 @@ if TYPE_CHECKING:
 @frame_size_option
 @fps_option
 def evaluate(
-    poses: Path | None, videos: Path | None, masks: Path | None, clips: tuple[str, ...], name: str | None,
+    poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...], name: str | None,
     root: Path | None, model: str, precision: Precision, seed: int, protocol: str, json_target: str | None,
     report: Path | None, frame_size: FrameSize | None, fps: float | None, **video: Any,
 ) -> None:  # fmt: skip
@@ -104,6 +112,8 @@ def evaluate(
 
     With --videos everything from the video to the alarm is evaluated.
     """
+    drawing = ["matplotlib"] if report else []
+    require_packages({"train": ["scipy", "sklearn", *drawing], "edge": ["av"] if videos else []})
     from daflow.evaluation.alarms import evaluate_causal
     from daflow.evaluation.evaluate import score_clips
     from daflow.model.load import load
@@ -121,16 +131,18 @@ def evaluate(
     broken: list[str] = []
     rates: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
-        folder = data.poses or options.tracks or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folders = data.poses
         if videos:
+            folder = options.tracks or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             rates = track_videos(videos, folder, labels, options, broken, fps)
-        size = frame_size or (STGNF_FRAME_SIZE if stgnf else _frame_size_of(benchmark, folder))
-        found = read_clips(folder, size, broken, fps)
+            folders = (folder,)
+        size = frame_size or (STGNF_FRAME_SIZE if stgnf else _frame_size_of(benchmark, folders))
+        found = read_clips(folders, size, broken, fps)
     if benchmark:
         found = [clip for clip in found if clip.name not in benchmark.excluded]
     if clips or videos:
         found = [clip for clip in found if clip.name in labels]
-    scored = score_clips(scorer, found, "stgnf" if stgnf else "span", str(videos or folder))
+    scored = score_clips(scorer, found, "stgnf" if stgnf else "span", name_paths(videos or folders))
     result = scored.evaluate(labels)
     causal = evaluate_causal(scored.nll, scored.windows, found, labels, rates, rule) if videos else None
     if report:
@@ -147,9 +159,10 @@ def evaluate(
     if json_target == "-":
         return
     _print_table(result)
-    unread = f"{len(broken)} files could not be read" if broken else ""
-    counts = ", ".join(filter(None, [f"{result.windows} windows", scored.windows.skipped(), unread]))
-    click.echo(f"{scorer.name}: {counts}, {time.monotonic() - began:.1f} s; figures in %")
+    counts = [f"{result.windows} windows", scored.windows.skipped(), *_skipped(broken, found, labels)]
+    click.echo(
+        f"{scorer.name}: {', '.join(filter(None, counts))}, {time.monotonic() - began:.1f} s; figures in %"
+    )
     if benchmark:
         click.echo(_beside_the_paper(benchmark, result.micro.auc, scorer.window))
     if causal:
@@ -161,18 +174,18 @@ class _Data:
     """What to evaluate on.
 
     Attributes:
-        poses: the folder of tracks; None while they have to be found in videos.
+        poses: the folders of tracks; none while they have to be found in videos.
         labels: of each frame by clip name.
         facts: for the JSON.
     """
 
-    poses: Path | None
+    poses: tuple[Path, ...]
     labels: dict[str, Labels]
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 def _open_data(
-    poses: Path | None, videos: Path | None, masks: Path | None, name: str | None, root: Path | None
+    poses: tuple[Path, ...], videos: Path | None, masks: Path | None, name: str | None, root: Path | None
 ) -> _Data:
     benchmark = BENCHMARKS[name] if name else None
     if benchmark and root and not (poses or videos):
@@ -180,8 +193,8 @@ def _open_data(
         facts = {
             "benchmark": name, "without_poses": list(data.without_poses), "published": dict(benchmark.published),
         }  # fmt: skip
-        return _Data(data.poses, data.masks, facts)
-    if masks and (poses is None) != (videos is None) and not benchmark and not root:
+        return _Data((data.poses,), data.masks, facts)
+    if masks and (not poses) != (videos is None) and not benchmark and not root:
         return _Data(poses, read_labels(masks))
     raise InputError("Give --poses and --masks, or --videos and --labels, or --benchmark and --root.")
 
@@ -193,6 +206,13 @@ def _check_together(options: VideoOptions, videos: bool, stgnf: bool) -> None:
         raise InputError("--protocol stgnf is for --poses; --videos cuts windows as daflow-edge does.")
 
 
+def _skipped(broken: Sequence[str], clips: Sequence[Clip], labels: dict[str, Labels]) -> Iterator[str]:
+    if broken:
+        yield f"{len(broken)} files could not be read"
+    if beyond := frames_beyond(clip_lengths(clips), labels):
+        yield f"{beyond} frames lie beyond their masks and are not judged"
+
+
 def _print_table(result: Evaluation) -> None:
     click.echo(f"{'clip':<24}{'AUC':>8}{'AUC-PR':>8}{'EER':>8}{'frames':>9}{'abnormal':>10}")
     for clip, figures in [*result.clips.items(), ("all frames (micro)", result.micro)]:
@@ -201,9 +221,10 @@ def _print_table(result: Evaluation) -> None:
     click.echo(f"{'mean of clips (macro)':<24}{percent(result.macro_auc):>8}")
 
 
-def _frame_size_of(benchmark: Benchmark | None, poses: Path) -> FrameSize | None:
+def _frame_size_of(benchmark: Benchmark | None, poses: Sequence[Path]) -> FrameSize | None:
     """The frame size of a benchmark's videos, unless the tracks come with their own."""
-    return None if benchmark is None or (poses / FRAME_SIZES).exists() else benchmark.frame_size
+    own = any((folder / FRAME_SIZES).exists() for folder in poses)
+    return None if benchmark is None or own else benchmark.frame_size
 
 
 def _beside_the_paper(benchmark: Benchmark, auc: float | None, window: int) -> str:

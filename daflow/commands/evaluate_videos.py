@@ -98,8 +98,12 @@ def alarm_rule(alarm: AlarmCalibration | None, threshold: float | None) -> Alarm
     """Return the calibrated alarm, with another threshold if one is given; None when there is no threshold at all."""
     rule = alarm.rule() if alarm else None
     if threshold is None:
+        if rule and rule.provisional:
+            logger.warning("the alarm has the %s bits/dim, which nobody calibrated", rule.threshold_text)
         return rule
-    return replace(rule or AlarmRule(threshold, threshold), threshold=threshold, release=threshold)
+    return replace(
+        rule or AlarmRule(threshold, threshold), threshold=threshold, release=threshold, provisional=False
+    )
 
 
 def track_videos(

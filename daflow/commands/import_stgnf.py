@@ -25,8 +25,8 @@ def import_stgnf(checkpoint: Path, output: Path) -> None:
     from daflow.model.flow import parameter_count
     from daflow.model.stgnf import read_stgnf
 
-    imported = read_stgnf(checkpoint)
     require_folder_for(output)
+    imported = read_stgnf(checkpoint)
     save_checkpoint(output, imported)
     config = imported.model.config
     click.echo(

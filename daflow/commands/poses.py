@@ -10,7 +10,7 @@ import click
 
 from daflow.commands.ray_cluster import runner, task_options
 from daflow.core.command_line import FOLDER, Command, FiniteRange
-from daflow.core.errors import InputError
+from daflow.core.errors import InputError, require_packages
 from daflow.core.parallel import Outcome
 from daflow.core.progress import track
 from runtime.batch.clip_names import check_distinct, named_videos, readable
@@ -18,7 +18,8 @@ from runtime.batch.find_poses import find_poses, record_outcome, split_into_part
 from runtime.batch.made_by import claim
 from runtime.batch.pose_task import PoseCounts, PoseTask
 from runtime.config.options import camera_options, people_options, recording_options
-from runtime.sources.uri import check_present, is_live, redacted
+from runtime.poses.estimators import BUILT_IN
+from runtime.sources.uri import check_present, is_live, needs_poses, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -83,14 +84,10 @@ def poses(
     options = people_options(values)
     if options.pose_model:
         options = options.model_copy(update={"pose_model": options.pose_model.resolve()})
-    if clip is not None and len(uris) > 1:
-        raise InputError("--clip names a single source; give one --source.")
-    named = list(dict.fromkeys(pair for uri in uris for pair in named_videos(uri, clip)))
-    check_distinct(named)
-    if max_frames is None and any(is_live(uri) for uri, _ in named):
-        raise InputError("A camera has no end: set the number of frames to record with --max-frames.")
-    for uri, _ in named:
-        check_present(uri)
+    if any(needs_poses(uri) for uri in uris):
+        finding = ["mediapipe"] if options.estimator == BUILT_IN else []
+        require_packages({"edge": ["av", *finding, "trackers"]})
+    named = _named(uris, clip, max_frames)
     failed: dict[str, str] = {}
     sources = [PoseTask(uri, name, output.resolve(), 0.0, None, max_frames, options) for uri, name in named]
     tasks = _parts(sources, 60 * part_minutes, failed)
@@ -119,6 +116,23 @@ def poses(
     if failed:
         made = sum(task.clip not in failed for task in tasks)
         click.echo(f"{output}: {made} clips, {len(failed)} sources failed")
+
+
+def _named(uris: tuple[str, ...], clip: str | None, max_frames: int | None) -> list[tuple[str, str]]:
+    """Return all videos with the names of their clips.
+
+    Raises:
+        InputError: two have the same name, one is not there, or a camera has no end.
+    """
+    if clip is not None and len(uris) > 1:
+        raise InputError("--clip names a single source; give one --source.")
+    named = list(dict.fromkeys(pair for uri in uris for pair in named_videos(uri, clip)))
+    check_distinct(named)
+    if max_frames is None and any(is_live(uri) for uri, _ in named):
+        raise InputError("A camera has no end: set the number of frames to record with --max-frames.")
+    for uri, _ in named:
+        check_present(uri)
+    return named
 
 
 def _parts(sources: list[PoseTask], seconds: float, failed: dict[str, str]) -> list[PoseTask]:

@@ -9,12 +9,19 @@ import click
 from daflow.commands.ray_cluster import runner, task_options
 from daflow.core.command_line import FOLDER, Command, fps_option, frame_size_option, json_option, write_json
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.track_files import name_paths
 from daflow.core.errors import InputError
 from daflow.core.scoring.comparison import PRECISIONS, Precision
 
 
 @click.command(cls=Command)
-@click.option("--poses", type=FOLDER, required=True, help="Folder of pose tracks.")
+@click.option(
+    "--poses",
+    type=FOLDER,
+    required=True,
+    multiple=True,
+    help="Folder of pose tracks, and of folders of them. May be repeated.",
+)
 @click.option("--model", required=True, help="A checkpoint, or a bundle (scored through its exported graph).")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", help="The graph of a bundle.")
 @click.option(
@@ -29,8 +36,8 @@ from daflow.core.scoring.comparison import PRECISIONS, Precision
 @frame_size_option
 @fps_option
 def score(
-    poses: Path, model: str, precision: Precision, output: Path, workers: int | None, ray_address: str | None,
-    json_target: str | None, frame_size: FrameSize | None, fps: float | None,
+    poses: tuple[Path, ...], model: str, precision: Precision, output: Path, workers: int | None,
+    ray_address: str | None, json_target: str | None, frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Score every clip of a folder: all windows and all frames, as Parquet.
 
@@ -43,7 +50,9 @@ def score(
         summary = {"clips": len(result.done), "done_before": result.done_before, "windows": result.windows}
         write_json(json_target, {**summary, "failed": result.failed})
     if not result.done:
-        raise InputError(f"No clip of {poses} could be scored. {next(iter(result.failed.values()))}")
+        raise InputError(
+            f"No clip of {name_paths(poses)} could be scored. {next(iter(result.failed.values()))}"
+        )
     if json_target != "-":
         click.echo(
             f"{output}: {len(result.done)} clips scored ({result.done_before} of them before), "

@@ -9,11 +9,14 @@ from pathlib import Path
 import click
 
 from daflow.commands.ray_cluster import runner, task_options
-from daflow.core.command_line import FOLDER, Command, frame_size_option
+from daflow.core.command_line import FOLDER, Command, frame_size_option, require_folder_for
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.synthetic import Scene, generate_dataset
-from daflow.core.errors import CheckFailed, InputError
+from daflow.core.data.track_files import absolute
+from daflow.core.errors import CheckFailed, InputError, require_packages
 from daflow.studies import NAMES, load_study
+
+Folders = tuple[Path, ...]
 
 
 @click.command(cls=Command)
@@ -22,12 +25,22 @@ from daflow.studies import NAMES, load_study
     "-o", "--output", type=FOLDER, required=True, help="Folder for NAME.md, NAME.json and NAME.png."
 )
 @click.option(
-    "--poses", type=FOLDER, help="Folder of normal pose tracks to train on; generated people without it."
+    "--poses",
+    type=FOLDER,
+    multiple=True,
+    help="Folder of normal pose tracks to train on; generated people without it. May be repeated.",
 )
-@click.option("--test", type=FOLDER, help="Folder of pose tracks to evaluate on.")
+@click.option(
+    "--test", type=FOLDER, multiple=True, help="Folder of pose tracks to evaluate on. May be repeated."
+)
 @click.option("--masks", type=FOLDER, help="Frame masks of the test tracks.")
-@click.option("--other-poses", type=FOLDER, help="cross: normal tracks of B; generated people without it.")
-@click.option("--other-test", type=FOLDER, help="cross: test tracks of B.")
+@click.option(
+    "--other-poses",
+    type=FOLDER,
+    multiple=True,
+    help="cross: normal tracks of B; generated people without it. May be repeated.",
+)
+@click.option("--other-test", type=FOLDER, multiple=True, help="cross: test tracks of B. May be repeated.")
 @click.option("--other-masks", type=FOLDER, help="cross: frame masks of B.")
 @click.option("--seeds", default=3, type=click.IntRange(1), help="Seeds of each row.")
 @click.option("--epochs", default=16, type=click.IntRange(1), help="Epochs of each training.")
@@ -36,9 +49,9 @@ from daflow.studies import NAMES, load_study
 @task_options
 @frame_size_option
 def study(
-    name: str, output: Path, poses: Path | None, test: Path | None, masks: Path | None, other_poses: Path | None,
-    other_test: Path | None, other_masks: Path | None, seeds: int, epochs: int, quick: bool, cache: Path | None,
-    workers: int | None, ray_address: str | None, frame_size: FrameSize | None,
+    name: str, output: Path, poses: tuple[Path, ...], test: tuple[Path, ...], masks: Path | None,
+    other_poses: tuple[Path, ...], other_test: tuple[Path, ...], other_masks: Path | None, seeds: int, epochs: int,
+    quick: bool, cache: Path | None, workers: int | None, ray_address: str | None, frame_size: FrameSize | None,
 ) -> None:  # fmt: skip
     """Rerun a claim of the paper: train, evaluate, and write a table, all figures and a picture.
 
@@ -47,11 +60,16 @@ def study(
     ablation             without skeleton or frame attention, or neither; STG-NF's convolution
     attention-vs-window  frame attention against fixed windows of several lengths
     noise                joint jitter, missing joints, dropped frames
+    frame-rate           slower cameras and devices, with and without sampling at the rate of the training
     contamination        0 to 30 % abnormal windows in training
     cross                train on A, test on B
     autoencoder          the flow against an autoencoder of the same budget
     seeds                mean and spread over seeds
     """  # noqa: D301  click's mark for lines that stay
+    require_packages({"train": ["torch", "scipy", "sklearn", "matplotlib"]})
+    require_folder_for(output / f"{name}.md")
+    for folders in ((poses, test, masks), (other_poses, other_test, other_masks)):
+        _require_all_or_none(folders)
     from daflow.studies.report import write_report
     from daflow.studies.runner import Settings, Test, run_study
 
@@ -77,16 +95,19 @@ def study(
         raise CheckFailed(f"{len(failed)} trials failed; the report lists them.")
 
 
+def _require_all_or_none(folders: tuple[Folders, Folders, Path | None]) -> None:
+    if any(folders) and not all(folders):
+        raise InputError("Give the training tracks, the test tracks and their masks, or none of them.")
+
+
 def _data(
-    output: Path, folders: tuple[Path | None, Path | None, Path | None], seed: int, quick: bool
-) -> tuple[Path, tuple[Path, Path]]:
-    """Return the training folder, and the test folder with its masks; generate people where none are named."""
+    output: Path, folders: tuple[Folders, Folders, Path | None], seed: int, quick: bool
+) -> tuple[Folders, tuple[Folders, Path]]:
+    """Return the training folders, and the test folders with their masks; generate people where none are named."""
     poses, test, masks = folders
     if poses and test and masks:
-        return poses.resolve(), (test.resolve(), masks.resolve())
-    if poses or test or masks:
-        raise InputError("Give the training tracks, the test tracks and their masks, or none of them.")
+        return tuple(absolute(poses)), (tuple(absolute(test)), masks.resolve())
     folder = output.resolve() / f"generated-{'quick' if quick else 'full'}-{seed}"
     clips, scene = ((4, 4), Scene(frames=200)) if quick else ((12, 6), Scene(frames=600))
     generate_dataset(folder, seed, *clips, scene)
-    return folder / "train", (folder / "test", folder / "masks")
+    return (folder / "train",), ((folder / "test",), folder / "masks")

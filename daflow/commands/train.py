@@ -18,6 +18,7 @@ from daflow.core.command_line import (
 )
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.label_table import CLIPS_HELP, read_labels
+from daflow.core.data.track_files import name_paths, short_names
 from daflow.core.data.windows import LENGTH, Windows
 from daflow.core.errors import InputError
 from daflow.training.labelled_windows import abnormal_windows, normal_throughout
@@ -26,7 +27,13 @@ from daflow.training.window_cache import TrainingSet, read_training_set
 
 
 @click.command(cls=Command)
-@click.option("--poses", type=FOLDER, required=True, help="Folder of pose tracks of normal behaviour.")
+@click.option(
+    "--poses",
+    type=FOLDER,
+    required=True,
+    multiple=True,
+    help="Folder of pose tracks of normal behaviour, and of folders of them. May be repeated.",
+)
 @click.option("-o", "--output", type=FILE, required=True, help="The checkpoint to write.")
 @click.option("--clips", multiple=True, metavar="GLOB", help=CLIPS_HELP)
 @click.option(
@@ -70,7 +77,9 @@ from daflow.training.window_cache import TrainingSet, read_training_set
 @click.option(
     "--abnormal-poses",
     type=FOLDER,
-    help="Folder of pose tracks of labelled abnormal behaviour, for supervised training: the prior's mean is -R there.",
+    multiple=True,
+    help="Folder of pose tracks of labelled abnormal behaviour, for supervised training: the prior's mean is -R there. "
+    "May be repeated.",
 )
 @click.option(
     "--abnormal-masks",
@@ -102,9 +111,9 @@ from daflow.training.window_cache import TrainingSet, read_training_set
 @frame_size_option
 @fps_option
 def train(
-    poses: Path, output: Path, clips: tuple[str, ...], normal_only: Path | None, epochs: int, batch_size: int,
-    lr: float, seed: int, stride: int, augment: bool, window: int, block: str, share: float,
-    abnormal_poses: Path | None, abnormal_masks: Path | None, prior_mean: float, resume: bool, cache: Path | None,
+    poses: tuple[Path, ...], output: Path, clips: tuple[str, ...], normal_only: Path | None, epochs: int,
+    batch_size: int, lr: float, seed: int, stride: int, augment: bool, window: int, block: str, share: float,
+    abnormal_poses: tuple[Path, ...], abnormal_masks: Path | None, prior_mean: float, resume: bool, cache: Path | None,
     device: str, threads: int, frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Train a model on pose tracks of normal behaviour; no anomaly is needed.
@@ -113,6 +122,20 @@ def train(
     """
     if abnormal_masks and not abnormal_poses:
         raise InputError("--abnormal-masks needs --abnormal-poses.")
+    state = output.with_name(output.name + ".resume")
+    for path in (output, state):
+        require_folder_for(path)
+    # What can be refused is refused before the tracks are read, which takes minutes for a large folder.
+    options = TrainOptions(
+        epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=device, threads=threads
+    )  # fmt: skip
+    from daflow.model.flow import parameter_count
+    from daflow.model.torch_scorer import available_device
+    from daflow.training.data_check import check_data
+    from daflow.training.train import TrainingData, model_config, train_on
+
+    config = model_config(window=window, block=block, prior_mean=prior_mean)
+    available_device(device)
     windows = read_training_set(poses, window, stride, frame_size, cache, clips, fps)
     click.echo(_summary(windows))
     normal = _normal_part(windows, normal_only)
@@ -120,21 +143,10 @@ def train(
     if abnormal_poses:
         abnormal = abnormal_windows(abnormal_poses, abnormal_masks, window, stride, frame_size, windows.fps)
         click.echo(f"{len(abnormal)} windows labelled abnormal")
-    require_folder_for(output)
-
-    from daflow.model.flow import parameter_count
-    from daflow.training.data_check import check_data
-    from daflow.training.train import TrainingData, model_config, train_on
-
-    config = model_config(window=window, block=block, prior_mean=prior_mean)
-    options = TrainOptions(
-        epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=device, threads=threads
-    )  # fmt: skip
     data = TrainingData(
-        normal, str(poses), poses.name, len(windows.clips), stride, len(windows.broken_files),
+        normal, name_paths(poses), short_names(poses), len(windows.clips), stride, len(windows.broken_files),
         len(windows.windows) - len(normal), abnormal, windows.fps,
     )  # fmt: skip
-    state = output.with_name(output.name + ".resume")
     if state.exists() and not resume:
         click.echo(f"{state} of an interrupted training is deleted; --resume would have continued it.")
         state.unlink()

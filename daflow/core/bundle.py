@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -24,7 +25,7 @@ from pydantic import (
 from daflow.core.alarms.calibration import AlarmCalibration, CameraName, ManifestPart
 from daflow.core.engines.file import BuildOptions, EngineKey
 from daflow.core.errors import InputError
-from daflow.core.files import sha256, write_text
+from daflow.core.files import locked, parse_json, sha256, write_text
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.limits import Verdict
 
@@ -172,9 +173,11 @@ def read_bundle(folder: Path) -> Bundle:
     if not path.is_file():
         raise InputError(f"{folder} is not a bundle: it has no {MANIFEST}. 'daflow-export' writes one.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise InputError(f"{path} is damaged: it is not valid JSON. Export the bundle again.") from None
+        content = parse_json(path.read_bytes())
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged: it is not valid JSON ({error}). Export the bundle again."
+        ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not the manifest of a bundle.")
     schema = content.get("schema")
@@ -219,6 +222,32 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     content = manifest.model_dump(mode="json", by_alias=True)
     content["checksum"] = _checksum(content)
     write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+
+
+def update_manifest(bundle: Bundle, change: Callable[[Manifest], dict[str, Any]]) -> Bundle:
+    """Change some fields of a manifest as it is now; what other processes changed meanwhile stays.
+
+    Args:
+        bundle: as it was read; only its manifest is rewritten.
+        change: returns the fields to replace, given the present manifest.
+
+    Returns:
+        The bundle with its new manifest.
+
+    Raises:
+        InputError: the bundle was replaced by another one meanwhile, or it is damaged. Nothing is changed.
+        OSError: the folder cannot be written.
+    """
+    with locked(bundle.folder):
+        now = read_bundle(bundle.folder)
+        if now.manifest.files != bundle.manifest.files:
+            raise InputError(
+                f"The bundle {bundle.folder} was exported again in the meantime, so this result is not written to it. "
+                "Run the command again."
+            )
+        manifest = now.manifest.model_copy(update=change(now.manifest))
+        write_manifest(bundle.folder, manifest)
+    return Bundle(bundle.folder, manifest)
 
 
 def _is_file(path: Path) -> bool:

@@ -7,6 +7,8 @@ import importlib
 import json
 import math
 import re
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +17,7 @@ import click
 
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import CheckFailed, DaflowError, InputError, explain_import
-from daflow.core.files import write_text
+from daflow.core.files import require_short_name, write_text
 from daflow.core.log import log_to_stderr
 from daflow.core.version import __version__
 
@@ -23,6 +25,9 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 LOG_HANDLER = "daflow.log_handler"
 """Where `click.Context.meta` holds the handler of the log."""
+
+OTHER_OPTIONS = "Options"
+"""The heading of options without a group."""
 
 CONTEXT = {"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -37,13 +42,57 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options; errors of their callbacks are one line too."""
         with one_line_errors():
+            self._refuse_repeated(ctx, args)
             return super().parse_args(ctx, args)
+
+    def _refuse_repeated(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse an option that is given twice and takes one value, of which click would use the last."""
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        for parameter, count in Counter(order).items():
+            multiple = ctx.resilient_parsing or parameter.is_eager or getattr(parameter, "multiple", False)
+            if count > 1 and not multiple:
+                raise InputError(f"{'/'.join(parameter.opts)} is given {count} times and takes one value.")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and log to standard error."""
         with log_to_stderr() as handler, one_line_errors():
             ctx.meta[LOG_HANDLER] = handler
             return super().invoke(ctx)
+
+
+class GroupedOption(click.Option):
+    """An option below a heading of its own in the help of a `GroupedCommand`.
+
+    Args:
+        group: the heading.
+    """
+
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+def option_groups(
+    command: click.Command, ctx: click.Context | None = None
+) -> dict[str, list[click.Parameter]]:
+    """Return the parameters of a command by heading, in the order of the headings; `OTHER_OPTIONS` is last."""
+    found: dict[str, list[click.Parameter]] = {}
+    for parameter in command.params if ctx is None else command.get_params(ctx):
+        found.setdefault(getattr(parameter, "group", OTHER_OPTIONS), []).append(parameter)
+    others = found.pop(OTHER_OPTIONS, None)
+    return {**found, **({OTHER_OPTIONS: others} if others else {})}
+
+
+class GroupedCommand(Command):
+    """A command with many options: its help shows them in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group below its heading."""
+        for group, parameters in option_groups(self, ctx).items():
+            rows = [row for parameter in parameters if (row := parameter.get_help_record(ctx)) is not None]
+            if rows:
+                with formatter.section(group):
+                    formatter.write_dl(rows)
 
 
 class _WrongInput(click.ClickException):
@@ -202,8 +251,19 @@ def json_option(what: str) -> Callable[[_Decorated], _Decorated]:
         what: what is written, such as `the figures`.
     """
     return click.option(
-        "--json", "json_target", metavar="FILE", help=f"Also write {what} as JSON; - is standard output."
+        "--json",
+        "json_target",
+        metavar="FILE",
+        callback=_checked_target,
+        help=f"Also write {what} as JSON; - is standard output.",
     )
+
+
+def _checked_target(ctx: click.Context, param: click.Parameter, target: str | None) -> str | None:  # noqa: ARG001
+    """Check before the work that the file can be written."""
+    if target and target != "-":
+        require_folder_for(Path(target))
+    return target
 
 
 def version_option() -> Callable[[_Decorated], _Decorated]:
@@ -224,12 +284,12 @@ def require_folder_for(path: Path) -> None:
     """Check before long work that the output can be written.
 
     Raises:
-        InputError: `path` is a folder.
+        InputError: `path` is a folder, or its name is too long.
         OSError: the folder of `path` cannot be made or written.
     """
+    require_short_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise InputError(f"{path} is a folder. Give the name of a file.")
-    probe = path.parent / f".{path.name}.probe"
-    probe.touch()
-    probe.unlink()
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix="."):
+        pass

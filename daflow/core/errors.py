@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Mapping, Sequence
+
 SYSTEM_LIBRARIES = "libegl1 libgles2 libgl1 libglib2.0-0"
 """Debian packages of the libraries that MediaPipe and OpenCV load."""
 
 _EXTRA_OF_PACKAGE = {
     "torch": "train", "sklearn": "train", "scipy": "train", "matplotlib": "train", "pyarrow": "train", "ray": "ray",
     "onnx": "export", "onnxscript": "export", "onnxslim": "export",
-    "onnxruntime": "edge", "mediapipe": "edge", "av": "edge", "trackers": "edge", "cv2": "edge",
+    "onnxruntime": "edge", "mediapipe": "edge", "av": "edge", "trackers": "edge", "supervision": "edge", "cv2": "edge",
+    "paho": "edge", "prometheus_client": "edge", "starlette": "edge", "urllib3": "edge", "uvicorn": "edge",
 }  # fmt: skip
 
 
@@ -50,6 +54,38 @@ def unusable_package(error: ImportError, package: str, extra: str) -> InputError
         f"The package {package} cannot be loaded ({error}). On Debian, Ubuntu and JetPack, install its system "
         f"libraries with: apt-get install {SYSTEM_LIBRARIES}"
     )
+
+
+def require_packages(needed: Mapping[str, Sequence[str]]) -> None:
+    """Check before long work that optional packages are installed, without importing them.
+
+    Args:
+        needed: the packages by the extra of daflow that installs them.
+
+    Raises:
+        InputError: some are not; the message names the extras.
+
+    >>> require_packages({"train": ["numpy"], "export": ["no_such_package"]})
+    Traceback (most recent call last):
+    daflow.core.errors.InputError: Not installed: no_such_package. Install it with: pip install 'daflow[export]'
+    """
+    missing = {
+        extra: [name for name in packages if not _is_installed(name)] for extra, packages in needed.items()
+    }
+    names = list(dict.fromkeys(name for packages in missing.values() for name in packages))
+    if names:
+        extras = ",".join(extra for extra, packages in missing.items() if packages)
+        them = "it" if len(names) == 1 else "them"
+        raise InputError(
+            f"Not installed: {', '.join(names)}. Install {them} with: pip install 'daflow[{extras}]'"
+        )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def explain_import(error: ImportError) -> InputError | None:

@@ -14,10 +14,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from daflow.core.errors import InputError
+
 logger = logging.getLogger(__name__)
+
+_MAX_NAME_BYTES = 255  # of all file systems in use
+_PREFIX = 40  # letters of the name that a temporary file shows
 
 StrPath = str | os.PathLike[str]
 """A path as callers of the library may give it."""
+
+
+def require_short_name(path: Path) -> None:
+    """Check that a file system takes the name of a file.
+
+    Raises:
+        InputError: it has more bytes than a name may have.
+    """
+    size = len(os.fsencode(path.name))
+    if size > _MAX_NAME_BYTES:
+        raise InputError(
+            f"The name {path.name[:_PREFIX]}... has {size} bytes, and a file name may have {_MAX_NAME_BYTES}. Give a "
+            "shorter one."
+        )
 
 
 @contextlib.contextmanager
@@ -27,10 +46,14 @@ def written_whole(path: Path) -> Iterator[Path]:
     Whatever happens in between (a full disk, a kill), `path` holds either its old bytes or all of the new ones.
 
     Raises:
+        InputError: the name is too long.
         OSError: the folder cannot be written or is full.
     """
+    require_short_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name[:_PREFIX]}.", suffix=path.suffix[:8]
+    )
     os.close(handle)
     temporary = Path(name)
     try:
@@ -52,11 +75,25 @@ def write_text(path: Path, text: str) -> None:
 def read_text(path: Path) -> str:
     """Return the text of a UTF-8 file without the byte order mark that some editors write first.
 
+    Every end of a line becomes a line feed.
+
     Raises:
         OSError: the file cannot be read.
-        UnicodeDecodeError: it is not UTF-8; a ValueError.
+        ValueError: it is not UTF-8.
     """
-    return path.read_text(encoding="utf-8-sig")
+    return decode_text(path.read_bytes()).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def decode_text(content: bytes) -> str:
+    """Return the text of UTF-8 bytes without a byte order mark.
+
+    Raises:
+        ValueError: they are not UTF-8. The message does not show them.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -71,7 +108,7 @@ def parse_json(text: str | bytes) -> Any:
     ValueError: the name "0001" appears twice in one object
     """
     if isinstance(text, bytes):
-        text = text.decode("utf-8-sig")
+        text = decode_text(text)
     try:
         return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_without_twins)
     except RecursionError:

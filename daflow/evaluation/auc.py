@@ -122,8 +122,6 @@ def evaluate_frames(
     Raises:
         InputError: no clip has a mask, the labels are all of one kind, or a score is infinite.
     """
-    for name in sorted(set(scores) - set(masks)):
-        logger.warning("clip %s has no frame mask and is skipped", name)
     if not set(scores) & set(masks):
         raise InputError("No clip has a frame mask of the same name.")
     filled = fill_empty_frames([_as_long_as(name, mask, scores.get(name)) for name, mask in masks.items()])

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 
 from daflow.core.bundle import read_bundle
 from daflow.core.data.clip_tables import FrameSize
-from daflow.core.data.tracks import TrackFile, find_tracks
+from daflow.core.data.plausibility import ClipFacts, clip_warnings
+from daflow.core.data.track_files import Paths, absolute
+from daflow.core.data.tracks import TrackFile, find_tracks, read_clip_with_facts
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.files import StrPath, sha256, written_whole
 from daflow.core.parallel import Runner, run_tasks
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _FORMAT = 2
 _KEY = b"daflow.key"
+_FACTS = b"daflow.facts"
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,10 @@ class ScoreTask:
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """How many windows were scored, and whether that had been done before."""
+    """How many windows were scored, figures of the poses, and whether that had been done before."""
 
     windows: int
+    facts: ClipFacts
     done_before: bool = False
 
 
@@ -87,7 +91,7 @@ class ScoredFolder:
 
 
 def score_folder(
-    poses: StrPath,
+    poses: Paths,
     model: StrPath,
     output: StrPath,
     precision: Precision = "fp32",
@@ -100,7 +104,7 @@ def score_folder(
     An invalid track file does not stop the others.
 
     Args:
-        poses: a folder of pose tracks.
+        poses: a folder of pose tracks, or several.
         model: a checkpoint or a bundle.
         output: the folder to write to.
         precision: of a bundle's graph.
@@ -115,7 +119,7 @@ def score_folder(
     # Absolute paths: the machines of a cluster have other working folders.
     path, folder = str(Path(model).resolve()), Path(output).resolve()
     load(path, precision)  # fails here rather than in every task
-    files = find_tracks(Path(poses).resolve(), frame_size, fps)
+    files = find_tracks(absolute(poses), frame_size, fps)
     folder.mkdir(parents=True, exist_ok=True)
     model_hash = hash_of_model(path, precision)
     tasks = [ScoreTask(file, path, model_hash, precision, folder) for file in files]
@@ -127,6 +131,8 @@ def score_folder(
             logger.warning("skipped: %s: %s", name, outcome.error)
         else:
             done[name] = outcome.result
+    for warning in clip_warnings([clip.facts for clip in done.values()]):
+        logger.warning(warning)
     return ScoredFolder(done, failed)
 
 
@@ -142,15 +148,17 @@ def score_clip(task: ScoreTask) -> ScoredClip:
         task.output / f"{task.file.clip}.{kind}.parquet" for kind in ("windows", "frames")
     )
     if _key_of(windows_file) == _key_of(frames_file) == key:
-        return ScoredClip(pq.read_metadata(windows_file).num_rows, done_before=True)
+        metadata = pq.read_metadata(windows_file)
+        facts = ClipFacts(**json.loads(metadata.metadata[_FACTS]))
+        return ScoredClip(metadata.num_rows, facts, done_before=True)
     model = _open(task.model, task.precision)
-    clip = task.file.read()
+    clip, facts = read_clip_with_facts(task.file.path, task.file.frame_size, task.file.rate)
     frames = frame_count(clip)
     windows = make_windows([clip], model.window, fps=model.fps)
     nll = model.score_windows(windows.poses)
-    _write(windows_file, _window_table(windows, nll), key)
+    _write(windows_file, _window_table(windows, nll), key, facts)
     _write(frames_file, _frame_table(windows, nll, frames), key)
-    return ScoredClip(len(windows))
+    return ScoredClip(len(windows), facts)
 
 
 def hash_of_model(model: str, precision: Precision) -> str:
@@ -208,6 +216,9 @@ def _frame_table(windows: Windows, nll: np.ndarray, frames: int) -> pa.Table:
     )
 
 
-def _write(path: Path, table: pa.Table, key: str) -> None:
+def _write(path: Path, table: pa.Table, key: str, facts: ClipFacts | None = None) -> None:
+    metadata = {_KEY: key.encode()}
+    if facts is not None:
+        metadata[_FACTS] = json.dumps(asdict(facts)).encode()
     with written_whole(path) as temporary:
-        pq.write_table(table.replace_schema_metadata({_KEY: key.encode()}), temporary, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,16 @@ import numpy.typing as npt
 
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.label_table import read_labels
+from daflow.core.data.mask_checks import mask_warnings, warn_about_masks
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import WindowRule, Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath
 from daflow.evaluation.auc import Evaluation, evaluate_frames, evaluate_windows
 from daflow.model.load import load
-from daflow.model.scoring_model import ScoringModel, require_distinct_names
+from daflow.model.scoring_model import ScoringModel, require_usable_clips
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,11 @@ class ScoredClips:
     nll: npt.NDArray[np.float32]
 
     def evaluate(self, masks: dict[str, Labels]) -> Evaluation:
-        """Compare the scores with frame masks; see `daflow.evaluation.auc.evaluate_windows`."""
+        """Compare the scores with frame masks; see `daflow.evaluation.auc.evaluate_windows`.
+
+        Masks that do not fit their clips are told by warnings.
+        """
+        warn_about_masks(self.clips, masks)
         return evaluate_windows(self.nll, self.windows, self.clips, masks)
 
 
@@ -60,9 +68,10 @@ def evaluate(
     if isinstance(model, Mapping):
         if clips is not None:
             raise InputError("Give scores of your own without clips; the clips would not be scored.")
-        return evaluate_frames(
-            {name: _scores(name, values) for name, values in model.items()}, labels, smooth
-        )
+        scores = {name: _scores(name, values) for name, values in model.items()}
+        for warning in mask_warnings({name: len(values) for name, values in scores.items()}, labels):
+            logger.warning(warning)
+        return evaluate_frames(scores, labels, smooth)
     if clips is None:
         raise InputError("A model needs clips to score; give clips=daflow.read_tracks(...).")
     if not smooth:
@@ -85,7 +94,7 @@ def score_clips(
     Raises:
         InputError: two clips have one name, or there is no window.
     """
-    require_distinct_names(clips)
+    require_usable_clips(clips)
     windows = make_windows(clips, model.window, rule=rule, fps=model.fps)
     if not len(windows):
         raise InputError(

@@ -14,7 +14,7 @@ from daflow.core.files import StrPath
 from daflow.model.checkpoint import Checkpoint, save_checkpoint
 from daflow.model.flow import ModelConfig
 from daflow.model.frame_scores import Scores
-from daflow.model.scoring_model import ScoringModel, require_distinct_names
+from daflow.model.scoring_model import ScoringModel, require_usable_clips
 from daflow.model.torch_scorer import score
 from daflow.model.untrained import untrained_flow
 
@@ -56,7 +56,7 @@ class UntrainedModel(ScoringModel):
 
     def score(self, clips: Sequence[Clip]) -> dict[str, Scores]:
         """Return the scores of the frames of each clip; see `ScoringModel.score`."""
-        require_distinct_names(clips)
+        require_usable_clips(clips)
         return self._fitted(make_windows(clips, self.window).poses).score(clips)
 
     def _fitted(self, poses: Poses) -> FlowModel:

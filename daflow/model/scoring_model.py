@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.bundle import Bundle
+from daflow.core.data.plausibility import require_pixels
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Poses, make_windows
 from daflow.core.errors import InputError
@@ -62,7 +63,7 @@ class ScoringModel(ABC):
         Raises:
             InputError: two clips have one name, or a frame number is beyond any recording.
         """
-        require_distinct_names(clips)
+        require_usable_clips(clips)
         return {clip.name: self._score_clip(clip) for clip in clips}
 
     def _score_clip(self, clip: Clip) -> Scores:
@@ -94,12 +95,14 @@ class BundleModel(ScoringModel):
         return self._scorer.score(poses)
 
 
-def require_distinct_names(clips: Sequence[Clip]) -> None:
-    """Check that each clip has a name of its own.
+def require_usable_clips(clips: Sequence[Clip]) -> None:
+    """Check that each clip has a name of its own and that its coordinates are pixels.
 
     Raises:
-        InputError: two have the same.
+        InputError: two have the same name, or coordinates are fractions of the frame.
     """
+    for clip in clips:
+        require_pixels(clip)
     name, count = max(Counter(clip.name for clip in clips).items(), key=lambda pair: pair[1], default=("", 0))
     if count > 1:
         raise InputError(f"{count} clips are named {name}; each needs a name of its own.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from daflow.core.data.track_files import short_names
 from daflow.core.files import write_text, written_whole
 from daflow.core.version import __version__
 from daflow.evaluation.plots import figure
@@ -30,7 +31,7 @@ def write_report(
         OSError: the folder cannot be written or is full.
     """
     data = {
-        "train": settings.train.name, "test": settings.test.poses.name, "epochs": settings.epochs,
+        "train": short_names(settings.train), "test": short_names(settings.test.poses), "epochs": settings.epochs,
         "seeds": settings.seeds,
     }  # fmt: skip
     content = {
@@ -75,8 +76,9 @@ def _markdown(
 ) -> str:
     lines = [
         f"# {study.title}", "", study.question, "",
-        f"Trained on `{settings.train.name}`, {settings.epochs} epochs; evaluated on `{settings.test.poses.name}`. "
-        "Figures in %, mean and standard deviation over seeds; seconds are of training on one core.", "",
+        f"Trained on `{short_names(settings.train)}`, {settings.epochs} epochs; evaluated on "
+        f"`{short_names(settings.test.poses)}`. Figures in %, mean and standard deviation over seeds; seconds are of "
+        "training on one core.", "",
         "| | seeds | micro AUC | mean AUC of clips | EER | parameters | training, s | windows |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]  # fmt: skip

@@ -32,12 +32,16 @@ from daflow.training.window_cache import read_training_set
 logger = logging.getLogger(__name__)
 
 
+Folders = Path | tuple[Path, ...]
+"""One folder of tracks, or several."""
+
+
 @dataclass(frozen=True)
 class Test:
     """Recordings to evaluate a detector on.
 
     Attributes:
-        poses: a folder of tracks.
+        poses: folders of tracks.
         masks: the folder of their frame masks.
         name: added to the names of the rows of the report.
         distortion: what is done to the tracks.
@@ -47,7 +51,7 @@ class Test:
 
     __test__ = False  # or pytest would collect it
 
-    poses: Path
+    poses: Folders
     masks: Path
     name: str = ""
     distortion: Distortion = CLEAN
@@ -60,7 +64,7 @@ class Settings:
     """What a study works with.
 
     Attributes:
-        train: a folder of normal tracks.
+        train: folders of normal tracks.
         test: recordings with masks.
         other_train: normal tracks of another place, for `cross`.
         other_test: recordings of that place.
@@ -70,9 +74,9 @@ class Settings:
         cache: the folder of training windows.
     """
 
-    train: Path
+    train: Folders
     test: Test
-    other_train: Path | None = None
+    other_train: Folders | None = None
     other_test: Test | None = None
     seeds: int = 3
     epochs: int = 16

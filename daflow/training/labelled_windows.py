@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels, read_masks
+from daflow.core.data.mask_checks import mask_warnings, warn_about_masks
+from daflow.core.data.track_files import Paths, name_paths
 from daflow.core.data.tracks import Clip, read_clips
 from daflow.core.data.windows import MAX_MISSING, Poses, Windows, make_windows
 from daflow.core.errors import InputError
@@ -19,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def abnormal_windows(
-    poses: Path,
+    poses: Paths,
     masks: Path | None,
     length: int,
     stride: int,
@@ -32,7 +34,7 @@ def abnormal_windows(
     pixel annotations, which come with its videos); windows in unmarked frames are skipped.
 
     Args:
-        poses: a folder of pose tracks.
+        poses: a folder of pose tracks, or several.
         masks: frame masks of these clips; None takes every window.
         length: poses in a window.
         stride: poses between the starts of windows.
@@ -46,10 +48,12 @@ def abnormal_windows(
     windows = make_windows(clips, length, stride, fps=fps)
     chosen = np.ones(len(windows), dtype=np.bool_)
     if masks is not None:
-        chosen = in_abnormal_frames(windows, clips, read_masks(masks))
+        labels = read_masks(masks)
+        warn_about_masks(clips, labels)
+        chosen = in_abnormal_frames(windows, clips, labels)
     if not chosen.any():
         raise InputError(
-            f"{poses} gives no abnormal window of {length} poses: {windows.skipped() or 'none is marked'}."
+            f"{name_paths(poses)} gives no abnormal window of {length} poses: {windows.skipped() or 'none is marked'}."
         )
     return windows.poses[chosen]
 
@@ -86,14 +90,23 @@ def normal_throughout(
         masks: the labels of each frame by clip name.
     """
     kept = np.zeros(len(windows), dtype=np.bool_)
+    lengths: dict[str, int] = {}
     for index, name in enumerate(clips):
-        if name not in masks:
-            logger.warning("clip %s has no labels and is skipped", name)
-            continue
         rows = np.flatnonzero(windows.clip == index)
+        lengths[name] = int(windows.last[rows].max(initial=-1)) + 1
+        if name not in masks:
+            continue
         other = np.concatenate([[0], np.cumsum(masks[name] != 0)])
         first = windows.start[rows]
         last = np.minimum(windows.last[rows] + 1 + MAX_MISSING, len(masks[name]))
         inside = windows.last[rows] < len(masks[name])
         kept[rows[inside]] = (other[last] - other[np.minimum(first, last)])[inside] == 0
+    for warning in mask_warnings(lengths, {name: masks[name] for name in lengths if name in masks}):
+        logger.warning(warning)
+    if not any((masks[name] == 1).any() for name in lengths if name in masks):
+        logger.warning(
+            "no frame of these %d clips is labelled abnormal, so the labels change nothing; 1 is abnormal and "
+            "0 is normal",
+            len(lengths),
+        )
     return kept

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
+from daflow.core.alarms.provisional import SUMMARY, HeldOutScores
 from daflow.core.data.frame_rate import common_rate
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import LENGTH, Poses, Windows, make_windows
@@ -18,8 +20,8 @@ from daflow.core.errors import InputError
 from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import ModelConfig
 from daflow.model.flow_model import FlowModel
-from daflow.model.scoring_model import require_distinct_names
-from daflow.model.torch_scorer import available_device
+from daflow.model.scoring_model import require_usable_clips
+from daflow.model.torch_scorer import available_device, score
 from daflow.training.options import HOLD_OUT, STRIDE, TrainOptions
 from daflow.training.trainer import Epoch, fit, hold_out_windows
 
@@ -114,7 +116,7 @@ def train(
     config = model_config(window=window, block=block, prior_mean=prior_mean)
     if stride < 1:
         raise InputError(f"stride must be at least 1; it is {stride}.")
-    require_distinct_names(clips)
+    require_usable_clips(clips)
     fps = common_rate([clip.rate for clip in clips])
     windows = make_windows(clips, window, stride, fps=fps)
     data = TrainingData(windows, "The list of clips", "clips", len(clips), stride, fps=fps)
@@ -165,6 +167,9 @@ def train_on(
     trained = fit(poses, config, options, held_out, labels, state)
     seconds = time.monotonic() - began
     first, best = trained.history[0], trained.history[trained.best]
+    scores = HeldOutScores.of(
+        score(trained.model, poses[held_out]).numpy(), _people(normal, held_out[: len(normal)])
+    )
     summary = {
         "data": data.name, "clips": data.clips, "broken_files": data.broken_files,
         "windows": len(normal), "held_out": int(held_out.sum()), "abnormal": len(poses) - len(normal),
@@ -174,8 +179,14 @@ def train_on(
         "seconds": round(seconds, 1),
         "left_out": {"short_tracks": normal.short_tracks, "gaps": normal.gaps, "broken": normal.broken,
                      "not_normal": data.not_normal},
+        **({SUMMARY: scores.model_dump()} if scores else {}),
     }  # fmt: skip
     return TrainedModel(Checkpoint(trained.model, summary, data.fps), trained.history, trained.best, seconds)
+
+
+def _people(windows: Windows, chosen: npt.NDArray[np.bool_]) -> int:
+    """Return how many people the chosen windows are of; people are numbered within each clip."""
+    return len(np.unique(np.stack([windows.clip[chosen], windows.person[chosen]]), axis=1).T)
 
 
 def model_config(**fields: Any) -> ModelConfig:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_rate import common_rate
 from daflow.core.data.label_table import choose_clips
+from daflow.core.data.track_files import Paths
 from daflow.core.data.tracks import TrackFile, find_tracks, read_each
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import InputError
@@ -58,7 +59,7 @@ def default_cache() -> Path:
 
 
 def read_training_set(
-    poses: Path,
+    poses: Paths,
     length: int,
     stride: int,
     frame_size: FrameSize | None = None,
@@ -69,7 +70,7 @@ def read_training_set(
     """Cut the tracks of a folder into windows, or find the windows of an earlier run.
 
     Args:
-        poses: a folder of pose tracks.
+        poses: a folder of pose tracks, or several.
         length: poses in a window.
         stride: poses between the starts of windows.
         frame_size: of all clips; None as `daflow.core.data.tracks.find_tracks`.
@@ -99,8 +100,11 @@ def read_training_set(
             shutil.rmtree(temporary, ignore_errors=True)
         _forget_the_oldest(cache, entry)
     else:
-        for message in json.loads((entry / "facts.json").read_text(encoding="utf-8"))["broken_files"]:
+        facts = json.loads((entry / "facts.json").read_text(encoding="utf-8"))
+        for message in facts["broken_files"]:
             logger.warning("skipped: %s", message)
+        for message in facts["implausible"]:
+            logger.warning(message)
     return _read(entry, length, model_fps)
 
 
@@ -113,10 +117,11 @@ def _key(files: Sequence[TrackFile], length: int, stride: int, fps: float | None
 
 def _write(folder: Path, files: Sequence[TrackFile], length: int, stride: int, fps: float | None) -> None:
     broken: list[str] = []
+    implausible: list[str] = []
     names: list[str] = []
     parts: list[Windows] = []
     with (folder / "poses.f32").open("wb") as poses:
-        for clip in read_each(track(files, "reading tracks"), broken):
+        for clip in read_each(track(files, "reading tracks"), broken, implausible):
             windows = make_windows([clip], length, stride, fps=fps)
             poses.write(windows.poses.tobytes())
             parts.append(windows)
@@ -134,7 +139,7 @@ def _write(folder: Path, files: Sequence[TrackFile], length: int, stride: int, f
         last=np.concatenate([part.last for part in parts]),
     )
     facts = {
-        "clips": names, "broken_files": broken,
+        "clips": names, "broken_files": broken, "implausible": implausible,
         "left_out": [sum(getattr(part, name) for part in parts) for name in ("short_tracks", "gaps", "broken")],
         "rates": list(dict.fromkeys(reason for part in parts for reason in part.rates)),
     }  # fmt: skip

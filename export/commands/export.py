@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 
 from calibration.int8_ranges import Method
+from daflow.core.bundle import Manifest
 from daflow.core.command_line import (
     FILE,
     FOLDER,
@@ -19,6 +20,7 @@ from daflow.core.command_line import (
     write_json,
 )
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.errors import require_packages
 
 
 def _parse_batch(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int, int] | None:  # noqa: ARG001
@@ -35,6 +37,8 @@ def _parse_limits(ctx: click.Context, param: click.Parameter, texts: tuple[str, 
     limits = {}
     for text in texts:
         name, _, value = text.partition("=")
+        if name.strip() in limits:
+            raise click.BadParameter(f"{name.strip()} is given twice.")
         try:
             limits[name.strip()] = float(value)
         except ValueError:
@@ -50,6 +54,18 @@ def _parse_targets(ctx: click.Context, param: click.Parameter, text: str | None)
         if not re.fullmatch(r"sm\d{2,3}", name):
             raise click.BadParameter(f"{name!r} is not a compute capability such as sm86.")
     return list(dict.fromkeys(names))
+
+
+_NEEDED = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime", "scipy", "sklearn")
+
+
+def _threshold(manifest: Manifest) -> str:
+    if manifest.alarm is None:
+        return "no alarm threshold, because the checkpoint holds no normal scores that training held out"
+    return (
+        f"PROVISIONAL alarm threshold {manifest.alarm.threshold:.3f} bits/dim, from {manifest.alarm.windows} windows "
+        "that training held out, which promises no rate of false alarms"
+    )
 
 
 @click.command("daflow-export", cls=CommandWithSubcommands)
@@ -76,11 +92,15 @@ def _parse_targets(ctx: click.Context, param: click.Parameter, text: str | None)
 @click.option(
     "--calibrate-on",
     type=FOLDER,
-    help="Pose tracks of normal behaviour, to calibrate INT8 ranges on and to verify on. Without it generated walkers, "
-    "falls, runs and fights are used.",
+    multiple=True,
+    help="Folder of pose tracks of normal behaviour, to calibrate INT8 ranges on and to verify on; may be repeated. "
+    "Without it generated walkers, falls, runs and fights are used.",
 )
 @click.option(
-    "--verify-on", type=FOLDER, help="Pose tracks to verify on, instead of those of --calibrate-on."
+    "--verify-on",
+    type=FOLDER,
+    multiple=True,
+    help="Folder of pose tracks to verify on, instead of those of --calibrate-on; may be repeated.",
 )
 @click.option(
     "--masks",
@@ -136,10 +156,10 @@ def _parse_targets(ctx: click.Context, param: click.Parameter, text: str | None)
 @frame_size_option
 @version_option()
 def export(
-    model: Path, output: Path | None, only_fp32: bool, int8: bool, calibrate_on: Path | None, verify_on: Path | None,
-    masks: Path | None, calibration: Any, ranges: Path | None, limits: dict[str, float], keep_failing: bool,
-    targets: list[str], engine: bool, on_device: bool, batch: tuple[int, int, int] | None, workspace: int | None,
-    layers: bool, json_target: str | None, frame_size: FrameSize | None,
+    model: Path, output: Path | None, only_fp32: bool, int8: bool, calibrate_on: tuple[Path, ...], verify_on:
+    tuple[Path, ...], masks: Path | None, calibration: Any, ranges: Path | None, limits: dict[str, float],
+    keep_failing: bool, targets: list[str], engine: bool, on_device: bool, batch: tuple[int, int, int] | None,
+    workspace: int | None, layers: bool, json_target: str | None, frame_size: FrameSize | None,
 ) -> None:  # fmt: skip
     """Export the checkpoint MODEL to a bundle: FP32, FP16 and INT8 ONNX, verified, and TensorRT engines.
 
@@ -162,16 +182,20 @@ def export(
             model, fp32=only_fp32, batch=batch, workspace=workspace, layers=layers, report=report
         )
     else:
+        require_packages({"export": _NEEDED})
         if output is None:
             raise click.UsageError("Missing option '-o' / '--output': the bundle to write.")
         from export.bundle import export_model
 
         bundle = export_model(
-            model, output, fp16=not only_fp32, int8=int8, calibrate_on=calibrate_on, verify_on=verify_on, masks=masks,
+            model, output, fp16=not only_fp32, int8=int8, calibrate_on=calibrate_on or None,
+            verify_on=verify_on or None, masks=masks,
             frame_size=frame_size, calibration=calibration, ranges=ranges, limits=limits, keep_failing=keep_failing,
             engine=engine, targets=targets, batch=batch, workspace=workspace, layers=layers, report=report,
         )  # fmt: skip
         report(f"{output}: written; verification.html shows how each form compares with the model")
-        report(f"set its alarm threshold with 'daflow-calibrate alarm --bundle {output} --poses DIR'")
+        report(
+            f"{_threshold(bundle.manifest)}; set it with 'daflow-calibrate alarm --bundle {output} --poses DIR'"
+        )
     if json_target:
         write_json(json_target, bundle.manifest.model_dump(mode="json", by_alias=True))

@@ -104,6 +104,11 @@ def _screen(facts: dict[str, Any]) -> list[str]:
 
 def _alarm(alarm: dict[str, Any]) -> str:
     threshold = f"{alarm['threshold']:.4f} bits/dim"
+    if alarm["method"] == "provisional":
+        return (
+            f"{threshold}, PROVISIONAL: from {alarm['windows']} windows that training held out; it promises no rate of "
+            "false alarms, and 'daflow-calibrate alarm' replaces it"
+        )
     if alarm["quantile"] is not None:
         return f"{threshold}, the {alarm['quantile']:g} quantile of {alarm['windows']} windows"
     rate = (

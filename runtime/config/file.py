@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from daflow.core.errors import InputError
+from daflow.core.files import read_text
 from runtime.config.schema import Config, places
 from runtime.sources.redaction import holds_secret, redacted
 
@@ -36,7 +37,7 @@ def read_toml(path: Path) -> Tree:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(f"{path} is larger than 1 MiB; it is probably not a configuration.")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise InputError(
             f"There is no configuration {path}; daflow-edge --print-config prints one."

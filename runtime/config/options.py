@@ -6,6 +6,7 @@ import os
 import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from daflow.core.alarms.calibration import camera_name_error
+from daflow.core.command_line import GroupedOption
 from daflow.core.errors import InputError
 from runtime.config.schema import CameraOptions, Place, places
 from runtime.sources.redaction import holds_secret
@@ -23,6 +25,18 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 _PREFIX = {"mqtt": "mqtt-", "webhook": "webhook-", "log": "log-"}
 _NAMES: dict[Place, str] = {("serve", "address"): "--serve", ("store", "path"): "--store"}
 _SCHEME = re.compile(r"[a-z][a-z0-9]*:")
+_FOLDERS: tuple[Place, ...] = (("bundle",), ("record",))
+_GROUPS = {
+    "Cameras and recordings": ("policy", "realtime", "fps", "max_frames", "stall_seconds"),
+    "Poses": ("people", "max_people", "pose_model", "estimator"),
+    "Model": ("bundle", "scorer", "precision"),
+    "Alarm": ("alarm",),
+    "Files": ("scores", "record", "video", "privacy"),
+    "Events": ("events", "print_events", "store", "mqtt", "webhook"),
+    "Live page": ("serve",),
+    "Log": ("log",),
+}
+SOURCES, *_ = _GROUPS
 
 
 def option_name(place: Place) -> str:
@@ -34,12 +48,18 @@ def option_name(place: Place) -> str:
     return _NAMES.get(place) or f"--{_PREFIX.get(place[0], '')}{place[-1].replace('_', '-')}"
 
 
+def group_of(place: Place) -> str:
+    """Return the heading of a field's option in the help."""
+    return next((title for title, names in _GROUPS.items() if place[0] in names), SOURCES)
+
+
 OPTION_NAMES: dict[Place, str] = {place: option_name(place) for place, _ in places()}
 
 
 def config_options(command: _Decorated) -> _Decorated:
-    """Give a command an option for each field; values are text that the configuration checks."""
-    return _decorate(command, list(places()))
+    """Give a command an option for each field, in groups; values are text that the configuration checks."""
+    titles = list(_GROUPS)
+    return _decorate(command, sorted(places(), key=lambda field: titles.index(group_of(field[0]))))
 
 
 def camera_options(command: _Decorated) -> _Decorated:
@@ -66,19 +86,27 @@ def _option(place: Place, field: FieldInfo) -> Callable[[_Decorated], _Decorated
     name, kinds = option_name(place), set(_kinds(field.annotation))
     text = str(field.description)
     default = field.get_default()
-    if default is not None and not field.is_required():
+    if default not in (None, ()) and not field.is_required():
         shown = str(default).lower() if isinstance(default, bool) else default
         text += f"  [default: {shown}]"
     variable = "__".join(place)
+    option = partial(click.option, cls=GroupedOption, group=group_of(place))
     if bool in kinds:
-        return click.option(f"{name}/--no-{name[2:]}", variable, default=None, help=text)
+        return option(f"{name}/--no-{name[2:]}", variable, default=None, help=text)
     choices = [choice for kind in kinds if typing.get_origin(kind) is Literal for choice in _in_order(kind)]
     if choices:
-        return click.option(name, variable, type=click.Choice(choices), help=text)
+        return option(name, variable, type=click.Choice(choices), help=text)
+    if typing.get_origin(field.annotation) is tuple:
+        more = f"{text} Several: repeat the option, or separate them by commas."
+        return option(name, variable, metavar="TEXT", multiple=True, help=more)
     metavar = (
-        "FILE" if Path in kinds else "INTEGER" if int in kinds else "NUMBER" if float in kinds else "TEXT"
+        "PATH"
+        if place in _FOLDERS
+        else (
+            "FILE" if Path in kinds else "INTEGER" if int in kinds else "NUMBER" if float in kinds else "TEXT"
+        )
     )
-    return click.option(name, variable, metavar=metavar, help=text)
+    return option(name, variable, metavar=metavar, help=text)
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
@@ -112,7 +140,7 @@ def people_options(values: dict[str, Any]) -> CameraOptions:
 
 def chosen(values: dict[str, Any]) -> dict[Place, Any]:
     """Return the options that were given, by the place of their field."""
-    return {tuple(name.split("__")): value for name, value in values.items() if value is not None}
+    return {tuple(name.split("__")): value for name, value in values.items() if value not in (None, ())}
 
 
 def named_sources(sources: tuple[str, ...]) -> dict[str, str]:

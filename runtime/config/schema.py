@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from daflow.core.alarms.calibration import CameraName
+from runtime.config.web_addresses import HostNames, Networks
 
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 Fps = Annotated[FiniteFloat, Field(ge=0.1, le=1000)]
@@ -186,6 +187,17 @@ class ServeOptions(_Section):
     )
     token_file: Path | None = Field(None, description="File with the token that visitors must enter.")
     token_env: str | None = Field(None, description="Environment variable with the token.")
+    hosts: HostNames = Field(
+        (),
+        description="Names, beside loopback, that visitors may use for the page, without port, such as "
+        "watch.example.org behind a reverse proxy. Unset, a page at loopback answers to loopback names only, any other "
+        "page to every name.",
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        description="Addresses or networks of reverse proxies, such as 127.0.0.1, whose X-Forwarded-For and "
+        "X-Forwarded-Proto are believed; unset, all visitors behind a proxy count as one.",
+    )
 
 
 class LogOptions(_Section):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from daflow.core.errors import InputError
+from daflow.core.files import decode_text
 
 _MAX_BYTES = 65_536  # far more than any token or password
 
@@ -78,7 +79,6 @@ def _read(file: Path, what: str) -> str:
     if len(raw) > _MAX_BYTES:
         raise InputError(f"The file {file} with {what} is larger than 64 KiB; is it the right one?")
     try:
-        return raw.decode("utf-8").strip()
-    except UnicodeDecodeError:
-        # The error of the decoder holds the bytes: it must not become the cause.
+        return decode_text(raw).strip()
+    except ValueError:
         raise InputError(f"The file {file} with {what} is not text in UTF-8.") from None

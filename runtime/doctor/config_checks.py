@@ -30,6 +30,8 @@ from runtime.poses.models import find_pose_model
 from runtime.sources.uri import needs_poses
 from runtime.web.server import check_serving
 
+_NO_RATE = "Its model was trained without a frame rate and takes any rate for its own: train with --fps"
+
 _TIMEOUT_S = 3.0  # for an answer of our own page on this machine
 
 # MediaPipe and plug-ins run native code, so they are opened in a process of their own, as packages are.
@@ -94,10 +96,10 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
         return Finding("bundle", "problem", error.message)
     found = f"{folder}, {', '.join(bundle.manifest.precisions)}"
     if config is not None:
-        thresholds, errors = set(), []
+        rules, errors = set(), []
         for name in config.cameras:
             try:
-                thresholds.add(alarm_rule(bundle, name, config.camera(name).alarm).threshold)
+                rules.add(alarm_rule(bundle, name, config.camera(name).alarm))
             except InputError as error:
                 errors.append(error.message)
         if errors:
@@ -106,9 +108,16 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
         advice = "Without a threshold there is no alarm: daflow-calibrate alarm, or --threshold"
         return Finding("bundle", "warning", f"{found}, no threshold", advice)
     else:
-        thresholds = {bundle.manifest.alarm.threshold}
-    shown = ", ".join(f"{threshold:.3f}" for threshold in sorted(thresholds))
-    return Finding("bundle", "ok", f"{found}, threshold {shown}")
+        rules = {bundle.manifest.alarm.rule()}
+    shown = ", ".join(sorted({rule.threshold_text for rule in rules}))
+    fps = bundle.manifest.fps
+    rate = f"{fps:.3g} frames per second" if fps else "no frame rate"
+    reasons = [] if fps else [_NO_RATE]
+    if any(rule.provisional for rule in rules):
+        reasons.append(
+            "A provisional threshold promises no rate of false alarms: set it with daflow-calibrate alarm"
+        )
+    return Finding("bundle", "warning" if reasons else "ok", f"{found}, {shown}, {rate}", ". ".join(reasons))
 
 
 def _people(config: Config) -> list[tuple[CameraOptions, list[str]]]:

@@ -128,6 +128,7 @@ class AlarmEventBuilder:
             "p_value": number(worst.p_value, 6) if worst else None,
             "rarity": _rarity(worst, self._floor),
             "threshold": number(result.threshold, 4),
+            "provisional": result.provisional,
             "people": _people(result.people),
             "peak": alarm.peak,
             "model": dict(self._model),

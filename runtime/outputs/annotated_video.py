@@ -12,6 +12,7 @@ import numpy as np
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.skeleton import OPENPOSE_BONES
 from daflow.core.errors import InputError, unusable_package
+from daflow.core.files import require_short_name
 from runtime.pipeline.results import FrameResult, Person
 from runtime.sources.frames import Image
 
@@ -24,6 +25,9 @@ _CHART_FRAMES = 240
 _FRAGMENT_SECONDS = 2
 _MIN_CONFIDENCE = 0.3  # a joint below it is a guess and is not drawn
 _MIN_WIDTH = 480  # smaller pictures are enlarged, so that the text is readable
+_MAX_SIDE = 4096  # larger ones are made smaller: H.264 has no level for them, and players refuse them
+_MIN_SIDE = 16
+_SUFFIXES = (".mp4", ".m4v")
 
 
 class AnnotatedVideo:
@@ -35,12 +39,14 @@ class AnnotatedVideo:
         privacy: with `skeletons` people are drawn on a dark background and no pixel of the camera is in the file.
 
     Raises:
-        InputError: a package is missing, or the file cannot be written.
+        InputError: a package is missing, the name does not end in .mp4 or .m4v or is too long, or the file cannot be
+            written.
     """
 
     def __init__(
         self, path: Path, fps: float, privacy: Literal["skeletons", "pictures"] = "skeletons"
     ) -> None:
+        check_video_name(path)
         try:
             import av
             import cv2
@@ -89,8 +95,8 @@ class AnnotatedVideo:
     def draw(self, result: FrameResult) -> Image:
         """Return the picture of one frame, RGB: the image or a dark background, the skeletons, and the chart below."""
         width, height = result.frame.size
-        scale = max(1.0, _MIN_WIDTH / width)
-        width, height = int(width * scale) // 2 * 2, int(height * scale) // 2 * 2
+        scale = min(max(1.0, _MIN_WIDTH / width), _MAX_SIDE / width, _MAX_SIDE / height)
+        width, height = (max(_MIN_SIDE, int(side * scale) // 2 * 2) for side in (width, height))
         canvas = np.full((height + _CHART_HEIGHT, width, 3), _BLANK, dtype=np.uint8)
         if self._pictures and result.frame.image is not None:
             canvas[:height] = self._cv2.resize(result.frame.image, (width, height))
@@ -140,7 +146,8 @@ class AnnotatedVideo:
                 a, b = ((int(i * step), row(scores[i])) for i in (index - 1, index))
                 self._cv2.line(canvas, a, b, _INK, 1, self._cv2.LINE_AA)
         score = "-" if result.score is None else f"{result.score:.2f}"
-        text = f"{result.frame.time:7.1f} s   score {score}   threshold {threshold:.2f} bits/dim"
+        kind = "provisional threshold" if result.provisional else "threshold"
+        text = f"{result.frame.time:7.1f} s   score {score}   {kind} {threshold:.2f} bits/dim"
         self._text(canvas, text, (8, 14), _INK, 0.4)
 
     def _text(self, canvas: Image, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:
@@ -159,3 +166,15 @@ class AnnotatedVideo:
                 self._encode()
         finally:
             self._container.close()
+
+
+def check_video_name(path: Path) -> None:
+    """Check the name of a video before anything is run.
+
+    Raises:
+        InputError: the file would be MP4 and is called something else, or its name is too long.
+    """
+    require_short_name(path)
+    special = path.exists() and not path.is_file() and not path.is_dir()  # such as /dev/null
+    if path.suffix.lower() not in _SUFFIXES and not special:
+        raise InputError(f"The video {path} is written as MP4: give it a name that ends in .mp4.")

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from daflow.core.errors import InputError
 from runtime.config.schema import Config
-from runtime.outputs.annotated_video import AnnotatedVideo
+from runtime.outputs.annotated_video import AnnotatedVideo, check_video_name
 from runtime.outputs.score_log import ScoreLog
 from runtime.outputs.track_recorder import TrackRecorder
 from runtime.pipeline.results import FrameResult, Sink
@@ -24,11 +25,12 @@ class Outputs:
         fps: the nominal rate of each camera, for its video.
 
     Raises:
-        InputError: a video cannot be opened.
+        InputError: a video cannot be opened, or as `check_outputs`.
         OSError: a file cannot be opened.
     """
 
     def __init__(self, config: Config, fps: Mapping[str, float]) -> None:
+        check_outputs(config)
         self.errors: list[str] = []
         """A sentence for each file that could not be written."""
         self._written: dict[str, int] = {}
@@ -82,6 +84,45 @@ class Outputs:
             self._stack.close()
         except OSError as error:
             self.errors.append(f"Cannot finish writing the files of the run: {error.strerror or error}.")
+
+
+def check_outputs(config: Config) -> None:
+    """Check the files that a run is to write before anything is opened.
+
+    Raises:
+        InputError: a video has another suffix than .mp4 or too long a name, a file is written twice, or one would
+            overwrite a recording that is watched.
+    """
+    videos = [video_of(config.video, name, len(config.cameras)) for name in config.cameras if config.video]
+    for path in videos:
+        check_video_name(path)
+    options = {"--events": config.events, "--scores": config.scores, "--store": config.store.path}
+    written = [(option, path) for option, path in options.items() if path]
+    written += [("--video", path) for path in videos]
+    for index, (option, path) in enumerate(written):
+        if path.is_dir():
+            raise InputError(f"{option} {path} is a folder. Give the name of a file.")
+        for other, before in written[:index]:
+            if _is_same(path, before):
+                raise InputError(
+                    f"{other} and {option} would both write {path}. Give each a file of its own."
+                )
+        for name, camera in config.cameras.items():
+            if _is_same(path, Path(camera.source.removeprefix("tracks:"))):
+                raise InputError(
+                    f"{option} would overwrite {path}, the recording of camera {name}. Give another name."
+                )
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        if path.exists() and not path.is_file():  # such as /dev/null
+            return False
+        return path.resolve() == other.resolve() or (
+            other.exists() and path.exists() and path.samefile(other)
+        )
+    except (OSError, ValueError, RuntimeError):  # a source that is no path
+        return False
 
 
 def video_of(path: Path, camera: str, cameras: int) -> Path:

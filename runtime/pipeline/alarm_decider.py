@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from daflow.core.alarms.calibration import AlarmCalibration
-from daflow.core.alarms.p_value import p_value
+from daflow.core.alarms.p_value import is_beyond_normal, p_value
 from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother
 from runtime.pipeline.observer import Observation
 from runtime.pipeline.results import FrameResult, Person
@@ -46,6 +46,7 @@ class AlarmDecider:
                 smoothed[person],
                 p_value(self._calibration, smoothed[person]) if self._calibration else None,
                 windows[person],
+                self._calibration is not None and is_beyond_normal(self._calibration, smoothed[person]),
             )
             if person in scores
             else Person(person, skeleton)
@@ -53,7 +54,16 @@ class AlarmDecider:
         )
         worst = max((person for person in people if person.smoothed is not None), key=_smoothed, default=None)
         change = self._alarm.update(frame.time, worst.smoothed if worst else None)
-        return FrameResult(frame, people, worst, self._alarm.active, change, self.camera, self.rule.threshold)
+        return FrameResult(
+            frame,
+            people,
+            worst,
+            self._alarm.active,
+            change,
+            self.camera,
+            self.rule.threshold,
+            self.rule.provisional,
+        )
 
 
 def _smoothed(person: Person) -> float:

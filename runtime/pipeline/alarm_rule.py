@@ -24,6 +24,7 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
             )
         threshold = calibration.threshold
     calibrated = calibration.rule() if calibration else AlarmRule(threshold, threshold)
+    provisional = calibrated.provisional and options.threshold is None
     release = threshold if options.release is None else options.release
     if not release <= threshold:
         raise InputError(f"--release {release:g} must not be above the threshold {threshold:g}.")
@@ -31,7 +32,7 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
         name: getattr(calibrated if getattr(options, name) is None else options, name)
         for name in ("begin_seconds", "end_seconds", "cool_down_seconds", "smoothing_seconds")
     }
-    return AlarmRule(threshold, release, **chosen)
+    return AlarmRule(threshold, release, **chosen, provisional=provisional)
 
 
 def check_rules(config: Config, bundle: Bundle) -> None:

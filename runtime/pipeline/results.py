@@ -24,6 +24,7 @@ class Person:
         smoothed: the score after causal smoothing, which decides the alarm.
         p_value: how often normal people of this camera score as high or higher; None without a calibration.
         window: the last poses `(2, T, 18)` in pixels that were scored, None without a score.
+        beyond_normal: whether the score is above all scores of the calibration: the p-value is an upper bound then.
     """
 
     person: int
@@ -32,6 +33,7 @@ class Person:
     smoothed: float | None = None
     p_value: float | None = None
     window: Keypoints | None = None
+    beyond_normal: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class FrameResult:
         change: `begin` or `end` when the alarm begins or ends with this frame, else None.
         camera: the name of the camera.
         threshold: the alarm threshold of the camera, bits per dimension.
+        provisional: whether nobody calibrated the threshold yet.
         absence: why there is no frame of the camera behind this result, None when there is one.
     """
 
@@ -56,6 +59,7 @@ class FrameResult:
     change: AlarmChange | None
     camera: str = "camera"
     threshold: float = float("inf")
+    provisional: bool = False
     absence: Absence | None = None
 
     @property

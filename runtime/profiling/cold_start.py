@@ -14,6 +14,7 @@ from runtime.profiling.edge import NO_ALARM, EdgeRun
 from runtime.profiling.profile import ColdStart, ColdStarts
 from runtime.profiling.statistics import Timing, summarize
 from runtime.profiling.timing import Progress
+from runtime.sources.redaction import redacted
 
 _TIMEOUT_S = 120.0
 _MAX_FRAMES = 2000
@@ -25,7 +26,7 @@ def measure_cold_start(run: EdgeRun, rounds: int, progress: Progress = iter) -> 
     A recording is read at full speed; a camera takes a second more for the first 24 poses.
 
     Raises:
-        InputError: the edge does not start.
+        InputError: the edge does not start; the message is the one of its process.
     """
     plain = EdgeRun(run.bundle, "synthetic:people=1,event=none", run.scorer, {})
     without_poses: list[dict[str, Any]] = []
@@ -40,15 +41,23 @@ def measure_cold_start(run: EdgeRun, rounds: int, progress: Progress = iter) -> 
 
 
 def _start(run: EdgeRun) -> dict[str, Any]:
-    config = run.config(NO_ALARM, max_frames=_MAX_FRAMES).model_dump_json()
+    # Only what was set: a written default would count as set, and a camera's own threshold of None would win.
+    config = run.config(NO_ALARM, max_frames=_MAX_FRAMES).model_dump_json(exclude_unset=True)
     command = [sys.executable, "-m", "runtime.profiling.first_score", config, repr(time.monotonic())]
+    failed = f"The edge does not start with {redacted(run.source)} in a new process"
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{failed}: it had no score after {_TIMEOUT_S:.0f} s.") from None
+    try:
         answer: dict[str, Any] = json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, json.JSONDecodeError):
-        raise InputError(
-            f"The edge does not start with {run.source} in a new process; try 'daflow-edge' with the same options."
-        ) from None
+    except json.JSONDecodeError:
+        lines = done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"]
+        raise InputError(f"{failed}: {lines[-1]}") from None
+    if "error" in answer:
+        raise InputError(f"{failed}: {answer['error']}")
     return answer
 
 

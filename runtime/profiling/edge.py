@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import numpy as np
 from daflow.core.errors import InputError
 from runtime.config.schema import Camera, Config
 from runtime.pipeline.results import FrameResult
+from runtime.poses.estimators import open_estimator
 from runtime.profiling.events import EventPipe
 from runtime.profiling.overhead import WARM_UP_FRAMES, compare_with_pose_only, run_pose_only, too_short
 from runtime.profiling.profile import EdgeTiming, PacedTiming
@@ -30,6 +32,7 @@ _SUPERVISE_SECONDS = 0.05
 _REFERENCE_SECONDS = 0.1  # in each round
 _UPDATE_SECONDS = 0.1
 _MAX_SECONDS = 3600.0
+_MAX_LATE_SECONDS = 60.0
 NO_ALARM, _ALWAYS_ALARM = 1e8, -1e8
 """Thresholds in bits/dim that no score reaches, and that every score exceeds."""
 
@@ -81,13 +84,17 @@ class EdgeRun:
         return Config.model_validate({**content, "realtime": realtime, **fields})
 
     def check(self) -> None:
-        """Open the source and close it again, before other parts are measured for long.
+        """Open the source and the pose estimator and close them again, before other parts are measured for long.
 
         Raises:
-            InputError: it cannot be opened.
+            InputError: one cannot be opened.
         """
         with open_source(self.source):
             pass
+        if self.poses:
+            camera = Camera.model_validate({"source": self.source, **self.options})
+            with contextlib.closing(open_estimator(camera)):
+                pass
 
     @property
     def poses(self) -> bool:
@@ -202,7 +209,7 @@ def measure_pace(run: EdgeRun, seconds: float) -> PacedTiming:
         end = time.perf_counter() + seconds
         with Service(config, listeners=[results]) as service:
             service.start()
-            while time.perf_counter() < end and not _is_over(service):
+            while not (_is_enough(results, 0, end) or _is_over(service)):
                 service.supervise(_SUPERVISE_SECONDS)
             dropped = _health(service)["dropped"]
         event_delays = pipe.delays
@@ -231,7 +238,7 @@ def _run_round(run: EdgeRun, seconds: float | None, frames: int | None) -> _Roun
         for clock in clocks:
             clock.take()
         first, end = len(results.times), time.perf_counter() + (seconds or _MAX_SECONDS)
-        while time.perf_counter() < end and not _is_over(service):
+        while not (_is_enough(results, first, end) or _is_over(service)):
             service.supervise(_SUPERVISE_SECONDS)
         dropped, scorer = _health(service)["dropped"], service.scorer_name
         if seconds is not None:
@@ -246,6 +253,12 @@ def _run_round(run: EdgeRun, seconds: float | None, frames: int | None) -> _Roun
         np.diff(results.times[first:last]).tolist(), np.diff(results.processor[first:last]).tolist(), stages,
         results.people / len(results.times), dropped, scorer,
     )  # fmt: skip
+
+
+def _is_enough(results: _Results, first: int, end: float) -> bool:
+    """Whether the time is over and there are two results to compare, for which a busy machine may need longer."""
+    late = time.perf_counter() - end
+    return late > 0 and (len(results.times) - first >= 2 or late > _MAX_LATE_SECONDS)
 
 
 def _is_over(service: Service) -> bool:

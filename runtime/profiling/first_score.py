@@ -3,7 +3,7 @@
 `python -m runtime.profiling.first_score CONFIGURATION STARTED` takes the configuration as JSON, and the time of the
 monotonic clock at which the process was started. It prints one line of JSON: `python_s`, `import_s`, `open_s`,
 `frame_s` and `score_s`, each from the start, `score_s` None when the source ended before; `processor_s`, the processor
-time until then; and `memory_mb`, the resident memory.
+time until then; and `memory_mb`, the resident memory. When the edge does not start, the line holds `error` alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,21 @@ import time
 
 
 def main() -> None:
-    """Run the edge and print the steps."""
+    """Run the edge and print the steps, or why it does not start."""
+    # Nothing is imported before `_steps`, which times the imports.
+    try:
+        answer: dict[str, object] = {"score_s": None, **_steps()}
+    except Exception as error:
+        from daflow.core.errors import DaflowError, explain_import
+
+        explained = explain_import(error) if isinstance(error, ImportError) else error
+        if not isinstance(explained, DaflowError):
+            raise
+        answer = {"error": explained.message}
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
+def _steps() -> dict[str, float | None]:
     steps: dict[str, float | None] = {}
     began = float(sys.argv[2])
 
@@ -23,6 +37,7 @@ def main() -> None:
 
     step("python_s")
     import runtime.cli  # noqa: F401  what daflow-edge imports
+    from daflow.core.errors import InputError
     from runtime.config.schema import Config
     from runtime.machine.board import memory_mb
     from runtime.pipeline.results import FrameResult
@@ -39,10 +54,12 @@ def main() -> None:
     with Service(Config.model_validate_json(sys.argv[1]), listeners=[listen]) as service:
         step("open_s")
         service.start()
-        while "score_s" not in steps and service.camera_health("camera")["state"] != "ended":
+        while "score_s" not in steps and (facts := service.camera_health("camera"))["state"] != "ended":
+            if facts["error"]:
+                raise InputError(str(facts["error"]))
             service.supervise(0.005)
-        memory = memory_mb()
-    sys.stdout.write(json.dumps({"score_s": None, **steps, "memory_mb": memory}) + "\n")
+        steps["memory_mb"] = memory_mb()
+    return steps
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from runtime.config.schema import Camera
 from runtime.poses.estimators import PoseEstimator, open_estimator
 from runtime.poses.person_crops import PersonCrops
 from runtime.profiling.profile import Overhead
+from runtime.sources.redaction import redacted
 from runtime.sources.uri import open_source
 
 WARM_UP_FRAMES = 10
@@ -83,5 +84,5 @@ def compare_with_pose_only(
 def too_short(source: str) -> InputError:
     """The error of a source that ends before it can be measured."""
     return InputError(
-        f"{source} is too short to measure: it needs at least {WARM_UP_FRAMES + _MIN_FRAMES} frames."
+        f"{redacted(source)} is too short to measure: it needs at least {WARM_UP_FRAMES + _MIN_FRAMES} frames."
     )

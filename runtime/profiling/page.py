@@ -25,6 +25,7 @@ from runtime.profiling.tables import (
     scorer_table,
     stage_table,
     start_table,
+    with_or_without_poses,
 )
 
 
@@ -45,11 +46,11 @@ def profile_page(profile: Profile) -> str:
 
 
 def _cards(profile: Profile) -> Iterable[tuple[str, str]]:
-    edge = profile.edge
+    edge, poses = profile.edge, with_or_without_poses(profile.edge)
     size, batch = next(iter(profile.scorer_alone.scorers[profile.baseline].batches.items()))
     yield f"{batch.call.p50_ms:.3f} ms", f"{profile.baseline}, {windows_text(size)}"
-    yield f"{edge.frames_per_second:,.0f} /s", f"frames of {edge.people:.1f} people, at full speed"
-    yield f"{profile.pace.delay.p50_ms:.1f} ms", "from a frame to its result"
+    yield f"{edge.frames_per_second:,.0f} /s", f"frames of {edge.people:.1f} people, at full speed, {poses}"
+    yield f"{profile.pace.delay.p50_ms:.1f} ms", f"from a frame to its result, {poses}"
     for kind, start in reversed(profile.cold_start.by_kind().items()):
         if start.score:
             yield f"{start.score.p50_ms / 1000:.2f} s", f"from the start to the first score, {kind}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from daflow.core.errors import InputError
+from daflow.core.files import parse_json
 from runtime.profiling.statistics import Timing
 
 FORMAT = 1
@@ -266,11 +266,13 @@ def read_profile(path: Path) -> Profile:
     """
     again = f"measure again with 'daflow-profile --bundle BUNDLE --json {path.name}'."
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"{path} is damaged or not a profile: it is not valid JSON; {again}") from None
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged or not a profile: it is not valid JSON ({error}); {again}"
+        ) from None
     version = content.get("format") if isinstance(content, dict) else None
     if version is None:
         raise InputError(f"{path} is not a profile; {again}")

@@ -75,7 +75,8 @@ def open_candidates(
                     continue
                 opened.append(Candidate(scorer, time.perf_counter() - began, precision))
         if not opened:
-            raise InputError(f"No scorer can be opened. {' '.join(skipped)}")
+            reasons = "; ".join(reason.rstrip(".") for reason in skipped)
+            raise InputError(f"No scorer can be opened: {reasons}.")
         yield opened
 
 

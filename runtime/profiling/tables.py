@@ -83,12 +83,18 @@ def stage_table(
     return Table(["stage", *columns, "CV", "share"], rows)
 
 
+def with_or_without_poses(edge: EdgeTiming) -> str:
+    """Say whether the figures of the edge include pose estimation."""
+    return "with pose estimation" if "pose" in edge.share else "without pose estimation"
+
+
 def edge_sentences(edge: EdgeTiming, pace: PacedTiming | None = None) -> Iterator[str]:
     """Say what the figures of the edge mean."""
     largest = max(edge.share, key=lambda stage: edge.share[stage])
     yield (
-        f"At full speed: {edge.frames_per_second:,.0f} frames per second and {edge.person_frames_per_second:,.0f} "
-        f"person-frames per second, {edge.people:.1f} people in a frame; {edge.processor.p50_ms:.2f} ms of processor "
+        f"At full speed, {with_or_without_poses(edge)}: {edge.frames_per_second:,.0f} frames per second and "
+        f"{edge.person_frames_per_second:,.0f} person-frames per second, {edge.people:.1f} people in a frame; "
+        f"{edge.processor.p50_ms:.2f} ms of processor "
         f"time per frame. Most of the work is {largest}."
     )
     if pace:

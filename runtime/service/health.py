@@ -108,10 +108,12 @@ def alarm_state(
         "people": len(result.people) if result else 0,
         "score": worst.smoothed if worst else None,
         "p_value": worst.p_value if worst else None,
+        "beyond_normal": worst.beyond_normal if worst else None,
         "alarm": bool(result and result.alarm),
         "alarms": recorder.alarms(decider.camera),
         "unusable": decider.unusable,
         "threshold": decider.rule.threshold,
+        "provisional": decider.rule.provisional,
         "drift": drift.message if drift else None,
         "drifting": drift.state == "drifting" if drift else None,
     }
@@ -139,6 +141,6 @@ def summary_line(
     )
     return (
         f"camera {camera} ({source}): {frames} frames in {seconds:.1f} s "
-        f"({frames / max(seconds, 1e-9):.0f} frames per second), {alarms} alarms at threshold "
-        f"{decider.rule.threshold:.3f}, {scorer}{unusable}"
+        f"({frames / max(seconds, 1e-9):.0f} frames per second), {alarms} alarms at "
+        f"{decider.rule.threshold_text}, {scorer}{unusable}"
     )

@@ -98,6 +98,11 @@ class Service:
     def _open(self) -> None:
         config, stack = self.config, self._stack
         self.bundle = read_bundle(config.bundle)
+        if self.bundle.manifest.fps is None:
+            logger.warning(
+                "%s does not say at which frame rate its model was trained: every rate is taken for its own",
+                config.bundle,
+            )
         self._manager = CameraManager(
             self.bundle.manifest,
             self._queue,
@@ -157,7 +162,18 @@ class Service:
         options = self.config.camera(name).alarm
         calibration = self.bundle.alarm_for(name)
         rule = alarm_rule(self.bundle, name, options)
-        if calibration is not None and calibration.smoothing_seconds != rule.smoothing_seconds:
+        if rule.provisional:
+            logger.warning(
+                "camera %s: %s bits/dim, from normal scores that training held out. It promises no rate of false "
+                "alarms; set it with 'daflow-calibrate alarm'",
+                name,
+                rule.threshold_text,
+            )
+        if (
+            calibration is not None
+            and calibration.normal
+            and calibration.smoothing_seconds != rule.smoothing_seconds
+        ):
             logger.warning(
                 "camera %s: smoothing_seconds differs from the calibration, so there are no p-values and no drift "
                 "detection",
@@ -332,7 +348,11 @@ class Service:
             **health.uptime(self._began, time.monotonic() - self._began_monotonic),
             "version": __version__,
             "scorer": self._scoring.name,
-            "bundle": {"path": str(self.bundle.folder), "hash": self._recorder.model["bundle"]},
+            "bundle": {
+                "path": str(self.bundle.folder),
+                "hash": self._recorder.model["bundle"],
+                "fps": self.bundle.manifest.fps,
+            },
             "temperature_c": temperature(),
             "memory_mb": memory_mb(),
             "cameras": cameras,

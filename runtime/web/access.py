@@ -1,21 +1,18 @@
-"""Who may see the page: token, sessions by cookie, a delay after wrong tokens, and allowed host names."""
+"""Who may see the page: allowed host names, the token, sessions by cookie, and the headers that guard the page."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import ipaddress
-import time
-from collections import OrderedDict
-from collections.abc import Callable
+import re
+
+from runtime.web.sessions import Sessions, Values
+from runtime.web.token_throttle import TokenThrottle
+from runtime.web.visitors import Visitors
 
 COOKIE = "daflow_session"
-SESSION_SECONDS = 30 * 86400
 MIN_TOKEN = 8  # characters
-
-_FREE_FAILURES = 5
-_MAX_DELAY = 60.0  # seconds
-_MAX_ADDRESSES = 1024  # that are remembered
 
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -27,94 +24,56 @@ SECURITY_HEADERS = {
     "cache-control": "no-store",
 }
 
-
-class TokenThrottle:
-    """Delays whoever guesses the token: after five wrong tokens from an address, each further one doubles the delay.
-
-    Args:
-        now: gives seconds that never go back.
-    """
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def delay(self, address: str) -> float:
-        """Return how many seconds the address must wait before its next token is checked."""
-        _, until = self._failures.get(address, (0, 0.0))
-        return max(0.0, until - self._now())
-
-    def record_failure(self, address: str) -> None:
-        """Count a wrong token."""
-        count = self._failures.pop(address, (0, 0.0))[0] + 1
-        delay = min(_MAX_DELAY, 2.0 ** (count - _FREE_FAILURES)) if count >= _FREE_FAILURES else 0.0
-        self._failures[address] = count, self._now() + delay
-        if len(self._failures) > _MAX_ADDRESSES:
-            self._failures.popitem(last=False)
-
-    def record_success(self, address: str) -> None:
-        """Forget the wrong tokens of an address."""
-        self._failures.pop(address, None)
+# No character in it can end the host in a URL.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(:[0-9]*)?", re.ASCII)
 
 
 class Access:
-    """Checks tokens and sessions.
-
-    A session is its end and a signature, with a key that is derived from the token: it survives a restart of the
-    service and is invalid after the token is changed.
+    """Checks host names, tokens and sessions.
 
     Args:
         token: what visitors must give; None lets everybody in.
-        hosts: the host names that requests may use; None allows any.
-        now: gives seconds since 1970.
+        hosts: the host names, beside loopback, that requests may use; None allows any.
+        values: where sessions are kept; needed with a token.
+        visitors: finds the visitor of a request.
     """
 
     def __init__(
-        self, token: str | None, hosts: frozenset[str] | None, now: Callable[[], float] = time.time
+        self,
+        token: str | None,
+        hosts: frozenset[str] | None,
+        values: Values | None = None,
+        visitors: Visitors | None = None,
     ) -> None:
-        self.needs_token = token is not None
-        self.throttle = TokenThrottle()
+        self.sessions = Sessions(token, values) if token is not None and values is not None else None
+        self.throttle = TokenThrottle(self.token_is_valid)
+        self.visitors = visitors or Visitors()
+        self._token = token
         self._hosts = hosts
-        self._now = now
-        self._token = (token or "").encode()
-        # A stolen cookie must not make a short token easy to find.
-        self._key = hashlib.scrypt(self._token, salt=b"daflow session", n=2**14, r=8, p=1) if token else b""
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether visitors must give a token."""
+        return self._token is not None
 
     def host_is_allowed(self, host: str) -> bool:
         """Whether a Host header names this server; a page whose name resolves to it (DNS rebinding) is refused."""
-        if self._hosts is None:
-            return True
-        name = _without_port(host).lower()
-        return name in self._hosts or _is_loopback(name)
+        match = _HOST.fullmatch(host)
+        if match is None:
+            return False
+        name = match[1].strip("[]").lower().rstrip(".")
+        return self._hosts is None or name in self._hosts or _is_loopback(name)
 
     def token_is_valid(self, token: str) -> bool:
         """Compare a token in constant time."""
-        return hmac.compare_digest(
-            hashlib.sha256(token.encode()).digest(), hashlib.sha256(self._token).digest()
+        given, wanted = (
+            hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (token, self._token or "")
         )
-
-    def new_session(self) -> str:
-        """Return the value of the session cookie for a visitor who gave the token."""
-        until = str(int(self._now()) + SESSION_SECONDS)
-        return f"{until}.{self._sign(until)}"
+        return self._token is not None and hmac.compare_digest(given, wanted)
 
     def session_left(self, cookie: str) -> float:
-        """Return for how many seconds a session is still valid, 0 when it is not."""
-        until, _, signature = cookie.partition(".")
-        if not until.isascii() or not until.isdigit() or len(until) > 12:
-            return 0.0
-        if not hmac.compare_digest(signature.encode(), self._sign(until).encode()):
-            return 0.0
-        return max(0.0, int(until) - self._now())
-
-    def _sign(self, until: str) -> str:
-        return hmac.new(self._key, until.encode(), hashlib.sha256).hexdigest()
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+        """Return for how many seconds the session of a cookie is still valid, 0 when it is not."""
+        return self.sessions.left(cookie) if self.sessions else 0.0
 
 
 def _is_loopback(name: str) -> bool:

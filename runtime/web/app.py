@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import parse_qs
 
 from runtime.events.store import StoreError
-from runtime.web.access import COOKIE, SESSION_SECONDS, Access
+from runtime.web.access import COOKIE, Access
+from runtime.web.access_middleware import AccessMiddleware
 from runtime.web.camera_pictures import CameraPictures
 from runtime.web.health_reader import HealthReader, Snapshot
 from runtime.web.json_messages import history_message
 from runtime.web.live_state import LiveState
 from runtime.web.metrics import CONTENT_TYPE, render
-from runtime.web.responses import AccessMiddleware, LiveEndpoint, json_response
+from runtime.web.responses import VISIT, LiveEndpoint, Visit, json_response
+from runtime.web.running_alarms import current_alarm, current_summary
+from runtime.web.sessions import SESSION_SECONDS, Values
 from runtime.web.stream import LiveStream
+from runtime.web.token_throttle import Verdict
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,13 +29,20 @@ if TYPE_CHECKING:
 
 Privacy = Literal["skeletons", "pictures"]
 
+STREAM_PATH = "/api/live"
+
 _MAX_ALARMS = 200  # in one response
 _MAX_FORM = 4096  # bytes
+_WRONG_TOKEN = {
+    Verdict.WRONG: (401, "The token is wrong."),
+    Verdict.WRONG_AGAIN: (429, "The token is wrong again. Each further try takes some seconds."),
+    Verdict.NOT_JUDGED: (429, "Too many wrong tokens. Wait a minute and try again."),
+}
 _NO_HEALTH = "the service does not respond"
 
 
-class AlarmHistory(Protocol):
-    """What the page needs of the event store."""
+class AlarmHistory(Values, Protocol):
+    """What the page needs of the event store; it also keeps the sessions of the visitors."""
 
     def recent(
         self, limit: int = 50, camera: str | None = None, before: str | None = None
@@ -84,7 +96,7 @@ class WebApp:
             Route("/logout", self._logout, methods=["POST"]),
             Route("/static/{name}", self._static),
             Route("/api/health", self._api_health),
-            Route("/api/live", LiveEndpoint(self.stream, self.hello)),
+            Route(STREAM_PATH, LiveEndpoint(self.stream, self.hello, self._access.session_left)),
             Route("/api/history", self._history),
             Route("/api/alarms", self._alarms),
             Route("/api/alarms/{id}", self._alarm),
@@ -93,7 +105,11 @@ class WebApp:
             Route("/health", self._alive),
             Route("/ready", self._ready),
         ]
-        return AccessMiddleware(Starlette(routes=routes), self._access)
+        app = Starlette(routes=routes)
+        app.router.redirect_slashes = (
+            False  # it would redirect to an absolute address, without the proxy's prefix
+        )
+        return AccessMiddleware(app, self._access)
 
     @property
     def hello(self) -> dict[str, Any]:
@@ -103,52 +119,57 @@ class WebApp:
     # Pages
 
     async def _page(self, request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
+
         response = self._file("index.html")
-        left = self._access.session_left(request.cookies.get(COOKIE, ""))
-        if 0 < left < SESSION_SECONDS / 2:
-            self._begin_session(response)  # a screen that always shows the page stays signed in
+        visit: Visit = request.scope[VISIT]
+        sessions = self._access.sessions
+        if sessions and visit.cookies and sessions.left(visit.cookies[0]) < SESSION_SECONDS / 2:
+            # A screen that always shows the page stays signed in.
+            await run_in_threadpool(sessions.extend, visit.cookies[0])
+            _set_cookie(response, visit.cookies[0], visit)
         return response
 
     async def _login(self, request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
         from starlette.responses import RedirectResponse
 
-        if not self._access.needs_token:
-            return RedirectResponse("/", 303)
-        if request.method == "GET":
+        sessions = self._access.sessions
+        if sessions is None:
+            return RedirectResponse("./", 303)
+        if request.method != "POST":
             return self._file("login.html")
-        address = request.client.host if request.client else ""
-        if self._access.throttle.delay(address):
-            return self._refused(429, "Too many wrong tokens. Wait a minute and try again.")
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_FORM:
-                return self._refused(413, "The token is too long.")
+        body = await _small_body(request)
+        if body is None:
+            return self._refused(413, "The token is too long.")
         fields = parse_qs(body.decode("utf-8", "replace"))
-        if not self._access.token_is_valid(fields.get("token", [""])[0].strip()):
-            self._access.throttle.record_failure(address)
-            return self._refused(401, "The token is wrong.")
-        self._access.throttle.record_success(address)
-        response = RedirectResponse("/", 303)
-        self._begin_session(response)
+        visit: Visit = request.scope[VISIT]
+        token = fields.get("token", [""])[0].strip()
+        verdict = await self._access.throttle.judge(visit.visitor.name, token)
+        if verdict is not Verdict.RIGHT:
+            return self._refused(*_WRONG_TOKEN[verdict])
+        response = RedirectResponse("./", 303)
+        _set_cookie(response, await run_in_threadpool(sessions.begin), visit)
         return response
 
     def _refused(self, status: int, why: str) -> Response:
         response = self._file("login.html", status)
         response.body = bytes(response.body).replace(b"<!-- refused -->", why.encode())
         response.headers["content-length"] = str(len(response.body))
+        if status == 429:
+            response.headers["retry-after"] = "60"
         return response
 
-    def _begin_session(self, response: Response) -> None:
-        response.set_cookie(
-            COOKIE, self._access.new_session(), max_age=SESSION_SECONDS, httponly=True, samesite="strict"
-        )
-
-    async def _logout(self, _: Request) -> Response:
+    async def _logout(self, request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
         from starlette.responses import RedirectResponse
 
-        response = RedirectResponse("/login", 303)
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        visit: Visit = request.scope[VISIT]
+        if self._access.sessions:
+            for cookie in visit.cookies:
+                await run_in_threadpool(self._access.sessions.end, cookie)
+        response = RedirectResponse("login", 303)
+        _set_cookie(response, "", visit)
         return response
 
     async def _static(self, request: Request) -> Response:
@@ -188,7 +209,7 @@ class WebApp:
             )
         except StoreError as error:
             return json_response({"error": f"The event store cannot be read: {error}"}, 503)
-        return json_response({"alarms": alarms})
+        return json_response({"alarms": [current_summary(alarm, self._live) for alarm in alarms]})
 
     async def _alarm(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
@@ -197,9 +218,9 @@ class WebApp:
             alarm = await run_in_threadpool(self._store.alarm, request.path_params["id"])
         except StoreError as error:
             return json_response({"error": f"The event store cannot be read: {error}"}, 503)
-        return (
-            json_response({"error": "there is no such alarm"}, 404) if alarm is None else json_response(alarm)
-        )
+        if alarm is None:
+            return json_response({"error": "there is no such alarm"}, 404)
+        return json_response(current_alarm(alarm, self._live))
 
     async def _picture(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
@@ -237,3 +258,32 @@ class WebApp:
         return json_response(
             {"ready": ready, "problems": snapshot.get("problems", [])}, 200 if ready else 503
         )
+
+
+async def _small_body(request: Request) -> bytes | None:
+    """Return the body of a request, as far as it came; None when it is larger than a form is."""
+    from starlette.requests import ClientDisconnect
+
+    body = b""
+    with suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MAX_FORM:
+                return None
+    return body
+
+
+def _set_cookie(response: Response, cookie: str, visit: Visit) -> None:
+    """Set the cookie of a session, or remove it when it is empty.
+
+    Without a path the browser takes the folder of the address that it knows: behind a prefix it is the prefix.
+    """
+    response.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=SESSION_SECONDS if cookie else 0,
+        path=None,
+        secure=visit.visitor.secure,
+        httponly=True,
+        samesite="strict",
+    )

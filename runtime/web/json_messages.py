@@ -19,8 +19,10 @@ def camera_message(state: CameraState) -> dict[str, Any]:
     """Return the state of a camera.
 
     Keys: `n` (number of the result), `utc`, `time` (seconds of the stream), `size` (width, height), `score` and
-    `threshold` (bits per dimension or null), `alarm`, `since` (when it began), and `people`. Each of these is `[id,
-    score, p-value, joints]`, the joints as 18 x (x, y in pixels, confidence in percent) integers in one list.
+    `threshold` (bits per dimension or null), `provisional` (nobody calibrated it yet), `alarm`, `since` (when it
+    began), and `people`. Each of these is `[id, score, p-value, joints]`, the joints as 18 x (x, y in pixels,
+    confidence in percent) integers in one list. `beyond_normal` holds the ids of those whose score is above all normal
+    scores: their p-value is an upper bound.
     """
     result = state.result
     return {
@@ -30,9 +32,11 @@ def camera_message(state: CameraState) -> dict[str, Any]:
         "size": list(result.frame.size),
         "score": number(result.score),
         "threshold": number(result.threshold),
+        "provisional": result.provisional,
         "alarm": result.alarm,
         "since": state.alarm_since,
         "people": [_person(person) for person in result.people],
+        "beyond_normal": [person.person for person in result.people if person.beyond_normal],
     }
 
 

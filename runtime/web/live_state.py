@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from runtime.pipeline.results import FrameResult
@@ -37,12 +37,15 @@ class CameraState:
         number: how many results there were; it changes with each.
         utc: when the frame reached this machine, seconds since 1970.
         alarm_since: when the alarm began, seconds since 1970; None while it is off.
+        peak: the result with the highest score since then, without its picture, and when its frame reached this
+            machine; None while the alarm is off and before anybody has a score.
     """
 
     result: FrameResult
     number: int
     utc: float
     alarm_since: float | None
+    peak: tuple[FrameResult, float] | None = None
 
 
 class LiveState:
@@ -69,10 +72,13 @@ class LiveState:
             score = None
         with self._lock:
             before = self._states.get(result.camera)
-            since = None
+            since, peak = None, None
             if result.alarm:
-                since = before.alarm_since if before and before.alarm_since is not None else utc
-            self._states[result.camera] = CameraState(result, before.number + 1 if before else 1, utc, since)
+                goes_on = before if before and result.change != "begin" else None
+                since = utc if goes_on is None or goes_on.alarm_since is None else goes_on.alarm_since
+                peak = _higher(goes_on.peak if goes_on else None, result, score, utc)
+            number = before.number + 1 if before else 1
+            self._states[result.camera] = CameraState(result, number, utc, since, peak)
             history = self._history.setdefault(result.camera, deque(maxlen=self._length))
             if history and int(history[-1].utc * _PER_SECOND) == int(utc * _PER_SECOND):
                 last = history[-1]
@@ -102,3 +108,12 @@ class LiveState:
         with self._lock:
             points = list(self._history.get(camera, ()))
         return [point for point in points if point.utc >= points[-1].utc - self._seconds]
+
+
+def _higher(
+    peak: tuple[FrameResult, float] | None, result: FrameResult, score: float | None, utc: float
+) -> tuple[FrameResult, float] | None:
+    """Return the peak, or the result if its score is higher."""
+    if score is None or (peak is not None and peak[0].score is not None and peak[0].score >= score):
+        return peak
+    return replace(result, frame=replace(result.frame, image=None)), utc

@@ -20,6 +20,10 @@ _CAMERA_COUNTERS = {
 }
 _CAMERA_GAUGES = {
     "fps": ("daflow_frames_per_second", "Recent frames per second."),
+    "stream_fps": (
+        "daflow_stream_frames_per_second",
+        "The same by the time stamps of the frames, which the model's rate is compared with.",
+    ),
     "people": ("daflow_people", "People in the last frame."),
     "drifting": (
         "daflow_camera_drifting",
@@ -34,6 +38,10 @@ _CAMERA_GAUGES = {
         "How often normal people score as high or higher; absent without a calibration.",
     ),
     "threshold": ("daflow_threshold", "Alarm threshold, bits per dimension."),
+    "provisional": (
+        "daflow_threshold_provisional",
+        "1 while nobody has calibrated the alarm threshold, else 0.",
+    ),
     "alarm": ("daflow_alarm", "1 while the alarm is on, else 0."),
 }
 _DELIVERY_COUNTERS = {
@@ -127,6 +135,12 @@ def _metrics(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
             "daflow_uptime_seconds",
             "Time since the service was started.",
             snapshot.get("uptime_s"),
+        ),
+        (
+            GaugeMetricFamily,
+            "daflow_model_frames_per_second",
+            "Frames per second that the model was trained at; absent when not known.",
+            snapshot.get("bundle", {}).get("fps"),
         ),
         (
             GaugeMetricFamily,

@@ -17,9 +17,11 @@ from daflow.core.errors import InputError, unusable_package
 from runtime.config.schema import ServeOptions
 from runtime.config.secrets import read_secret
 from runtime.web.access import MIN_TOKEN, Access
-from runtime.web.app import AlarmHistory, Privacy, WebApp
+from runtime.web.app import STREAM_PATH, AlarmHistory, Privacy, WebApp
+from runtime.web.connections import ConnectionLimits, http_protocol
 from runtime.web.health_reader import Snapshot
 from runtime.web.live_state import LiveState
+from runtime.web.visitors import Visitors
 
 logger = logging.getLogger(__name__)
 
@@ -76,20 +78,20 @@ def serve(
     listening = _listen(options.address or "")
     try:
         loopback = ipaddress.ip_address(listening.getsockname()[0]).is_loopback
-        access = Access(token, frozenset({host.lower()}) if loopback else None)
-        app = WebApp(live, store, health, privacy, access)
+        hosts = frozenset({host.lower(), *options.hosts}) if loopback or options.hosts else None
+        visitors = Visitors(options.trusted_proxies)
+        app = WebApp(live, store, health, privacy, Access(token, hosts, store, visitors))
         config = uvicorn.Config(
             app.asgi(),
-            http="h11",
+            http=http_protocol(ConnectionLimits(visitors.is_proxy), frozenset({STREAM_PATH})),
             ws="none",
             loop="asyncio",
             lifespan="off",
             log_config=None,
-            log_level="warning",
+            log_level="error",  # anybody can cause its warnings
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=128,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         server = uvicorn.Server(config)
@@ -101,6 +103,8 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}/"
     logger.info("the live page is at %s", url)
+    if token is None and (options.hosts or options.trusted_proxies):
+        logger.warning("the live page needs no token: whoever reaches the proxy before it sees all of it")
     try:
         yield RunningServer(url, token is not None, thread)
     finally:

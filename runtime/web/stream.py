@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -19,9 +20,14 @@ _SEND_TIMEOUT = 20.0  # seconds after which a client that reads nothing is disco
 
 
 class Subscriber:
-    """What is not yet sent to one client: at most one message per camera, the newest."""
+    """What is not yet sent to one client: at most one message per camera, the newest.
 
-    def __init__(self) -> None:
+    Args:
+        visitor: whose client it is.
+    """
+
+    def __init__(self, visitor: str = "") -> None:
+        self.visitor = visitor
         self.waiting: dict[str, str] = {}
         self.wake = asyncio.Event()
 
@@ -29,7 +35,8 @@ class Subscriber:
 class LiveStream:
     """Sends changes to every client; nothing is encoded without clients.
 
-    Use it from one event loop only.
+    When there are too many clients, a visitor with fewer clients than another takes the place of the other's oldest:
+    nobody keeps everybody else out. Use it from one event loop only.
 
     Args:
         live: the state of the cameras.
@@ -39,16 +46,30 @@ class LiveStream:
     def __init__(self, live: LiveState, max_clients: int = 32) -> None:
         self._live = live
         self._max_clients = max_clients
-        self._subscribers: set[Subscriber] = set()
+        self._subscribers: dict[Subscriber, None] = {}  # the oldest first
         self._ticker: asyncio.Task[None] | None = None
         self._numbers: dict[str, int] = {}
         self._encoded: dict[str, str] = {}
         self.closed = False
 
-    @property
-    def full(self) -> bool:
-        """Whether no more clients are accepted."""
-        return self.closed or len(self._subscribers) >= self._max_clients
+    def join(self, visitor: str = "") -> Subscriber | None:
+        """Return a place for a client of a visitor, None when it gets none; `leave` gives it back."""
+        if self.closed:
+            return None
+        if len(self._subscribers) >= self._max_clients:
+            clients = Counter(subscriber.visitor for subscriber in self._subscribers)
+            greedy, most = clients.most_common(1)[0]
+            if most <= clients[visitor] + 1:
+                return None
+            self.leave(next(each for each in self._subscribers if each.visitor == greedy))
+        subscriber = Subscriber(visitor)
+        self._subscribers[subscriber] = None
+        return subscriber
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Disconnect a client."""
+        self._subscribers.pop(subscriber, None)
+        subscriber.wake.set()
 
     def close(self) -> None:
         """Disconnect all clients; may be called from any thread."""
@@ -63,18 +84,18 @@ class LiveStream:
         if self._ticker:
             self._ticker.cancel()
 
-    async def serve(self, hello: dict[str, Any], send: Callable[[bytes], Awaitable[None]]) -> None:
+    async def serve(
+        self, hello: dict[str, Any], send: Callable[[bytes], Awaitable[None]], subscriber: Subscriber
+    ) -> None:
         """Send to one client until it is too slow or the server stops; cancel it when the client disconnects."""
-        subscriber = Subscriber()
         self._publish()
         subscriber.waiting.update(self._encoded)
         subscriber.wake.set()
-        self._subscribers.add(subscriber)
         if self._ticker is None or self._ticker.done():
             self._ticker = asyncio.get_running_loop().create_task(self._tick())
         try:
             await _send_text(send, f"retry: 2000\nevent: hello\ndata: {json.dumps(hello)}\n\n")
-            while not self.closed:
+            while not self.closed and subscriber in self._subscribers:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(subscriber.wake.wait(), _HEARTBEAT)
                 subscriber.wake.clear()
@@ -86,7 +107,7 @@ class LiveStream:
         except (asyncio.TimeoutError, OSError):
             pass  # too slow, or disconnected
         finally:
-            self._subscribers.discard(subscriber)
+            self.leave(subscriber)
 
     async def _tick(self) -> None:
         while self._subscribers:

@@ -233,3 +233,24 @@ def test_a_made_up_frame_number_takes_no_memory(bundle_copy: Path, recordings: P
     result = calibrate(bundle_copy, folder)
     assert result.exit_code == 2
     assert "Clip clip_0 has frame 999999999999" in result.output
+
+
+def test_trained_on_some_days_calibrated_on_others_and_checked_on_the_rest(
+    bundle_copy: Path, recordings: Path, tmp_path: Path
+) -> None:
+    for index in range(3):
+        month = tmp_path / f"20261{index % 2}"
+        write_clips(month, [clip for clip in read_clips(recordings) if clip.name == f"clip_{index}"])
+    words = ("--clips", "clip_[01]", "--quantile", 0.9)
+    assert calibrate(bundle_copy, tmp_path, *words).exit_code == 0
+    some = alarm_of(bundle_copy)
+    result = calibrate(bundle_copy, tmp_path / "202610", "--poses", tmp_path / "202611", "--quantile", 0.9)
+    assert result.exit_code == 0, result.output
+    assert alarm_of(bundle_copy).hours == pytest.approx(1.5 * some.hours, rel=0.01)
+    result = run("check", bundle_copy, tmp_path, "--clips", "clip_2")
+    assert result.exit_code == 0, result.output
+    assert "clip_2" in result.output
+    assert "clip_1" not in result.output
+    result = calibrate(bundle_copy, tmp_path, "--clips", "monday*")
+    assert result.exit_code == 2
+    assert "--clips monday* matches the name of no clip" in result.output

@@ -14,11 +14,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daflow.cli import main as daflow
+from daflow.core.alarms.provisional import SUMMARY, HeldOutScores
 from daflow.core.bundle import SCHEMA, read_bundle
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import Poses, make_windows
 from daflow.core.engines.file import read_engine
 from daflow.core.files import sha256
+from daflow.model.checkpoint import Checkpoint, save_checkpoint
 from export import bundle as export_bundle_module
 from export import mixed_precision
 from export.cli import main as export
@@ -293,3 +295,27 @@ def test_evaluating_the_bundle_gives_the_auc_of_the_checkpoint(
     assert int8 == pytest.approx(checkpoint, abs=1e-2)
     assert {"auc", "auc_pr", "eer", "frames", "windows", "clips"} <= set(figures[0])
     assert figures[0]["frames"] == 600
+
+
+@pytest.mark.usefixtures("quick_export")
+@pytest.mark.parametrize("held_out", [True, False])
+def test_a_threshold_that_nobody_calibrated_is_provisional_and_else_there_is_none(
+    checkpoint: Checkpoint, tmp_path: Path, held_out: bool
+) -> None:
+    scores = HeldOutScores(windows=40, people=3, median=1.0, q99=1.5, q999=2.0, highest=2.5)
+    training = {SUMMARY: scores.model_dump()} if held_out else {}
+    save_checkpoint(tmp_path / "m.pt", Checkpoint(checkpoint.model, training))
+    result = run(export, tmp_path / "m.pt", "-o", tmp_path / "b", "--fp16", "--no-engine")
+    assert result.exit_code == 0, result.output
+    alarm = read_bundle(tmp_path / "b").manifest.alarm
+    seen = run(export, "inspect", tmp_path / "b").output
+    assert "daflow-calibrate alarm" in result.output
+    if held_out:
+        assert alarm is not None
+        assert (alarm.threshold, alarm.provisional) == (3.0, True)
+        assert "PROVISIONAL alarm threshold 3.000" in result.output
+        assert "PROVISIONAL: from 40 windows" in seen
+    else:
+        assert alarm is None
+        assert "no alarm threshold" in result.output
+        assert "not calibrated" in seen

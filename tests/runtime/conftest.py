@@ -60,6 +60,7 @@ def _write_bundle(folder: Path) -> None:
         parameters=488,
         window=LENGTH,
         max_missing=MAX_MISSING,
+        fps=25.0,
         precisions={"fp32": graph},
         files={graph: sha256(folder / graph)},
         alarm=AlarmCalibration(threshold=threshold, quantile=1.0, windows=len(windows), precision="fp32"),

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
+from daflow.core.command_line import OTHER_OPTIONS, option_groups
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import SUFFIX, write_clips
 from runtime.cli import main
@@ -202,6 +203,49 @@ def test_a_wrong_source_is_one_line(bundle: Bundle, tmp_path: Path, source: str)
     (tmp_path / "text.mp4").write_text("hello")
     uri = str(tmp_path / source) if source.endswith(".mp4") else source
     assert_fails(edge(bundle, "--source", uri))
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--video", "out.avi"], "ends in .mp4"),
+        (["--video", "out"], "ends in .mp4"),
+        (["--video", "v" * 300 + ".mp4"], "255"),
+        (["--video", "."], "."),
+        (["--scores", "x", "--events", "x"], "--events and --scores would both write x"),
+        (["--scores", "in.mp4", "--source", "second=./in.mp4"], "overwrite in.mp4"),
+        (["--store", "folder"], "is a folder"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_before_anything_is_opened(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], error: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "in.mp4").write_text("a recording")
+    monkeypatch.setattr("runtime.cli.Service", lambda *_, **__: pytest.fail("started"))
+    assert_fails(edge(bundle, *SYNTHETIC, *options), error)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.mp4"]
+    assert (tmp_path / "in.mp4").read_text() == "a recording"
+
+
+def test_a_video_does_not_overwrite_the_recording_that_is_watched(bundle: Bundle, tmp_path: Path) -> None:
+    recording = tmp_path / "in.mp4"
+    recording.write_text("a recording")
+    assert_fails(edge(bundle, "--source", recording, "--video", tmp_path / "." / "in.mp4"), "would overwrite")
+    assert recording.read_text() == "a recording"
+
+
+def test_help_shows_the_options_in_groups() -> None:
+    groups = option_groups(main)
+    assert list(groups)[:2] == ["Configuration", "Cameras and recordings"]
+    assert [parameter.name for parameter in groups[OTHER_OPTIONS]] == ["version"]
+    output = CliRunner().invoke(main, ["--help"]).output
+    places = [output.index(f"\n{group}:\n") for group in groups]
+    assert places == sorted(places)
+    assert re.search(r"--bundle PATH", output)
+    assert re.search(r"--record PATH", output)
+    assert re.search(r"--video FILE", output)
 
 
 def test_help_names_every_option() -> None:

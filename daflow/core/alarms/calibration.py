@@ -93,7 +93,8 @@ class AlarmCalibration(ManifestPart):
     Attributes:
         threshold: smoothed nll above which a person is abnormal, bits per dimension.
         method: `pot`, a generalised Pareto distribution of the highest levels; `block-maxima`, an empirical quantile
-            of the highest level of each block of time; `quantile`, of all scores.
+            of the highest level of each block of time; `quantile`, of all scores; `provisional`, a guess from what
+            training held out (`daflow.core.alarms.provisional`), until `daflow-calibrate alarm` replaces it.
         quantile: the fraction of the normal scores below the threshold; None with another method.
         begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds: of the `daflow.core.alarms.rule.AlarmRule`.
         target_per_day: the requested false alarms per day; None by `quantile`.
@@ -109,7 +110,7 @@ class AlarmCalibration(ManifestPart):
     """
 
     threshold: FiniteFloat
-    method: Literal["pot", "block-maxima", "quantile"] = "quantile"
+    method: Literal["pot", "block-maxima", "quantile", "provisional"] = "quantile"
     quantile: float | None = None
     begin_seconds: _Seconds = AlarmRule.begin_seconds
     end_seconds: _Seconds = AlarmRule.end_seconds
@@ -125,7 +126,12 @@ class AlarmCalibration(ManifestPart):
     precision: Precision
     normal: NormalScores | None = None
 
+    @property
+    def provisional(self) -> bool:
+        """Whether nobody calibrated the threshold yet: it is a guess, and promises no rate of false alarms."""
+        return self.method == "provisional"
+
     def rule(self) -> AlarmRule:
         """Return the rule that the threshold was calibrated with; its release is the threshold."""
         times = self.begin_seconds, self.end_seconds, self.cool_down_seconds, self.smoothing_seconds
-        return AlarmRule(self.threshold, self.threshold, *times)
+        return AlarmRule(self.threshold, self.threshold, *times, provisional=self.provisional)

@@ -43,8 +43,7 @@ def p_value(alarm: AlarmCalibration, score: float) -> float | None:
     index = bisect_right(alarm.normal.scores, score) - 1
     if index < 0:
         return 1.0
-    beyond = index == len(alarm.normal.scores) - 1 and score > alarm.normal.scores[-1]
-    above = 0 if beyond else alarm.normal.at_least[index]
+    above = 0 if is_beyond_normal(alarm, score) else alarm.normal.at_least[index]
     return (1 + above) / (alarm.normal.size + 1)
 
 
@@ -87,3 +86,14 @@ def normal_scores(sample: npt.NDArray[np.float64]) -> NormalScores:
     scores = np.unique(rising[size - ranks])
     at_least = size - np.searchsorted(rising, scores)
     return NormalScores(size=size, scores=tuple(scores.tolist()), at_least=tuple(at_least.tolist()))
+
+
+def is_beyond_normal(alarm: AlarmCalibration, score: float) -> bool:
+    """Whether a score is above all normal scores, so that its p-value is only an upper bound.
+
+    >>> normal = normal_scores(np.arange(1.0, 100.0))
+    >>> alarm = AlarmCalibration(threshold=99, windows=99, precision="fp32", normal=normal)
+    >>> is_beyond_normal(alarm, 99.0), is_beyond_normal(alarm, 99.5)
+    (False, True)
+    """
+    return alarm.normal is not None and score > alarm.normal.scores[-1]

@@ -31,6 +31,7 @@ class AlarmRule:
         end_seconds: how long it must stay below the release; frames without a score count. 0 is a single frame.
         cool_down_seconds: how long after the end of an alarm no other begins.
         smoothing_seconds: time constant of each person's `Smoother`.
+        provisional: whether the threshold is a guess of the export that nobody calibrated yet.
     """
 
     threshold: float
@@ -39,6 +40,16 @@ class AlarmRule:
     end_seconds: float = 0.5
     cool_down_seconds: float = 0.0
     smoothing_seconds: float = 0.0
+    provisional: bool = False
+
+    @property
+    def threshold_text(self) -> str:
+        """The threshold in words.
+
+        >>> AlarmRule(threshold=5, release=5, provisional=True).threshold_text
+        'provisional threshold 5.000'
+        """
+        return f"{'provisional ' if self.provisional else ''}threshold {self.threshold:.3f}"
 
 
 class Smoother:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath
+from daflow.core.files import StrPath, decode_text
 
 Labels = npt.NDArray[np.int64]
 
@@ -43,6 +43,10 @@ def read_masks(folder: StrPath, intervals: bool = True) -> dict[str, Labels]:
     masks = {path.stem: _plain(path, path.read_bytes()) for path in sorted(folder.glob("[!.]*.npy"))}
     for path in sorted(folder.glob(f"[!.]*{_TRACKS}")):
         content, name = path.read_bytes(), path.name.removesuffix(_TRACKS)
+        if name in masks:
+            raise InputError(
+                f"{folder} has two masks of clip {name}: {name}.npy and {path.name}. Remove one."
+            )
         if content.startswith(_MAGIC):
             masks[name] = _inverted(_plain(path, content))
         elif intervals:
@@ -73,7 +77,7 @@ def _inverted(mask: Labels) -> Labels:
 
 def _from_intervals(path: Path, content: bytes) -> Labels:
     try:
-        rows = [line.split(",") for line in content.decode().splitlines() if line.strip()]
+        rows = [line.split(",") for line in decode_text(content).splitlines() if line.strip()]
         spans = [(int(float(first)), int(float(last))) for _, first, last in rows]
         if not all(0 <= first <= last < MAX_FRAMES for first, last in spans):
             raise ValueError

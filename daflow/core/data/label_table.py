@@ -14,7 +14,7 @@ import numpy as np
 from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath
+from daflow.core.files import StrPath, read_text
 
 _T = TypeVar("_T")
 
@@ -45,11 +45,11 @@ def read_labels(path: StrPath) -> dict[str, Labels]:
     if path.is_dir():
         return read_masks(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_text(path)
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a table of labels: it is not UTF-8 text.") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not a table of labels: {error}.") from None
     found: dict[str, dict[int, int]] = {}
     for line, clip, frame, label in _rows(path, text):
         if frame in found.setdefault(clip, {}):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,10 @@ from daflow.core.data.clip_tables import (
     read_frame_sizes,
 )
 from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.other_formats import WANTED, describe_content, describe_keypoints
+from daflow.core.data.plausibility import ClipFacts, clip_facts, clip_warnings, require_pixels
 from daflow.core.data.skeleton import to_openpose
+from daflow.core.data.track_files import Paths, files_by_folder, name_paths
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath, parse_json, write_text
 
@@ -99,11 +103,11 @@ class TrackFile:
         return read_clip(self.path, self.frame_size, self.rate)
 
 
-def read_tracks(path: StrPath, frame_size: FrameSize | None = None, fps: float | None = None) -> list[Clip]:
-    """Read pose tracks: one file, or all files of a folder.
+def read_tracks(path: Paths, frame_size: FrameSize | None = None, fps: float | None = None) -> list[Clip]:
+    """Read pose tracks: one file, or all files of a folder and of the folders in it; or of several.
 
     Args:
-        path: a pose track file, or a folder of them.
+        path: a pose track file, a folder, or a list of those.
         frame_size: width and height of the video frames in pixels, for every clip; None takes `frame_sizes.json` in
             the folder of the tracks, else 1920x1080.
         fps: frames per second of every clip; None takes `frame_rates.json` in the folder of the tracks.
@@ -114,8 +118,7 @@ def read_tracks(path: StrPath, frame_size: FrameSize | None = None, fps: float |
     Raises:
         InputError: nothing is there, or nothing of it can be read.
     """
-    path = Path(path)
-    if path.is_file():
+    if isinstance(path, (str, os.PathLike)) and Path(path).is_file():
         return [track_file(path, frame_size, fps).read()]
     return read_clips(path, frame_size, fps=fps)
 
@@ -123,7 +126,7 @@ def read_tracks(path: StrPath, frame_size: FrameSize | None = None, fps: float |
 def read_clip(
     path: StrPath, frame_size: FrameSize = DEFAULT_FRAME_SIZE, rate: FrameRate | None = None
 ) -> Clip:
-    """Read one pose track file.
+    """Read one pose track file. A person whose poses are invalid is logged and skipped, and so is what is implausible.
 
     Args:
         path: the file.
@@ -131,8 +134,21 @@ def read_clip(
         rate: the frame rate, None if it is not known.
 
     Raises:
-        InputError: the file is missing, not JSON or not a pose track file; the message names the file and, where it
-            applies, the person and the frame.
+        InputError: the file is missing, not JSON or not a pose track file, none of its persons is valid, or its
+            coordinates are not pixels; the message names the file and, where it applies, the person and the frame.
+    """
+    clip, facts = read_clip_with_facts(path, frame_size, rate)
+    for warning in clip_warnings([facts]):
+        logger.warning(warning)
+    return clip
+
+
+def read_clip_with_facts(
+    path: StrPath, frame_size: FrameSize = DEFAULT_FRAME_SIZE, rate: FrameRate | None = None
+) -> tuple[Clip, ClipFacts]:
+    """Read one pose track file and measure it; `clip_warnings` says what is implausible about many of them at once.
+
+    Args and errors are those of `read_clip`.
     """
     path = Path(path)
     try:
@@ -143,86 +159,112 @@ def read_clip(
         raise InputError(f"{path} is a folder, not a pose track file.") from None
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON: {error}.") from None
+    if other := describe_content(content):
+        raise InputError(f"{path} is not a pose track file but {other}. {WANTED}.")
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a pose track file: it must hold a JSON object of persons.")
-    tracks = tuple(_read_person(path, name, poses) for name, poses in content.items())
+    tracks, skipped = [], []
+    for name, poses in content.items():
+        try:
+            tracks.append(_read_person(path, name, poses))
+        except InputError as error:
+            skipped.append(error.message)
+    if skipped and not tracks:
+        raise InputError(skipped[0])
     persons = [track.person for track in tracks]
     if doubled := {person for person in persons if persons.count(person) > 1}:
         raise InputError(f"{path}: person {min(doubled)} appears twice.")
-    return Clip(_clip_name(path), tracks, frame_size, rate)
+    clip = Clip(_clip_name(path), tuple(tracks), frame_size, rate)
+    require_pixels(clip, str(path))
+    return clip, clip_facts(clip, skipped)
 
 
 def find_tracks(
-    folder: StrPath, frame_size: FrameSize | None = None, fps: float | None = None
+    paths: Paths, frame_size: FrameSize | None = None, fps: float | None = None
 ) -> list[TrackFile]:
-    """List the pose track files of a folder, sorted by clip name, without reading them.
+    """List pose track files, sorted by clip name, without reading them.
 
     Args:
-        folder: holds `*tracked_person.json` and perhaps `frame_sizes.json` and `frame_rates.json`.
+        paths: a folder, or several; each holds `*tracked_person.json`, itself or in folders in it, and perhaps
+            `frame_sizes.json` and `frame_rates.json` beside them. A track file may be named too.
         frame_size: width and height in pixels of every clip; None takes `frame_sizes.json`, else 1920x1080.
         fps: frames per second of every clip; None takes `frame_rates.json`, and clips that are not in it have none.
 
     Raises:
-        InputError: the folder is missing or holds no pose tracks.
+        InputError: a folder is missing or holds no pose tracks, or two files are of clips with one name.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}.")
-    paths = sorted(folder.glob("[!.]*tracked_person.json"))
-    if not paths:
-        raise InputError(f"{folder} holds no pose tracks; they are named <scene>_<clip>{SUFFIX}.")
-    sizes = {} if frame_size else read_frame_sizes(folder)
-    fallback = frame_size or DEFAULT_FRAME_SIZE
-    if not frame_size and (unknown := sum(_clip_name(path) not in sizes for path in paths)):
+    found: dict[str, TrackFile] = {}
+    given = FrameRate.constant(fps) if fps else None
+    unknown = 0
+    for folder, files in files_by_folder(paths).items():
+        sizes = {} if frame_size else read_frame_sizes(folder)
+        rates = {} if fps else read_frame_rates(folder)
+        for path in files:
+            name = _clip_name(path)
+            if name in found:
+                raise InputError(
+                    f"Two files are of a clip {name}: {found[name].path} and {path}. Rename one, or name other folders."
+                )
+            unknown += not frame_size and name not in sizes
+            size = sizes.get(name, frame_size or DEFAULT_FRAME_SIZE)
+            found[name] = TrackFile(path, size, rates.get(name, given))
+    if unknown:
         logger.info(
             "the frame size of %d clips in %s is not known, %dx%d is assumed (set it with --frame-size)",
-            unknown, folder, *fallback,
+            unknown, name_paths(paths), *DEFAULT_FRAME_SIZE,
         )  # fmt: skip
-    rates = {} if fps else read_frame_rates(folder)
-    given = FrameRate.constant(fps) if fps else None
-    return [
-        TrackFile(path, sizes.get(_clip_name(path), fallback), rates.get(_clip_name(path), given))
-        for path in paths
-    ]
+    return [found[name] for name in sorted(found)]
 
 
-def read_each(files: Iterable[TrackFile], broken: list[str] | None = None) -> Iterator[Clip]:
+def read_each(
+    files: Iterable[TrackFile], broken: list[str] | None = None, implausible: list[str] | None = None
+) -> Iterator[Clip]:
     """Read track files one after the other; invalid ones are logged and skipped.
 
     Args:
         files: what to read.
         broken: takes the message of each file that is skipped.
+        implausible: takes the warnings about all of them, which are logged after the last one.
     """
+    found: list[ClipFacts] = []
     for file in files:
         try:
-            yield file.read()
+            clip, facts = read_clip_with_facts(file.path, file.frame_size, file.rate)
         except InputError as error:
             logger.warning("skipped: %s", error.message)
             if broken is not None:
                 broken.append(error.message)
+        else:
+            found.append(facts)
+            yield clip
+    warnings = clip_warnings(found)
+    for warning in warnings:
+        logger.warning(warning)
+    if implausible is not None:
+        implausible.extend(warnings)
 
 
 def read_clips(
-    folder: StrPath,
+    paths: Paths,
     frame_size: FrameSize | None = None,
     broken: list[str] | None = None,
     fps: float | None = None,
 ) -> list[Clip]:
-    """Read every pose track file of a folder, sorted by clip name; invalid files are logged and skipped.
+    """Read every pose track file of folders, sorted by clip name; invalid files are logged and skipped.
 
     Args:
-        folder: as for `find_tracks`.
+        paths: as for `find_tracks`.
         frame_size: as for `find_tracks`.
         broken: takes the message of each file that is skipped.
         fps: as for `find_tracks`.
 
     Raises:
-        InputError: the folder is missing or no file of it can be read.
+        InputError: as for `find_tracks`, or no file can be read.
     """
     broken = [] if broken is None else broken
-    clips = list(read_each(find_tracks(folder, frame_size, fps), broken))
+    clips = list(read_each(find_tracks(paths, frame_size, fps), broken))
     if not clips:
-        raise InputError(f"No pose track file in {folder} can be read. {broken[0]}")
+        raise InputError(f"No pose track file in {name_paths(paths)} can be read. {broken[0]}")
     return clips
 
 
@@ -297,7 +339,7 @@ def _read_person(path: Path, name: str, poses: object) -> Track:
         if len(row) != 3 * joints or joints not in (17, 18):
             raise InputError(
                 f"{where}: {len(row)} keypoint values. Each pose needs 17 or 18 joints of x, y, confidence, the "
-                "same number in every frame."
+                f"same number in every frame.{describe_keypoints(row)}"
             )
         rows.append(row)
         scores.append(score)

@@ -28,7 +28,7 @@ function element(tag, text, className) {
 }
 
 const now = () => Date.now() / 1000 + skew;
-const clock = (utc) => new Date(utc * 1000).toLocaleTimeString([], { hour12: false });
+const clock = (utc) => new Date(utc * 1000).toLocaleTimeString([], { hourCycle: "h23" });
 const seconds = (iso) => Date.parse(iso) / 1000;
 
 function moment(utc) {
@@ -36,6 +36,10 @@ function moment(utc) {
   if (date.toDateString() === new Date().toDateString()) return clock(utc);
   return date.toLocaleDateString([], { day: "numeric", month: "short" }) + ", " + clock(utc);
 }
+
+// Messages of the service name times in UTC; the page shows all times as the clock on the wall does.
+const local = (text) => String(text).replace(/\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)/g,
+  (iso) => Number.isFinite(seconds(iso)) ? moment(seconds(iso)) : iso);
 
 function lasting(value) {
   const whole = Math.max(0, Math.round(value));
@@ -45,13 +49,21 @@ function lasting(value) {
   return whole < 172800 ? (whole / 3600).toFixed(1) + " h" : Math.round(whole / 86400) + " days";
 }
 
-function rarity(p) {
+function rarity(p, beyond = false) {
   if (p === null || p === undefined) return "";
+  if (beyond) return "rarer than 1 in " + twoDigits(Math.floor, 1 / p);  // above all scores of the calibration
   if (p >= 0.05) return "normal";
   if (p <= 1e-7) return "rarer than 1 in 10 million";
-  const every = 1 / p, unit = 10 ** Math.max(0, Math.floor(Math.log10(every)) - 1);
-  return "as rare as 1 in " + (Math.round(every / unit) * unit).toLocaleString("en").replaceAll(",", "\u202f");
+  return "as rare as 1 in " + twoDigits(Math.round, 1 / p);
 }
+
+function twoDigits(rounded, value) {
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(value) + 1e-9) - 1);
+  return (rounded(value / unit + (rounded === Math.floor ? 1e-4 : 0)) * unit).toLocaleString("en").replaceAll(",", "\u202f");
+}
+
+// How rare an alarm was, which its message may say in words.
+const rarityOf = (alarm) => alarm.rarity?.startsWith("rarer") ? alarm.rarity : rarity(alarm.p_value, alarm.beyond_normal);
 
 // Colours: below the threshold, close to it, above it
 
@@ -121,13 +133,13 @@ function choose(name) {
 async function get(path) {
   const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(8000) });
   if (answer.status === 401) location.reload();
-  if (!answer.ok && path !== "/api/health") throw new Error(path + ": HTTP status " + answer.status);
+  if (!answer.ok && path !== "api/health") throw new Error(path + ": HTTP status " + answer.status);
   return answer.json();
 }
 
 async function loadHistory(name) {
   try {
-    const { scores } = await get("/api/history?camera=" + encodeURIComponent(name));
+    const { scores } = await get("api/history?camera=" + encodeURIComponent(name));
     const known = views.get(name);
     const first = known.scores.length ? known.scores[0][0] : Infinity;
     known.scores = scores.filter(([utc]) => utc < first).concat(known.scores);
@@ -275,25 +287,37 @@ function label(context, text, joint, colour, ceiling) {
   context.fillText(text, x, y);
 }
 
+// The range of the scores, with the threshold if that does not flatten their curve.
+function chartRange(scores, threshold) {
+  let low = Infinity, high = -Infinity;
+  for (const score of scores) [low, high] = [Math.min(low, score), Math.max(high, score)];
+  if (!scores.length) [low, high] = [threshold, threshold];
+  const room = 4 * Math.max(high - low, 2);
+  if (threshold !== null && threshold <= high + room && threshold >= low - room) {
+    [low, high] = [Math.min(low, threshold), Math.max(high, threshold)];
+  }
+  const margin = Math.max(0.2, (high - low) * 0.12);
+  return [low - margin, high + margin];
+}
+
 function drawChart(known) {
   const canvas = $("chart"), context = prepared(canvas), width = canvas.clientWidth, height = canvas.clientHeight;
   const end = known.got && performance.now() - known.got < 60000 ? now() : known.scores.at(-1)?.[0] ?? now();
   const threshold = known.live?.threshold ?? null;
   const scores = known.scores.map((each) => each[1]).filter((score) => score !== null);
-  if (threshold !== null) scores.push(threshold);
-  if (!scores.length) return;
-  let low = Math.min(...scores), high = Math.max(...scores);
-  const margin = Math.max(0.2, (high - low) * 0.12);
-  low -= margin; high += margin;
+  if (!scores.length && threshold === null) return;
+  const [low, high] = chartRange(scores, threshold);
   const left = 34, bottom = height - 18;
   const x = (utc) => width - (end - utc) / HISTORY * (width - left);
   const y = (score) => bottom - (score - low) / (high - low) * (bottom - 6);
   context.font = "11px system-ui, sans-serif";
   context.fillStyle = colours.muted;
   context.textAlign = "right";
-  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000].find((each) => (high - low) / each <= 4) ?? (high - low);
-  for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) {
-    context.fillText(tick.toFixed(step < 1 ? 1 : 0), left - 8, y(tick) + 4);
+  const decade = 10 ** Math.floor(Math.log10((high - low) / 4));
+  const step = [1, 2, 5, 10].map((each) => each * decade).find((each) => (high - low) / each <= 4.001);
+  for (let index = Math.ceil(low / step); index * step <= high; index++) {
+    const tick = index * step || 0;  // no negative zero
+    context.fillText(Math.abs(tick) < 1e5 ? tick.toFixed(step < 1 ? 1 : 0) : tick.toExponential(0), left - 8, y(tick) + 4);
     context.fillRect(left, y(tick), width - left, 0.15);
   }
   for (let minute = 1; minute < 5; minute++) {
@@ -338,7 +362,9 @@ function drawChart(known) {
     context.stroke();
     context.restore();
   };
-  const line = threshold === null ? 0 : y(threshold);
+  // A threshold outside of the range is marked at the border.
+  const line = threshold === null ? 0 : Math.min(bottom - 0.5, Math.max(0.5, y(threshold)));
+  const beyond = threshold === null ? "" : threshold > high ? " \u2191" : threshold < low ? " \u2193" : "";
   paint(colours.calm, line, bottom);
   if (threshold !== null) {
     paint(colours.alarm, 0, line);
@@ -351,7 +377,7 @@ function drawChart(known) {
     context.stroke();
     context.textAlign = "left";
     context.fillStyle = colours.alarm;
-    context.fillText("alarm above " + threshold.toFixed(2), left + 5, line > 18 ? line - 5 : line + 13);
+    context.fillText("alarm above " + threshold.toFixed(2) + beyond, left + 5, line > 18 ? line - 5 : line + 13);
   }
   context.restore();
 }
@@ -401,7 +427,7 @@ function showBig(known) {
     if ($("big-cover").dataset.text !== text) {
       $("big-cover").dataset.text = text;
       $("big-cover").replaceChildren(element("span", word), ...(more ? [element("small", more)] : []),
-        ...(error ? [element("small", error)] : []));
+        ...(error ? [element("small", local(error))] : []));
     }
   }
   const shown = known.live && !away(known) ? [...known.live.people] : [];
@@ -418,8 +444,9 @@ function showBig(known) {
     item.className = "is-" + level(known, score);
     setText(item.children[1], "#" + id);
     setText(item.children[2], score === null ? "not scored yet" : score.toFixed(2));
-    setText(item.children[3], rarity(p));
-    item.children[3].hidden = !rarity(p);
+    const words = rarity(p, known.live.beyond_normal?.includes(id));
+    setText(item.children[3], words);
+    item.children[3].hidden = !words;
   });
   const score = away(known) ? null : known.live?.score ?? null, threshold = known.live?.threshold ?? null;
   setText($("chart-now"), (score === null ? "" : "now " + score.toFixed(2) + ", ")
@@ -475,7 +502,7 @@ function frame() {
 
 async function picture(known, key) {
   try {
-    const answer = await fetch(`/picture/${encodeURIComponent(known.name)}.jpg`, { cache: "no-store" });
+    const answer = await fetch(`picture/${encodeURIComponent(known.name)}.jpg`, { cache: "no-store" });
     if (!answer.ok) { known[key] = null; return; }
     const image = await createImageBitmap(await answer.blob());
     known[key]?.image.close();
@@ -500,7 +527,7 @@ async function followPictures() {
 async function refreshAlarms() {
   const camera = $("filter").value;
   try {
-    const { alarms: newest } = await get(`/api/alarms?limit=${PAGE}&camera=${encodeURIComponent(camera)}`);
+    const { alarms: newest } = await get(`api/alarms?limit=${PAGE}&camera=${encodeURIComponent(camera)}`);
     if (camera !== $("filter").value) return;
     const known = new Set(newest.map((alarm) => alarm.id));
     if (newest.length < PAGE) exhausted = true;
@@ -513,7 +540,7 @@ async function earlierAlarms() {
   const camera = $("filter").value, last = alarms.at(-1)?.id ?? "";
   $("more").disabled = true;
   try {
-    const { alarms: older } = await get(`/api/alarms?limit=${PAGE}&camera=${encodeURIComponent(camera)}&before=${last}`);
+    const { alarms: older } = await get(`api/alarms?limit=${PAGE}&camera=${encodeURIComponent(camera)}&before=${last}`);
     exhausted = older.length < PAGE;
     alarms = alarms.concat(older);
     showAlarms();
@@ -528,7 +555,7 @@ function showAlarms() {
     const lasted = alarm.ended_utc ? lasting(alarm.seconds ?? 0) : "now";
     button.append(element("b", alarm.camera), element("span", lasted, "right"),
       element("small", moment(seconds(alarm.began_utc))),
-      element("small", rarity(alarm.p_value) || (alarm.score === null ? "" : "score " + Number(alarm.score).toFixed(2)), "right"));
+      element("small", rarityOf(alarm) || (alarm.score === null ? "" : "score " + Number(alarm.score).toFixed(2)), "right"));
     if (alarm.interrupted) button.append(element("small", "the service was stopped during the alarm"));
     button.addEventListener("click", () => openReplay(alarm.id));
     item.append(button);
@@ -541,15 +568,36 @@ function showAlarms() {
 
 // Replay of the skeletons at the peak
 
-const replay = { poses: [], size: [1, 1], at: 0, playing: false, last: 0, box: null, level: "alarm" };
+const replay = { id: null, running: false, peak: null, poses: [], size: [1, 1], at: 0, playing: false, last: 0, box: null };
 
 async function openReplay(id) {
   let alarm;
-  try { alarm = await get("/api/alarms/" + encodeURIComponent(id)); } catch { return; }
-  const peak = alarm.peak ?? {};
+  try { alarm = await get("api/alarms/" + encodeURIComponent(id)); } catch { return; }
+  replay.id = id;
+  replay.at = 0;
+  showReplay(alarm);
+  if (!$("replay").open) $("replay").showModal();
+  play(replay.poses.length > 1 && !matchMedia("(prefers-reduced-motion: reduce)").matches);
+  drawReplay();
+}
+
+async function refreshReplay() {
+  // While an alarm is on, its peak may still change.
+  const id = replay.id;
+  if (!$("replay").open || !replay.running || document.hidden) return;
+  try {
+    const alarm = await get("api/alarms/" + encodeURIComponent(id));
+    if (id === replay.id && $("replay").open) showReplay(alarm);
+  } catch { /* the stream shows when the service is unreachable */ }
+}
+
+function showReplay(alarm) {
+  const peak = alarm.peak ?? {}, changed = replay.peak !== alarm.id + peak.utc;
+  replay.running = alarm.event !== "end";
+  replay.peak = alarm.id + peak.utc;
   replay.poses = peak.skeletons ?? [];
   replay.size = peak.frame_size ?? [1, 1];
-  replay.at = 0;
+  replay.at = Math.min(replay.at, Math.max(0, replay.poses.length - 1));
   const all = replay.poses.flat();
   const xs = all.map((each) => each[0]), ys = all.map((each) => each[1]);
   replay.box = all.length ? [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)] : null;
@@ -558,16 +606,14 @@ async function openReplay(id) {
   const facts = [
     ["Duration", lasting(alarm.seconds ?? 0) + (alarm.event === "end" ? "" : " so far")],
     ["Peak", `score ${Number(peak.score).toFixed(2)}, alarm above ${Number(alarm.threshold).toFixed(2)}`],
-    ["Rarity", rarity(peak.p_value) || "not calibrated"],
+    ["Rarity", rarityOf(peak) || "not calibrated"],
     ["Person", "#" + peak.person],
     ["Peak at", peak.utc ? moment(seconds(peak.utc)) : ""],
     ["Model", String(alarm.model?.bundle ?? "").slice(0, 12)],
     ["Event", String(alarm.id).slice(0, 12)],
   ];
   $("replay-facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
-  if (!$("replay").open) $("replay").showModal();
-  play(replay.poses.length > 1 && !matchMedia("(prefers-reduced-motion: reduce)").matches);
-  drawReplay();
+  if (changed && $("replay").open) drawReplay();
 }
 
 function play(on) {
@@ -619,7 +665,7 @@ function drawReplay() {
 
 async function refreshHealth() {
   try {
-    const said = await get("/api/health");
+    const said = await get("api/health");
     health = said.cameras ? said : health && { ...health, ready: false, problems: said.problems };
     if (!health) return;
     for (const known of views.values()) {
@@ -634,15 +680,15 @@ async function refreshHealth() {
 function showHealth() {
   setText($("ready"), health.ready ? "ready" : "not ready");
   $("ready").className = "chip " + (health.ready ? "good" : "bad");
-  $("problems").replaceChildren(...(health.problems ?? []).map((text) => element("li", text)));
+  $("problems").replaceChildren(...(health.problems ?? []).map((text) => element("li", local(text))));
   $("cameras").tBodies[0].replaceChildren(...Object.entries(health.cameras).map(([name, camera]) => {
     const row = element("tr"), [good, word] = STATES[camera.state] ?? ["", camera.state];
     const state = element("td", undefined, "state " + good);
     state.append(element("i"), word, element("span", "since " + moment(seconds(camera.since_utc)), "note beside"));
     const label = element("td", name);
     if (camera.source) label.append(element("span", camera.source, "note beside"));
-    if (camera.error) label.append(element("span", camera.error, "note"));
-    const drift = element("td", camera.drift ?? "unknown", "drift");
+    if (camera.error) label.append(element("span", local(camera.error), "note"));
+    const drift = element("td", local(camera.drift ?? "unknown"), "drift");
     drift.dataset.label = "Drift";
     const numbers = [["Frames/s", Number(camera.fps).toFixed(1)], ["Dropped", camera.dropped],
       ["Reconnects", camera.reconnects + (camera.restarts ? ` (+${camera.restarts} restarts)` : "")], ["Alarms", camera.alarms]];
@@ -671,7 +717,7 @@ function showHealth() {
     const bad = delivery.state === "waiting";
     item.append(element("b", name), " ", element("span", `${delivery.delivered} delivered, ${delivery.pending} pending`
       + (delivery.failures ? `, ${delivery.failures} failures` : "")));
-    if (bad || delivery.last_error) item.append(element("span", [bad ? "retrying" : "", delivery.last_error ?? ""].filter(Boolean).join(": "), "note"));
+    if (bad || delivery.last_error) item.append(element("span", [bad ? "retrying" : "", local(delivery.last_error ?? "")].filter(Boolean).join(": "), "note"));
     return item;
   });
   $("deliveries").replaceChildren(...(deliveries.length ? deliveries : [element("li", "Events are stored and not delivered.", "muted")]));
@@ -694,7 +740,7 @@ let stream = null;
 
 function connect() {
   stream?.close();
-  stream = new EventSource("/api/live");
+  stream = new EventSource("api/live");
   stream.addEventListener("hello", (event) => {
     const hello = JSON.parse(event.data);
     $("logout").hidden = !hello.login;
@@ -746,6 +792,7 @@ connect();
 refreshHealth();
 setInterval(refreshHealth, 2000);
 setInterval(refreshAlarms, 15000);
+setInterval(refreshReplay, 1000);
 setInterval(watch, 1000);
 setInterval(() => views.forEach(summarise), 5000);
 requestAnimationFrame(frame);

@@ -66,8 +66,13 @@ def test_it_says_what_was_skipped_and_what_it_held_out(dataset: Path, tmp_path: 
     assert 0 < summary["held_out"] < summary["windows"]
     assert summary["broken_files"] == 0
     assert "WARNING: 6 tracks of people are too few" in result.output
+    held_out = summary["held_out_scores"]
+    assert held_out["windows"] == summary["held_out"]
+    assert 0 < held_out["people"] < 6
+    assert held_out["median"] < held_out["highest"]
     whole = run("--poses", dataset / "train", "-o", tmp_path / "m.pt", "--epochs", 1, "--hold-out", 0)
     assert "held out" not in whole.output
+    assert "held_out_scores" not in load_checkpoint(tmp_path / "m.pt").training
 
 
 def test_abnormal_poses_are_labelled_by_their_masks(dataset: Path, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from pydantic import ValidationError
 
 from daflow.core.alarms.calibration import AlarmCalibration, NormalScores
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import Bundle, Int8, Manifest, read_bundle, write_manifest
+from daflow.core.bundle import Bundle, Int8, Manifest, read_bundle, update_manifest, write_manifest
+from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
 from daflow.core.scoring.comparison import Comparison
@@ -109,6 +112,47 @@ def test_what_was_written_is_read_again(tiny: Path) -> None:
     assert bundle.graph("fp16").read_bytes() == GRAPHS["scorer.fp16.onnx"]
     assert bundle.manifest.alarm is not None
     assert bundle.manifest.alarm.threshold == 1.75
+
+
+def add_cameras(folder: Path, names: list[str], start: threading.Barrier) -> None:
+    """Add cameras one after the other, as other processes do it at the same time."""
+    bundle = read_bundle(folder)
+    start.wait()
+    for name in names:
+        update_manifest(bundle, lambda now, name=name: {"cameras": {**now.cameras, name: door_alarm()}})
+
+
+def test_what_several_processes_add_at_once_is_all_there(tiny: Path) -> None:
+    spawn = multiprocessing.get_context("fork")
+    start = spawn.Barrier(3)
+    names = [[f"hall{process}-{index}" for index in range(5)] for process in range(3)]
+    processes = [spawn.Process(target=add_cameras, args=(tiny, some, start)) for some in names]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert set(read_bundle(tiny).manifest.cameras) == {"door"}.union(*names)
+
+
+def test_a_change_keeps_what_others_changed_since_the_bundle_was_read(tiny: Path) -> None:
+    bundle = read_bundle(tiny)
+    options = BuildOptions(batch=(1, 2, 3))
+    update_manifest(bundle, lambda _: {"engine_options": options})
+    changed = update_manifest(bundle, lambda _: {"alarm": door_alarm()})
+    assert changed == read_bundle(tiny)
+    assert changed.manifest.engine_options == options
+    assert changed.manifest.alarm == door_alarm()
+
+
+def test_a_result_for_a_bundle_that_was_exported_again_is_not_written(tiny: Path) -> None:
+    bundle = read_bundle(tiny)
+    (tiny / "scorer.fp32.onnx").write_bytes(b"another model")
+    manifest = make_manifest(tiny)
+    write_manifest(tiny, manifest)
+    with pytest.raises(InputError, match=r"exported again in the meantime.*Run the command again"):
+        update_manifest(bundle, lambda _: {"alarm": door_alarm()})
+    assert read_bundle(tiny).manifest == manifest
 
 
 def test_a_camera_has_its_own_alarm_or_that_of_all(tiny: Path) -> None:

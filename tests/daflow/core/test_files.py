@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daflow.core.errors import InputError
 from daflow.core.files import parse_json, read_text, sha256, write_text, written_whole
 
 
@@ -119,3 +120,15 @@ def test_json_that_says_a_thing_twice_or_is_broken_is_a_value_error(text: str | 
 def test_the_name_that_appears_twice_is_named() -> None:
     with pytest.raises(ValueError, match='the name "c" appears twice'):
         parse_json('{"a": 1, "c": {}, "c": {}}')
+
+
+@pytest.mark.parametrize("letter", ["a", "ä", "走"])
+def test_any_name_that_the_file_system_takes_is_written_and_no_longer_one(
+    tmp_path: Path, letter: str
+) -> None:
+    longest = letter * (251 // len(letter.encode())) + ".txt"
+    write_text(tmp_path / longest, "text")
+    assert [path.name for path in tmp_path.iterdir()] == [longest]
+    with pytest.raises(InputError, match="bytes"):
+        write_text(tmp_path / (letter * 5 + longest), "text")
+    assert [path.name for path in tmp_path.iterdir()] == [longest]

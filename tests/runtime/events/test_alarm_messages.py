@@ -32,7 +32,7 @@ FIELDS = [
         "seconds",
         "person",
     ),
-    *("score", "p_value", "rarity", "threshold", "people", "peak", "model"),
+    *("score", "p_value", "rarity", "threshold", "provisional", "people", "peak", "model"),
 ]
 PEAK = ["utc", "time", "person", "score", "p_value", "rarity", "frame_size", "skeletons"]
 MODEL = {"bundle": "f" * 64, "scorer": "onnxruntime", "daflow": "0.1.0"}

@@ -45,13 +45,17 @@ def test_the_video_has_every_frame_and_its_size(
         ((161, 121), (480, 360)),
         ((481, 271), (480, 270)),
         ((1280, 720), (1280, 720)),
+        ((8000, 4000), (4096, 2048)),
+        ((10, 4000), (16, 4096)),
+        ((8000, 1), (4096, 16)),
     ],
 )
-def test_small_frames_are_enlarged_and_all_sides_are_even(
+def test_the_picture_has_a_size_that_can_be_encoded_and_read(
     tmp_path: Path, make_result: MakeResult, size: tuple[int, int], drawn: tuple[int, int]
 ) -> None:
     with AnnotatedVideo(tmp_path / "video.mp4", fps=25) as video:
         picture = video.draw(make_result(0, size=size))
+        video(make_result(1, size=size))  # the encoder takes it
     assert picture.shape == (drawn[1] + CHART, drawn[0], 3)
 
 

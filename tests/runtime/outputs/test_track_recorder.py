@@ -1,8 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,3 +88,84 @@ def test_a_file_of_sizes_that_is_broken_stops_nothing(
     with TrackRecorder(tmp_path) as recorder:
         recorder(make_result(0))
     assert "frame_sizes.json" in caplog.text
+
+
+def at(result: FrameResult, second: float, frame: int, **fields: Any) -> FrameResult:
+    frame_of = replace(result.frame, utc=1_700_000_000 + second, time=second, index=frame, **fields)
+    return replace(result, frame=frame_of)
+
+
+def test_two_pieces_that_begin_in_one_second_are_two_files(
+    tmp_path: Path, make_result: Callable[..., FrameResult]
+) -> None:
+    result = make_result(0)
+    for run in range(2):  # and a process that is started again at once
+        with TrackRecorder(tmp_path) as recorder:
+            for index, size in enumerate([(640, 480), (320, 240), (640, 480)]):
+                recorder(at(result, 0.1 * index, index, size=size))
+        assert len(read_clips(tmp_path / "202311")) == 3 * (run + 1)
+
+
+RECORD = """
+import pathlib, sys, time
+from dataclasses import replace
+import numpy as np
+from runtime.outputs.track_recorder import TrackRecorder
+from runtime.pipeline.results import FrameResult, Person
+from runtime.sources.frames import Frame
+
+folder, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2])
+pose = np.ones((18, 3), dtype=np.float32)
+with TrackRecorder(folder) as recorder:
+    for index in range(int(10 * seconds)):
+        frame = Frame(index, index / 10, (640, 480), utc=1_700_000_000 + index / 10)
+        recorder(FrameResult(frame, (Person(1, pose), Person(2, pose)), None, False, None))
+    print("recorded", flush=True)
+    time.sleep(600)
+"""
+
+
+def recorded_seconds(folder: Path) -> float:
+    """The length of what is in all files; each of them can be read."""
+    clips = read_clips(folder) if list(folder.glob("[!.]*person.json")) else []
+    for clip in clips:
+        for track in clip.tracks:
+            assert track.frames.tolist() == list(range(len(track.frames)))
+    return sum(len(clip.tracks[0].frames) / 10 for clip in clips)
+
+
+@contextlib.contextmanager
+def recording(folder: Path, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that records so many seconds as fast as it can, and waits; it is killed at the end."""
+    words = [sys.executable, "-c", RECORD, folder, str(seconds)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("seconds", [61, 359])
+def test_a_killed_process_loses_at_most_a_minute(tmp_path: Path, seconds: int) -> None:
+    month = tmp_path / "202311"
+    with recording(tmp_path, seconds) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"recorded\n"
+        while (
+            recorded_seconds(month) < seconds - 60
+        ):  # the thread that writes may be slower than this fast clock
+            assert process.poll() is None
+            time.sleep(0.05)
+    assert seconds - 60 <= recorded_seconds(month) <= seconds
+
+
+def test_whenever_it_is_killed_each_file_is_whole(tmp_path: Path) -> None:
+    for number in range(3):
+        folder = tmp_path / str(number)
+        with recording(folder, 100_000) as process:
+            while not list(folder.glob("*/[!.]*person.json")):
+                assert process.poll() is None
+                time.sleep(0.01)
+            time.sleep(0.1 * number)
+        assert recorded_seconds(folder / "202311") > 0

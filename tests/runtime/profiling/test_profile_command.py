@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import html
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -172,3 +173,22 @@ def test_a_video_has_poses_and_the_overhead_over_them(bundle: Bundle, squats: Pa
     assert len(found.edge.overhead.rounds_by_clock) == 4
     assert found.cold_start.with_poses
     assert found.cold_start.with_poses.score
+
+
+def test_the_headline_says_whether_poses_are_included(measured: Profile) -> None:
+    with_poses = measured.edge.model_copy(update={"share": {**measured.edge.share, "pose": 0.9}})
+    for edge, words in ((measured.edge, "without pose estimation"), (with_poses, "with pose estimation")):
+        profile = measured.model_copy(update={"edge": edge})
+        cards = re.findall(r"<small>(.*?)</small>", profile_page(profile))
+        assert [words in card for card in cards[1:3]] == [True, True]
+        assert f"At full speed, {words}:" in "\n".join(profile_text(profile, 10_000))
+
+
+def test_a_pose_estimator_that_is_not_there_is_refused_before_the_scorers_are_measured(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_video: Callable[..., Path]
+) -> None:
+    monkeypatch.setattr("runtime.profiling.run.open_candidates", lambda *_: pytest.fail("measured"))
+    video = record_video(tmp_path / "video.mp4")
+    result = profile(bundle, "--source", video, "--pose-model", tmp_path / "none.task")
+    assert result.exit_code == 2
+    assert "none.task" in result.output

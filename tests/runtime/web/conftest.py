@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -77,11 +79,20 @@ class World:
         utc: float | None = None,
         image: npt.NDArray[np.uint8] | None = None,
         people: bool = True,
+        beyond_normal: bool = False,
     ) -> FrameResult:
         """Let a camera see its frame; the first person there has the score, the others a low one."""
         found = self._clips[camera].get(frame, {}) if people else {}
         persons = tuple(
-            Person(person, keypoints, score, score if index == 0 else 1.5, p_value if index == 0 else 0.6)
+            Person(
+                person,
+                keypoints,
+                score,
+                score if index == 0 else 1.5,
+                p_value if index == 0 else 0.6,
+                self._window(camera, person, frame),
+                beyond_normal and index == 0,
+            )
             for index, (person, keypoints) in enumerate(found.items())
         )
         worst = persons[0] if persons and score is not None else None
@@ -92,6 +103,10 @@ class World:
         self.live(result)
         return result
 
+    def _window(self, camera: str, person: int, frame: int) -> npt.NDArray[np.float32]:
+        poses = [self._clips[camera].get(f, {}).get(person) for f in range(frame - 23, frame + 1)]
+        return np.stack([pose[:, :2].T for pose in poses if pose is not None], axis=1)
+
     def alarm(
         self,
         camera: str,
@@ -100,6 +115,7 @@ class World:
         seconds: float = 4.2,
         kinds: tuple[Kind, ...] = ("begin", "end"),
         id_: str | None = None,
+        began: float | None = None,
     ) -> str:
         """Store an alarm, its peak the poses that end at a frame; return its id."""
         self._alarms += 1
@@ -110,7 +126,7 @@ class World:
         window = [poses[f][person][:, :2] for f in range(frame - 60, frame + 1) if person in poses.get(f, {})]
         for kind in kinds:
             sequence = 0 if kind == "begin" else 1
-            began = time.time() - ago
+            began = time.time() - ago if began is None else began
             utc = began + (seconds if sequence else 0)
             content = {
                 "schema": 1, "id": id_, "sequence": sequence, "event": kind, "camera": camera, "utc": iso(utc),
@@ -147,7 +163,7 @@ class World:
         return {
             "ready": self.ready, "problems": self.problems, "started_utc": iso(time.time() - 93_600),
             "uptime_s": 93_600.0, "version": "0.5.0", "scorer": "onnxruntime fp32",
-            "bundle": {"path": "bundle", "hash": "8f14e45fceea167a5a36dedd4bea2543"},
+            "bundle": {"path": "bundle", "hash": "8f14e45fceea167a5a36dedd4bea2543", "fps": 25.0},
             "temperature_c": 51.5, "memory_mb": 412.0, "cameras": self.cameras,
             "stages": {
                 name: {"p50_ms": ms, "p90_ms": ms * 1.3, "p99_ms": ms * 2.1, "count": 1000,
@@ -228,6 +244,14 @@ def new_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
         browser.quit()
 
 
+@pytest.fixture
+def token(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The token in the environment variable PAGE_TOKEN; guesses of it wait only shortly."""
+    monkeypatch.setattr("runtime.web.token_throttle._PAUSE", 0.1)
+    monkeypatch.setenv("PAGE_TOKEN", "correct horse battery")
+    return "correct horse battery"
+
+
 def fetch(url: str, path: str = "", **headers: str) -> tuple[int, bytes, dict[str, str]]:
     """Get an address; return the status, the body and the headers in lower case. Redirects are not followed."""
     from urllib3 import PoolManager
@@ -253,3 +277,15 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
             return value
         time.sleep(0.05)
     raise AssertionError(f"did not come true within {seconds} s")
+
+
+def log_in(url: str, token: str, **headers: str) -> http.client.HTTPResponse:
+    """Send the form of the login; return the answer, its body read."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+    connection.request("POST", address.path + "login", "token=" + token.replace(" ", "+"), headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer

@@ -1,106 +1,17 @@
 from __future__ import annotations
 
-import math
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 import pytest
 
+from runtime.web.server import RunningServer
+
+from .browser import Feeder, Page
 from .conftest import World, iso, wait_for
-
-INK = """
-const [id, wanted] = arguments, canvas = document.getElementById(id);
-const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-const colour = getComputedStyle(document.documentElement).getPropertyValue("--" + wanted).trim();
-const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-let count = 0;
-for (let at = 0; at < data.length; at += 4)
-  if (data[at + 3] > 200 && [r, g, b].every((value, part) => Math.abs(data[at + part] - value) < 10)) count++;
-return count;
-"""
-
-
-FAST = """
-(() => {
-  const now = performance.now.bind(performance), every = window.setInterval;
-  performance.now = () => 4 * now();
-  window.setInterval = (action, wait) => every(action, wait / 4);
-})();
-"""
-
-
-class Feeder(threading.Thread):
-    """Plays the cameras of a world, 25 frames per second, with the scores that the test wants."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(daemon=True)
-        self.world = world
-        self.scores: dict[str, float] = {}
-        self.empty: set[str] = set()
-        self.silent: set[str] = set()
-        self.image: Any = None
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        index = 100
-        while not self._over.wait(0.04):
-            index += 1
-            for camera in set(self.world.cameras) - self.silent:
-                score = self.scores.get(camera, 2 + 0.3 * math.sin(index / 9))
-                p_value = 0.0005 if score > 5 else 0.2
-                people = camera not in self.empty
-                self.world.show(camera, 100 + index % 500, score, p_value, image=self.image, people=people)
-
-    def end(self) -> None:
-        self._over.set()
-        self.join()
-
-
-class Page:
-    """The page in a browser."""
-
-    def __init__(self, browser: Any) -> None:
-        self.browser = browser
-
-    def open(self, url: str) -> None:
-        self.browser.get(url)
-
-    @contextmanager
-    def fast(self) -> Iterator[None]:
-        """Let the clock of the pages that are opened run four times as fast."""
-        added = self.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FAST})
-        try:
-            yield
-        finally:
-            self.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
-
-    def text(self, id_: str) -> str:
-        return str(self.browser.execute_script("return document.getElementById(arguments[0]).innerText", id_))
-
-    def ink(self, canvas: str, colour: str) -> int:
-        return int(self.browser.execute_script(INK, canvas, colour))
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(script, *arguments)
-
-    def wide(self, width: int, height: int = 900) -> None:
-        self.browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-        )
-
-    def media(self, **features: str) -> None:
-        named = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
-        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": named})
-
-    def errors(self) -> list[str]:
-        said = self.browser.get_log("browser")
-        # The test itself reads the canvases back, and is warned that this is slow.
-        return [entry["message"] for entry in said if "willReadFrequently" not in entry["message"]]
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +93,125 @@ def test_an_alarm_appears_live_and_its_skeletons_play(fed: Feeder, page: Page) -
         wait_for(lambda: page.text("headline") == "No alarm")
         wait_for(lambda: "4.2 s" in page.text("alarm-list"))
         assert page.errors() == []
+
+
+def test_the_replay_of_an_alarm_that_is_on_is_current(world: World, page: Page) -> None:
+    now = time.time()
+    world.show("entrance", 300, 6.0, utc=now)
+    id_ = world.alarm("entrance", kinds=("begin",), began=now)
+    shown = "return JSON.stringify(replay.poses)"
+    with page.fast(), world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 1)
+        page.run("document.querySelector('#alarm-list button').click()")
+        wait_for(lambda: page.ink("replay-canvas", "alarm") > 100)
+        assert "score 6.00" in page.text("replay-facts")
+        first = page.run(shown)
+        page.run("document.getElementById('play').click()")
+        page.run(
+            "const s = document.getElementById('scrub'); s.value = 7; s.dispatchEvent(new Event('input'))"
+        )
+        world.show("entrance", 380, 8.5, utc=now + 3.2)
+        wait_for(lambda: "score 8.50" in page.text("replay-facts"))
+        assert "3.2 s so far" in page.text("replay-facts")
+        assert page.run(shown) != first
+        assert page.text("pose") == "8 / 24", "it goes on where it was"
+        world.alarm("entrance", kinds=("end",), began=now, id_=id_)
+        wait_for(
+            lambda: "so far" not in page.text("replay-facts") and "score 7.25" in page.text("replay-facts")
+        )
+        assert page.errors() == []
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold", "seen"),
+    [
+        ([2.0, 2.1], 5.0, True),
+        ([0.5, 3.0], 9.0, True),
+        ([], 5.0, True),
+        ([2.0, 3.0], 1000.0, False),
+        ([2.0, 3.0], -1000.0, False),
+        ([2.0, 3.0, 900.0], 1000.0, True),
+        ([2.0], None, True),
+    ],
+)
+def test_a_far_threshold_does_not_flatten_the_curve(
+    served: RunningServer, page: Page, scores: list[float], threshold: float | None, seen: bool
+) -> None:
+    page.open(served.url)
+    low, high = page.run("return chartRange(arguments[0], arguments[1])", scores, threshold)
+    assert all(low < score < high for score in scores)
+    if threshold is not None:
+        assert (low < threshold < high) is seen
+    if not seen:
+        assert high - low < 3 * (max(scores) - min(scores))
+
+
+def test_a_far_threshold_is_marked_at_the_border(
+    fed: Feeder, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(World.show.__globals__, "THRESHOLD", 1000.0)
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: "alarm above 1000.00" in page.text("chart-now"))
+        wait_for(lambda: page.ink("chart", "calm") > 5)
+        rows = """
+        const canvas = document.getElementById("chart");
+        const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        const hex = getComputedStyle(document.documentElement).getPropertyValue("--alarm").trim();
+        const [r, g, b] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)), found = [];
+        for (let y = 0; y < height; y++) for (let x = width >> 1; x < width; x++) {
+          const at = 4 * (y * width + x);
+          if (data[at + 3] < 60 || ![r, g, b].every((value, part) => Math.abs(data[at + part] - value) < 12)) continue;
+          found.push(y);
+          break;
+        }
+        return found;
+        """
+        assert max(page.run(rows)) <= 2, "the line is at the upper border"
+        assert page.errors() == []
+
+
+def test_the_smallest_p_value_is_told_as_a_bound(fed: Feeder, page: Page) -> None:
+    fed.scores["entrance"] = 7.0
+    fed.beyond_normal.add("entrance")
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: "rarer than 1 in 2\u202f000" in page.text("people"))
+        rarity = "return rarity(arguments[0], arguments[1])"
+        assert page.run(rarity, 1 / 260, True) == "rarer than 1 in 260"
+        assert page.run(rarity, round(1 / 260, 9), True) == "rarer than 1 in 260"
+        assert page.run(rarity, 1 / 260, False) == "as rare as 1 in 260"
+        assert page.run(rarity, 1 / 1999, True) == "rarer than 1 in 1\u202f900", "never more than is known"
+        assert page.run(rarity, 1 / 11, True) == "rarer than 1 in 11", "above all normal scores is not normal"
+        assert (
+            page.run("return rarityOf({ p_value: 0.0038, rarity: 'rarer than 1 in 260' })")
+            == "rarer than 1 in 260"
+        )
+        assert page.run("return rarityOf({ p_value: 0.002, rarity: '1 in 500' })") == "as rare as 1 in 500"
+
+
+def test_all_times_are_those_of_the_visitor(fed: Feeder, page: Page) -> None:
+    since = time.time() - 90
+    zone = {"timezoneId": "Asia/Kolkata"}
+    page.browser.execute_cdp_cmd("Emulation.setTimezoneOverride", zone)
+    try:
+        said = f"camera entrance is lost since {iso(since)}"
+        fed.world.problems, fed.world.ready = [said], False
+        fed.world.cameras["entrance"].update(
+            error=f"no answer since {iso(since)}", drift=f"drifts since {iso(since)}"
+        )
+        with fed.world.serve() as served:
+            page.open(served.url)
+            there = (datetime.fromtimestamp(since, timezone.utc) + timedelta(hours=5.5)).strftime("%H:%M:%S")
+            wait_for(lambda: there in page.text("problems"))
+            wait_for(lambda: page.text("cameras").count(there) >= 2)
+            assert "+00:00" not in page.run("return document.body.innerText")
+            assert page.run("return clock(Date.UTC(2026, 0, 1, 18, 30, 5) / 1000)") == "00:00:05", (
+                "not 24:00:05"
+            )
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": ""})
 
 
 def test_a_lost_camera_is_shown(fed: Feeder, page: Page) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,9 +21,8 @@ from daflow.core.errors import InputError
 from runtime.config.schema import ServeOptions
 from runtime.web.server import RunningServer, serve
 
-from .conftest import World, fetch, wait_for
+from .conftest import World, fetch, log_in, wait_for
 
-SHOWN = "correct horse battery"
 EVERYTHING = (
     "", "login", "static/app.js", "static/style.css", "static/icon.svg", "api/health", "api/history?camera=entrance",
     "api/alarms", "api/alarms/00000000000000000000000000000001", "metrics", "health", "ready", "picture/entrance.jpg",
@@ -41,7 +41,8 @@ class Listener:
 
     def events(self) -> Iterator[tuple[str, Any]]:
         name = ""
-        while line := self.answer.readline().decode().strip("\n") or (not self.answer.closed and " "):
+        while line := self.answer.readline().decode():
+            line = line.strip("\n")
             if line.startswith("event: "):
                 name = line[7:]
             elif line.startswith("data: "):
@@ -53,12 +54,6 @@ class Listener:
     def __exit__(self, *_: object) -> None:
         self.answer.close()
         self._connection.close()
-
-
-@pytest.fixture
-def token(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("PAGE_TOKEN", SHOWN)
-    return SHOWN
 
 
 def test_the_page_and_its_files_are_served_with_their_guards(served: RunningServer) -> None:
@@ -278,6 +273,27 @@ def test_what_is_not_known_is_no_metric(world: World, served: RunningServer) -> 
     assert 'daflow_camera_up{camera="entrance"} 0.0' in text
 
 
+def test_the_host_header_does_not_change_the_path_that_is_judged(world: World, token: str) -> None:
+    """Old versions of starlette put the URL together from the Host header."""
+    world.show("entrance", 100)
+    hosts = (
+        "x/health?",
+        "127.0.0.1/health?",
+        "127.0.0.1/health#",
+        "a@127.0.0.1/health?",
+        "127.0.0.1\\health?",
+    )
+    with (
+        world.serve(guarded_by="PAGE_TOKEN") as served,
+        world.serve(address="0.0.0.0:0", guarded_by="PAGE_TOKEN") as open_to_all,
+    ):
+        for url in (served.url, open_to_all.url.replace("0.0.0.0", "127.0.0.1")):  # noqa: S104
+            for host in hosts:
+                for path in ("api/health", "api/alarms", "api/live", "metrics", "health"):
+                    assert fetch(url, path, Host=host)[0] == 400, (host, path)
+            assert fetch(url, "health", Host="127.0.0.1")[0] == 200
+
+
 @pytest.mark.parametrize("host", ["evil.example", "10.1.2.3:80", "127.0.0.1.evil.example"])
 def test_a_foreign_name_is_refused_on_loopback(served: RunningServer, host: str) -> None:
     for path in ("", "api/alarms", "health"):
@@ -289,7 +305,7 @@ def test_with_a_token_only_health_is_open(world: World, token: str) -> None:
     with world.serve(guarded_by="PAGE_TOKEN") as served:
         assert served.needs_token
         status, _, headers = fetch(served.url)
-        assert (status, headers["location"]) == (303, "/login")
+        assert (status, headers["location"]) == (303, "login")
         for path in (
             "api/health",
             "api/live",
@@ -308,24 +324,13 @@ def test_with_a_token_only_health_is_open(world: World, token: str) -> None:
             assert next(listener.events())[0] == "hello"
 
 
-def log_in(url: str, token: str) -> http.client.HTTPResponse:
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    connection.request("POST", "/login", "token=" + token.replace(" ", "+"), headers)
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-    return answer
-
-
 def test_the_login_gives_a_cookie_that_is_not_the_token(world: World, token: str) -> None:
     with world.serve(guarded_by="PAGE_TOKEN") as served:
         refused = log_in(served.url, "wrong")
         assert refused.status == 401
         assert "set-cookie" not in refused.headers
         answer = log_in(served.url, token)
-        assert (answer.status, answer.headers["location"]) == (303, "/")
+        assert (answer.status, answer.headers["location"]) == (303, "./")
         cookie = answer.headers["set-cookie"]
         assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
         assert "correct" not in cookie
@@ -334,14 +339,122 @@ def test_the_login_gives_a_cookie_that_is_not_the_token(world: World, token: str
         assert log_in(served.url, "x" * 10_000).status == 413
 
 
-def test_who_guesses_must_wait_but_who_is_logged_in_is_not_held_up(world: World, token: str) -> None:
+def test_who_guesses_is_slowed_and_the_right_token_is_never_refused(world: World, token: str) -> None:
     with world.serve(guarded_by="PAGE_TOKEN") as served:
         cookie = log_in(served.url, token).headers["set-cookie"].split(";")[0]
-        statuses = [fetch(served.url, "metrics", Authorization=f"Bearer {guess}")[0] for guess in range(5)]
-        assert statuses == [401] * 5
-        wait_for(lambda: fetch(served.url, "metrics", Authorization="Bearer guess")[0] == 429)
-        assert log_in(served.url, token).status == 429
+        guesses = [fetch(served.url, "metrics", Authorization=f"Bearer {guess}") for guess in range(5)]
+        assert [status for status, _, _ in guesses] == [401] * 5
+        status, _, headers = fetch(served.url, "metrics", Authorization="Bearer guess")
+        assert (status, headers["retry-after"]) == (429, "60")
+        assert [log_in(served.url, "wrong").status for _ in range(5)] == [429] * 5
+        assert fetch(served.url, "metrics", Authorization=f"Bearer {token}")[0] == 200
+        assert log_in(served.url, token).status == 303
         assert fetch(served.url, "api/alarms", Cookie=cookie)[0] == 200
+
+
+def test_of_a_hundred_logins_at_once_few_are_judged(world: World, token: str) -> None:
+    """All of them wait with their last byte, so that none is judged before the others are there."""
+    with world.serve(guarded_by="PAGE_TOKEN") as served, ExitStack() as stack:
+        address = urlsplit(served.url)
+        form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 11"
+        head = f"POST /login HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n{form}\r\n\r\n"
+        opened = []
+        for number in range(30):
+            for source in ("127.0.0.2", "127.0.0.3"):
+                one = socket.create_connection((address.hostname, address.port), 10, (source, 0))
+                stack.callback(one.close)
+                one.sendall(f"{head}token=gue{number:02d}"[:-1].encode())
+                opened.append(one)
+        for one in opened:
+            one.sendall(b"x")
+        judged = [one.makefile().readline().split()[1] for one in opened]
+    assert (judged.count("401"), judged.count("429")) == (10, 50), "five of each visitor are free"
+
+
+def test_further_host_names_are_allowed_by_a_setting(world: World, token: str) -> None:
+    with world.serve(hosts=("Watch.Example.org", "198.51.100.4")) as served:
+        for host in ("watch.example.org", "watch.example.org:8443", "198.51.100.4", "localhost", "127.0.0.1"):
+            assert fetch(served.url, "health", Host=host)[0] == 200
+        status, body, _ = fetch(served.url, "health", Host="evil.example")
+        assert status == 400
+        assert "serve.hosts" in json.loads(body)["error"]
+    with world.serve(address="0.0.0.0:0", guarded_by="PAGE_TOKEN", hosts=("watch.example.org",)) as served:
+        local = served.url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+        assert fetch(local, "health", Host="watch.example.org")[0] == 200
+        assert fetch(local, "health", Host="127.0.0.1")[0] == 200
+        assert fetch(local, "health", Host="evil.example")[0] == 400
+
+
+def test_behind_a_trusted_proxy_each_visitor_counts_for_itself(
+    world: World, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.web.token_throttle._PAUSE", 60)  # whoever waits has failed
+    with world.serve(guarded_by="PAGE_TOKEN", trusted_proxies=("127.0.0.0/8",)) as served:
+
+        def guess(visitor: str) -> int:
+            return log_in(
+                served.url, "wrong guess", **{"X-Forwarded-For": f"198.51.100.77, {visitor}"}
+            ).status
+
+        assert [guess("203.0.113.7") for _ in range(5)] == [401] * 5
+        assert guess("203.0.113.8") == 401
+        from_there = {"X-Forwarded-For": "203.0.113.8"}
+        assert log_in(served.url, token, **from_there).status == 303
+        assert fetch(served.url, "metrics", Authorization=f"Bearer {token}", **from_there)[0] == 200
+
+
+@pytest.mark.parametrize(("trusted", "secure"), [(("127.0.0.1",), True), ((), False)])
+def test_the_cookie_is_secure_behind_tls(
+    world: World, token: str, trusted: tuple[str, ...], secure: bool
+) -> None:
+    with world.serve(guarded_by="PAGE_TOKEN", trusted_proxies=trusted) as served:
+        by_tls = log_in(served.url, token, **{"X-Forwarded-Proto": "https"}).headers["set-cookie"]
+        assert ("Secure" in by_tls.split("; ")) is secure
+        plain = log_in(served.url, token, **{"X-Forwarded-Proto": "http"}).headers["set-cookie"]
+        assert "Secure" not in plain.split("; ")
+        assert "path" not in by_tls.lower(), "the browser takes the prefix that it knows"
+
+
+def test_logging_out_ends_the_session_and_its_streams(
+    world: World, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.web.stream._HEARTBEAT", 0.2)
+    with world.serve(guarded_by="PAGE_TOKEN") as served:
+        ours, others = (log_in(served.url, token).headers["set-cookie"].split(";")[0] for _ in range(2))
+        with Listener(served.url, Cookie=ours) as ended, Listener(served.url, Cookie=others) as goes_on:
+            events, others_events = ended.events(), goes_on.events()
+            next(events)
+            next(others_events)
+            address = urlsplit(served.url)
+            connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
+            connection.request("POST", "/logout", headers={"Cookie": f"{ours}; other=1"})
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers["location"]) == (303, "login")
+            assert "Max-Age=0" in answer.headers["set-cookie"]
+            connection.close()
+            assert fetch(served.url, "api/alarms", Cookie=ours)[0] == 401, (
+                "a copy of the cookie is worth nothing"
+            )
+            assert len(list(events)) < 100, "the stream ends"
+            for _ in range(3):
+                next(others_events)
+            assert fetch(served.url, "api/alarms", Cookie=others)[0] == 200
+
+
+def test_one_of_two_cookies_of_the_name_is_enough(world: World, token: str) -> None:
+    """Another page below the same host name may have set its own."""
+    with world.serve(guarded_by="PAGE_TOKEN") as served:
+        cookie = log_in(served.url, token).headers["set-cookie"].split(";")[0]
+        for both in (f"{cookie}; daflow_session=x", f"daflow_session=x; {cookie}"):
+            assert fetch(served.url, "api/alarms", Cookie=both)[0] == 200
+
+
+def test_no_answer_is_a_redirect_to_an_absolute_address(world: World, token: str) -> None:
+    with world.serve(guarded_by="PAGE_TOKEN") as served:
+        for path in ("", "login/", "logout", "metrics/", "api/alarms/", "//evil.example/", "static/"):
+            for headers in ({}, {"Authorization": f"Bearer {token}"}):
+                location = fetch(served.url, path, **headers)[2].get("location", "")
+                assert not location.startswith(("/", "http")), path
 
 
 def test_other_addresses_than_loopback_need_a_token(world: World, token: str, tmp_path: Path) -> None:

@@ -7,13 +7,36 @@ from typing import Any
 import pytest
 
 from runtime.web import stream as module
-from runtime.web.stream import LiveStream
+from runtime.web.stream import LiveStream, Subscriber
 
 from .conftest import World
 
 
 def cameras(body: bytes) -> dict[str, Any]:
     return dict(json.loads(body.split(b"data: ")[1])["cameras"])
+
+
+def join(stream: LiveStream, visitor: str = "") -> Subscriber:
+    subscriber = stream.join(visitor)
+    assert subscriber is not None
+    return subscriber
+
+
+def test_nobody_keeps_everybody_else_out(world: World) -> None:
+    async def run() -> None:
+        stream = LiveStream(world.live, max_clients=4)
+        greedy = [join(stream, "a") for _ in range(4)]
+        assert stream.join("a") is None
+        others = [join(stream, "b"), join(stream, "c")]
+        assert stream.join("b") is None, "each has one or two"
+        assert [each in stream._subscribers for each in greedy] == [False, False, True, True]
+        assert all(each in stream._subscribers for each in others)
+
+        async def take(_: bytes) -> None: ...
+
+        await asyncio.wait_for(stream.serve({}, take, greedy[0]), 5)
+
+    asyncio.run(run())
 
 
 def test_a_client_that_reads_nothing_is_disconnected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,11 +46,11 @@ def test_a_client_that_reads_nothing_is_disconnected(world: World, monkeypatch: 
         stream = LiveStream(world.live, max_clients=1)
 
         async def never(_: bytes) -> None:
-            assert stream.full
+            assert stream.join() is None
             await asyncio.sleep(60)
 
-        await asyncio.wait_for(stream.serve({}, never), 5)
-        assert not stream.full
+        await asyncio.wait_for(stream.serve({}, never, join(stream)), 5)
+        assert stream.join() is not None
 
     asyncio.run(run())
 
@@ -51,7 +74,7 @@ def test_a_slow_client_gets_the_newest_of_every_camera(world: World) -> None:
             else:
                 stream.close()
 
-        await asyncio.wait_for(stream.serve({}, slow), 10)
+        await asyncio.wait_for(stream.serve({}, slow, join(stream)), 10)
 
     asyncio.run(run())
     assert sent[0] == {}
@@ -79,7 +102,7 @@ def test_a_new_client_takes_no_messages_from_another(world: World) -> None:
                 if b"event: live" in body and (seen := cameras(body)):
                     sent[name].append(seen["entrance"]["n"])
 
-            return asyncio.create_task(stream.serve({}, take))
+            return asyncio.create_task(stream.serve({}, take, join(stream)))
 
         first = client("first")
         await asyncio.sleep(0.05)
@@ -108,10 +131,10 @@ def test_a_removed_camera_is_sent_to_no_client(world: World) -> None:
 
         for camera in ("entrance", "yard"):
             world.show(camera, 100)
-        await asyncio.wait_for(stream.serve({}, take), 10)
+        await asyncio.wait_for(stream.serve({}, take, join(stream)), 10)
         stream.closed = False
         world.live.remove_camera("yard")
-        await asyncio.wait_for(stream.serve({}, take), 10)
+        await asyncio.wait_for(stream.serve({}, take, join(stream)), 10)
 
     asyncio.run(run())
     assert sent == [{"entrance", "yard"}, {"entrance"}]

@@ -44,7 +44,9 @@ def save(folder: Path, name: str, content: object) -> None:
 
 
 numbers = st.lists(st.integers(0, 99_999), unique=True, min_size=1, max_size=8).map(sorted)
-values = st.floats(-1e6, 1e6, width=32) | st.sampled_from([np.nan, np.inf, -np.inf])
+values = (
+    st.floats(-1e6, -3, width=32) | st.floats(3, 1e6, width=32) | st.sampled_from([np.nan, np.inf, -np.inf])
+)
 
 
 @st.composite
@@ -284,7 +286,7 @@ def test_clips_of_an_unknown_frame_size_are_counted_in_the_log(
 
 
 def test_writing_more_clips_keeps_the_frame_sizes_of_the_first(tmp_path: Path) -> None:
-    track = Track(1, np.array([0]), np.ones((1, 17, 3), dtype=np.float32), np.ones(1, dtype=np.float32))
+    track = Track(1, np.array([0]), np.full((1, 17, 3), 9, dtype=np.float32), np.ones(1, dtype=np.float32))
     write_clips(tmp_path, [Clip("a", (track,), (640, 480))])
     write_clips(tmp_path, [Clip("b", (track,), (320, 240))])
     assert {clip.name: clip.frame_size for clip in read_clips(tmp_path)} == {"a": (640, 480), "b": (320, 240)}
