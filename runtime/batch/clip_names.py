@@ -94,7 +94,8 @@ def _name_of(uri: str) -> str:
     path = recording_path(uri)
     if path.is_dir():
         return path.resolve().name
-    return _stem(path.name).removesuffix("_tracked_person").removesuffix("_alphapose")
+    stem = _stem(path.name)
+    return stem.removesuffix("_tracked_person").removesuffix("_alphapose") if scheme == "tracks" else stem
 
 
 def _stem(name: str) -> str:

@@ -15,6 +15,7 @@ from runtime.doctor.findings import Finding
 from runtime.machine.board import Machine
 from runtime.sources.camera import DENIED
 from runtime.sources.child_process import SourceLostError
+from runtime.sources.orientation import upright
 from runtime.sources.redaction import Redactor, redacted, with_environment
 from runtime.sources.uri import connector, is_live, open_source
 
@@ -39,8 +40,9 @@ def first_picture(uri: str) -> FrameSize:
     if is_live(uri):
         connection = connector(uri)()
         try:
-            picture = next(iter(connection)).picture
-            return picture.width, picture.height
+            picture = next(iter(connection))
+            image = upright(picture.picture, picture.matrix)
+            return image.shape[1], image.shape[0]
         finally:
             connection.stop()
             connection.close()

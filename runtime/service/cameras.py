@@ -292,13 +292,13 @@ class CameraManager:
         }  # fmt: skip
         if worker is None:
             return {**facts, "state": "failed", "since_utc": iso(slot.since), "error": slot.failure, "fps": 0.0,
-                    "stream_fps": None, "rate_reason": None, "dropped": 0, "reconnects": 0}  # fmt: skip
+                    "stream_fps": None, "rate_reason": None, "dropped": 0, "damaged": 0, "reconnects": 0}  # fmt: skip
         status = worker.source.status
         return {
             **facts, "state": self.state(name), "since_utc": iso(status.since or slot.since),
             "error": worker.error or status.error or slot.failure, "fps": round(worker.rate(), 1),
             "stream_fps": _rounded(worker.stream_rate), "rate_reason": worker.rate_reason,
-            "dropped": status.dropped, "reconnects": status.reconnects,
+            "dropped": status.dropped, "damaged": status.damaged, "reconnects": status.reconnects,
         }  # fmt: skip
 
 

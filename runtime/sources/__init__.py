@@ -7,6 +7,8 @@
 - `gstreamer`: CSI and USB cameras and any GStreamer pipeline, in a child process.
 - `child_process`: such a process and its pipe. `timestamps`: the time and number of a camera's frames.
 - `frozen_pictures`: notices frozen and black pictures.
+- `packets`: the stream of a container that is watched, and decoding past what is damaged. `orientation`: which way up.
+- `video_timing`: the rate and the length of a video file, checked against its time stamps.
 - `recording`: what the recordings share: `video`, `images`, `recorded_tracks`, `synthetic`.
 - `realtime_playback`: plays a recording at its own speed.
 - `status`: a source's status for other threads. `redaction`: passwords in the names of sources.

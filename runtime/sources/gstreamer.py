@@ -23,7 +23,7 @@ from runtime.sources.video_timing import plausible_rate
 
 _PROGRAM = "gst-launch-1.0"
 _TO_PIPE = shlex.split(
-    "! videoconvert ! videoflip method=automatic ! video/x-raw,format=I420 "  # turned as its tag says
+    "! videoconvert ! videoflip video-direction=auto ! video/x-raw,format=I420 "  # turned as its tag says
     "! matroskamux streamable=true ! fdsink sync=false"
 )
 _INSPECT = "gst-inspect-1.0"

@@ -109,6 +109,8 @@ class VideoSource(Recording):
         """Yield the pictures of the part with their seconds from the first frame of the file."""
         unit, fps = float(self._stream.time_base or 1), self.fps
         start = None if self._stream.start_time is None else self._stream.start_time * unit
+        if start is None and self._begin > 0:
+            start = 0.0  # the first frame is not seen
         packets = self._packets(start or 0.0, unit)
         pictures = decode_packets(self._stream.codec_context, packets, self._damage)
         counted = 0.0  # the time of pictures without time stamps

@@ -32,7 +32,7 @@ MIN_FPS, MAX_FPS = 1.0, 240.0
 """The rates that a recording of people can have, frames per second."""
 
 _MIN_STAMPED_FPS = 0.1  # a time lapse has its own time stamps
-_AGREEMENT = 1.25  # how far the time stamps may be from the rate of the container
+_AGREEMENT = 1.1  # how far the time stamps may be from the rate of the container
 _VARIES = 1.5  # fast to slow, from which on a rate is variable; time stamps in milliseconds vary by a quarter at most
 _PROBE_PACKETS, _PROBE_BYTES, _REORDERED = 150, 64 << 20, 16
 _RESTART_S = 0.5  # time stamps that go back by more restart; less is a muxer's disorder
@@ -101,28 +101,36 @@ class ContinuousStamps:
     def __init__(self, unit: float, step: float, jumping: bool = False) -> None:
         self.restarts = 0
         self.stamped = False
+        self._step = max(1, round(step / unit))
         self._back = -_RESTART_S / unit
         self._ahead = _JUMP_S / unit if jumping else math.inf
-        self._step = max(1, round(step / unit))
         self._offset = 0
-        self._last: int | None = None
+        self._decoded: int | None = None  # the largest time stamp of decoding
+        self._shown: int | None = None  # the largest of those without one
 
     def __call__(self, packets: Iterable[Any]) -> Iterator[Any]:
         """Yield packets with continuous time stamps."""
         for packet in packets:
-            stamp = packet.pts if packet.dts is None else packet.dts
-            if stamp is not None:
-                self.stamped = True
-                ahead = 0 if self._last is None else stamp + self._offset - self._last
-                if not self._back <= ahead <= self._ahead:
-                    self.restarts += 1
-                    self._offset += self._step - ahead
-                stamp += self._offset
-                self._last = stamp if self._last is None else max(self._last, stamp)
-                if self._offset:
-                    packet.dts = None if packet.dts is None else packet.dts + self._offset
-                    packet.pts = None if packet.pts is None else packet.pts + self._offset
+            if packet.dts is not None:
+                self._decoded = self._continued(packet.dts, self._decoded, self._back)
+            elif packet.pts is not None:  # pictures are stored in another order than they are shown
+                back = min(self._back, -_REORDERED * self._step)
+                self._shown = self._continued(packet.pts, self._shown, back)
+            if self._offset:
+                packet.dts = None if packet.dts is None else packet.dts + self._offset
+                packet.pts = None if packet.pts is None else packet.pts + self._offset
             yield packet
+
+    def _continued(self, stamp: int, last: int | None, back: float) -> int:
+        """Change the offset if a stamp does not continue from the last; return the largest with the offset."""
+        self.stamped = True
+        if last is None:
+            return stamp + self._offset
+        ahead = stamp + self._offset - last
+        if not back <= ahead <= self._ahead:
+            self.restarts += 1
+            self._offset += self._step - ahead
+        return max(last, stamp + self._offset)
 
 
 @dataclass(frozen=True)

@@ -407,6 +407,35 @@ def test_the_waits_for_a_lost_camera_grow_to_their_limit() -> None:
     assert len(set(waits[:8])) == 8, "cameras that were lost together would all reconnect at once"
 
 
+@pytest.mark.parametrize("reason", ["Server returned 401 Unauthorized", "Unauthorized", "403 Forbidden"])
+def test_a_camera_that_refuses_the_password_is_asked_less_and_less_often(reason: str) -> None:
+    waits: list[float] = []
+    enough = threading.Event()
+
+    def connect() -> Connection:
+        raise SourceLostError(reason if len(waits) < 7 else "it is not there")
+
+    def pause(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 9:
+            enough.set()
+        time.sleep(0.001)
+
+    with CameraSource(connect, "test", first_wait=1, max_wait=30, pause=pause) as source:
+        assert enough.wait(20)
+    assert np.array(waits[:9]) == pytest.approx([30, 60, 120, 240, 480, 600, 600, 30, 30], rel=0.2)
+    assert source.status.error == "it is not there"
+
+
+def test_a_wrong_password_is_told(camera: Camera) -> None:
+    camera.closed_to_all = True
+    with soon(f"http://{camera.address}/video#timeout=3") as source:
+        wait_for(lambda: source.status.state == "lost")
+        assert "wrong user or password: " in str(source.status.error)
+        time.sleep(0.5)
+    assert len(camera.asked) <= 2, "the account would be locked"
+
+
 @pytest.mark.parametrize("when", ["refused", "silent", "full"])
 def test_closing_is_prompt_whatever_the_thread_does(when: str) -> None:
     with socket.socket() as server:

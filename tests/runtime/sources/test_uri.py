@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from daflow.core.errors import InputError
 from runtime.sources import gstreamer
 from runtime.sources.camera import CameraSource
 from runtime.sources.frames import Source
-from runtime.sources.uri import is_live, open_source
+from runtime.sources.redaction import redacted
+from runtime.sources.uri import check_present, is_live, open_source, recording_path
 
 
 @pytest.mark.parametrize(
@@ -102,3 +104,40 @@ def test_no_name_raises_anything_else(uri: str) -> None:
         if not is_live(uri):
             with source:
                 pass
+
+
+@pytest.mark.skipif(shutil.which("gst-inspect-1.0") is None, reason="GStreamer is not here")
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("v4l2:///dev/video-of-nobody", "There is no camera /dev/video-of-nobody"),
+        ("973", "There is no camera /dev/video973"),
+        ("gst:videotestsrc ! nobodys-element ! fakesink", "GStreamer has no nobodys-element on this machine"),
+        ("gst:nobodys-source name=a a. ! video/x-raw", "GStreamer has no nobodys-source on this machine"),
+    ],
+)
+def test_a_camera_that_cannot_come_is_refused_at_once(uri: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_present(uri)
+    open_source(uri).__exit__(None, None, None)  # a service waits for it
+
+
+def test_a_csi_camera_needs_its_plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.sources.uri.find_gstreamer", lambda: None)
+    monkeypatch.setattr("runtime.sources.uri.missing_element", lambda words: words[0])
+    with pytest.raises(
+        InputError, match=r"GStreamer has no nvarguscamerasrc .* csi://0 needs: it is part of Jet"
+    ):
+        check_present("csi://0")
+
+
+@pytest.mark.parametrize("uri", ["rtsp://127.0.0.1:1/live", "shop.mp4", "synthetic:", "tracks:a.json"])
+def test_only_cameras_of_this_machine_are_looked_for(uri: str) -> None:
+    check_present(uri)
+
+
+def test_a_recording_may_have_colons_in_its_name() -> None:
+    assert recording_path("16:38:41.mp4") == Path("16:38:41.mp4")
+    assert redacted("a/16:38:41.mp4") == "a/16:38:41.mp4"
+    assert "secret" not in redacted("rtps://admin:secret@camera/live")
+    assert "secret" not in redacted("camera:554/live?password=secret")
