@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.data.windows import Windows
 from daflow.model.scoring_model import ScoringModel
+from daflow.training.window_cache import People
 
 _TOLERANCE = 0.1  # bits/dim, well below the difference between abnormal and normal
 _MIN_PEOPLE = 10  # fewer do not give a usable standard deviation
+_MIN_MINUTES = 3.0  # in which somebody is there; ten people who walk through a picture take about so long
+_MAX_DEVIATIONS = 3.0  # what is further away counts as if it were so far: one bad track must not decide
 _MAX_WINDOWS = 8192  # about; they take a second to score
 
 
@@ -37,42 +41,86 @@ class DataCheck:
         )
 
 
-def check_data(model: ScoringModel, normal: Windows) -> DataCheck:
-    """Score an even sample of the normal windows and say whether there is enough data."""
+def check_data(model: ScoringModel, normal: Windows, people: People, fps: float | None = None) -> DataCheck:
+    """Score an even sample of the normal windows and say whether there is enough data.
+
+    Args:
+        model: that was trained on them.
+        normal: the windows.
+        people: whose tracks they were cut from.
+        fps: frames per second of the recordings; None is 25.
+    """
     rows = np.arange(0, len(normal), max(1, len(normal) // _MAX_WINDOWS))
     nll = model.score_windows(normal.poses[rows])
     high, highest = np.quantile(nll.astype(np.float64), (0.99, 1))
-    return DataCheck(float(high), float(highest), enough_data(nll, normal.clip[rows], normal.person[rows]))
+    tracks = len(np.unique(np.stack([normal.clip, normal.person]), axis=1).T)
+    person = people.of(normal.clip[rows], normal.person[rows])
+    verdict = enough_data(nll, person, tracks, seconds_with_people(normal, fps or DEFAULT_FPS) / 60)
+    return DataCheck(float(high), float(highest), verdict)
+
+
+def seconds_with_people(windows: Windows, fps: float) -> float:
+    """Return for how long somebody was in the recordings: the frames that lie in any window, each once.
+
+    Args:
+        windows: of the recordings.
+        fps: frames per second.
+    """
+    frames = 0
+    for clip in np.unique(windows.clip):
+        rows = np.flatnonzero(windows.clip == clip)
+        rows = rows[np.argsort(windows.start[rows])]
+        start, end = windows.start[rows], np.maximum.accumulate(windows.last[rows] + 1)
+        frames += int((end - np.maximum(start, np.concatenate([[0], end[:-1]]))).clip(min=0).sum())
+    return frames / fps
 
 
 def enough_data(
-    nll: npt.NDArray[np.float32], clip: npt.NDArray[np.int64], person: npt.NDArray[np.int64]
+    nll: npt.NDArray[np.float32], person: npt.NDArray[np.int64], tracks: int, minutes: float
 ) -> str:
     """Say whether there is enough normal data, with a number.
 
-    Windows of one person overlap and resemble each other, so people count, not windows. The standard deviation of their
-    mean scores gives the standard error of the common mean, and how many people it takes to know that mean within the
-    tolerance.
+    Windows of one person overlap and resemble each other, so people count, not windows. The spread of the medians of
+    their scores gives the standard error of the common median, and how many people it takes to know that within the
+    tolerance. Whoever is more than three standard deviations away counts as if they were three.
 
     Args:
         nll: `(N,)` scores of normal windows, bits per dimension.
-        clip: `(N,)` their clips.
-        person: `(N,)` their people, numbered within each clip.
+        person: `(N,)` whom they are of; tracks that continue each other are one person.
+        tracks: the number of tracks.
+        minutes: how long somebody was there.
     """
-    _, track = np.unique(np.stack([clip, person]), axis=1, return_inverse=True)
-    means = np.bincount(track, nll) / np.bincount(track)
-    people = len(means)
-    if people < _MIN_PEOPLE:
-        return f"WARNING: {people} tracks of people are too few to know what is normal; {_MIN_PEOPLE} are the minimum"
-    deviation = float(means.std(ddof=1))
+    medians = np.array([np.median(nll[person == who]) for who in np.unique(person)], dtype=np.float64)
+    people = len(medians)
+    count = f"{people} people"
+    if tracks > people:
+        count = f"{tracks} tracks, {people} people after joining tracks that continue each other"
+    count = f"{count}, {minutes:.1f} minutes"
+    if people < _MIN_PEOPLE or minutes < _MIN_MINUTES:
+        return (
+            f"WARNING: {count} are too few to know what is normal; {_MIN_PEOPLE} people and {_MIN_MINUTES:g} minutes "
+            "are the minimum"
+        )
+    deviation = _robust_deviation(medians)
     enough = max(_MIN_PEOPLE, int(np.ceil((deviation / _TOLERANCE) ** 2)))
     known = (
-        f"their mean scores differ by {deviation:.2f} bits/dim, so the normal score is known to "
+        f"the medians of their scores differ by {deviation:.2f} bits/dim, so the normal score is known to "
         f"+-{deviation / people**0.5:.3f}"
     )
     if people >= enough:
-        return f"enough normal data: {people} tracks of people; {known} (+-{_TOLERANCE} is enough: {enough} tracks)"
+        return f"enough normal data: {count}; {known} (+-{_TOLERANCE} is enough: {enough} people)"
     return (
-        f"WARNING: {people} tracks of people are little normal data: {known}. About {enough} tracks would make that "
-        f"+-{_TOLERANCE}; record more people, at other hours too."
+        f"WARNING: {count} are little normal data: {known}. About {enough} people would make that +-{_TOLERANCE}; "
+        "record more people, at other hours too."
+    )
+
+
+def _robust_deviation(values: npt.NDArray[np.float64]) -> float:
+    """Return the standard deviation after what is far away was moved to three standard deviations."""
+    middle = float(np.median(values))
+    scale = 1.4826 * float(
+        np.median(np.abs(values - middle))
+    )  # of a normal distribution: its standard deviation
+    return float(
+        np.clip(values, middle - _MAX_DEVIATIONS * scale, middle + _MAX_DEVIATIONS * scale).std(ddof=1)
     )

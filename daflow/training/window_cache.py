@@ -22,6 +22,7 @@ import numpy.typing as npt
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_rate import common_rate
 from daflow.core.data.label_table import choose_clips
+from daflow.core.data.people import join_tracks
 from daflow.core.data.track_files import Paths
 from daflow.core.data.tracks import TrackFile, find_tracks, read_each
 from daflow.core.data.windows import Windows, make_windows
@@ -31,8 +32,31 @@ from daflow.core.progress import track
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2
+_FORMAT = 3
 _KEPT_ENTRIES = 8
+
+
+@dataclass(frozen=True)
+class People:
+    """Whom the tracks are of, `(N,)` int64 each.
+
+    Attributes:
+        clip: the index of the clip of each track.
+        track: the number of the track in its file.
+        person: the number of the first track of the same person, by `daflow.core.data.people.join_tracks`.
+    """
+
+    clip: npt.NDArray[np.int64]
+    track: npt.NDArray[np.int64]
+    person: npt.NDArray[np.int64]
+
+    def of(self, clip: npt.NDArray[np.int64], track: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return a number for the person of each window, `(W,)`, given its clip and its track."""
+        pairs = zip(self.clip.tolist(), self.track.tolist(), self.person.tolist(), strict=True)
+        first = {(index, number): (index, person) for index, number, person in pairs}
+        wanted = [first[pair] for pair in zip(clip.tolist(), track.tolist(), strict=True)]
+        numbers = {pair: number for number, pair in enumerate(dict.fromkeys(wanted))}
+        return np.array([numbers[pair] for pair in wanted], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -44,12 +68,14 @@ class TrainingSet:
         clips: the names of the clips that were read.
         broken_files: the messages of the files that were skipped.
         fps: frames per second of the windows; None when the rate of no clip is known.
+        people: whom the tracks are of.
     """
 
     windows: Windows
     clips: tuple[str, ...]
     broken_files: tuple[str, ...]
     fps: float | None
+    people: People
 
 
 def default_cache() -> Path:
@@ -120,10 +146,12 @@ def _write(folder: Path, files: Sequence[TrackFile], length: int, stride: int, f
     implausible: list[str] = []
     names: list[str] = []
     parts: list[Windows] = []
+    people: list[tuple[int, int, int]] = []
     with (folder / "poses.f32").open("wb") as poses:
         for clip in read_each(track(files, "reading tracks"), broken, implausible):
             windows = make_windows([clip], length, stride, fps=fps)
             poses.write(windows.poses.tobytes())
+            people += [(len(parts), number, person) for number, person in join_tracks(clip).items()]
             parts.append(windows)
             names.append(clip.name)
         poses.flush()
@@ -137,6 +165,7 @@ def _write(folder: Path, files: Sequence[TrackFile], length: int, stride: int, f
         start=np.concatenate([part.start for part in parts]),
         middle=np.concatenate([part.middle for part in parts]),
         last=np.concatenate([part.last for part in parts]),
+        people=np.array(people, dtype=np.int64).reshape(-1, 3),
     )
     facts = {
         "clips": names, "broken_files": broken, "implausible": implausible,
@@ -170,7 +199,9 @@ def _read(entry: Path, length: int, fps: float | None) -> TrainingSet:
         poses, index["clip"], index["person"], index["start"], index["middle"], index["last"],
         short_tracks, gaps, broken, tuple(facts["rates"]),
     )  # fmt: skip
-    return TrainingSet(windows, tuple(facts["clips"]), tuple(facts["broken_files"]), fps)
+    return TrainingSet(
+        windows, tuple(facts["clips"]), tuple(facts["broken_files"]), fps, People(*index["people"].T)
+    )
 
 
 def _forget_the_oldest(cache: Path, newest: Path) -> None:

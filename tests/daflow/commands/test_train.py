@@ -17,7 +17,6 @@ from click.testing import CliRunner, Result
 from daflow.cli import main
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.model.checkpoint import load_checkpoint
-from daflow.training.data_check import enough_data
 
 
 def run(*arguments: object) -> Result:
@@ -95,22 +94,6 @@ def test_abnormal_poses_are_labelled_by_their_masks(dataset: Path, tmp_path: Pat
     nothing = run(*words, *abnormal, "--abnormal-masks", normal)
     assert nothing.exit_code == 2
     assert "gives no abnormal window" in nothing.output
-
-
-@pytest.mark.parametrize(
-    ("people", "spread", "expected"),
-    [(5, 0.1, "WARNING: 5 tracks of people are too few"), (20, 1.0, "WARNING: 20 tracks of people are little"),
-     (200, 1.0, "enough normal data: 200 tracks"), (20, 0.01, "10 tracks)")],
-)  # fmt: skip
-def test_enough_data_follows_from_how_much_people_differ(people: int, spread: float, expected: str) -> None:
-    means = np.random.default_rng(0).normal(0, spread, people)
-    nll = np.repeat(means, 30).astype(np.float32)
-    person = np.repeat(np.arange(people), 30)
-    text = enough_data(nll, person * 0, person)
-    assert expected in text
-    if "little" in text:
-        named = int(text.split("About ")[1].split()[0])
-        assert named == pytest.approx((spread / 0.1) ** 2, rel=0.5)
 
 
 @pytest.mark.everything
