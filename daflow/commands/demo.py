@@ -59,11 +59,12 @@ _NEEDED_FOR_POSES = ["mediapipe", "trackers"]
 def demo(video: Path | None, output: Path, epochs: int) -> None:
     """Generate people, train, evaluate, export, build, calibrate, and watch: the whole path, in about two minutes."""
     require_packages(_NEEDED | ({"edge": [*_NEEDED["edge"], *_NEEDED_FOR_POSES]} if video else {}))
-    require_folder_for(output / "demo.png")
     if video:
         if not video.is_file():
             raise InputError(f"There is no video {video}.")
         _check_video(video)
+    require_folder_for(output / "demo.png")
+    if video:
         _run("daflow", "models", "fetch")  # what may fail for want of a network comes first
     began = time.monotonic()
     data, model, bundle = output / "data", output / "model.pt", output / "bundle"

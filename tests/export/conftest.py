@@ -41,7 +41,7 @@ def quick_export(
         return len(onnx.load(path).graph.node)
 
     monkeypatch.setattr("export.bundle.export_onnx", copy_graph)
-    monkeypatch.setattr("export.bundle.generated_set", lambda _: small_set)
+    monkeypatch.setattr("export.bundle.generated_set", lambda *_: small_set)
 
 
 @pytest.fixture

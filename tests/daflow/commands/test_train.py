@@ -64,7 +64,7 @@ def test_it_says_what_was_skipped_and_what_it_held_out(dataset: Path, tmp_path: 
     summary = load_checkpoint(tmp_path / "m.pt").training
     assert 0 < summary["held_out"] < summary["windows"]
     assert summary["broken_files"] == 0
-    assert "WARNING: 6 tracks of people are too few" in result.output
+    assert "WARNING: 6 people" in result.output
     held_out = summary["held_out_scores"]
     assert held_out["windows"] == summary["held_out"]
     assert 0 < held_out["people"] < 6

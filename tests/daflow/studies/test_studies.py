@@ -23,7 +23,7 @@ from daflow.studies.runner import Settings, Test, TrialResult, _contaminated, _t
 
 ROWS = {
     "untrained": 11, "ablation": 5, "attention-vs-window": 12, "noise": 11, "contamination": 5, "cross": 4,
-    "autoencoder": 2, "seeds": 5,
+    "autoencoder": 2, "seeds": 5, "frame-rate": 9,
 }  # fmt: skip
 
 
@@ -66,11 +66,11 @@ def test_results_repeat_and_keep_the_order_of_the_trials(settings: Settings) -> 
 def test_contamination_comes_from_clips_that_are_not_tested_on(settings: Settings) -> None:
     trials = load_study("contamination").trials(settings)
     normal = make_windows(read_clips(settings.train), stride=6).poses
-    poses, held_out = _contaminated(normal, np.zeros(len(normal), np.bool_), trials[-1])
+    poses, held_out = _contaminated(normal, np.zeros(len(normal), np.bool_), trials[-1], None)
     assert trials[-1].contamination == 0.3
     assert 1 - len(normal) / len(poses) == pytest.approx(0.3, abs=0.01)
     assert len(held_out) == len(poses)
-    tested = _test_windows(trials[-1].tests[0], 24, None)[2].poses
+    tested = _test_windows(trials[-1].tests[0], 24, None, 25.0)[2].poses
     everything = make_windows(read_clips(settings.test.poses)).poses
     assert len(tested) < len(everything)
     added = {window.tobytes() for window in poses[len(normal) :]}

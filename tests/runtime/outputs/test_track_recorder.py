@@ -115,7 +115,7 @@ from runtime.pipeline.results import FrameResult, Person
 from runtime.sources.frames import Frame
 
 folder, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2])
-pose = np.ones((18, 3), dtype=np.float32)
+pose = np.full((18, 3), 100, dtype=np.float32)
 with TrackRecorder(folder) as recorder:
     for index in range(int(10 * seconds)):
         frame = Frame(index, index / 10, (640, 480), utc=1_700_000_000 + index / 10)
