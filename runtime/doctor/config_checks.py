@@ -8,6 +8,7 @@ it is free.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import tempfile
@@ -81,11 +82,18 @@ def config_checks(
         checks.append(("MQTT broker", partial(receivers.broker, config, connect=connect)))
     if config.webhook.url:
         checks.append(("webhook", partial(receivers.webhook, config, connect=connect)))
+    model_fps = _model_fps(bundle or config.bundle) if connect else None
     for camera in config.cameras:
         name, uri = f"camera {camera}", config.cameras[camera].source
         look = sources.first_picture if connect else None
-        checks.append((name, partial(sources.source, machine, name, uri, look)))
+        checks.append((name, partial(sources.source, machine, name, uri, look, model_fps)))
     return checks
+
+
+def _model_fps(folder: Path) -> float | None:
+    with contextlib.suppress(InputError):  # which the check of the bundle reports
+        return read_bundle(folder).manifest.fps
+    return None
 
 
 def bundle_files(folder: Path, config: Config | None = None) -> Finding:

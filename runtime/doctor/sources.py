@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.resampling import reason_against_rate
 from daflow.core.errors import InputError
 from runtime.deadline import Deadline, connect
 from runtime.doctor.findings import Finding
@@ -19,7 +20,16 @@ from runtime.sources.orientation import upright
 from runtime.sources.redaction import Redactor, redacted, with_environment
 from runtime.sources.uri import connector, is_live, open_source
 
-Look = Callable[[str], FrameSize]
+
+@dataclass(frozen=True)
+class FirstPicture:
+    """Width and height of the first picture of a source, (0, 0) without one, and its nominal frame rate if known."""
+
+    size: FrameSize
+    fps: float | None = None
+
+
+Look = Callable[[str], FirstPicture]
 
 _CONNECT_TIMEOUT_S = 3.0  # a port on a local network answers within milliseconds
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -30,8 +40,8 @@ _ADVICE = (
 )  # fmt: skip
 
 
-def first_picture(uri: str) -> FrameSize:
-    """Return width and height of the first picture of a source; (0, 0) when a recording has none.
+def first_picture(uri: str) -> FirstPicture:
+    """Return the first picture of a source.
 
     Raises:
         InputError: the name of the source is wrong, or a recording cannot be read.
@@ -42,22 +52,29 @@ def first_picture(uri: str) -> FrameSize:
         try:
             picture = next(iter(connection))
             image = upright(picture.picture, picture.matrix)
-            return image.shape[1], image.shape[0]
+            return FirstPicture((image.shape[1], image.shape[0]), connection.fps)
         finally:
             connection.stop()
             connection.close()
     with open_source(uri) as source:
-        return next((frame.size for frame in source), (0, 0))
+        return FirstPicture(next((frame.size for frame in source), (0, 0)), source.fps)
 
 
-def source(machine: Machine, name: str, uri: str, look: Look | None = first_picture) -> Finding:
+def source(
+    machine: Machine,
+    name: str,
+    uri: str,
+    look: Look | None = first_picture,
+    model_fps: float | None = None,
+) -> Finding:
     """Check a source: its name, and with `look` also whether its first picture comes.
 
     Args:
         machine: where its device is.
         name: what the finding is called.
         uri: as daflow-edge takes it.
-        look: returns the size of the first picture; with None recordings are opened and cameras are not connected to.
+        look: returns the first picture; with None recordings are opened and cameras are not connected to.
+        model_fps: frames per second of the model, which the source's are compared with.
     """
     redactor = Redactor(uri)
     shown = redactor(redacted(uri))
@@ -67,10 +84,7 @@ def source(machine: Machine, name: str, uri: str, look: Look | None = first_pict
             return Finding(name, "ok", shown)
         finding = _unavailable(machine, name, with_environment(uri))
         if finding is None:
-            width, height = look(uri)
-            if not width:
-                return Finding(name, "problem", f"{shown}: it has no picture", "Name another recording")
-            return Finding(name, "ok", f"{shown}, {width}x{height}")
+            return _picture(name, shown, look(uri), model_fps)
         return replace(finding, found=f"{shown}: {redactor(finding.found)}")
     except InputError as error:  # its message holds no secret, and examples of addresses
         message = error.message if shown and shown in error.message else f"{shown}: {error.message}"
@@ -80,6 +94,19 @@ def source(machine: Machine, name: str, uri: str, look: Look | None = first_pict
         usual = "Check that the camera is on, and that its address is right"
         advice = next((text for pattern, text in _ADVICE if re.search(pattern, found)), usual)
         return Finding(name, "problem", f"{shown}: {found}", advice)
+
+
+def _picture(name: str, shown: str, picture: FirstPicture, model_fps: float | None) -> Finding:
+    width, height = picture.size
+    if not width:
+        return Finding(name, "problem", f"{shown}: it has no picture", "Name another recording")
+    found = f"{shown}, {width}x{height}"
+    if picture.fps is None:
+        return Finding(name, "ok", found)
+    if model_fps and (reason := reason_against_rate(picture.fps, model_fps)):
+        advice = "Set another rate at the camera, or train on recordings of this camera"
+        return Finding(name, "problem", f"{found}: {reason}", advice)
+    return Finding(name, "ok", f"{found}, {picture.fps:.3g} frames per second")
 
 
 def _unavailable(machine: Machine, name: str, uri: str) -> Finding | None:

@@ -450,7 +450,8 @@ function showBig(known) {
   });
   const score = away(known) ? null : known.live?.score ?? null, threshold = known.live?.threshold ?? null;
   setText($("chart-now"), (score === null ? "" : "now " + score.toFixed(2) + ", ")
-    + (threshold === null ? "" : "alarm above " + threshold.toFixed(2)) + " (bits per dimension)");
+    + (threshold === null ? "" : "alarm above " + threshold.toFixed(2) + (known.live.provisional ? ", provisional" : ""))
+    + " (bits per dimension)");
   $("chart").setAttribute("aria-label", "Score over the last five minutes. " + $("chart-now").textContent);
   $("big-canvas").setAttribute("aria-label", `${known.name}: ${word}. ${people}`);
 }

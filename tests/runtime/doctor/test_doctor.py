@@ -31,6 +31,7 @@ from runtime.doctor import packages as doctor_packages
 from runtime.doctor import sources as doctor_sources
 from runtime.doctor.diagnose import diagnose
 from runtime.doctor.findings import Finding, Requirements, requirements
+from runtime.doctor.sources import FirstPicture
 from runtime.machine.board import Machine, Ran
 
 ORIN = {
@@ -348,9 +349,9 @@ def test_recordings_and_generated_people_show_a_picture(
     record_video: Callable[..., Path], tmp_path: Path
 ) -> None:
     video = record_video(tmp_path / "shop.mp4", frames=5)
-    assert look_at(str(video)) == Finding("camera door", "ok", f"{video}, 64x48")
+    assert look_at(str(video)) == Finding("camera door", "ok", f"{video}, 64x48, 25 frames per second")
     assert look_at(f"file://{video}").state == "ok"
-    assert look_at("synthetic:") == Finding("camera door", "ok", "synthetic:, 1280x720")
+    assert look_at("synthetic:") == Finding("camera door", "ok", "synthetic:, 1280x720, 25 frames per second")
     (tmp_path / "cut.mp4").write_bytes(video.read_bytes()[:200])
     assert look_at(str(tmp_path / "cut.mp4")).state == "problem"
     (tmp_path / "empty").mkdir()
@@ -365,7 +366,9 @@ def test_a_camera_with_a_password(rtsp_server: Any, monkeypatch: pytest.MonkeyPa
     assert "401" in without.found
     assert "password" in str(without.advice)
     known = rtsp_server.uri.replace("rtsp://", "rtsp://guard:${CAMERA_PASSWORD}@")
-    assert look_at(known) == Finding("camera door", "ok", f"rtsp://127.0.0.1:{rtsp_server.port}, 320x240")
+    found = look_at(known)
+    assert found.state == "ok"
+    assert found.found.startswith(f"rtsp://127.0.0.1:{rtsp_server.port}, 320x240")
     elsewhere = look_at(known.replace("/live", "/other"))
     assert elsewhere.state == "problem"
     assert "path" in str(elsewhere.advice)
@@ -377,15 +380,22 @@ def test_a_camera_with_a_password(rtsp_server: Any, monkeypatch: pytest.MonkeyPa
 def test_pipelines_of_gstreamer() -> None:
     if shutil.which("gst-launch-1.0") is None:
         pytest.skip("GStreamer is not here")
-    assert look_at("gst:videotestsrc ! video/x-raw,width=160,height=120").found == "gst:..., 160x120"
+    assert look_at("gst:videotestsrc ! video/x-raw,width=160,height=120").found == (
+        "gst:..., 160x120, 30 frames per second"
+    )
     assert "no element" in look_at("gst:nosuchelement ! fakesink").found
 
 
 def test_devices_of_a_made_up_machine(tmp_path: Path) -> None:
     machine = made_up(tmp_path, {"dev/video0": ""}, {"nvarguscamerasrc": ""})
     for uri in ("0", "v4l2:///dev/video0?width=640", "csi://0"):
-        found = doctor_sources.source(machine, "camera door", uri, lambda _: (640, 480))
-        assert (found.state, found.found) == ("ok", f"{uri}, 640x480")
+        found = doctor_sources.source(machine, "camera door", uri, lambda _: FirstPicture((640, 480), 30.0))
+        assert (found.state, found.found) == ("ok", f"{uri}, 640x480, 30 frames per second")
+        slow = doctor_sources.source(
+            machine, "camera door", uri, lambda _: FirstPicture((640, 480), 4.0), model_fps=30.0
+        )
+        assert slow.state == "problem"
+        assert "4 frames per second are too few for a model of 30: at least 5 are needed" in slow.found
     without = doctor_sources.source(made_up(tmp_path, {}), "camera door", "csi://0")
     assert without.found == "csi://0: no nvarguscamerasrc"
     assert "nvidia-l4t-gstreamer" in str(without.advice)
@@ -418,14 +428,14 @@ SECRET = "Xq7-sEsAmE-9z"  # noqa: S105
 def test_no_password_is_ever_shown(
     scheme: str, user: str, before: str, after: str, host: str, rest: str
 ) -> None:
-    def look(uri: str) -> tuple[int, int]:
+    def look(uri: str) -> FirstPicture:
         from runtime.sources.uri import connector, is_live, open_source
 
         if is_live(uri):
             connector(uri)
-            return 1, 1
+            return FirstPicture((1, 1))
         with open_source(uri):
-            return 1, 1
+            return FirstPicture((1, 1))
 
     uri = f"{scheme}{user}:{before}{SECRET}{after}@{host}{rest}"
     found = doctor_sources.source(Machine(), "camera door", uri, look)
@@ -665,7 +675,7 @@ def test_a_jetson_that_is_in_order_has_no_problem(bundle: Bundle, tmp_path: Path
     assert [finding.name for finding in findings][:6] == [
         "Python", "board", "GPU", "CUDA", "TensorRT", "pycuda",
     ]  # fmt: skip
-    assert findings[-1] == Finding("camera door", "ok", "synthetic:, 1280x720")
+    assert findings[-1] == Finding("camera door", "ok", "synthetic:, 1280x720, 25 frames per second")
 
 
 def test_a_check_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
@@ -710,12 +720,17 @@ def test_the_command_tells_by_its_exit_code(
     report = tmp_path / "report.json"
     good = doctor("--config", config, "--json", report)
     assert good.exit_code == 0, good.output
-    assert re.search(r"^ok +camera door +synthetic:, 1280x720$", good.output, re.MULTILINE)
+    assert re.search(
+        r"^ok +camera door +synthetic:, 1280x720, 25 frames per second$", good.output, re.MULTILINE
+    )
     facts = json.loads(report.read_text())
     assert facts["ok"] is True
-    assert {"name": "camera door", "state": "ok", "found": "synthetic:, 1280x720", "advice": None} in facts[
-        "findings"
-    ]
+    assert {
+        "name": "camera door",
+        "state": "ok",
+        "found": "synthetic:, 1280x720, 25 frames per second",
+        "advice": None,
+    } in facts["findings"]
     bad = doctor("--config", config, "--source", "yard=nowhere.mp4", "--json", "-")
     assert bad.exit_code == 1
     assert "camera yard" in bad.output.splitlines()[-1]

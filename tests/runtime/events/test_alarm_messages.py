@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daflow.core.alarms.rule import AlarmChange
@@ -216,6 +216,7 @@ def test_a_message_stays_small_and_names_the_worst_people() -> None:
     assert len(begin.json()) < 12_000
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([None, "begin", "end"]), st.floats() | st.none())))
 def test_whatever_comes_every_alarm_begins_once_and_ends_once(
     steps: list[tuple[bool, AlarmChange | None, float | None]],
