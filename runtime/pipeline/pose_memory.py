@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from daflow.core.alarms.rule import MAX_GAP
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.resampling import is_same_rate, max_step, reason_against_rate, sample
 
@@ -16,6 +17,7 @@ Points = npt.NDArray[np.float32]
 
 _RATE_FRAMES = 32  # the rate is the mean over so many frames
 _MIN_RATE_FRAMES = 9
+_PAUSE_STEPS = 2.5  # steps between frames
 _SPARE = 1.25  # memory for poses that come faster than the mean
 
 
@@ -128,9 +130,10 @@ class PoseMemory:
         return not is_same_rate(self._rate.fps, self._fps)
 
     def _joined(self, history: _History, frame: int, time: float) -> bool:
-        if not self._resampled() or self._fps is None or self._rate.fps is None:
-            return frame - history.last <= self._max_missing + 1
-        return (time - history.time) * self._fps <= max_step(self._rate.fps, self._fps, self._max_missing)
+        steps, rate = frame - history.last, self._rate.fps
+        if not self._resampled() or self._fps is None or rate is None:
+            return steps <= self._max_missing + 1 and not self._rate.is_pause(steps, time - history.time)
+        return (time - history.time) * self._fps <= max_step(rate, self._fps, self._max_missing)
 
     def _capacity(self) -> int:
         """Return how many poses a window may need."""
@@ -154,12 +157,22 @@ class _RecentRate:
         self._frames: deque[tuple[int, float]] = deque(maxlen=_RATE_FRAMES)
 
     def add(self, frame: int, time: float) -> None:
-        if self._frames and (frame <= self._frames[-1][0] or time <= self._frames[-1][1]):
-            self._frames.clear()  # the stream restarted
+        if self._frames and self._restarts(frame - self._frames[-1][0], time - self._frames[-1][1]):
+            self._frames.clear()
         self._frames.append((frame, time))
         if len(self._frames) >= _MIN_RATE_FRAMES:
             (first, begin), (last, end) = self._frames[0], self._frames[-1]
             self.fps = (last - first) / (end - begin)
+
+    def _restarts(self, frames: int, seconds: float) -> bool:
+        """Whether the stream begins anew or goes on after one pause; several in a row are a slow stream."""
+        if frames <= 0 or seconds <= 0:
+            return True
+        return len(self._frames) > 1 and self.is_pause(frames, seconds)
+
+    def is_pause(self, frames: int, seconds: float) -> bool:
+        """Whether a step is a pause, which frame numbers may not show: a recorder waited for motion."""
+        return self.fps is not None and seconds > max(MAX_GAP, _PAUSE_STEPS * frames / self.fps)
 
 
 class _History:

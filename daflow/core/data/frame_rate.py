@@ -11,6 +11,9 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 _SPREAD = (0.05, 0.95)
+_PAUSE_S = 1.0
+_PAUSE_STEPS = 5.0
+"""A step of more than both, seconds and median steps, is a pause: a recorder that waits for motion, a lost camera."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class FrameRate:
     """Frames per second of a clip: frame `n` was seen `n / fps` seconds after the first.
 
     Attributes:
-        fps: the mean over the clip.
+        fps: the mean over the clip, without pauses.
         low, high: 5 % of the steps between frames were slower than `low`, 5 % were faster than `high`.
     """
 
@@ -49,10 +52,14 @@ def measured_rate(frames: Sequence[int], times: Sequence[float]) -> FrameRate | 
         return None
     steps = np.diff(np.asarray(times, dtype=np.float64))
     counts = np.diff(np.asarray(frames, dtype=np.float64))
-    with np.errstate(divide="ignore"):
-        rates = counts / steps
-    low, high = np.quantile(rates[np.isfinite(rates)], _SPREAD)
-    fps = (frames[-1] - frames[0]) / (times[-1] - times[0])
+    each = steps / counts
+    running = each <= max(_PAUSE_S, _PAUSE_STEPS * float(np.median(each)))
+    steps, counts = steps[running], counts[running]
+    rates = counts[steps > 0] / steps[steps > 0]
+    if not len(rates):
+        return None
+    low, high = np.quantile(rates, _SPREAD)
+    fps = counts.sum() / steps.sum()
     return FrameRate(*(round(float(rate), 3) for rate in (fps, low, high)))
 
 

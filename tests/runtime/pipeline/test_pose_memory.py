@@ -245,3 +245,13 @@ def test_a_change_of_the_rate_keeps_the_windows_as_long_in_time() -> None:
             spans.append((frame, float(np.ptp(points[0].mean(axis=(0, 2))))))
     scored = {frame for frame, _ in spans}
     assert set(range(60, 100)) | {f for f in kept if 140 <= f < 200} | set(range(250, 300)) <= scored
+
+
+def test_no_window_straddles_a_pause_that_the_frame_numbers_do_not_show() -> None:
+    memory, track = PoseMemory(24, MAX_MISSING, fps=25.0), smooth_track(1, 25.0, 4.0)
+    scored = []
+    for frame in range(100):
+        memory.add(frame, {1: track.points()[frame]}, SIZE, frame / 25 + (10 if frame >= 50 else 0))
+        if memory.windows()[0]:
+            scored.append(frame)
+    assert scored == [*range(23, 50), *range(73, 100)]

@@ -27,3 +27,10 @@ def test_the_mean_maps_frames_to_times_and_the_spread_shows_that_it_varies() -> 
 def test_one_frame_has_no_rate() -> None:
     assert measured_rate([3], [1.0]) is None
     assert measured_rate([3, 4], [1.0, 1.0]) is None
+
+
+def test_the_pauses_of_a_recorder_that_waits_for_motion_do_not_count() -> None:
+    times = [0.04 * n + 60.0 * (n // 50) for n in range(200)]
+    rate = measured_rate(list(range(200)), times)
+    assert rate is not None
+    assert (rate.fps, rate.low, rate.high) == pytest.approx((25, 25, 25), abs=0.01)
