@@ -66,7 +66,11 @@ class Damage:
 
 
 def read_packets(container: Any, streams: Any, damage: Damage) -> Iterator[Any]:
-    """Yield the packets of streams to the end of the container; what cannot be read is counted and passed over."""
+    """Yield the packets of streams to the end of the container; what cannot be read is counted and passed over.
+
+    Raises:
+        FFmpegError: the source of a network stream is silent or gone.
+    """
     import av
 
     failures = 0
@@ -77,6 +81,8 @@ def read_packets(container: Any, streams: Any, damage: Damage) -> Iterator[Any]:
                     failures = 0
                     yield packet
             return
+        except (av.error.ExitError, TimeoutError, ConnectionError):
+            raise
         except av.error.FFmpegError as error:
             failures += 1
             if failures == 1:
