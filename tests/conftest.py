@@ -15,8 +15,10 @@ import torch
 from click.testing import CliRunner
 from filelock import FileLock
 
+from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.resampling import sample
 from daflow.core.data.synthetic import Scene, generate_dataset
-from daflow.core.data.tracks import read_clips
+from daflow.core.data.tracks import Clip, Track, read_clips
 from daflow.core.data.windows import make_windows
 from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
@@ -225,3 +227,20 @@ def exported_int8(build_once: BuildOnce, checkpoint_file: Path, dataset: Path) -
 def bundle_copy(exported: Path, tmp_path: Path) -> Path:
     """A copy of that bundle to work on."""
     return Path(shutil.copytree(exported, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def at_rate() -> Callable[[Clip, float], Clip]:
+    """Returns what a camera of another frame rate would have seen of a clip."""
+    return _at_rate
+
+
+def _at_rate(clip: Clip, fps: float) -> Clip:
+    assert clip.rate is not None
+    tracks = []
+    for track in clip.tracks:
+        time = track.frames / clip.rate.fps
+        frames = np.arange(np.ceil(time[0] * fps), np.floor(time[-1] * fps) + 1).astype(np.int64)
+        keypoints = sample(time, track.keypoints, np.clip(frames / fps, time[0], time[-1]))
+        tracks.append(Track(track.person, frames, keypoints, np.ones(len(frames), np.float32)))
+    return Clip(clip.name, tuple(tracks), clip.frame_size, FrameRate.constant(fps))

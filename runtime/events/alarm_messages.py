@@ -44,7 +44,7 @@ class _Alarm:
         if worst is not None and score is not None and (self.peak is None or score > self.peak_score):
             # No score compares as higher than NaN.
             self.peak_score = -math.inf if math.isnan(score) else score
-            self.peak = _peak(result, worst, utc, p_value_floor)
+            self.peak = peak_message(result, worst, utc, p_value_floor)
 
 
 class AlarmEventBuilder:
@@ -158,7 +158,17 @@ def _rarity(person: Person | None, floor: float | None) -> str | None:
     return rarity(person.p_value, floor)
 
 
-def _peak(result: FrameResult, worst: Person, utc: float, p_value_floor: float | None) -> dict[str, Any]:
+def peak_message(
+    result: FrameResult, worst: Person, utc: float, p_value_floor: float | None
+) -> dict[str, Any]:
+    """Return the peak of an alarm as messages have it; `docs/events.md` describes it.
+
+    Args:
+        result: of the frame with the highest score.
+        worst: the person with that score.
+        utc: of the frame, seconds since 1970.
+        p_value_floor: the smallest p-value that the calibration can give.
+    """
     poses = [] if worst.window is None else worst.window[:2, -MAX_POSES:].transpose(1, 2, 0).tolist()
     return {
         "utc": iso(utc),

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runtime.events.alarm_messages import peak_message
 from runtime.json_values import iso, number
-from runtime.pipeline.results import FrameResult, Person
 from runtime.web.live_state import CameraState, LiveState
 
 _IN_SUMMARY = ("score", "p_value", "beyond_normal", "rarity", "person")
-_MAX_POSES = 24
 
 
 def current_alarm(alarm: dict[str, Any], live: LiveState) -> dict[str, Any]:
@@ -41,21 +40,7 @@ def _now(state: CameraState) -> dict[str, Any]:
     now: dict[str, Any] = {"seconds": number(state.utc - (state.alarm_since or state.utc), 3)}
     if state.peak is not None and state.peak[0].worst is not None:
         result, utc = state.peak
-        now["peak"] = _peak(result, state.peak[0].worst, utc)
+        worst = state.peak[0].worst
+        floor = worst.p_value if worst.beyond_normal else None
+        now["peak"] = peak_message(result, worst, utc, floor) | {"beyond_normal": worst.beyond_normal}
     return now
-
-
-def _peak(result: FrameResult, worst: Person, utc: float) -> dict[str, Any]:
-    """Return the peak as the messages of alarms have it, with `beyond_normal` in place of the rarity in words."""
-    poses = [] if worst.window is None else worst.window[:2, -_MAX_POSES:].transpose(1, 2, 0).tolist()
-    return {
-        "utc": iso(utc),
-        "time": number(result.frame.time, 3),
-        "person": worst.person,
-        "score": number(worst.smoothed, 4),
-        "p_value": number(worst.p_value, 9),
-        "beyond_normal": worst.beyond_normal,
-        "rarity": None,
-        "frame_size": [int(side) for side in result.frame.size],
-        "skeletons": [[[number(value, 1) for value in joint] for joint in pose] for pose in poses],
-    }

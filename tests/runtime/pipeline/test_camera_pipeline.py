@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle
-from daflow.core.data.frame_rate import FrameRate
-from daflow.core.data.resampling import sample
 from daflow.core.data.synthetic import Scene, generate_clip
-from daflow.core.data.tracks import Clip, Track
+from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import LENGTH, MAX_MISSING, Poses, make_windows
 from daflow.core.scoring.scorer import Scorer
 from runtime.pipeline.camera_pipeline import CameraPipeline
@@ -28,6 +26,7 @@ from runtime.sources.frames import Frame, Keypoints
 from runtime.sources.recorded_tracks import ClipSource
 from runtime.stage_clock import StageClock
 
+AtRate = Callable[[Clip, float], Clip]
 Walking = Callable[[int], Keypoints]
 
 
@@ -161,18 +160,6 @@ def falling() -> Clip:
     return generate_clip("fall", 5, scene)[0]
 
 
-def at_rate(clip: Clip, fps: float) -> Clip:
-    """Return what a camera of another rate would have seen of a clip."""
-    assert clip.rate is not None
-    tracks = []
-    for track in clip.tracks:
-        time = track.frames / clip.rate.fps
-        frames = np.arange(np.ceil(time[0] * fps), np.floor(time[-1] * fps) + 1).astype(np.int64)
-        keypoints = sample(time, track.keypoints, np.clip(frames / fps, time[0], time[-1]))
-        tracks.append(Track(track.person, frames, keypoints, np.ones(len(frames), np.float32)))
-    return Clip(clip.name, tuple(tracks), clip.frame_size, FrameRate.constant(fps))
-
-
 class Spread:
     """A scorer without a model: how wide a person is for his height, which grows in a fall."""
 
@@ -186,7 +173,7 @@ class Spread:
         pass
 
 
-def results_at(fps: float, threshold: float) -> list[FrameResult]:
+def results_at(at_rate: AtRate, fps: float, threshold: float) -> list[FrameResult]:
     """The results of the fall, seen at `fps` by a model of 25 frames per second."""
     rule, finder = AlarmRule(threshold, threshold, begin_seconds=0, end_seconds=0.5), PeopleFinder(None, fps)
     pipeline = CameraPipeline(Spread(), finder, rule, LENGTH, MAX_MISSING, StageClock(), fps=25.0)
@@ -195,12 +182,18 @@ def results_at(fps: float, threshold: float) -> list[FrameResult]:
 
 @settings(deadline=None, max_examples=15)
 @given(fps=st.floats(5, 60))
-def test_a_fall_raises_its_alarm_at_the_same_time_within_a_frame_at_any_frame_rate(fps: float) -> None:
-    scores = [(result.frame.time, result.score or -np.inf) for result in results_at(25.0, np.inf)]
+def test_a_fall_raises_its_alarm_at_the_same_time_within_a_frame_at_any_frame_rate(
+    at_rate: AtRate, fps: float
+) -> None:
+    scores = [(result.frame.time, result.score or -np.inf) for result in results_at(at_rate, 25.0, np.inf)]
     normal, highest = max(s for time, s in scores if time < 4.5), max(s for _, s in scores)
     assert highest > normal + 1
     (expected,), (found,) = (
-        [result.frame.time for result in results_at(rate, (normal + highest) / 2) if result.change == "begin"]
+        [
+            result.frame.time
+            for result in results_at(at_rate, rate, (normal + highest) / 2)
+            if result.change == "begin"
+        ]
         for rate in (25.0, fps)
     )
     assert abs(found - expected) <= max(1 / fps, 1 / 25) + 1e-6

@@ -31,7 +31,7 @@ def test_an_alarm_that_is_on_is_told_as_it_is_now(world: World, served: RunningS
     assert told["peak"]["person"] == highest.worst.person
     (summary,) = asked(served, "api/alarms")["alarms"]
     assert (summary["score"], summary["seconds"], summary["beyond_normal"]) == (9.0, 2.04, True)
-    assert summary["p_value"] == round(1 / 260, 9)
+    assert summary["p_value"] == round(1 / 260, 6)
 
 
 def test_an_alarm_that_is_over_is_told_as_it_was(world: World, served: RunningServer) -> None:

@@ -1,5 +1,7 @@
 """Poses of any frame rate, sampled at the rate of the model."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ from daflow.core.data.resampling import (
     sample,
 )
 from daflow.core.data.synthetic import Scene, generate_clip
-from daflow.core.data.tracks import Clip, Track
+from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import make_windows
 
 rates = st.floats(0.5, 500)
@@ -54,7 +56,9 @@ def test_a_rate_is_scored_within_the_limits_and_else_says_why(fps: float, model:
 
 
 @pytest.mark.parametrize("fps", [5.0, 8.0, 12.5, 20.0, 30.0, 50.0, 59.94])
-def test_the_windows_of_any_rate_are_near_those_of_the_model(fps: float) -> None:
+def test_the_windows_of_any_rate_are_near_those_of_the_model(
+    fps: float, at_rate: Callable[[Clip, float], Clip]
+) -> None:
     """Generated people at 25, seen at another rate: what the joints do is the same to a few percent."""
     clip, _ = generate_clip("a", 3, Scene(frames=250, people=2, event="none", jitter=0))
     seen = at_rate(clip, fps)
@@ -67,18 +71,6 @@ def test_the_windows_of_any_rate_are_near_those_of_the_model(fps: float) -> None
             assert distance < 0.12
     expected = len(truth) * fps / 25
     assert expected * 0.95 - 30 < len(found) < expected * 1.05 + 30
-
-
-def at_rate(clip: Clip, fps: float) -> Clip:
-    """Return what a camera of another rate would have seen of a clip."""
-    assert clip.rate is not None
-    tracks = []
-    for track in clip.tracks:
-        time = track.frames / clip.rate.fps
-        frames = np.arange(np.ceil(time[0] * fps), np.floor(time[-1] * fps) + 1).astype(np.int64)
-        keypoints = sample(time, track.keypoints, np.clip(frames / fps, time[0], time[-1]))
-        tracks.append(Track(track.person, frames, keypoints, np.ones(len(frames), np.float32)))
-    return Clip(clip.name, tuple(tracks), clip.frame_size, FrameRate.constant(fps))
 
 
 def test_a_rate_too_far_from_the_models_gives_no_window_and_says_why() -> None:
