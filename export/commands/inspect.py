@@ -123,10 +123,11 @@ def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     trained = ", ".join(
         f"{name} {value}" for name, value in facts["training"].items() if not isinstance(value, dict)
     )
+    rate = f"{facts['fps']:.3g} frames per second" if facts["fps"] else "any frame rate (not known)"
     rows = [
         ("bundle", f"{facts['path']}, schema {facts['schema']}, daflow {facts['daflow']}, {facts['created']}"),
         ("model", f"{model['block']}, {model['steps']} steps, {model['partition']} adjacency, {facts['parameters']} "
-         f"parameters; windows of {facts['window']} poses, {facts['joints']}"),
+         f"parameters; windows of {facts['window']} poses at {rate}, {facts['joints']}"),
         ("trained on", trained or "unknown"),
         *[(name, f"{file}, {facts['nodes'].get(name, '?')} nodes; {_verdict(facts['verification'].get(name))}")
           for name, file in facts["precisions"].items()],

@@ -38,7 +38,7 @@ def test_a_bundle_on_one_screen(bundle_copy: Path, engine: Path) -> None:
     assert result.exit_code == 0, result.output
     assert len(result.output.splitlines()) < 25
     for words in (
-        "schema 3", "488 parameters", "windows of 24 poses", "scorer.fp16.onnx", "verified on", "not calibrated",
+        "schema 3", "488 parameters", "windows of 24 poses at", "scorer.fp16.onnx", "verified on", "not calibrated",
         "fp16.sm87.tensorrt.engine: sm87 (Orin), tensorrt 10.3.0; not run yet, so not verified",
     ):  # fmt: skip
         assert words in result.output
