@@ -156,9 +156,9 @@ class CameraManager:
         return [name for name, slot in slots if slot.worker and not slot.worker.live and slot.worker.ended]
 
     def failures(self) -> dict[str, str]:
-        """Return why recordings stopped before their end, by camera."""
+        """Return why recordings stopped before their end, or why nobody in them could be scored, by camera."""
         found = {
-            name: slot.worker.error or ""
+            name: slot.worker.error or _unscored(slot.worker)
             for name, slot in self._slots.items()
             if slot.worker and _has_finished(slot.worker)
         }
@@ -304,6 +304,11 @@ class CameraManager:
 
 def _rounded(rate: float | None) -> float | None:
     return None if rate is None else round(rate, 1)
+
+
+def _unscored(worker: CameraWorker) -> str:
+    reason = worker.rate_reason
+    return f"nobody was scored: {reason}" if reason else ""
 
 
 def _has_finished(worker: CameraWorker) -> bool:

@@ -362,3 +362,9 @@ def test_recorded_falls_run_without_an_error(
         ran = run_on_video(bundle, video, pose_model, tmp_path)
         assert ran.exit_code == 0, f"{video.name}: {ran.output}"
         assert len(read_video(tmp_path / video.name)) == len(read_video(video))
+
+
+def test_a_recording_whose_rate_cannot_be_scored_is_no_quiet_success(bundle: Bundle) -> None:
+    ran = edge(bundle, "--source", "hall=synthetic:fps=3,frames=60,event=none")
+    assert ran.exit_code == 2
+    assert "nobody was scored: 3 frames per second are too few for a model of 25" in ran.output
