@@ -509,6 +509,7 @@ def test_the_broker_hears_of_a_camera_that_was_never_reached(
         assert "streaming" not in told["daflow/gone/status"]
         service.reload()
         wait_for(lambda: told["daflow/gone/status"][-1] == "" and told["daflow/gone/alarm"][-1] == "")
+        wait_for(lambda: len(told["daflow/available"]) == 2)
         assert told["daflow/available"] == ["online", "online"]  # the connection was kept
     wait_for(lambda: told["daflow/available"][-1] == "offline")
     assert told["daflow/door/status"][-1] == "stopped"
