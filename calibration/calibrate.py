@@ -11,7 +11,7 @@ import numpy as np
 from calibration.enough_recordings import reason_against_quantile, reason_against_rate
 from calibration.replay import read_signals
 from calibration.threshold import ThresholdChoice, choose_quantile, choose_threshold
-from daflow.core.alarms.calibration import AlarmCalibration
+from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle, update_manifest
@@ -20,7 +20,6 @@ from daflow.core.data.track_files import Paths
 from daflow.core.errors import InputError
 
 FALSE_ALARMS_PER_DAY = 1.0
-COOL_DOWN_SECONDS = 10.0  # chosen; the rule itself has none
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,7 @@ def _write_files(
         verification={form.name: form.verdict for form in verifier.forms},
         int8=int8,
         engine_options=options.engine,
-        alarm=provisional_alarm(checkpoint.training),
+        alarm=provisional_alarm(checkpoint.training, checkpoint.fps),
     )
     write_manifest(work, manifest)
     return manifest

@@ -9,23 +9,8 @@ from collections.abc import Iterable, Mapping
 
 STAGES = ("capture", "pose", "track", "window", "score", "alarm", "sinks")
 BOUNDS = (
-    0.0001,
-    0.00025,
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-)
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
 """Upper bounds of the histogram's buckets, seconds."""
 _KEPT = 4096
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import click
 
 from calibration.calibrate import (
-    COOL_DOWN_SECONDS,
     CalibrationResult,
     calibrate_alarm,
     write_calibration,
 )
 from calibration.commands.options import POSITIVE, SECONDS, camera_option, clips_option
 from calibration.threshold import REJECTED_GOODNESS
-from daflow.core.alarms.calibration import AlarmCalibration
+from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import MANIFEST, read_bundle
 from daflow.core.command_line import (

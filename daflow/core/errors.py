@@ -15,7 +15,7 @@ _EXTRA_OF_PACKAGE = {
     "torch": "train", "sklearn": "train", "scipy": "train", "matplotlib": "train", "pyarrow": "train", "ray": "ray",
     "onnx": "export", "onnxscript": "export", "onnxslim": "export",
     "onnxruntime": "edge", "mediapipe": "edge", "av": "edge", "trackers": "edge", "supervision": "edge", "cv2": "edge",
-    "paho": "edge", "prometheus_client": "edge", "starlette": "edge", "urllib3": "edge", "uvicorn": "edge",
+    "paho": "edge", "prometheus_client": "edge", "starlette": "edge", "uvicorn": "edge",
 }  # fmt: skip
 
 

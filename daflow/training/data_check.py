@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.data.windows import Windows
 from daflow.model.scoring_model import ScoringModel
 from daflow.training.window_cache import People
@@ -41,38 +41,39 @@ class DataCheck:
         )
 
 
-def check_data(model: ScoringModel, normal: Windows, people: People, fps: float | None = None) -> DataCheck:
+def check_data(model: ScoringModel, normal: Windows, people: People, clip_fps: Sequence[float]) -> DataCheck:
     """Score an even sample of the normal windows and say whether there is enough data.
 
     Args:
         model: that was trained on them.
         normal: the windows.
         people: whose tracks they were cut from.
-        fps: frames per second of the recordings; None is 25.
+        clip_fps: frames per second of each clip.
     """
     rows = np.arange(0, len(normal), max(1, len(normal) // _MAX_WINDOWS))
     nll = model.score_windows(normal.poses[rows])
     high, highest = np.quantile(nll.astype(np.float64), (0.99, 1))
     tracks = len(np.unique(np.stack([normal.clip, normal.person]), axis=1).T)
     person = people.of(normal.clip[rows], normal.person[rows])
-    verdict = enough_data(nll, person, tracks, seconds_with_people(normal, fps or DEFAULT_FPS) / 60)
+    verdict = enough_data(nll, person, tracks, seconds_with_people(normal, clip_fps) / 60)
     return DataCheck(float(high), float(highest), verdict)
 
 
-def seconds_with_people(windows: Windows, fps: float) -> float:
+def seconds_with_people(windows: Windows, clip_fps: Sequence[float]) -> float:
     """Return for how long somebody was in the recordings: the frames that lie in any window, each once.
 
     Args:
         windows: of the recordings.
-        fps: frames per second.
+        clip_fps: frames per second of each clip.
     """
-    frames = 0
+    seconds = 0.0
     for clip in np.unique(windows.clip):
         rows = np.flatnonzero(windows.clip == clip)
         rows = rows[np.argsort(windows.start[rows])]
         start, end = windows.start[rows], np.maximum.accumulate(windows.last[rows] + 1)
-        frames += int((end - np.maximum(start, np.concatenate([[0], end[:-1]]))).clip(min=0).sum())
-    return frames / fps
+        frames = (end - np.maximum(start, np.concatenate([[0], end[:-1]]))).clip(min=0).sum()
+        seconds += float(frames) / clip_fps[clip]
+    return seconds
 
 
 def enough_data(

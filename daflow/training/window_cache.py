@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from daflow.core.data.frame_rate import common_rate
 from daflow.core.data.label_table import choose_clips
 from daflow.core.data.people import join_tracks
 from daflow.core.data.track_files import Paths
-from daflow.core.data.tracks import TrackFile, find_tracks, read_each
+from daflow.core.data.tracks import DEFAULT_FPS, TrackFile, find_tracks, read_each
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
@@ -68,6 +68,7 @@ class TrainingSet:
         clips: the names of the clips that were read.
         broken_files: the messages of the files that were skipped.
         fps: frames per second of the windows; None when the rate of no clip is known.
+        clip_fps: frames per second of each clip; where that is not known those of the windows, else 25.
         people: whom the tracks are of.
     """
 
@@ -75,6 +76,7 @@ class TrainingSet:
     clips: tuple[str, ...]
     broken_files: tuple[str, ...]
     fps: float | None
+    clip_fps: tuple[float, ...]
     people: People
 
 
@@ -131,7 +133,8 @@ def read_training_set(
             logger.warning("skipped: %s", message)
         for message in facts["implausible"]:
             logger.warning(message)
-    return _read(entry, length, model_fps)
+    rates = {file.clip: file.rate.fps for file in files if file.rate}
+    return _read(entry, length, model_fps, rates)
 
 
 def _key(files: Sequence[TrackFile], length: int, stride: int, fps: float | None) -> str:
@@ -183,7 +186,7 @@ def _move(temporary: Path, entry: Path) -> None:
             raise
 
 
-def _read(entry: Path, length: int, fps: float | None) -> TrainingSet:
+def _read(entry: Path, length: int, fps: float | None, rates: Mapping[str, float]) -> TrainingSet:
     facts = json.loads((entry / "facts.json").read_text(encoding="utf-8"))
     index: dict[str, npt.NDArray[np.int64]] = dict(np.load(entry / "index.npz", allow_pickle=False))
     shape = (len(index["start"]), 2, length, 18)
@@ -199,8 +202,10 @@ def _read(entry: Path, length: int, fps: float | None) -> TrainingSet:
         poses, index["clip"], index["person"], index["start"], index["middle"], index["last"],
         short_tracks, gaps, broken, tuple(facts["rates"]),
     )  # fmt: skip
+    clips = tuple(facts["clips"])
+    clip_fps = tuple(rates.get(clip, fps or DEFAULT_FPS) for clip in clips)
     return TrainingSet(
-        windows, tuple(facts["clips"]), tuple(facts["broken_files"]), fps, People(*index["people"].T)
+        windows, clips, tuple(facts["broken_files"]), fps, clip_fps, People(*index["people"].T)
     )
 
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from daflow.core.data.clip_tables import FrameSize, add_frame_rates, add_frame_sizes
 from daflow.core.data.frame_rate import measured_rate
-from daflow.core.data.tracks import SUFFIX, Clip, Track, write_tracks
-from daflow.core.files import require_short_name
+from daflow.core.data.tracks import Clip, Track, write_tracks
 from daflow.core.progress import track
 from runtime.batch.made_by import record, release
 from runtime.batch.pose_task import PoseCounts, PoseTask
@@ -33,7 +32,6 @@ def find_poses(task: PoseTask) -> PoseCounts:
         InputError: the source cannot be read, or there is no pose model.
         OSError: the folder cannot be written or is full.
     """
-    require_short_name(task.output / f"{task.clip}{SUFFIX}")  # not after an hour of work
     people: defaultdict[int, list[tuple[int, Keypoints]]] = defaultdict(list)
     clock, count = StageClock(), 0
     first: FrameSize | None = None

@@ -20,9 +20,7 @@ from runtime.sources.frames import Keypoints
 logger = logging.getLogger(__name__)
 
 _SECONDS = 300.0
-_WRITE_SECONDS = (
-    45.0  # so that with the time to write them at most a minute is lost when the process is killed
-)
+_WRITE_SECONDS = 45.0  # with the time to write, at most a minute is lost when the process is killed
 _CLOSE_SECONDS = 10.0  # wait for a slow disk at the end
 _CAPACITY = 64  # clips that wait for a slow disk
 
@@ -91,9 +89,8 @@ class TrackRecorder:
         self._folder = folder
         self._pieces: dict[str, _Piece] = {}
         self._unwritten: dict[str, _Unwritten] = {}  # by name: of one file only the newest state waits
-        self._names: dict[
-            str, tuple[str, int]
-        ] = {}  # by camera: the second of its last file, and its number in it
+        # By camera: the second of its last file, and its number in it.
+        self._names: dict[str, tuple[str, int]] = {}
         self._changed = threading.Condition()
         self._closed = False
         folder.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ class AlarmDecider:
         self.rule = rule
         self.unusable = 0
         """Windows that could not be scored: NaN, infinite or zero variance, or a score that is not finite."""
-        self._calibration = calibration
+        self.calibration = calibration
         self._smoother = Smoother(rule.smoothing_seconds)
         self._alarm = AlarmState(rule)
 
@@ -44,9 +44,9 @@ class AlarmDecider:
                 skeleton,
                 scores[person],
                 smoothed[person],
-                p_value(self._calibration, smoothed[person]) if self._calibration else None,
+                p_value(self.calibration, smoothed[person]) if self.calibration else None,
                 windows[person],
-                self._calibration is not None and is_beyond_normal(self._calibration, smoothed[person]),
+                self.calibration is not None and is_beyond_normal(self.calibration, smoothed[person]),
             )
             if person in scores
             else Person(person, skeleton)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle
 from daflow.core.errors import InputError
 from runtime.config.schema import AlarmOptions, Config
+from runtime.pipeline.alarm_decider import AlarmDecider
+
+logger = logging.getLogger(__name__)
 
 
 def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
@@ -33,6 +38,29 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
         for name in ("begin_seconds", "end_seconds", "cool_down_seconds", "smoothing_seconds")
     }
     return AlarmRule(threshold, release, **chosen, provisional=provisional)
+
+
+def make_decider(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmDecider:
+    """Return what decides about a camera's alarm, and tell what its calibration cannot promise.
+
+    Raises:
+        InputError: as `alarm_rule`.
+    """
+    rule, calibration = alarm_rule(bundle, camera, options), bundle.alarm_for(camera)
+    if rule.provisional:
+        logger.warning(
+            "camera %s: %s bits/dim, from normal scores that training held out. It promises no rate of false alarms; "
+            "set it with 'daflow-calibrate alarm'",
+            camera, rule.threshold_text,
+        )  # fmt: skip
+    if calibration and calibration.normal and calibration.smoothing_seconds != rule.smoothing_seconds:
+        logger.warning(
+            "camera %s: smoothing_seconds differs from the calibration, so there are no p-values and no drift "
+            "detection",
+            camera,
+        )
+        calibration = None
+    return AlarmDecider(camera, rule, calibration)
 
 
 def check_rules(config: Config, bundle: Bundle) -> None:

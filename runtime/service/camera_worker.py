@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.resampling import is_same_rate
 from daflow.core.errors import InputError
 from daflow.core.progress import track
 from runtime.config.schema import Camera
@@ -67,13 +68,13 @@ class StreamPosition:
         return self.time + time.monotonic() - self.monotonic
 
 
-class FrameRate:
-    """The rate of the last frames.
+class ProcessingRate:
+    """How many frames per second were processed lately, by the clock of the machine.
 
     Args:
         now: gives seconds that never go back.
 
-    >>> rate = FrameRate(now=lambda: 2.0)
+    >>> rate = ProcessingRate(now=lambda: 2.0)
     >>> for second in (1.0, 1.5, 2.0):
     ...     rate.add(second)
     >>> rate.per_second()
@@ -161,7 +162,9 @@ class CameraWorker:
         self._max_frames = max_frames
         self._progress = progress and not self.live
         self._stopping = threading.Event()
-        self._rate = FrameRate()
+        self._rate = ProcessingRate()
+        self._fps = fps
+        self._told_rate = False
         self._rate_reason: str | None = None
         self._opened = time.monotonic()
         self._stage, self._stage_since = "capture", self._opened
@@ -260,7 +263,17 @@ class CameraWorker:
             self.clock.lap("queue")
 
     def _log_rate(self) -> None:
-        """Log once that nobody can be scored at this rate, and once that it has become possible."""
+        """Log once that the poses are sampled at the model's rate, and when nobody can be scored at the camera's."""
+        rate, model = self._observer.rate, self._fps
+        if not self._told_rate and rate is not None:
+            self._told_rate = True
+            if model is not None and not is_same_rate(rate, model):
+                logger.info(
+                    "camera %s: %.3g frames per second are sampled at the %.3g of the model",
+                    self.name,
+                    rate,
+                    model,
+                )
         reason = self._observer.rate_reason
         if (reason is None) == (self._rate_reason is None):
             return

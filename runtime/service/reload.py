@@ -40,6 +40,7 @@ def plan_reload(old: Config, old_bundle: Bundle, new: Config, bundle: Bundle) ->
     config = new.model_copy(update={name: getattr(old, name) for name in _NEEDS_RESTART})
     new_model = (
         bundle.manifest.files != old_bundle.manifest.files
+        or bundle.manifest.fps != old_bundle.manifest.fps
         or new.scorer != old.scorer
         or new.precision != old.precision
     )

@@ -22,7 +22,7 @@ from runtime.events.store_writer import StoreWriter
 from runtime.machine.board import memory_mb, temperature
 from runtime.outputs.run_files import Outputs
 from runtime.pipeline.alarm_decider import AlarmDecider
-from runtime.pipeline.alarm_rule import alarm_rule, check_rules
+from runtime.pipeline.alarm_rule import check_rules, make_decider
 from runtime.pipeline.results import FrameResult, Sink
 from runtime.scorers.registry import open_scorer
 from runtime.service import health, systemd
@@ -98,11 +98,7 @@ class Service:
     def _open(self) -> None:
         config, stack = self.config, self._stack
         self.bundle = read_bundle(config.bundle)
-        if self.bundle.manifest.fps is None:
-            logger.warning(
-                "%s does not say at which frame rate its model was trained: every rate is taken for its own",
-                config.bundle,
-            )
+        self._warn_about_rate()
         self._manager = CameraManager(
             self.bundle.manifest,
             self._queue,
@@ -144,6 +140,13 @@ class Service:
             )
             self.url = self._server.url
 
+    def _warn_about_rate(self) -> None:
+        if self.bundle.manifest.fps is None:
+            logger.warning(
+                "%s does not say at which frame rate its model was trained: every rate is taken for its own",
+                self.bundle.folder,
+            )
+
     def _open_scoring(self, config: Config, bundle: Bundle) -> ScoringWorker:
         """Open a scorer in a thread of its own; meanwhile systemd is asked to wait, since an engine takes minutes."""
         scoring = ScoringWorker(
@@ -160,28 +163,8 @@ class Service:
     def _set_decider(self, name: str) -> None:
         """Decide about a camera's alarm from now on, or with another rule or calibration than before."""
         options = self.config.camera(name).alarm
-        calibration = self.bundle.alarm_for(name)
-        rule = alarm_rule(self.bundle, name, options)
-        if rule.provisional:
-            logger.warning(
-                "camera %s: %s bits/dim, from normal scores that training held out. It promises no rate of false "
-                "alarms; set it with 'daflow-calibrate alarm'",
-                name,
-                rule.threshold_text,
-            )
-        if (
-            calibration is not None
-            and calibration.normal
-            and calibration.smoothing_seconds != rule.smoothing_seconds
-        ):
-            logger.warning(
-                "camera %s: smoothing_seconds differs from the calibration, so there are no p-values and no drift "
-                "detection",
-                name,
-            )
-            calibration = None
-        self._deciders[name] = AlarmDecider(name, rule, calibration)
-        self._recorder.set_camera(name, calibration, options.update_seconds)
+        self._deciders[name] = decider = make_decider(self.bundle, name, options)
+        self._recorder.set_camera(name, decider.calibration, options.update_seconds)
 
     def _set_latest(self, result: FrameResult) -> None:
         self._latest[result.camera] = result
@@ -292,6 +275,7 @@ class Service:
             self._scoring.abandon()
             self._scoring = scoring
             scoring.start()
+            self._warn_about_rate()
         self._recorder.model.update(self._model())
         for name in plan.removed:
             self._remove_camera(name)

@@ -30,6 +30,9 @@ _CLOSE_SECONDS = 10.0  # the longest wait for the reading thread; killing the ch
 DENIED = re.compile(r"\b40[13]\b|[Uu]nauthorized|[Ff]orbidden|[Aa]uthori[sz]ation failed")
 """What FFmpeg and GStreamer say when a camera refuses the user or the password."""
 
+_MAX_DENIED = 12
+"""So often in a row a camera that refuses the user or the password is asked, about an hour and a half in all."""
+
 _CAPACITY = {"latest": 1, "all": 8}  # pictures in the queue; one of 1080p takes 3 MB
 
 
@@ -161,7 +164,7 @@ class CameraSource:
         self._status.to("ended")
 
     def _run(self) -> None:
-        wait = self._first_wait
+        wait, denied = self._first_wait, 0
         while not self._stopped.is_set():
             reason = self._read()
             if self._stopped.is_set():
@@ -169,11 +172,17 @@ class CameraSource:
             if self._first_picture_at is not None and time.monotonic() - self._first_picture_at > wait:
                 wait = self._first_wait  # pictures came for longer than the last wait
             max_wait = self._max_wait
-            if DENIED.search(reason):
+            denied = denied + 1 if DENIED.search(reason) else 0
+            if denied:
                 reason = f"wrong user or password: {reason}"
                 wait, max_wait = max(wait, self._denied_wait[0]), self._denied_wait[1]
             else:
                 wait = min(wait, max_wait)
+            if denied == _MAX_DENIED:
+                reason += f"; it is not tried again after {denied} times, which could lock the account"
+                self._status.to("lost", reason)
+                logger.error("%s: %s. Correct the address and reload, or restart", self._name, reason)
+                return
             if self._status.to("lost", reason):
                 logger.warning(
                     "%s: connection lost: %s; it is tried again until it succeeds", self._name, reason

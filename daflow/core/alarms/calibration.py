@@ -51,6 +51,9 @@ def _checked_camera_name(name: str) -> str:
 
 CameraName = Annotated[str, AfterValidator(_checked_camera_name)]
 
+COOL_DOWN_SECONDS = 10.0
+"""How long after an alarm the next one may begin, unless somebody chooses; the rule itself has none."""
+
 _Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 _Rate = Annotated[FiniteFloat, Field(ge=0)]
 

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
-from daflow.core.alarms.calibration import AlarmCalibration, ManifestPart
+from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration, ManifestPart
+from daflow.core.data.tracks import DEFAULT_FPS
 
 SUMMARY = "held_out_scores"
 """The key of `HeldOutScores` in the summary of a training."""
-
-COOL_DOWN_SECONDS = 10.0  # as 'daflow-calibrate alarm'
 
 
 class HeldOutScores(ManifestPart):
@@ -60,10 +59,14 @@ class HeldOutScores(ManifestPart):
         return 2 * self.q999 - self.median
 
 
-def provisional_alarm(training: Mapping[str, Any]) -> AlarmCalibration | None:
+def provisional_alarm(training: Mapping[str, Any], fps: float | None = None) -> AlarmCalibration | None:
     """Return a provisional calibration from the summary of a training, None when it held nothing out.
 
     It holds no normal scores, so there are no p-values and no drift detection with it.
+
+    Args:
+        training: the summary.
+        fps: frames per second of the training; None when that is not known.
 
     >>> scores = HeldOutScores(windows=400, people=9, median=1.0, q99=1.5, q999=2.0, highest=2.25)
     >>> alarm = provisional_alarm({SUMMARY: scores.model_dump()})
@@ -80,4 +83,5 @@ def provisional_alarm(training: Mapping[str, Any]) -> AlarmCalibration | None:
         cool_down_seconds=COOL_DOWN_SECONDS,
         windows=scores.windows,
         precision="fp32",
+        fps=fps or DEFAULT_FPS,
     )

@@ -48,20 +48,12 @@ class _Order:
 
 
 _COCO = _Order("COCO", (0, 1, 2, 3, 4), (5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16))
+_HUMAN36M = _Order("Human3.6M", (9, 10), (11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3))
 _OPENPOSE = _Order("OpenPose-18", (0, 14, 15, 16), (5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10))
 _ORDERS = {
-    17: (
-        _COCO,
-        _Order("Human3.6M", (9, 10), (11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3)),
-        _OPENPOSE,
-        _Order("MPI-INF-3DHP", (0,), (5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)),
-    ),
-    18: (
-        _OPENPOSE,
-        _COCO,
-        _Order("Human3.6M", (9, 10), (11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3)),
-    ),
-}  # fmt: skip
+    17: (_COCO, _HUMAN36M, _OPENPOSE, _Order("MPI-INF-3DHP", (0,), _OPENPOSE.parts)),
+    18: (_OPENPOSE, _COCO, _HUMAN36M),
+}
 """The orders that poses of so many joints may be in; the first is the one that is expected."""
 
 
@@ -96,16 +88,15 @@ class ClipFacts:
     order: str = ""
     bones: float = 1.0
     head: float = 0.0
+    upside_down: float = 0.0
+    lying: float = 0.0
+    skipped: tuple[str, ...] = ()
+    persons: int = 0
 
     @property
     def misplaced(self) -> bool:
         """Whether the joints seem to be in another order."""
         return self.bones > _MAX_BONES and self.head > _MAX_HEAD and self.complete >= _MIN_POSES
-
-    upside_down: float = 0.0
-    lying: float = 0.0
-    skipped: tuple[str, ...] = ()
-    persons: int = 0
 
 
 def require_pixels(clip: Clip, source: str | None = None) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,8 +172,8 @@ def read_clip_with_facts(
             skipped.append(error.message)
     if skipped and not tracks:
         raise InputError(skipped[0])
-    persons = [track.person for track in tracks]
-    if doubled := {person for person in persons if persons.count(person) > 1}:
+    persons = Counter(track.person for track in tracks)
+    if doubled := [person for person, count in persons.items() if count > 1]:
         raise InputError(f"{path}: person {min(doubled)} appears twice.")
     clip = Clip(_clip_name(path), tuple(tracks), frame_size, rate)
     require_pixels(clip, str(path))

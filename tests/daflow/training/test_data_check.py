@@ -49,6 +49,13 @@ def test_fragments_and_minutes_are_told() -> None:
 
 def test_a_frame_counts_once_however_many_people_are_in_it() -> None:
     clips = [generate_clip(f"c{index}", index, Scene(frames=250, people=4))[0] for index in range(2)]
-    seconds = seconds_with_people(make_windows(clips, stride=6), 25)
+    seconds = seconds_with_people(make_windows(clips, stride=6), (25.0, 25.0))
     frames = sum(len(np.unique(np.concatenate([t.frames for t in clip.tracks]))) for clip in clips)
     assert frames / 25 - 2 < seconds <= frames / 25
+
+
+def test_a_clip_of_twice_the_rate_lasts_half_as_long() -> None:
+    clips = [generate_clip(f"c{index}", 3, Scene(frames=250, people=2))[0] for index in range(2)]
+    windows = make_windows(clips, stride=6)
+    one, both = (seconds_with_people(windows, rates) for rates in ((25.0, 1e9), (25.0, 50.0)))
+    assert both == pytest.approx(1.5 * one)

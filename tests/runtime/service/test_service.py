@@ -34,7 +34,7 @@ from runtime.cli import main
 from runtime.config.schema import AlarmOptions, Config, LogOptions
 from runtime.events.store import EventStore
 from runtime.pipeline.results import FrameResult
-from runtime.service.camera_worker import FrameRate
+from runtime.service.camera_worker import ProcessingRate
 from runtime.service.logs import JsonFormatter, TextFormatter, set_up_logs
 from runtime.service.service import Service
 from runtime.sources.frames import Frame, Keypoints
@@ -693,7 +693,7 @@ def test_a_reload_applies_the_options_of_the_log(bundle: Bundle) -> None:
 
 def test_the_rate_is_of_the_recent_frames_and_0_after_a_pause() -> None:
     now = 0.0
-    rate = FrameRate(lambda: now)
+    rate = ProcessingRate(lambda: now)
     assert rate.per_second() == 0
     for frame in range(100):
         now = frame / 25

@@ -427,6 +427,20 @@ def test_a_camera_that_refuses_the_password_is_asked_less_and_less_often(reason:
     assert source.status.error == "it is not there"
 
 
+def test_a_camera_that_refuses_the_password_is_not_asked_for_ever() -> None:
+    asked: list[float] = []
+
+    def connect() -> Connection:
+        asked.append(time.monotonic())
+        raise SourceLostError("Server returned 401 Unauthorized")
+
+    with CameraSource(connect, "test", pause=lambda _: None) as source:
+        wait_for(lambda: "not tried again" in str(source.status.error))
+        source._thread.join(20)
+        assert not source._thread.is_alive()
+        assert (len(asked), source.status.state) == (12, "lost")
+
+
 def test_a_wrong_password_is_told(camera: Camera) -> None:
     camera.closed_to_all = True
     with soon(f"http://{camera.address}/video#timeout=3") as source:
