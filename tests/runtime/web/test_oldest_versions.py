@@ -23,19 +23,10 @@ def test_the_server_holds_with_the_oldest_web_packages(tmp_path: Path) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
         "optional-dependencies"
     ]
-    bounds = dict(line.partition(";")[0].split(">=") for line in extras["edge"])
+    bounds = dict(line.partition(";")[0].split(">=") for line in extras["edge"] if ">=" in line)
     oldest = [f"{name}=={bounds[name]}" for name in PACKAGES]
-    install = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--target",
-        str(tmp_path),
-        *oldest,
-    ]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    install = [*pip, "--target", str(tmp_path), *oldest]
     if subprocess.run(install, check=False).returncode:
         pytest.skip("the packages cannot be installed here")
     ran = subprocess.run(
