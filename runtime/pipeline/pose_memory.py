@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping
 
@@ -11,13 +12,14 @@ import numpy.typing as npt
 
 from daflow.core.alarms.rule import MAX_GAP
 from daflow.core.data.clip_tables import FrameSize
-from daflow.core.data.resampling import is_same_rate, max_step, reason_against_rate, sample
+from daflow.core.data.resampling import interpolate, is_same_rate, max_step, neighbours, reason_against_rate
 
 Points = npt.NDArray[np.float32]
 
 _RATE_FRAMES = 32  # the rate is the mean over so many frames
 _MIN_RATE_FRAMES = 9
 _PAUSE_STEPS = 2.5  # steps between frames
+_ROUNDING_S = 1e-7
 _SPARE = 1.25  # memory for poses that come faster than the mean
 
 
@@ -119,12 +121,23 @@ class PoseMemory:
         return ready, _stack((self._histories[p].points(self._window) for p in ready), self._window)
 
     def _sampled_windows(self) -> tuple[list[int], Points]:
+        """Sample the windows of all people whose poses are of the same frames at once."""
         fps = self._fps
         if fps is None or self.reason:
             return [], _stack([], self._window)
-        sampled = {p: self._histories[p].sampled(self._window, fps) for p in self._seen}
-        ready = {person: points for person, points in sampled.items() if points is not None}
-        return list(ready), _stack(ready.values(), self._window)
+        together: dict[tuple[float, ...], list[int]] = {}
+        for person in self._seen:
+            if times := self._histories[person].times_since((self._window - 1) / fps):
+                together.setdefault(times, []).append(person)
+        parts = []
+        for times, people in together.items():
+            positions = np.array(times) * fps
+            moments = np.maximum(positions[-1] - np.arange(self._window - 1, -1, -1), positions[0])
+            before, after, weight = neighbours(positions, moments)
+            poses = np.stack([self._histories[person].points(len(times)) for person in people])
+            parts.append(interpolate(poses[:, :, before], poses[:, :, after], weight[:, None]))
+        ready = [person for people in together.values() for person in people]
+        return ready, np.concatenate(parts) if parts else _stack([], self._window)
 
     def _resampled(self) -> bool:
         return not is_same_rate(self._rate.fps, self._fps)
@@ -213,24 +226,21 @@ class _History:
             return 0
         return self.last - self._frames[(self._count - window) % self.capacity] + 1
 
-    def points(self, window: int) -> Points:
-        """Return the last poses, `(2, window, 18)`."""
-        first, last = self._slice(window)
-        return self._points[:, first:last]
+    def points(self, poses: int) -> Points:
+        """Return the last poses, `(2, poses, 18)`."""
+        end = self._end()
+        return self._points[:, end - poses : end]
 
-    def sampled(self, window: int, fps: float) -> Points | None:
-        """Return poses `1 / fps` apart up to the last one, `(2, window, 18)`; None when they do not last so long."""
-        first, last = self._slice(min(self._count, self.capacity))
-        if (self.time - self._times[first]) * fps < window - 1 - 1e-6:
-            return None
-        positions = np.array(self._times[first:last]) * fps
-        moments = np.maximum(positions[-1] - np.arange(window - 1, -1, -1), positions[0])
-        poses = self._points[:, first:last].transpose(1, 0, 2)
-        return np.asarray(sample(positions, poses, moments).transpose(1, 0, 2))
+    def times_since(self, seconds: float) -> tuple[float, ...]:
+        """Return the times of the poses of the last seconds and of the one before; empty when they are fewer."""
+        end = self._end()
+        begin, first = self.time - seconds, end - min(self._count, self.capacity)
+        if self._times[first] > begin + _ROUNDING_S:
+            return ()
+        return tuple(self._times[bisect_right(self._times, begin + _ROUNDING_S, first, end) - 1 : end])
 
-    def _slice(self, poses: int) -> tuple[int, int]:
-        end = (self._count - 1) % self.capacity + self.capacity + 1
-        return end - poses, end
+    def _end(self) -> int:
+        return (self._count - 1) % self.capacity + self.capacity + 1
 
 
 def _stack(points: Iterable[Points], window: int) -> Points:

@@ -76,17 +76,34 @@ def sample(
     >>> sample(np.array([0.0, 2.0]), np.array([[0.0], [4.0]], np.float32), np.array([0.0, 0.5, 2.0])).tolist()
     [[0.0], [1.0], [4.0]]
     """
-    after = np.clip(np.searchsorted(positions, moments), 0, len(positions) - 1)
+    before, after, weight = neighbours(positions, moments)
+    return interpolate(
+        points[before], points[after], weight.reshape(*weight.shape, *(1,) * (points.ndim - 1))
+    )
+
+
+def neighbours(
+    positions: npt.NDArray[np.float64], moments: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return the poses before and after each moment, and the weight of the second, from 0 to 1; as for `sample`."""
+    after = np.minimum(positions.searchsorted(moments), len(positions) - 1)
     before = np.maximum(after - 1, 0)
-    step = positions[after] - positions[before]
-    share = np.where(step > 0, (moments - positions[before]) / np.where(step > 0, step, 1.0), 1.0)
-    share = np.where(step * share < _ROUNDING, 0.0, np.where(step * (1 - share) < _ROUNDING, 1.0, share))
-    weight = share.astype(np.float32).reshape(*share.shape, *(1,) * (points.ndim - 1))
-    first, second = points[before], points[after]
-    # An infinite joint times 0 would be NaN in a window that does not hold the joint.
+    step, since = positions[after] - positions[before], moments - positions[before]
+    weight = since / np.maximum(step, _ROUNDING)
+    weight[since < _ROUNDING] = 0.0
+    weight[step - since < _ROUNDING] = 1.0
+    return before, after, weight.astype(np.float32)
+
+
+def interpolate(
+    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return what lies between two poses; the pose itself where the weight is 0 or 1, also beside an infinite one."""
     with np.errstate(invalid="ignore", over="ignore"):
         between = first + weight * (second - first)
-    return np.where(weight == 0, first, np.where(weight == 1, second, between))
+    np.copyto(between, first, where=weight == 0)
+    np.copyto(between, second, where=weight == 1)
+    return between
 
 
 def ends_of_windows(

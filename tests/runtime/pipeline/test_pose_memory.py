@@ -255,3 +255,23 @@ def test_no_window_straddles_a_pause_that_the_frame_numbers_do_not_show() -> Non
         if memory.windows()[0]:
             scored.append(frame)
     assert scored == [*range(23, 50), *range(73, 100)]
+
+
+def test_people_who_were_missed_in_different_frames_each_have_their_own_window() -> None:
+    fps, missing = 30.0, {1: [], 2: [], 3: [11, 40], 4: [20, 21, 22, 23, 24, 25]}
+    tracks = tuple(smooth_track(person, fps, 3.0, gone) for person, gone in missing.items())
+    made = make_windows(
+        [Clip("clip", tracks, SIZE, FrameRate.constant(fps))], max_missing=MAX_MISSING, fps=25.0
+    )
+    offline = dict(zip(zip(made.person.tolist(), made.last.tolist(), strict=True), made.poses, strict=True))
+    memory, online = PoseMemory(24, MAX_MISSING, fps=25.0), {}
+    for frame in range(90):
+        there = {t.person: t.points()[t.frames == frame][0] for t in tracks if frame in t.frames}
+        memory.add(frame, there, SIZE, frame / fps)
+        people, points = memory.windows()
+        poses, _ = normalise(points, SIZE)
+        online.update({(person, frame): pose for person, pose in zip(people, poses, strict=True)})
+    assert online.keys() == offline.keys()
+    assert {person for person, _ in online} == {1, 2, 3, 4}
+    for key, window in offline.items():
+        np.testing.assert_allclose(online[key], window, atol=1e-4)
