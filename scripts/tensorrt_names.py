@@ -36,7 +36,7 @@ ROOTS = {
 PROBES = {"hasattr", "getattr", "member"}
 PYTHON_METHODS = {"startswith"}
 PLATFORMS = ("manylinux_2_17_x86_64", "manylinux_2_28_x86_64", "manylinux_2_31_x86_64")
-SOURCES = ("daflow/core/engines/builder.py", "runtime/scorers/tensorrt.py")
+SOURCES = ("daflow/core/engines/builder.py", "runtime/scorers/tensorrt.py", "runtime/networks/tensorrt.py")
 
 
 def download(folder: Path) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from daflow.core.errors import InputError
-from runtime.scorers.cuda import CudaContext
+from runtime.networks.cuda import CudaContext
 
 
 class Recorder:

@@ -24,7 +24,7 @@ _CAPTURE_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads 
 class Buffer:
     """Page-locked memory of the host, and memory of the same size on the GPU."""
 
-    host: npt.NDArray[np.float32]
+    host: npt.NDArray[Any]
     device: Any
 
     @property
@@ -35,7 +35,7 @@ class Buffer:
     def release(self) -> None:
         """Free both; page-locked memory must be freed before its context."""
         self.device.free()
-        self.host = np.zeros(0, dtype=np.float32)
+        self.host = np.zeros(0, dtype=self.host.dtype)
 
 
 class CudaContext:
@@ -79,9 +79,9 @@ class CudaContext:
         """The handle of the stream."""
         return int(self._stream.handle)
 
-    def buffer(self, *shape: int) -> Buffer:
-        """Allocate float32 values on both sides; those of the host are zero."""
-        host = self._driver.pagelocked_zeros(shape, np.float32)
+    def buffer(self, *shape: int, dtype: Any = np.float32) -> Buffer:
+        """Allocate values on both sides; those of the host are zero."""
+        host = self._driver.pagelocked_zeros(shape, dtype)
         buffer = Buffer(host, self._driver.mem_alloc(host.nbytes))
         self.on_close(buffer.release)
         return buffer
