@@ -129,7 +129,8 @@ class TensorRTRunner:
         outputs: dict[str, _Tensor] = {}
         for index in range(engine.num_io_tensors):
             tensor = engine.get_tensor_name(index)
-            row = tuple(int(size) for size in tuple(engine.get_tensor_shape(tensor))[1:])
+            shape: Any = engine.get_tensor_shape(tensor)
+            row = tuple(int(size) for size in tuple(shape)[1:])
             kind = str(engine.get_tensor_dtype(tensor)).rpartition(".")[2]
             if kind not in _TYPES or any(size < 1 for size in row):
                 raise InputError(
