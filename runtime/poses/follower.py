@@ -1,0 +1,249 @@
+"""The people of one camera: found by the detector, then followed from picture to picture by their own joints.
+
+Where somebody is in the next picture follows from their joints in this one, as MediaPipe does it (arXiv 2006.10204),
+and from how they moved. That takes one crop a person. The detector runs when and where `runtime.poses.search` says.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.skeleton import blazepose_to_coco
+from runtime.poses.boxes import (
+    SAME_PERSON,
+    Boxes,
+    body_boxes,
+    covered,
+    keypoint_similarity,
+    matches,
+    overlaps,
+)
+from runtime.poses.motion import Points
+from runtime.poses.pose_networks import Bodies, PoseNetworks
+from runtime.poses.regions import upright_regions
+from runtime.poses.search import MAX_ACROSS, Search
+from runtime.sources.frames import Frame, Image, Keypoints
+
+_MIN_PRESENCE = 0.2  # of somebody who is followed; small people often have 0.3
+_MIN_NEW_PRESENCE = 0.3
+_MIN_REFINED = 0.2  # presence above which a detected person is cut out again, turned upright
+_MAX_LOST_S = 0.6  # how long somebody is looked for where they were going
+_SEARCHED_AFTER_S = (
+    0.12  # without joints, until the detector looks for somebody: mostly the next picture has them again
+)
+_MAX_UNCONFIRMED = 3  # searches of the place of a followed person in which the detector sees nobody there,
+_MAX_UNCONFIRMED_S = 2.0  # and how long that may last
+_SURPRISE, _SURPRISE_PER_S = 0.05, 0.5  # largest step from where they were going, of the region's height
+_RESIZED = 1.6  # largest change of size
+_COVERED = 0.7  # of a box of the detector, by somebody who is followed
+_SAME_BOX, _SAME_POSE = 0.6, 0.5  # overlap and similarity of the skeletons of one person
+_INERTIA = 0.5
+
+
+class _Person:
+    """Somebody who is followed.
+
+    Attributes:
+        keypoints: `(J, 3)` when they were seen last.
+        region: `(4,)` to look in, in the picture after that.
+        speed: `(2,)` of its middle, pixels per second.
+        seen: the time of `keypoints`, seconds.
+        since: when they were found, seconds.
+        searched: whether the detector has looked for them since they were followed.
+        confirmed: when the detector saw them last, seconds.
+        unconfirmed: searches since then.
+    """
+
+    __slots__ = ("confirmed", "keypoints", "region", "searched", "seen", "since", "speed", "unconfirmed")
+
+    def __init__(self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float) -> None:
+        self.keypoints, self.region = keypoints, region
+        self.speed = np.zeros(2, dtype=np.float32)
+        self.seen = self.since = time
+        self.searched = True
+        self.confirm(time)
+
+    def confirm(self, time: float) -> None:
+        """Note that the detector sees them."""
+        self.confirmed, self.unconfirmed = time, 0
+
+    def is_doubtful(self, time: float) -> bool:
+        """Whether the detector has not seen them for so long that nobody is there."""
+        return self.unconfirmed >= _MAX_UNCONFIRMED and time - self.confirmed > _MAX_UNCONFIRMED_S
+
+    def expected(self, time: float) -> npt.NDArray[np.float32]:
+        """Return the region `(4,)` in which they should be."""
+        moved = self.speed * (time - self.seen)
+        return np.asarray(self.region + np.array([*moved, 0.0, 0.0], dtype=np.float32))
+
+    def is_likely(self, region: npt.NDArray[np.float32], time: float) -> bool:
+        """Whether they can have moved to this region; otherwise the joints are of somebody beside them."""
+        expected = self.expected(time)
+        step = float(np.hypot(*(region[:2] - expected[:2]))) / float(expected[2])
+        resized = float(region[2]) / float(self.region[2])
+        return step <= _SURPRISE + _SURPRISE_PER_S * (time - self.seen) and 1 / _RESIZED < resized < _RESIZED
+
+    def move(self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float) -> None:
+        """Take where they are now."""
+        speed = (region[:2] - self.region[:2]) / max(time - self.seen, 1e-3)
+        self.speed = _INERTIA * self.speed + (1 - _INERTIA) * speed
+        self.keypoints, self.region, self.seen = keypoints, region, time
+
+
+class PeopleFollower:
+    """Finds everybody in the pictures of one camera; a `PoseEstimator`.
+
+    Args:
+        networks: detector and landmarks, which other cameras may share.
+        max_people: people at most; the rest are not looked for.
+        max_across: tiles along the longer side of the picture at most; 1 only searches whole pictures.
+    """
+
+    def __init__(self, networks: PoseNetworks, max_people: int, max_across: int = MAX_ACROSS) -> None:
+        self._networks = networks
+        self._max_people = max_people
+        self._max_across = max_across
+        self._people: list[_Person] = []
+        self._size: FrameSize = (0, 0)
+        self._time = -np.inf
+        self._search = Search(self._size, max_across)
+
+    def estimate(self, frame: Frame) -> Keypoints:
+        """Return `(N, 17, 3)` COCO keypoints in pixels with visibility; frames come in the camera's order."""
+        assert frame.image is not None
+        if frame.size != self._size or frame.time < self._time:
+            self._size, self._people = frame.size, []
+            self._search = Search(frame.size, self._max_across)
+        self._time = frame.time
+        self._follow(frame.image, frame.time)
+        boxes = _boxes(self._seen_now())
+        places = self._search.places(frame.image, frame.time, boxes, self._lost(frame.time))
+        if len(places):
+            found, _ = self._networks.detect(frame.image, places)
+            new = self._confirm(found, places)
+            self._add(frame.image, found[new], frame.time)
+            self._search.learn(frame.time, found, _boxes(self._seen_now()))
+        self._drop(frame.time)
+        return _coco([person.keypoints for person in self._seen_now()])
+
+    def close(self) -> None:
+        """Release the networks."""
+        self._networks.close()
+
+    def _follow(self, image: Image, time: float) -> None:
+        if not self._people:
+            return
+        bodies = self._networks.joints(image, np.stack([person.expected(time) for person in self._people]))
+        for row, person in enumerate(self._people):
+            if self._is_here(bodies, row, _MIN_PRESENCE) and person.is_likely(bodies.following[row], time):
+                person.move(bodies.keypoints[row], bodies.following[row], time)
+                person.searched = False
+        self._drop_twins(time)
+
+    def _seen_now(self) -> list[_Person]:
+        """Return those whose joints were found in this picture."""
+        return [person for person in self._people if person.seen == self._time]
+
+    def _lost(self, time: float) -> Points:
+        """Return where those should be, `(N, 2)`, whom the detector is to look for: once each time they are lost."""
+        lost = []
+        for person in self._people:
+            if time - person.seen >= _SEARCHED_AFTER_S and not person.searched:
+                person.searched = True
+                lost.append(person.expected(time)[:2])
+        return np.array(lost, dtype=np.float32).reshape(-1, 2)
+
+    def _confirm(self, found: Boxes, places: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Match the detector's boxes with the people who are followed; return which boxes are of somebody new."""
+        people = self._seen_now()
+        boxes = _boxes(people)
+        for person in people:
+            person.unconfirmed += _is_inside(person.region[:2], places)
+        pairs = matches(boxes, found, SAME_PERSON)
+        for row, _ in pairs:
+            people[row].confirm(self._time)
+        new = covered(found, boxes).max(axis=1, initial=0.0) < _COVERED
+        new[[column for _, column in pairs]] = False
+        return np.asarray(new)
+
+    def _add(self, image: Image, boxes: Boxes, time: float) -> None:
+        """Look for joints in boxes in which nobody is followed, and follow who is there."""
+        boxes = boxes[: max(0, self._max_people - len(self._people))]
+        if not len(boxes):
+            return
+        bodies = self._networks.joints(image, upright_regions(boxes, self._networks.aspect))
+        turned = bodies.presence >= _MIN_REFINED
+        boxes, regions = boxes[turned], bodies.following[turned]
+        if not len(boxes):
+            return
+        bodies = self._networks.joints(image, regions)
+        fits = overlaps(body_boxes(bodies.keypoints), boxes).diagonal() >= SAME_PERSON
+        for row in np.flatnonzero(fits):
+            if self._is_here(bodies, int(row), _MIN_NEW_PRESENCE):
+                self._people.append(self._known_or_new(bodies, int(row), time))
+        self._drop_twins(time)
+
+    def _known_or_new(self, bodies: Bodies, row: int, time: float) -> _Person:
+        """Return somebody who was lost near there, else somebody new."""
+        region, keypoints = bodies.following[row], bodies.keypoints[row]
+        for person in self._people:
+            if person.seen < time and person.is_likely(region, time):
+                self._people.remove(person)
+                person.move(keypoints, region, time)
+                person.confirm(time)
+                return person
+        return _Person(keypoints, region, time)
+
+    def _is_here(self, bodies: Bodies, row: int, min_presence: float) -> bool:
+        if bodies.presence[row] < min_presence or not np.isfinite(bodies.keypoints[row]).all():
+            return False
+        middle = bodies.keypoints[row, :, :2].mean(axis=0)
+        return bool(
+            (middle >= 0).all() and (middle <= np.array(self._size)).all() and bodies.following[row, 2] > 1
+        )
+
+    def _drop(self, time: float) -> None:
+        self._people = [
+            person
+            for person in self._people
+            if time - person.seen <= _MAX_LOST_S and not person.is_doubtful(time)
+        ]
+
+    def _drop_twins(self, time: float) -> None:
+        """Of two skeletons of one body keep the one that was followed longer."""
+        here = sorted(
+            (person for person in self._people if person.seen == time), key=lambda person: person.since
+        )
+        if len(here) < 2:
+            return
+        poses = np.stack([person.keypoints for person in here])
+        boxes = body_boxes(poses)
+        same = (overlaps(boxes, boxes) > _SAME_BOX) | (keypoint_similarity(poses, poses) > _SAME_POSE)
+        dropped: set[int] = set()
+        for first, second in np.argwhere(np.triu(same, 1)):
+            if first not in dropped:
+                dropped.add(int(second))
+        twins = [here[index] for index in dropped]
+        self._people = [person for person in self._people if person not in twins]
+
+
+def _boxes(people: list[_Person]) -> Boxes:
+    if not people:
+        return np.zeros((0, 4), dtype=np.float32)
+    return body_boxes(np.stack([person.keypoints for person in people]))
+
+
+def _is_inside(point: Points, places: npt.NDArray[np.float32]) -> bool:
+    """Whether a point is in one of the tiles, not at its edge."""
+    return bool((np.abs(places[:, :2] - point).max(axis=1) < 0.45 * places[:, 2]).any())
+
+
+def _coco(skeletons: list[Keypoints]) -> Keypoints:
+    if not skeletons:
+        return np.zeros((0, 17, 3), dtype=np.float32)
+    keypoints = np.stack(skeletons)
+    return np.asarray(
+        blazepose_to_coco(keypoints) if keypoints.shape[1] == 33 else keypoints, dtype=np.float32
+    )

@@ -1,0 +1,121 @@
+"""The networks of a pose bundle at work: boxes of people in tiles of a picture, and the joints of people in crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from daflow.core.data.clip_tables import FrameSize
+from runtime.networks.runner import NetworkRunner
+from runtime.poses.boxes import Boxes, strongest
+from runtime.poses.regions import OVERLAP, Regions, cut, following_regions, to_picture
+from runtime.sources.frames import Image
+
+_MOST_OVERLAP = 0.5  # of two boxes of different people
+_MIN_SCORE = 0.3  # below it the detector mostly sees posts and bags (measured on Ped2 and opencv_vtest.avi)
+_CUT_OFF = 0.01  # of a tile's side: a box that ends so near to its edge goes on beyond it
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """The joints of people in regions of a picture, a row for each region.
+
+    Attributes:
+        keypoints: `(N, J, 3)` x, y in pixels of the picture, visibility 0..1.
+        presence: `(N,)` that a person is in the region, 0..1.
+        following: `(N, 4)` the regions in which to look for them in the next picture.
+    """
+
+    keypoints: npt.NDArray[np.float32]
+    presence: npt.NDArray[np.float32]
+    following: Regions
+
+
+class PoseNetworks(Protocol):
+    """Finds boxes and joints.
+
+    Attributes:
+        aspect: width of a crop divided by its height.
+    """
+
+    aspect: float
+
+    def detect(self, image: Image, places: Regions) -> tuple[Boxes, npt.NDArray[np.float32]]:
+        """Return the boxes `(N, 4)` of people in places of a picture, in its pixels, and their scores `(N,)`."""
+        ...
+
+    def joints(self, image: Image, places: Regions) -> Bodies:
+        """Return the joints of the person in each place of a picture."""
+        ...
+
+    def close(self) -> None:
+        """Release the engines."""
+        ...
+
+
+class BundleNetworks:
+    """The detector and the landmarks of a pose bundle; `PoseNetworks`.
+
+    Args:
+        detector: maps `images (B, H, W, 3)` to `scores (B, A)` and `boxes (B, A, 4)`.
+        landmarks: maps `images (B, H, W, 3)` to `keypoints (B, K, 4)` and `presence (B,)`.
+        joints: how many of the K points are joints; the others only tell where to look next.
+    """
+
+    def __init__(self, detector: NetworkRunner, landmarks: NetworkRunner, joints: int) -> None:
+        self._detector, self._landmarks, self._joints = detector, landmarks, joints
+        self._tile = detector.row[1], detector.row[0]
+        self._crop = landmarks.row[1], landmarks.row[0]
+        self.aspect = self._crop[0] / self._crop[1]
+
+    def detect(self, image: Image, places: Regions) -> tuple[Boxes, npt.NDArray[np.float32]]:
+        """Return the boxes `(N, 4)` of people in places of a picture, in its pixels, and their scores `(N,)`.
+
+        Of two boxes of one person the stronger one stays. What the edge of a tile cuts off and another tile shows whole
+        is left out.
+        """
+        outputs = self._detector.run(cut(image, places, self._tile))
+        size = image.shape[1], image.shape[0]
+        boxes, scores = [], []
+        for place, of_tile, score in zip(places, outputs["boxes"], outputs["scores"], strict=True):
+            chosen = score >= _MIN_SCORE
+            found = _in_picture(of_tile[chosen], place, self._tile)
+            whole = ~_is_cut_off(found, place, size)
+            boxes.append(found[whole])
+            scores.append(score[chosen][whole])
+        every, likely = np.concatenate(boxes), np.concatenate(scores)
+        kept = strongest(every, likely, _MOST_OVERLAP)
+        return every[kept], likely[kept]
+
+    def joints(self, image: Image, places: Regions) -> Bodies:
+        """Return the joints of the person in each place of a picture."""
+        outputs = self._landmarks.run(cut(image, places, self._crop))
+        points = to_picture(outputs["keypoints"][..., :2], places, self._crop)
+        visibility = outputs["keypoints"][:, : self._joints, 2:3]
+        keypoints = np.concatenate([points[:, : self._joints], visibility], axis=2)
+        return Bodies(keypoints, outputs["presence"].reshape(-1), following_regions(points, self.aspect))
+
+    def close(self) -> None:
+        """Release the engines."""
+        self._detector.close()
+        self._landmarks.close()
+
+
+def _in_picture(boxes: Boxes, place: npt.NDArray[np.float32], shape: FrameSize) -> Boxes:
+    """Return boxes in pixels of a tile, which is not turned, as pixels of the picture."""
+    scale = place[2] / shape[1]
+    offset = place[:2] - scale * np.array(shape, dtype=np.float32) / 2
+    return np.asarray(boxes * scale + np.tile(offset, 2), dtype=np.float32)
+
+
+def _is_cut_off(boxes: Boxes, place: npt.NDArray[np.float32], size: FrameSize) -> npt.NDArray[np.bool_]:
+    """Whether boxes end at an edge of a square tile, and are so small that another tile shows them whole."""
+    half, margin = place[2] / 2, _CUT_OFF * place[2]
+    low, high = place[:2] - half, place[:2] + half
+    at_low = (boxes[:, :2] < low + margin) & (low > 1)
+    at_high = (boxes[:, 2:] > high - margin) & (high < np.array(size) - 1)
+    small = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) < OVERLAP * place[2]
+    return np.asarray((at_low | at_high).any(axis=1) & small)

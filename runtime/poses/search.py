@@ -1,0 +1,105 @@
+"""When the detector runs, and on which parts of the picture: it takes ten times as long as following a person.
+
+It runs at once where somebody was lost or where something moves that is nobody who is followed, and now and then on the
+whole picture: rarely where all is quiet, more often among many people, who hide others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from daflow.core.data.clip_tables import FrameSize
+from runtime.poses.boxes import SAME_PERSON, Boxes, overlaps
+from runtime.poses.motion import Motion, Points
+from runtime.poses.regions import Regions, tiles
+from runtime.poses.tile_choice import TileChoice
+from runtime.sources.frames import Image
+
+MAX_ACROSS = 3
+"""Tiles along the longer side of a picture, at most."""
+
+_MIN_TILE = 96  # pixels of the picture; enlarging less than that shows the detector nothing new
+_QUIET_S = 4.0  # between searches of the whole picture; divided by the number of people
+_CROWD_S = 0.5  # but not less,
+_TILE_S = 0.15  # nor less than so much for each tile
+_MOVING_S = 0.4  # between searches for what moves and is nobody who is followed
+_IN_VAIN_S = 2.0  # in which a place is not searched again for what moves there, when nobody was found
+_SAME_PLACE = 0.08  # of the picture's longer side
+
+
+class Search:
+    """Decides for one camera when and where to detect.
+
+    Args:
+        size: width and height of the pictures.
+        max_across: tiles along the longer side of the picture, at most.
+
+    Raises:
+        InputError: OpenCV is missing.
+    """
+
+    def __init__(self, size: FrameSize, max_across: int = MAX_ACROSS) -> None:
+        self._size = size
+        self._tiles = TileChoice(max(1, min(max_across, max(size) // _MIN_TILE)))
+        self._motion = Motion()
+        self._moving: Points = np.zeros((0, 2), dtype=np.float32)
+        self._in_vain: list[tuple[Points, float]] = []
+        self._everywhere_at = self._moving_at = -np.inf
+        self._across: int | None = None
+
+    def places(self, image: Image, time: float, people: Boxes, lost: Points) -> Regions:
+        """Return the tiles to search in this picture, `(N, 4)`; N is 0 when there is no need.
+
+        Args:
+            image: the picture.
+            time: of the picture in seconds.
+            people: boxes `(N, 4)` of those who are followed.
+            lost: `(M, 2)` where people are expected who were just lost.
+        """
+        every = tiles(self._size, self._tiles.across)
+        self._across = None
+        if time - self._everywhere_at >= max(_CROWD_S, _TILE_S * len(every), _QUIET_S / max(1, len(people))):
+            self._everywhere_at = self._moving_at = time
+            self._moving = self._motion.places(image, people)
+            self._motion.look(image, people)
+            self._across = self._tiles.next()
+            return tiles(self._size, self._across)
+        self._moving = np.zeros((0, 2), dtype=np.float32)
+        if time - self._moving_at >= _MOVING_S:
+            self._moving = self._promising(self._motion.places(image, people), time)
+            if len(self._moving):
+                self._moving_at = time
+                self._motion.look(image, people)
+        points = np.concatenate([lost, self._moving])
+        return _containing(every, points) if len(points) else np.zeros((0, 4), dtype=np.float32)
+
+    def learn(self, time: float, found: Boxes, people: Boxes) -> None:
+        """Take the result of a search.
+
+        Args:
+            time: of the picture in seconds.
+            found: the detector's boxes `(N, 4)`.
+            people: boxes `(M, 4)` of everybody who is followed now.
+        """
+        if self._across is not None:
+            seen = overlaps(people, found).max(axis=1, initial=0.0) >= SAME_PERSON
+            self._tiles.learn(self._across, int(seen.sum()))
+        for point in self._moving:
+            inside = (people[:, :2] <= point) & (point <= people[:, 2:])
+            if not inside.all(axis=1).any():
+                self._in_vain.append((point, time + _IN_VAIN_S))
+
+    def _promising(self, moving: Points, time: float) -> Points:
+        """Return the places of motion that were not searched in vain just now."""
+        self._in_vain = [(place, until) for place, until in self._in_vain if until > time]
+        if not self._in_vain or not len(moving):
+            return moving
+        known = np.stack([place for place, _ in self._in_vain])
+        away = np.abs(moving[:, None] - known[None]).max(axis=2).min(axis=1)
+        return np.asarray(moving[away > _SAME_PLACE * max(self._size)])
+
+
+def _containing(places: Regions, points: Points) -> Regions:
+    """Return the tiles in whose middle points are, without repetition."""
+    away = np.abs(points[:, None] - places[None, :, :2]).max(axis=2)
+    return np.asarray(places[np.unique(away.argmin(axis=1))])
