@@ -7,6 +7,7 @@ import importlib
 import json
 import math
 import re
+import reprlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
-from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.clip_tables import MAX_SIDE, FrameSize
 from daflow.core.errors import CheckFailed, DaflowError, InputError, explain_import
 from daflow.core.files import require_short_name, write_text
 from daflow.core.log import log_to_stderr
@@ -209,10 +210,12 @@ def parse_frame_size(text: str) -> FrameSize:
     Raises:
         BadParameter: the text is not a size in pixels.
     """
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not a size such as 1920x1080.")
-    return int(match[1]), int(match[2])
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
+    if match is None or max(size := (int(match[1]), int(match[2]))) > MAX_SIDE:
+        raise click.BadParameter(
+            f"{reprlib.repr(text)} is not a size such as 1920x1080, of at most {MAX_SIDE} pixels."
+        )
+    return size
 
 
 class FiniteRange(click.FloatRange):

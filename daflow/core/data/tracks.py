@@ -26,6 +26,7 @@ from daflow.core.data.clip_tables import (
     add_frame_sizes,
     read_frame_rates,
     read_frame_sizes,
+    require_frame_size,
 )
 from daflow.core.data.frame_rate import FrameRate
 from daflow.core.data.other_formats import WANTED, describe_content, describe_keypoints
@@ -69,12 +70,19 @@ class Track:
 
 @dataclass(frozen=True)
 class Clip:
-    """All tracks of one clip, the width and height of its frames in pixels, and its frame rate, None if not known."""
+    """All tracks of one clip, the width and height of its frames in pixels, and its frame rate, None if not known.
+
+    Raises:
+        InputError: width or height is no whole number of pixels from 1 to 32768.
+    """
 
     name: str
     tracks: tuple[Track, ...]
     frame_size: FrameSize
     rate: FrameRate | None = None
+
+    def __post_init__(self) -> None:
+        require_frame_size(self.frame_size)
 
     @property
     def poses(self) -> int:
@@ -194,6 +202,7 @@ def find_tracks(
     Raises:
         InputError: a folder is missing or holds no pose tracks, or two files are of clips with one name.
     """
+    require_frame_size(frame_size or DEFAULT_FRAME_SIZE)
     found: dict[str, TrackFile] = {}
     given = FrameRate.constant(fps) if fps else None
     unknown = 0

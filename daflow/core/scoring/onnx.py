@@ -11,6 +11,7 @@ import numpy.typing as npt
 from daflow.core.data.windows import Poses
 from daflow.core.errors import InputError, unusable_package
 from daflow.core.files import StrPath
+from daflow.core.scoring.graph_file import read_graph
 
 _MAX_BATCH = 256  # windows that fit the caches of a small processor
 
@@ -34,14 +35,14 @@ class OnnxScorer:
             import onnxruntime
         except ImportError as error:
             raise unusable_package(error, "onnxruntime", "edge") from None
+        graph = read_graph(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or _threads_of_environment()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # what `read_graph` has checked
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
             outputs = [output.name for output in self._session.get_outputs()]
             (poses,) = self._session.get_inputs()
             self.window = int(poses.shape[2])
