@@ -399,7 +399,7 @@ leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.ch
 anything = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.sampled_from(sorted({"schema", *Manifest.model_fields} - {"schema_version"})), anything)
 @example("parameters", 10**400)
 @example("files", {".": "0" * 64})

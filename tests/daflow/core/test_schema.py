@@ -45,12 +45,12 @@ def in_itself() -> list[object]:
 @pytest.mark.parametrize(
     "value",
     [
-        nested(MAX_DEPTH + 1), nested(100_000), in_itself(), shared(9), [0] * (MAX_VALUES + 1), 2**63, 10**5000, "\ud800",
-        {"\ud800": 1}, {1: 2}, b"bytes", {1}, 1j, object(), [{"a": [object]}],
+        nested(MAX_DEPTH + 1), nested(100_000), in_itself(), shared(9), [0] * (MAX_VALUES + 1), 2**63, 10**4000,
+        "\ud800", {"\ud800": 1}, {1: 2}, b"bytes", {1}, 1j, object(), [{"a": [object]}],
     ],
 )  # fmt: skip
 def test_all_else_is_refused_before_anything_walks_through_it(value: object) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"cannot be used|nested more|holds more|not a text"):
         require_plain(value)
 
 
@@ -61,7 +61,8 @@ def test_the_name_of_a_file_in_a_folder_is_taken(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "/", "/etc/hostname", "../x", "sub/x", "./x", "x/", "sub\\x", "x\0", "\ud800", "x" * 256, "ü" * 128],
+    ["", ".", "..", "/", "/etc/hostname", "../x", "sub/x", "./x", "x/", "sub\\x", "x\0", "\ud800", "x" * 256,
+     "ü" * 128],
 )  # fmt: skip
 def test_a_name_that_leaves_the_folder_or_cannot_be_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="plain name of a file"):
