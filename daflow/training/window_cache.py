@@ -198,7 +198,8 @@ def _move(temporary: Path, entry: Path) -> None:
 
 def _read(entry: Path, length: int, fps: float | None, rates: Mapping[str, float]) -> TrainingSet:
     facts = json.loads((entry / "facts.json").read_text(encoding="utf-8"))
-    index: dict[str, npt.NDArray[np.int64]] = dict(np.load(entry / "index.npz", allow_pickle=False))
+    with (entry / "index.npz").open("rb") as file:
+        index: dict[str, npt.NDArray[np.int64]] = dict(np.load(file, allow_pickle=False))
     shape = (len(index["start"]), 2, length, 18)
     os.utime(entry)  # used last
     # Mode c: torch wants an array that may be written, and what is written stays in memory.
