@@ -62,10 +62,9 @@ def doctor(
         config = make_config(path, {}, OPTION_NAMES)
     cameras = named_sources(sources)
     if cameras:
-        from runtime.config.options import refuse_password
+        from runtime.config.options import refuse_secrets
 
-        for uri in cameras.values():
-            refuse_password(uri, "--source", "rtsp://user:${CAMERA_PASSWORD}@host/path")
+        refuse_secrets(cameras.values())
     findings = diagnose(Machine(), bundle, cameras, store, config)
     problems = [finding.name for finding in findings if finding.state == "problem"]
     if json_target:
