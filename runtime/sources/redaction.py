@@ -27,7 +27,7 @@ _HOST = r"(?:[\w.\0-]+|\[[\w:.%]+\])(?::(?:\d{1,5}|\0))?"
 # What cannot be a secret. While an address is judged, a zero byte stands for each ${NAME}.
 _PLAIN_USER = re.compile(r"\0+|[^:/?#]*:\0*")
 _PLAIN_NAME = r"(?:[A-Za-z][\w-]{0,7}|[A-Za-z_-]{1,16}\d?)"
-_PLAIN_VALUE = r"(?:\0+|[^\W_]{0,2})"
+_PLAIN_VALUE = r"(?:\0+|[^\W_]{0,2}|true|false|\d{3,4}x\d{3,4})"
 _PLAIN_PATH = re.compile(r"(?:[\w.~ \0-]|%20)*")
 _PLAIN_PAIR = re.compile(
     rf"(?:{_PLAIN_NAME}=(?:\0|\d\d?)_)*{_PLAIN_NAME}={_PLAIN_VALUE}(?:\.sdp)?|{_PLAIN_VALUE}"
@@ -87,7 +87,7 @@ def holds_secret(uri: str, *, secret_path: bool = False) -> bool:
     """Whether a part of an address may be a secret that is written out and not as `${NAME}`.
 
     The password and a user without one are secrets. So is what follows a `=`, and whatever is in the query, if it has
-    more than two letters or digits. The other parts of the path are words of letters, digits, `.`, `_` and `-`. Of a
+    more than two letters or digits and is neither `true`, `false` nor a size as 1280x720. The other parts of the path are words of letters, digits, `.`, `_` and `-`. Of a
     GStreamer pipeline, what is no number, lower-case word, file or address may be a secret, and each property whose
     name says so.
 
@@ -207,7 +207,7 @@ class Redactor:
 
 
 def _words(pipeline: str) -> list[str]:
-    pipeline = re.sub(r"\s*=\s*", "=", pipeline)  # GStreamer takes spaces around it
+    pipeline = re.sub(r"\s*([=,])\s*", r"\1", pipeline)  # GStreamer takes spaces around them
     try:
         return shlex.split(pipeline)
     except ValueError:

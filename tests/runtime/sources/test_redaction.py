@@ -73,6 +73,8 @@ def test_no_password_of_letters_and_digits_is_shown(password: str) -> None:
         "rtsp://host:554/Streaming/Channels/101",
         "rtsp://[fe80::1%eth0]:554/h264Preview_01_main",
         "rtsp://10.0.0.5/cam/realmonitor?channel=1&subtype=0",
+        "rtsp://10.0.0.5/axis-media/media.amp?resolution=1280x720&audio=false",
+        "gst:videotestsrc num-buffers=10 ! video/x-raw, format=I420, width = 640 ! identity",
         "rtsp://admin:${PASSWORD}@10.0.0.5/live#transport=udp&timeout=5",
         "rtsp://${USER}:${PASSWORD}@${HOST}:${PORT}/${PATH}?${QUERY}",
         "rtsp://${TOKEN}@10.0.0.5/live?tk=${TOKEN}",
