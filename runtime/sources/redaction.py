@@ -87,9 +87,9 @@ def holds_secret(uri: str, *, secret_path: bool = False) -> bool:
     """Whether a part of an address may be a secret that is written out and not as `${NAME}`.
 
     The password and a user without one are secrets. So is what follows a `=`, and whatever is in the query, if it has
-    more than two letters or digits and is neither `true`, `false` nor a size as 1280x720. The other parts of the path are words of letters, digits, `.`, `_` and `-`. Of a
-    GStreamer pipeline, what is no number, lower-case word, file or address may be a secret, and each property whose
-    name says so.
+    more than two letters or digits and is neither `true`, `false` nor a size as 1280x720. The other parts of the path
+    are words of letters, digits, `.`, `_` and `-`. Of a GStreamer pipeline, what is no number, lower-case word, file or
+    address may be a secret, and each property whose name says so.
 
     Args:
         uri: of a source or a web server.
