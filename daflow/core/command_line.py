@@ -19,7 +19,7 @@ import click
 from daflow.core.data.clip_tables import MAX_SIDE, FrameSize
 from daflow.core.errors import CheckFailed, DaflowError, InputError, explain_import
 from daflow.core.files import require_short_name, write_text
-from daflow.core.log import log_to_stderr
+from daflow.core.log import log_to_stderr, one_line
 from daflow.core.version import __version__
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -128,9 +128,12 @@ def one_line_errors() -> Iterator[None]:
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         raise _WrongInput(
-            f"Cannot read or write{where}: {error.strerror or error}. "
-            "Check that it exists, that you may write it and that the disk is not full."
+            one_line(f"Cannot read or write{where}: {error.strerror or error}.")
+            + " Check that it exists, that you may write it and that the disk is not full."
         ) from error
+    except click.ClickException as error:
+        error.message = "\n".join(map(one_line, error.message.split("\n")))  # type: ignore[misc]
+        raise
 
 
 class CommandWithSubcommands(Command):

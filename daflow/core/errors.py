@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping, Sequence
 
+from daflow.core.log import one_line
+
 SYSTEM_LIBRARIES = "libegl1 libgles2 libgl1 libglib2.0-0"
 """Debian packages of the libraries that MediaPipe and OpenCV load."""
 
@@ -20,11 +22,20 @@ _EXTRA_OF_PACKAGE = {
 
 
 class DaflowError(Exception):
-    """Base class of all errors that the toolkit raises; `message` is one or two sentences for a person."""
+    """Base class of all errors that the toolkit raises.
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    Args:
+        messages: each is one or two sentences for a person. Control characters in it are escaped, so that the name of a
+            file cannot add a line.
+    """
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__(*messages)
+        self.message = "\n".join(map(one_line, messages))
+        """The messages, each on a line of its own."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class InputError(DaflowError):

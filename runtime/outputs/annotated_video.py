@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +27,7 @@ _FRAGMENT_SECONDS = 2
 _MIN_CONFIDENCE = 0.3  # a joint below it is a guess and is not drawn
 _MIN_WIDTH = 480  # smaller pictures are enlarged, so that the text is readable
 _MAX_SIDE = 4096  # larger ones are made smaller: H.264 has no level for them, and players refuse them
+_MAX_PIXELS = 2560 * 1440  # so are these: the encoder holds several pictures, at this size 150 MB
 _MIN_SIDE = 16
 _SUFFIXES = (".mp4", ".m4v")
 
@@ -67,7 +69,8 @@ class AnnotatedVideo:
         self._stream: Any = self._container.add_stream(
             "libx264",
             rate=Fraction(max(fps, 1.0)).limit_denominator(1001),
-            options={"preset": "veryfast", "crf": "23"},
+            # Without the latency of an encoder that looks ahead it holds half as much memory.
+            options={"preset": "veryfast", "crf": "23", "tune": "zerolatency"},
         )
         self._stream.pix_fmt = "yuv420p"
         self._stream.gop_size = max(1, round(_FRAGMENT_SECONDS * fps))
@@ -95,7 +98,12 @@ class AnnotatedVideo:
     def draw(self, result: FrameResult) -> Image:
         """Return the picture of one frame, RGB: the image or a dark background, the skeletons, and the chart below."""
         width, height = result.frame.size
-        scale = min(max(1.0, _MIN_WIDTH / width), _MAX_SIDE / width, _MAX_SIDE / height)
+        scale = min(
+            max(1.0, _MIN_WIDTH / width),
+            _MAX_SIDE / width,
+            _MAX_SIDE / height,
+            math.sqrt(_MAX_PIXELS / (width * height)),
+        )
         width, height = (max(_MIN_SIDE, int(side * scale) // 2 * 2) for side in (width, height))
         canvas = np.full((height + _CHART_HEIGHT, width, 3), _BLANK, dtype=np.uint8)
         if self._pictures and result.frame.image is not None:
