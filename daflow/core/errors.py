@@ -19,12 +19,22 @@ _EXTRA_OF_PACKAGE = {
 }  # fmt: skip
 
 
+_MAX_LINE = 1_000  # characters of a message
+
+
 class DaflowError(Exception):
-    """Base class of all errors that the toolkit raises; `message` is one or two sentences for a person."""
+    """Base class of all errors that the toolkit raises; `message` is one or two sentences for a person.
+
+    A message may quote what a file says. Control characters, which could rule a terminal, are therefore shown as
+    escapes, and the middle of a long line is left out.
+
+    >>> InputError("person '\\x1b[2J' is not a number").message
+    "person '\\\\x1b[2J' is not a number"
+    """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = "\n".join(map(_for_a_screen, message.split("\n")))
+        super().__init__(self.message)
 
 
 class InputError(DaflowError):
@@ -33,6 +43,14 @@ class InputError(DaflowError):
 
 class CheckFailed(DaflowError):  # noqa: N818  the result of a check, not an error
     """A check failed, for example a verification limit was missed. A command ends with exit code 1."""
+
+
+def _for_a_screen(line: str) -> str:
+    if len(line) > _MAX_LINE:
+        line = f"{line[: _MAX_LINE // 2]} ... {line[-_MAX_LINE // 4 :]}"
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line
+    )
 
 
 def unusable_package(error: ImportError, package: str, extra: str) -> InputError:
