@@ -113,6 +113,7 @@ def _opened(folder: Path) -> Iterator[Check]:
         world = World(LiveState(), stack.enter_context(EventStore(folder / "events.sqlite")))
         world.add(_CAMERA, seed=1)
         world.show(_CAMERA, 300)
+        world.ready, world.problems = False, [f"camera {_CAMERA} is lost"]
         world.alarm(_CAMERA, id_=_ALARM)
         seen_by_all = urlsplit(stack.enter_context(world.serve()).url).port
         guarded = urlsplit(stack.enter_context(world.serve(guarded_by="FUZZED_TOKEN")).url).port
