@@ -55,6 +55,7 @@ def _seeds() -> list[Input]:
         Input("valid.toml", _SMALL.encode()),
         Input("whole.toml", _whole().encode()),
         Input("topic.toml", _SMALL.replace('topic = "daflow"', topic).encode()),
+        Input("source.toml", _SMALL.replace("rtsp://10.0.0.5/live", "a" * 70_000).encode()),
         Input("nested.toml", (_SMALL + "a = " + "[" * 100_000).encode()),
     ]
 
