@@ -50,7 +50,9 @@ def main() -> int:
         for dependency in found
         for vulnerability in dependency.get("vulns", ())
     }
-    unknown = {f"{each['name']}: not audited, {each['skip_reason']}" for each in found if "skip_reason" in each}
+    unknown = {
+        f"{each['name']}: not audited, {each['skip_reason']}" for each in found if "skip_reason" in each
+    }
     print("\n".join(sorted(lines) + sorted(unknown)) or "No known vulnerability.")
     return 1 if lines else 0
 
@@ -78,8 +80,27 @@ def _audit(python: Path, versions: Sequence[str], url: str) -> list[dict[str, An
         file = Path(folder) / "requirements.txt"
         file.write_text("\n".join(versions) + "\n", encoding="utf-8")
         ignored = [word for name in ACCEPTED for word in ("--ignore-vuln", name)]
-        words = ["--vulnerability-service", "osv", "--osv-url", url, "--format", "json", "--progress-spinner", "off"]
-        command = [str(python), "-m", "pip_audit", "-r", str(file), "--disable-pip", "--no-deps", *words, *ignored]
+        words = [
+            "--vulnerability-service",
+            "osv",
+            "--osv-url",
+            url,
+            "--format",
+            "json",
+            "--progress-spinner",
+            "off",
+        ]
+        command = [
+            str(python),
+            "-m",
+            "pip_audit",
+            "-r",
+            str(file),
+            "--disable-pip",
+            "--no-deps",
+            *words,
+            *ignored,
+        ]
         said = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         dependencies: list[dict[str, Any]] = json.loads(said.stdout)["dependencies"]

@@ -57,14 +57,19 @@ def audit(tmp_path: Path, url: str, *versions: str) -> tuple[int, str]:
 
 
 @pytest.mark.everything
-def test_a_known_vulnerability_fails_whichever_python_the_version_is_for(database: str, tmp_path: Path) -> None:
+def test_a_known_vulnerability_fails_whichever_python_the_version_is_for(
+    database: str, tmp_path: Path
+) -> None:
     for condition in ("<", ">="):
         other = f"starlette==0.40.0; python_version {condition} '3.11'"
         assert audit(tmp_path, database, "click==8.1.0", other) == (
             1,
             "starlette 0.40.0: PYSEC-0000-1, mended in 1.0.1\n",
         )
-    assert audit(tmp_path, database, "click==8.1.0  # why", "starlette==1.0.1") == (0, "No known vulnerability.\n")
+    assert audit(tmp_path, database, "click==8.1.0  # why", "starlette==1.0.1") == (
+        0,
+        "No known vulnerability.\n",
+    )
 
 
 @pytest.mark.everything

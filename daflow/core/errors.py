@@ -15,7 +15,7 @@ _EXTRA_OF_PACKAGE = {
     "torch": "train", "sklearn": "train", "scipy": "train", "matplotlib": "train", "pyarrow": "train", "ray": "ray",
     "onnx": "export", "onnxscript": "export", "onnxslim": "export",
     "onnxruntime": "edge", "mediapipe": "edge", "av": "edge", "trackers": "edge", "supervision": "edge", "cv2": "edge",
-    "paho": "edge", "prometheus_client": "edge", "starlette": "edge", "uvicorn": "edge",
+    "paho": "edge", "prometheus_client": "edge", "starlette": "edge", "uvicorn": "edge", "h11": "edge",
 }  # fmt: skip
 
 
@@ -23,13 +23,13 @@ _MAX_LINE = 1_000  # characters of a message
 
 
 class DaflowError(Exception):
-    """Base class of all errors that the toolkit raises; `message` is one or two sentences for a person.
+    r"""Base class of all errors that the toolkit raises; `message` is one or two sentences for a person.
 
     A message may quote what a file says. Control characters, which could rule a terminal, are therefore shown as
     escapes, and the middle of a long line is left out.
 
-    >>> InputError("person '\\x1b[2J' is not a number").message
-    "person '\\\\x1b[2J' is not a number"
+    >>> InputError("person '\x1b[2J' is not a number").message
+    "person '\\x1b[2J' is not a number"
     """
 
     def __init__(self, message: str) -> None:

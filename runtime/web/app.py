@@ -39,7 +39,7 @@ _WRONG_TOKEN = {
     Verdict.NOT_JUDGED: (429, "Too many wrong tokens. Wait a minute and try again."),
 }
 _NO_HEALTH = "the service does not respond"
-_PROBLEMS_NEED_TOKEN = "ask /api/health for them, with the token"
+_SIGNED_IN_ONLY = "ask /api/health for them, with the token"
 
 
 class AlarmHistory(Values, Protocol):
@@ -258,7 +258,7 @@ class WebApp:
         ready, problems = bool(snapshot.get("ready")), snapshot.get("problems", [])
         visit: Visit = request.scope[VISIT]
         if self._access.needs_token and not visit.cookies and problems:
-            problems = [_PROBLEMS_NEED_TOKEN]  # they name the cameras
+            problems = [_SIGNED_IN_ONLY]  # they name the cameras
         return json_response({"ready": ready, "problems": problems}, 200 if ready else 503)
 
 

@@ -37,22 +37,35 @@ class Raw:
     text: str
 
 
-NESTED = tuple(opening * depth + closing * depth for opening, closing in ("[]",) for depth in (30, 300, 3_000))
+NESTED = tuple(
+    opening * depth + closing * depth for opening, closing in ("[]",) for depth in (30, 300, 3_000)
+)
 OBJECTS = tuple('{"a":' * depth + "0" + "}" * depth for depth in (30, 300, 3_000))
-NUMBERS = ("1e400", "-1e400", "NaN", "Infinity", "-Infinity", "1" * 401, "-" + "1" * 401, "1" * 5_000, "-0", "1E-400")
+NUMBERS = (
+    "1e400",
+    "-1e400",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1" * 401,
+    "-" + "1" * 401,
+    "1" * 5_000,
+    "-0",
+    "1E-400",
+)
 
 WILD_VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 2, 3, 17, 24, 60_000, 2**31, 2**53, 2**63, 2**64, -(2**63) - 1, 0.5, -0.0, 1e-320, 1e38,
-    1e39, 1e308, "", "0", "1e3", "nan", "\x00", "line\nbreak", "\x1b[31m", "\ud800", "\u0661", "\u202e", "../../x",
-    "/dev/null", "a" * 300, "a" * 70_000, [], {}, [[]], [None], {"": {}}, [0] * 1_000,
+    None, True, False, 0, 1, -1, 2, 3, 17, 24, 60_000, 2**31, 2**53, 2**63, 2**64, -(2**63) - 1, 0.5, -0.0,
+    1e-320, 1e38, 1e39, 1e308, "", "0", "1e3", "nan", "\x00", "line\nbreak", "\x1b[31m", "\ud800", "\u0661",
+    "\u202e", "../../x", "/dev/null", "a" * 300, "a" * 70_000, [], {}, [[]], [None], {"": {}}, [0] * 1_000,
     *map(Raw, (*NUMBERS, *NESTED, *OBJECTS)),
 )  # fmt: skip
 """Values that no honest file has where they are put."""
 
 WILD_BYTES = (
-    b"", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\r\n", b"\n", b"PK\x03\x04", b"\x93NUMPY\x01\x00", b"{", b"}", b"[" * 300,
-    b'"', b"'", b"\\", b"\\ud800", b"9" * 401, b"-1", b"1e400", b"nan", b"\xf0\x9f\x98\x80", b"\x1b[2J", b".", b",", b":",
-    b"\xed\xa0\x80", b"\x80\x04\x95", b"a" * 1_000,
+    b"", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\r\n", b"\n", b"PK\x03\x04", b"\x93NUMPY\x01\x00", b"{", b"}",
+    b"[" * 300, b'"', b"'", b"\\", b"\\ud800", b"9" * 401, b"-1", b"1e400", b"nan", b"\xf0\x9f\x98\x80",
+    b"\x1b[2J", b".", b",", b":", b"\xed\xa0\x80", b"\x80\x04\x95", b"a" * 1_000,
 )  # fmt: skip
 
 
@@ -85,14 +98,18 @@ def _parts(contents: Sequence[bytes]) -> st.SearchStrategy[bytes]:
 def mutated_trees(trees: Sequence[Any], wild: Sequence[Any] = WILD_VALUES) -> st.SearchStrategy[Any]:
     """Return these trees of dicts and lists with a few parts replaced, removed, renamed, copied or nested."""
     values = st.sampled_from(wild)
-    names = st.sampled_from(("", "a", "-1", "0", "00", "1e3", "\u0661", "a/b", "a" * 300, "\ud800", "9" * 30, "9" * 5_000))
+    names = st.sampled_from(
+        ("", "a", "-1", "0", "00", "1e3", "\u0661", "a/b", "a" * 300, "\ud800", "9" * 30, "9" * 5_000)
+    )
 
     @st.composite
     def draw_tree(draw: st.DrawFn) -> Any:
         tree = [copy.deepcopy(draw(st.sampled_from(trees)))]
         for _ in range(draw(st.integers(1, 3))):
             holder, key = draw(st.sampled_from(list(_places(tree))))
-            change = draw(st.sampled_from(("replace", "replace", "remove", "rename", "copy", "nest", "repeat")))
+            change = draw(
+                st.sampled_from(("replace", "replace", "remove", "rename", "copy", "nest", "repeat"))
+            )
             if change == "replace":
                 holder[key] = copy.deepcopy(draw(values))
             elif change == "remove" and holder is not tree:
@@ -125,22 +142,28 @@ def to_json(tree: Any) -> bytes:
     if isinstance(tree, Raw):
         return tree.text.encode()
     if isinstance(tree, dict):
-        return b"{" + b",".join(json.dumps(key).encode() + b":" + to_json(part) for key, part in tree.items()) + b"}"
+        return (
+            b"{"
+            + b",".join(json.dumps(key).encode() + b":" + to_json(part) for key, part in tree.items())
+            + b"}"
+        )
     if isinstance(tree, (list, tuple)):
         return b"[" + b",".join(map(to_json, tree)) + b"]"
     return json.dumps(tree).encode()
 
 
 WILD_TOML = (
-    "", "true", "0", "-1", "1e400", "nan", "-inf", "9" * 401, "1" * 5_000, "0x" + "f" * 400, '""', '"\\u0000"', '"a\\nb"',
-    '"\\u001b[2J"', "'''\na\n'''", "1979-05-27T07:32:00Z", "07:32:00", "[]", "{}", "[[[]]]", "[" * 300 + "]" * 300,
-    "[" * 20_000, "{a=" * 300 + "1" + "}" * 300, "{" + ".".join("a" * 1_100) + " = 1}", '"' + "a" * 70_000 + '"',
-    '"${HOME}"', '"${NO_SUCH}"', '"rtsp://user:secret@[::1"', '"gst:"', '"synthetic:seed=9,seed=nan"', '"tracks:"',
-    '"http://[/"', '"127.0.0.1:99999"', '["a", 1]', '"/dev/null"', '"../../x"', "\ufeff", "= =",
+    "", "true", "0", "-1", "1e400", "nan", "-inf", "9" * 401, "1" * 5_000, "0x" + "f" * 400, '""', '"\\u0000"',
+    '"a\\nb"', '"\\u001b[2J"', "'''\na\n'''", "1979-05-27T07:32:00Z", "07:32:00", "[]", "{}", "[[[]]]",
+    "[" * 300 + "]" * 300, "[" * 20_000, "{a=" * 300 + "1" + "}" * 300, "{" + ".".join("a" * 1_100) + " = 1}",
+    '"' + "a" * 70_000 + '"', '"${HOME}"', '"${NO_SUCH}"', '"rtsp://user:secret@[::1"', '"gst:"',
+    '"synthetic:seed=9,seed=nan"', '"tracks:"', '"http://[/"', '"127.0.0.1:99999"', '["a", 1]', '"/dev/null"',
+    '"../../x"', "\ufeff", "= =",
 )  # fmt: skip
 WILD_LINES = (
     *WILD_TOML, ".".join("a" * 1_100) + " = 1", "[" + ".".join("a" * 1_100) + "]", "[[cameras]]", "[cameras]",
-    '[cameras."a\\u0000"]', "cameras = 1", "[mqtt]", "[serve]", "hosts = 1", '"" = 1', "\x00", "\x1b[2J = 1", "a.b = {}",
+    '[cameras."a\\u0000"]', "cameras = 1", "[mqtt]", "[serve]", "hosts = 1", '"" = 1', "\x00", "\x1b[2J = 1",
+    "a.b = {}",
 )  # fmt: skip
 
 
@@ -173,7 +196,9 @@ def named(name: str, contents: st.SearchStrategy[bytes]) -> st.SearchStrategy[In
     return contents.map(lambda content: Input(name, content))
 
 
-def mutated(inputs: Sequence[Input], structured: Callable[[str, list[bytes]], st.SearchStrategy[bytes] | None]) -> st.SearchStrategy[Input]:
+def mutated(
+    inputs: Sequence[Input], structured: Callable[[str, list[bytes]], st.SearchStrategy[bytes] | None]
+) -> st.SearchStrategy[Input]:
     """Return these inputs with their bytes changed, or with what their kind of file holds changed.
 
     Args:

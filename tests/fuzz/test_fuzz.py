@@ -70,7 +70,7 @@ def test_no_input_breaks_anything(fuzzer: str, tmp_path: Path, request: pytest.F
     breaks = Breaks()
     with FUZZERS[fuzzer].opened(tmp_path) as check:
         _fuzz(inputs, partial(breaks.attempt, check), seconds, request.config.getoption("--fuzz-seed"))
-    print(f"{fuzzer}: {breaks.tried} inputs in {seconds:g} s")
+    print(f"{fuzzer}: {breaks.tried} inputs in {seconds:g} s")  # noqa: T201  what pytest -s shows
     breaks.keep(_FOUND / fuzzer)
     breaks.must_be_none()
     assert breaks.tried
@@ -104,13 +104,17 @@ class Breaks:
     def must_be_none(self) -> None:
         """Fail with a line for each fault."""
         if self.found:
-            pytest.fail("\n".join(f"{_kept_name(each)}: {fault}" for fault, each in self.found.items()), pytrace=False)
+            pytest.fail(
+                "\n".join(f"{_kept_name(each)}: {fault}" for fault, each in self.found.items()), pytrace=False
+            )
 
 
 def _fault(error: BaseException) -> str:
     """Say what is wrong and where in the toolkit, the same of all inputs that show the same fault."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(str(_HERE)) and _is_ours(frame.filename)]
+    own = [
+        frame for frame in frames if not frame.filename.startswith(str(_HERE)) and _is_ours(frame.filename)
+    ]
     where = f" in {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
     words = re.sub(r"\d+|(['\"]).*\1", "_", str(error))[:100]
     return f"{type(error).__name__}{where}: {words!r}"
@@ -125,7 +129,9 @@ def _kept_name(each: Input) -> str:
     return f"{stem or hashlib.sha256(each.content).hexdigest()[:12]}.{each.kind}"
 
 
-def _fuzz(inputs: SearchStrategy[Input], attempt: Callable[[Input], None], seconds: float, first: int) -> None:
+def _fuzz(
+    inputs: SearchStrategy[Input], attempt: Callable[[Input], None], seconds: float, first: int
+) -> None:
     """Try inputs until the time is over."""
     end = time.monotonic() + seconds
 
@@ -134,7 +140,11 @@ def _fuzz(inputs: SearchStrategy[Input], attempt: Callable[[Input], None], secon
             attempt(given_input)
 
     rounds = settings(
-        max_examples=_ROUND, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+        max_examples=_ROUND,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
     )
     for number in itertools.count(first):
         if time.monotonic() > end:

@@ -53,7 +53,9 @@ def _seeds() -> list[Input]:
 
 
 def _packets() -> st.SearchStrategy[bytes]:
-    topics = st.sampled_from((_STATUS, b"", b"a" * 65_535, b"\xff\xfe", b"\x00", b"\xed\xa0\x80", b"#", b"homeassistant/+"))
+    topics = st.sampled_from(
+        (_STATUS, b"", b"a" * 65_535, b"\xff\xfe", b"\x00", b"\xed\xa0\x80", b"#", b"homeassistant/+")
+    )
     payloads = st.sampled_from((b"online", b"offline", b"", b"\xff", b"x" * 100_000)) | st.binary(max_size=8)
     sizes = st.none() | st.sampled_from((0, 1, 2, 127, 128, 268_435_455, 2**28, 2**35))
     publish = st.builds(_publish, topics, payloads, st.integers(0, 15), st.integers(0, 65_535), sizes)
@@ -62,7 +64,9 @@ def _packets() -> st.SearchStrategy[bytes]:
 
 
 def _mutated(inputs: Sequence[Input]) -> st.SearchStrategy[Input]:
-    welcomed = st.builds(lambda start, rest: start + rest, st.sampled_from((CONNACK, CONNACK + SUBACK, b"")), _packets())
+    welcomed = st.builds(
+        lambda start, rest: start + rest, st.sampled_from((CONNACK, CONNACK + SUBACK, b"")), _packets()
+    )
     return mutated([each for each in inputs if len(each.content) < 80_000], lambda kind, _: welcomed)
 
 

@@ -43,7 +43,10 @@ def _seeds() -> list[Input]:
     content = _manifest().model_dump(mode="json", by_alias=True)
     deep = {**content, "training": {"a": Raw('{"a":' * 300 + "0" + "}" * 300)}}
     inside = {**content, "precisions": {"fp32": _FILES[2]}}
-    return [Input(f"{name}.json", _signed(each)) for name, each in (("valid", content), ("deep", deep), ("inside", inside))]
+    return [
+        Input(f"{name}.json", _signed(each))
+        for name, each in (("valid", content), ("deep", deep), ("inside", inside))
+    ]
 
 
 def _signed(content: Any) -> bytes:

@@ -26,7 +26,9 @@ def _content() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
         model = DAFlow(ModelConfig(steps=1, window=4), torch.Generator()).eval()
-        save_checkpoint(path, Checkpoint(model, {"data": "generated", "epochs": 3, "losses": [1.5, 1.25]}, 25.0))
+        save_checkpoint(
+            path, Checkpoint(model, {"data": "generated", "epochs": 3, "losses": [1.5, 1.25]}, 25.0)
+        )
         content: dict[str, Any] = torch.load(path, weights_only=True)
     return content
 
@@ -42,7 +44,10 @@ def _seeds() -> list[Input]:
     return [
         Input("valid.pt", _saved(content)),
         Input("old-form.pt", _old_form(content)),
-        *(Input(f"training-{type(wild).__name__}.pt", _saved({**content, "training": wild})) for wild in (3, "text", [1])),
+        *(
+            Input(f"training-{type(wild).__name__}.pt", _saved({**content, "training": wild}))
+            for wild in (3, "text", [1])
+        ),
     ]
 
 
@@ -64,12 +69,26 @@ def _wild() -> tuple[Any, ...]:
     for _ in range(200):
         deep = {"a": deep}
     plain = (value for value in WILD_VALUES if not isinstance(value, Raw))
-    return (*plain, *tensors, deep, float("nan"), float("inf"), 10**400, (1, 2), b"bytes", {1: 2}, {None: 1}, {(1, 2): 3})
+    return (
+        *plain,
+        *tensors,
+        deep,
+        float("nan"),
+        float("inf"),
+        10**400,
+        (1, 2),
+        b"bytes",
+        {1: 2},
+        {None: 1},
+        {(1, 2): 3},
+    )
 
 
 def _mutated(inputs: Sequence[Input]) -> st.SearchStrategy[Input]:
     trees = mutated_trees([_content()], _wild())
-    return mutated(inputs, lambda kind, _: st.one_of(trees.map(_saved), trees.map(_saved), trees.map(_old_form)))
+    return mutated(
+        inputs, lambda kind, _: st.one_of(trees.map(_saved), trees.map(_saved), trees.map(_old_form))
+    )
 
 
 @contextmanager

@@ -81,7 +81,6 @@ def _opened(folder: Path) -> Iterator[Check]:
             needs_poses(source)
             check_present(source)
 
-
     yield check
 
 

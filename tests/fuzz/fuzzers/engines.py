@@ -22,7 +22,11 @@ _KEY = EngineKey(
     options=BuildOptions(),
 )  # fmt: skip
 _HEADER = EngineHeader(
-    key=_KEY, plan=hashlib.sha256(_PLAN).hexdigest(), size=len(_PLAN), created="2026-01-01T00:00:00+00:00", seconds=1.5
+    key=_KEY,
+    plan=hashlib.sha256(_PLAN).hexdigest(),
+    size=len(_PLAN),
+    created="2026-01-01T00:00:00+00:00",
+    seconds=1.5,
 )
 
 

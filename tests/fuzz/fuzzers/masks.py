@@ -15,8 +15,35 @@ from daflow.core.data.frame_masks import read_masks
 from ..fuzzer import Check, Fuzzer
 from ..inputs import Input, mutated
 
-_HEADERS = ("<i8", "|i1", "|b1", "<f8", "<f2", "|u1", "<c16", "|O", "<M8[s]", "|V8", "<U3", "|S0", "<i99", "[('a', '<i8')]")
-_SHAPES = ("(3,)", "()", "(0,)", "(-1,)", "(1, 3)", "(10**23,)", f"({10**23},)", f"({10**9}, {10**9})", "(3", "(" * 300, "3,")
+_HEADERS = (
+    "<i8",
+    "|i1",
+    "|b1",
+    "<f8",
+    "<f2",
+    "|u1",
+    "<c16",
+    "|O",
+    "<M8[s]",
+    "|V8",
+    "<U3",
+    "|S0",
+    "<i99",
+    "[('a', '<i8')]",
+)
+_SHAPES = (
+    "(3,)",
+    "()",
+    "(0,)",
+    "(-1,)",
+    "(1, 3)",
+    "(10**23,)",
+    f"({10**23},)",
+    f"({10**9}, {10**9})",
+    "(3",
+    "(" * 300,
+    "3,",
+)
 
 
 def npy(dtype: str, shape: str, data: bytes = bytes(24), version: int = 1, order: str = "False") -> bytes:
@@ -55,7 +82,10 @@ def _mutated(inputs: Sequence[Input]) -> st.SearchStrategy[Input]:
         st.sampled_from(("False", "True", "0", "[")),
     )
     spans = st.lists(
-        st.tuples(*[st.sampled_from(("1", "-1", "0", "1e400", "nan", "9" * 30, "9" * 5_000, "1e6", "", "\u0661"))] * 3)
+        st.tuples(
+            *[st.sampled_from(("1", "-1", "0", "1e400", "nan", "9" * 30, "9" * 5_000, "1e6", "", "\u0661"))]
+            * 3
+        )
     ).map(lambda rows: "\n".join(",".join(row) for row in rows).encode())
     return mutated(inputs, lambda kind, _: headers if kind == "npy" else headers | spans)
 

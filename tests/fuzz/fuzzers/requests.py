@@ -23,37 +23,59 @@ from ..inputs import Input, mutated
 
 _CAMERA = "vault-7f3a"
 """A name that nobody may see without the token."""
-_TOKEN = "correct horse battery"
+_TOKEN = "correct horse battery"  # noqa: S105
 _ALARM = "0" * 31 + "1"
-_QUIET = 0.05  # seconds without a byte after which the answer is taken as whole; a later one is only not looked at
+_QUIET = 0.05  # seconds without a byte after which an answer is taken as whole
 _PATHS = (
-    "/", "/login", "/logout", "/static/app.js", "/static/login.html", "/static/..%2fserver.py", "/static/../app.py",
-    "//", "/api/health", "/api/live", f"/api/history?camera={_CAMERA}", "/api/alarms", "/api/alarms?limit=0", "/api/alarms/",
-    f"/api/alarms?limit=2&camera={_CAMERA}&before={_ALARM}", f"/api/alarms/{_ALARM}", f"/picture/{_CAMERA}.jpg",
-    "/picture/..%2f..%2fetc%2fpasswd.jpg", "/metrics", "/health", "/ready", "/health/../api/alarms", "/health%2f..%2fapi",
-    "*", "http://127.0.0.1/api/alarms", "http://x/health", "/%00", "/%ff%fe", "/%ed%a0%80", "/\u00e9", "/api/alarms?limit=%00",
-    "/?" + "a=b&" * 2_000, "/" + "a" * 70_000, "/api/alarms?before=" + "9" * 5_000, "/api/alarms?camera=%ed%a0%80", "/static/%00",
-    "/api/alarms?before=%00", "/api/alarms/%f0%9f%98%80", "/login?token=correct", "/api/history?camera=%ff", "",
+    "/", "/login", "/logout", "/static/app.js", "/static/login.html", "/static/..%2fserver.py",
+    "/static/../app.py", "//", "/api/health", "/api/live", f"/api/history?camera={_CAMERA}", "/api/alarms",
+    "/api/alarms?limit=0", "/api/alarms/", f"/api/alarms?limit=2&camera={_CAMERA}&before={_ALARM}",
+    f"/api/alarms/{_ALARM}", f"/picture/{_CAMERA}.jpg", "/picture/..%2f..%2fetc%2fpasswd.jpg", "/metrics",
+    "/health", "/ready", "/health/../api/alarms", "/health%2f..%2fapi", "*", "http://127.0.0.1/api/alarms",
+    "http://x/health", "/%00", "/%ff%fe", "/%ed%a0%80", "/\u00e9", "/api/alarms?limit=%00",
+    "/?" + "a=b&" * 2_000, "/" + "a" * 70_000, "/api/alarms?before=" + "9" * 5_000,
+    "/api/alarms?camera=%ed%a0%80", "/static/%00", "/api/alarms?before=%00", "/api/alarms/%f0%9f%98%80",
+    "/login?token=correct", "/api/history?camera=%ff", "",
 )  # fmt: skip
-_METHODS = ("GET", "GET", "GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE", "CONNECT", "get", "PRI", "A" * 300, "")
+_METHODS = (
+    "GET",
+    "GET",
+    "GET",
+    "POST",
+    "HEAD",
+    "OPTIONS",
+    "PUT",
+    "DELETE",
+    "TRACE",
+    "CONNECT",
+    "get",
+    "PRI",
+    "A" * 300,
+    "",
+)
 _HEADERS = (
-    "Host: 127.0.0.1", "Host: x/health?", "Host: x/health#", "Host: [::1]:99999", "Host: ", "Host: localhost:", "Host: evil.org",
-    "Host: 127.0.0.1, evil.org", "host: \u00e9", "Cookie: daflow_session=", "Cookie: daflow_session=a; daflow_session=b",
-    "Cookie: " + "daflow_session=a;" * 500, "Cookie: =;;=", "Authorization: Bearer ", "Authorization: Bearer wrong",
-    "Authorization: Basic Og==", "Authorization: bearer \u00e9", "Content-Length: 0", "Content-Length: 5", "Content-Length: -1",
-    "Content-Length: 99999999999999999999", "Content-Length: 5, 6", "Content-Length: 0x5", "Transfer-Encoding: chunked",
-    "Transfer-Encoding: chunked, identity", "Transfer-Encoding: \x0bchunked", "Expect: 100-continue", "Expect: something",
-    "Upgrade: websocket", "Connection: Upgrade", "Connection: close", "Connection: keep-alive", "Upgrade: h2c",
-    "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Range: bytes=0-0", "Range: bytes=-1,0-,5-2",
-    "If-Range: x", "Accept: text/event-stream", "Last-Event-ID: \u00e9", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: evil.org",
-    "X-Forwarded-For: " + "1.2.3.4, " * 500, "X-Original-URL: /api/alarms", "X-HTTP-Method-Override: GET", "X-Forwarded-Proto: https",
-    "Content-Type: multipart/form-data; boundary=x", "Content-Type: application/x-www-form-urlencoded", "a" * 300 + ": b",
-    "Accept-Encoding: gzip, " + "*;q=0," * 300, " folded", "No colon", ": no name", "Name : b", "a: \x00", "Host : evil.org",
+    "Host: 127.0.0.1", "Host: x/health?", "Host: x/health#", "Host: [::1]:99999", "Host: ", "Host: localhost:",
+    "Host: evil.org", "Host: 127.0.0.1, evil.org", "host: \u00e9", "Cookie: daflow_session=",
+    "Cookie: daflow_session=a; daflow_session=b", "Cookie: " + "daflow_session=a;" * 500, "Cookie: =;;=",
+    "Authorization: Bearer ", "Authorization: Bearer wrong", "Authorization: Basic Og==",
+    "Authorization: bearer \u00e9", "Content-Length: 0", "Content-Length: 5", "Content-Length: -1",
+    "Content-Length: 99999999999999999999", "Content-Length: 5, 6", "Content-Length: 0x5",
+    "Transfer-Encoding: chunked", "Transfer-Encoding: chunked, identity", "Transfer-Encoding: \x0bchunked",
+    "Expect: 100-continue", "Expect: something", "Upgrade: websocket", "Connection: Upgrade",
+    "Connection: close", "Connection: keep-alive", "Upgrade: h2c", "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Range: bytes=0-0", "Range: bytes=-1,0-,5-2", "If-Range: x",
+    "Accept: text/event-stream", "Last-Event-ID: \u00e9", "X-Forwarded-For: 127.0.0.1",
+    "X-Forwarded-Host: evil.org", "X-Forwarded-For: " + "1.2.3.4, " * 500, "X-Original-URL: /api/alarms",
+    "X-HTTP-Method-Override: GET", "X-Forwarded-Proto: https", "Content-Type: multipart/form-data; boundary=x",
+    "Content-Type: application/x-www-form-urlencoded", "a" * 300 + ": b",
+    "Accept-Encoding: gzip, " + "*;q=0," * 300, " folded", "No colon", ": no name", "Name : b", "a: \x00",
+    "Host : evil.org",
 )  # fmt: skip
 _BODIES = (
-    b"", b"token=wrong", b"token=%ff%fe", b"token=" + b"a" * 5_000, b"token=" + b"+" * 4_000, b"token=\xff", b"&" * 4_000,
-    b"5\r\ntoken\r\n0\r\n\r\n", b"fffffffffffffffffff\r\n", b"-1\r\n", b"0\r\nHost: a\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    b"GET /api/alarms HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"\x81\x85\x00\x00\x00\x00hello",
+    b"", b"token=wrong", b"token=%ff%fe", b"token=" + b"a" * 5_000, b"token=" + b"+" * 4_000, b"token=\xff",
+    b"&" * 4_000, b"5\r\ntoken\r\n0\r\n\r\n", b"fffffffffffffffffff\r\n", b"-1\r\n", b"0\r\nHost: a\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /api/alarms HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"\x81\x85\x00\x00\x00\x00hello",
 )  # fmt: skip
 
 
@@ -80,7 +102,9 @@ def _requests() -> st.SearchStrategy[bytes]:
 def _seeds() -> list[Input]:
     return [
         Input("page.http", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
-        Input("login.http", b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 11\r\n\r\ntoken=wrong"),
+        Input(
+            "login.http", b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 11\r\n\r\ntoken=wrong"
+        ),
         Input("header.http", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nA: " + b"a" * 1_000_000),
     ]
 

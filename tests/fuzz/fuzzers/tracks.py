@@ -25,7 +25,9 @@ _NAMES = {
     "csv": "labels.csv",
 }
 _CLIP = {
-    "1": {f"{frame:04d}": {"keypoints": [100.5 + frame, 200.0, 0.9] * 17, "scores": 2.5} for frame in range(30)},
+    "1": {
+        f"{frame:04d}": {"keypoints": [100.5 + frame, 200.0, 0.9] * 17, "scores": 2.5} for frame in range(30)
+    },
     "2": {str(frame): {"keypoints": [300.0, 90.0 + frame, 1] * 17, "scores": None} for frame in (0, 1, 5)},
 }
 _TABLES = {
