@@ -25,7 +25,7 @@ from runtime.sources.raw_pictures import PictureWriter
 
 _MEMORY_BYTES = 2 << 30  # chosen: 17 pictures of 8K, which H.264 may keep, take half of it
 _KILL_FIRST = "1000"  # the process that Linux ends when memory is short, rather than the service
-_PROTOCOLS = {"http": "http,https,tcp,tls,crypto", "rtsp": "tcp,tls,udp,rtp,srtp"}
+_PROTOCOLS = {"http": "http,https,tcp,tls,crypto", "rtsp": "rtsp,rtsps,tcp,tls,udp,rtp,srtp"}
 _UNTIMED = frozenset(
     {"mpjpeg", "mjpeg", "h264", "hevc"}
 )  # formats without time stamps, for which FFmpeg makes them up

@@ -20,7 +20,9 @@ LENGTH = struct.Struct("<I")
 MAX_HEAD = 1 << 16
 """Bytes of JSON; a real entry has a few hundred."""
 
-_FORMATS = re.compile(r"yuvj?4[0-4]{2}p|yuv4[0-4]{2}p1[02]le|gray|gray1[02]le|nv12|gbrp|rgb24")
+# Other pictures, such as those of 10 bits, become RGB before they are written: their colours would not be the same to
+# the last bit afterwards, as PyAV cannot say where in a picture its colour samples lie.
+_FORMATS = re.compile(r"yuvj?4[0-4]{2}p|gray|nv12|rgb24")
 _COLOURS = ("color_range", "colorspace")  # what the conversion to RGB goes by
 _MAX_MATRIX = 64  # bytes; a display matrix has 36
 
