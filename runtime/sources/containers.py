@@ -26,7 +26,7 @@ _FILE_FORMATS = (
 )
 
 NETWORK_FORMATS = (
-    "rtsp,hls,mpjpeg,mjpeg,jpeg_pipe,mpegts,mpeg,mov,matroska,flv,avi,asf,ogg,h264,hevc,m4v,mpegvideo,"
+    "rtsp,hls,mpjpeg,mjpeg,image2,jpeg_pipe,mpegts,mpeg,mov,matroska,flv,avi,asf,ogg,h264,hevc,m4v,mpegvideo,"
     "aac,ac3,eac3,mp3,webvtt"  # the sound and the text of HLS are streams of their own
 )
 """FFmpeg's formats that are read from the network."""
@@ -38,6 +38,7 @@ NETWORK_CODECS = (
 """FFmpeg's decoders that data from the network may reach; sound is decoded to learn its rate only."""
 
 _LIMITS = {"max_pixels": str(MAX_PIXELS)}
+_ONE_PICTURE = {"pattern_type": "none"}  # frame%d.jpg is the name of one picture
 
 
 def file_address(path: Path) -> str:
@@ -58,7 +59,6 @@ def open_file(path: Path) -> Any:
     options = {
         "protocol_whitelist": "file",
         "format_whitelist": _FILE_FORMATS,
-        "pattern_type": "none",  # a picture may have the name frame%d.png
     }
     return open_limited(file_address(path), options)
 
@@ -76,7 +76,9 @@ def open_limited(source: Any, options: Mapping[str, str], **arguments: Any) -> A
     """
     import av
 
-    container = av.open(source, options={**options, **_LIMITS}, metadata_errors="replace", **arguments)
+    container = av.open(
+        source, options={**options, **_LIMITS, **_ONE_PICTURE}, metadata_errors="replace", **arguments
+    )
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = dict(_LIMITS)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from runtime.sources.containers import NETWORK_CODECS, NETWORK_FORMATS, TOO_LARGE, open_limited
+from runtime.sources.containers import NETWORK_CODECS, NETWORK_FORMATS, TOO_LARGE, open_limited, reason_of
 from runtime.sources.named_host import NamedHost
 from runtime.sources.packets import Damage, NoVideoError, decode_packets, read_packets, video_stream
 from runtime.sources.raw_pictures import PictureWriter
@@ -55,12 +55,12 @@ def main() -> None:
             host.require_asked()
             _copy(container, int(sys.argv[1]), seconds + _MAX_KEY_FRAME_S)
     except BrokenPipeError:
-        return
+        pass
     except MemoryError:
         _fail(f"it needs more than {_MEMORY_BYTES >> 30} GiB of memory")
     except (av.error.FFmpegError, NoVideoError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        _fail("no answer in time" if isinstance(error, av.error.ExitError) else reason)
+        _fail("no answer in time" if isinstance(error, av.error.ExitError) else reason_of(error))
+    os._exit(0)  # the end of Python would wait for the thread that reads standard input, and abort
 
 
 def _limit_resources() -> None:
@@ -83,11 +83,15 @@ def _copy(container: Any, output: int, patience: float) -> None:
     writer.tell(fps=float(stream.average_rate or stream.guessed_rate or 0))
     packets = _packets(container, stream, not names & _UNTIMED, "rtsp" in names, writer)
     unit = float(stream.time_base or 1)
+    seen = False
     try:
         for picture in decode_packets(decoder, packets, damage, patience):
             writer.write(picture, None if picture.pts is None else picture.pts * unit)
+            seen = True
     except NoVideoError as error:
         raise NoVideoError(f"{error}; {TOO_LARGE}") from None
+    if damage.packets and not seen:
+        raise NoVideoError(f"its pictures cannot be decoded: {damage.error}; {TOO_LARGE}")
 
 
 def _packets(

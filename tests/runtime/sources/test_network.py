@@ -295,16 +295,20 @@ def test_the_decoder_has_little_memory_and_is_the_first_to_go(
         assert int((process / "oom_score_adj").read_text()) == 1000
 
 
-def test_a_picture_that_is_too_large_is_refused_before_it_takes_memory(
-    tmp_path: Path, camera: Server
-) -> None:
-    size = 8400, 8000
+def jpeg(path: Path, size: tuple[int, int]) -> None:
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = size
     encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, 25)
     packets = [*encoder.encode(av.VideoFrame(*size, "yuvj420p")), *encoder.encode()]
-    (tmp_path / "large.jpg").write_bytes(b"".join(map(bytes, packets)))
-    assert lost(f"{camera.address}/large.jpg")
+    path.write_bytes(b"".join(map(bytes, packets)))
+
+
+def test_a_picture_that_is_too_large_is_refused(tmp_path: Path, camera: Server) -> None:
+    jpeg(tmp_path / "usual.jpg", (640, 480))
+    jpeg(tmp_path / "large.jpg", (8400, 8000))
+    assert first_frames(f"{camera.address}/usual.jpg", 1)[0].size == (640, 480)
+    assert lost(f"{camera.address}/usual.jpg") == "the stream ended"
+    assert "more than 67 megapixels" in lost(f"{camera.address}/large.jpg")
 
 
 def test_a_codec_that_no_camera_sends_is_not_decoded(tmp_path: Path, camera: Server) -> None:
