@@ -15,6 +15,7 @@ from daflow.core.data.skeleton import OPENPOSE_BONES
 from daflow.core.errors import InputError, unusable_package
 from daflow.core.files import require_short_name
 from runtime.pipeline.results import FrameResult, Person
+from runtime.sources.containers import file_address
 from runtime.sources.frames import Image
 
 Colour = tuple[int, int, int]  # RGB
@@ -63,7 +64,7 @@ class AnnotatedVideo:
         # Each fragment is written at once, so that a killed process loses only the last seconds.
         options = {"movflags": "frag_keyframe+empty_moov", "flush_packets": "1"}
         try:
-            self._container = av.open(str(path), "w", format="mp4", options=options)
+            self._container = av.open(file_address(path), "w", format="mp4", options=options)
         except av.error.FFmpegError as error:
             raise InputError(f"Cannot write the video {path}: {error.strerror}.") from None
         self._stream: Any = self._container.add_stream(
