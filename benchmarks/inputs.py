@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import STGNF_FRAME_SIZE, Poses, make_windows
 from daflow.core.errors import CheckFailed
+from daflow.core.programs import python_module
 
 _EPOCHS = 8  # no figure here depends on how good the model is
 
@@ -106,7 +106,7 @@ def run_command(module: str, *arguments: object, cache: Path | None = None) -> s
         CheckFailed: it failed; the message ends with its last line.
     """
     environment = {**os.environ, **({"XDG_CACHE_HOME": str(cache)} if cache else {})}
-    words = [sys.executable, "-m", module, *map(str, arguments)]
+    words = python_module(module, *map(str, arguments))
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip()).splitlines()

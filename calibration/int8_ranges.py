@@ -21,6 +21,7 @@ from daflow.core.data.synthetic import Scene, generate_clip, test_scenes
 from daflow.core.data.windows import Poses, make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import parse_json, sha256, write_text
+from daflow.core.schema import Count, problem
 
 Method = Literal["minmax", "percentile", "entropy"]
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
@@ -55,7 +56,7 @@ class Ranges(BaseModel):
     format: Literal["daflow-int8-ranges"] = "daflow-int8-ranges"
     graph: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     method: Method
-    windows: Annotated[int, Field(ge=1)]
+    windows: Annotated[Count, Field(ge=1)]
     origin: str
     tensors: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
 
@@ -163,9 +164,7 @@ def open_ranges(path: Path) -> Ranges:
     try:
         return Ranges.model_validate(parse_json(path.read_bytes()))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path} is not a calibration cache: {where}: {first['msg']}.") from None
+        raise InputError(f"{path} is not a calibration cache: {problem(error)}.") from None
     except ValueError as error:
         raise InputError(f"{path} is not a calibration cache: it is not valid JSON ({error}).") from None
 

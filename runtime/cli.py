@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -14,14 +15,16 @@ import click
 
 from daflow.core.command_line import FILE, LOG_HANDLER, GroupedCommand, GroupedOption, version_option
 from daflow.core.errors import InputError
-from runtime.config.file import make_config, to_toml
+from daflow.core.log import one_line
+from runtime.config.file import hidden_addresses, make_config, to_toml
 from runtime.config.options import (
     OPTION_NAMES,
     SOURCES,
     chosen,
     config_options,
     named_sources,
-    refuse_password,
+    refuse_secret_url,
+    refuse_secrets,
 )
 from runtime.config.schema import Config
 from runtime.doctor.config_checks import config_errors
@@ -74,15 +77,16 @@ def main(
 ) -> None:
     """Score the movement of everybody in cameras or recordings, and raise an alarm when someone moves abnormally.
 
-    Ctrl-C or SIGTERM ends the run with everything written.
+    Ctrl-C or SIGTERM ends the run with everything written. Only your user may read the files that it writes.
     """
     options = chosen(values)
-    for name, uri in named_sources(sources).items():
-        refuse_password(uri, "--source", "rtsp://user:${CAMERA_PASSWORD}@host/path")
+    cameras = named_sources(sources)
+    refuse_secrets(cameras.values())
+    for name, uri in cameras.items():
         if path is None:
             check_present(uri)
         options["cameras", name, "source"] = uri
-    refuse_password(str(options.get(("webhook", "url"), "")), "--webhook-url", "--webhook-secret-env")
+    refuse_secret_url(str(options.get(("webhook", "url"), "")))
 
     def read() -> Config:
         return make_config(path, options, OPTION_NAMES)
@@ -93,18 +97,39 @@ def main(
     set_up(config.log)
     if print_config:
         click.echo(to_toml(config), nl=False)
+        if left_out := hidden_addresses(config):
+            click.echo(
+                f"Not printed whole, as they may hold secrets: {', '.join(left_out)}. Complete them before this "
+                "configuration is used.",
+                err=True,
+            )
         return
     if check_config:
         if found := config_errors(config, Machine()):
-            raise InputError("\n".join(found))
+            raise InputError(*found)
         click.echo(f"{path or 'the options'}: {len(config.cameras)} cameras, nothing is wrong")
         return
-    with Service(config, read if path else None, set_up_logs=set_up) as service, _signals(service):
+    reread = read if path else None
+    with private_files(), Service(config, reread, set_up_logs=set_up) as service, _signals(service):
         service.run()
     for line in service.summary():
-        click.echo(line, err=config.print_events)
+        click.echo(one_line(line), err=config.print_events)
     if errors := service.errors():
-        raise InputError("\n".join(errors))
+        raise InputError(*errors)
+
+
+@contextlib.contextmanager
+def private_files() -> Iterator[None]:
+    """Let only this user read what the process writes, as it is about people; also what SQLite and FFmpeg write.
+
+    Files and folders that are there already keep their permissions.
+    """
+    before = os.umask(0o077)
+    os.umask(before | 0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextlib.contextmanager

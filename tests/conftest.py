@@ -35,8 +35,10 @@ SLOWEST_FIRST = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--everything` also runs what takes minutes."""
+    """`--everything` also runs what takes minutes, among it the fuzzers."""
     parser.addoption("--everything", action="store_true", help="Also run the tests that take minutes.")
+    parser.addoption("--fuzz-seconds", type=float, default=5.0, help="How long each fuzzer runs.")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="The inputs that each fuzzer begins with.")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

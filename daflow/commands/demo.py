@@ -9,7 +9,6 @@ import csv
 import json
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import numpy.typing as npt
 from daflow.core.command_line import FILE, FOLDER, Command, require_folder_for
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.errors import CheckFailed, InputError, require_packages
+from daflow.core.programs import python_module
 
 _SEED = 22
 _MODULES = {
@@ -125,7 +125,7 @@ def _run(command: str, *arguments: object, quiet: bool = False) -> None:
     words = [str(argument) for argument in arguments]
     click.echo(f"\n$ {shlex.join([command, *words])}")
     process = subprocess.run(
-        [sys.executable, "-m", _MODULES[command], *words],
+        python_module(_MODULES[command], *words),
         check=False, stdout=subprocess.DEVNULL if quiet else None,
     )  # fmt: skip
     if process.returncode < 0:
@@ -285,10 +285,10 @@ def _draw(path: Path, watched: _Watched, annotated: Path, source: str) -> None:
 
 
 def _pictures(video: Path, frames: list[int]) -> list[npt.NDArray[np.uint8]]:
-    import av
+    from runtime.sources.containers import open_file
 
     found: dict[int, npt.NDArray[np.uint8]] = {}
-    with av.open(str(video)) as container:
+    with open_file(video) as container:
         for index, picture in enumerate(container.decode(video=0)):
             if index in frames:
                 found[index] = picture.to_ndarray(format="rgb24")

@@ -17,7 +17,7 @@ from runtime.batch.clip_names import check_distinct, named_videos, readable
 from runtime.batch.find_poses import find_poses, record_outcome, split_into_parts
 from runtime.batch.made_by import claim
 from runtime.batch.pose_task import PoseCounts, PoseTask
-from runtime.config.options import camera_options, people_options, recording_options
+from runtime.config.options import camera_options, people_options, recording_options, refuse_secrets
 from runtime.poses.estimators import BUILT_IN
 from runtime.sources.uri import check_present, is_live, needs_poses, redacted
 
@@ -122,8 +122,9 @@ def _named(uris: tuple[str, ...], clip: str | None, max_frames: int | None) -> l
     """Return all videos with the names of their clips.
 
     Raises:
-        InputError: two have the same name, one is not there, or a camera has no end.
+        InputError: two have the same name, one is not there or may hold a secret, or a camera has no end.
     """
+    refuse_secrets(uris)
     if clip is not None and len(uris) > 1:
         raise InputError("--clip names a single source; give one --source.")
     named = list(dict.fromkeys(pair for uri in uris for pair in named_videos(uri, clip)))

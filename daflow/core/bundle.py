@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    FiniteFloat,
-    ValidationError,
-    field_validator,
-)
+from pydantic import Field, ValidationError
 
 from daflow.core.alarms.calibration import AlarmCalibration, CameraName, ManifestPart
+from daflow.core.data.frame_rate import Fps
 from daflow.core.engines.file import BuildOptions, EngineKey
 from daflow.core.errors import InputError
 from daflow.core.files import locked, parse_json, sha256, write_text
+from daflow.core.schema import Count, FileName, PlainValues, problem
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.limits import Verdict
 
@@ -48,12 +46,12 @@ class Int8(ManifestPart):
         margin: the operations were chosen with limits this many times tighter (`export.sensitivity.MARGINS`).
     """
 
-    ranges: str
+    ranges: FileName
     method: str
-    windows: int
+    windows: Count
     quantised: tuple[str, ...]
     kept: tuple[str, ...]
-    margin: int = 40
+    margin: Count = 40
 
 
 class Manifest(ManifestPart):
@@ -71,7 +69,8 @@ class Manifest(ManifestPart):
             when that is not known; then a window is so many frames of any rate.
         normalising: how windows are normalised; `window-std-y` divides by the standard deviation of y.
         precisions: the ONNX file of each precision.
-        files: the SHA-256 of every file of the bundle but the manifest.
+        files: the SHA-256 of every file of the bundle but the manifest. Their names are plain: a bundle has no folders
+            but that of the engines.
         training: the summary of the training data and options.
         nodes: the number of operators in the graph of each precision.
         verification: how each form of the model compares with the PyTorch module, `folded` and the precisions.
@@ -85,31 +84,22 @@ class Manifest(ManifestPart):
     schema_version: int = Field(default=SCHEMA, alias="schema")
     daflow: str
     created: str
-    model: dict[str, Any]
-    parameters: int
+    model: PlainValues
+    parameters: Count
     joints: Literal["openpose18"] = "openpose18"
     window: Annotated[int, Field(ge=2, le=1024)]
     max_missing: Annotated[int, Field(ge=0, le=1024)]
-    fps: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    fps: Fps | None = None
     normalising: Literal["window-std-y"] = "window-std-y"
-    precisions: dict[Precision, str]
-    files: dict[str, _Hash]
-    training: dict[str, Any] = Field(default_factory=dict)
-    nodes: dict[Precision, int] = Field(default_factory=dict)
+    precisions: dict[Precision, FileName]
+    files: dict[FileName, _Hash]
+    training: PlainValues = Field(default_factory=dict)
+    nodes: dict[Precision, Count] = Field(default_factory=dict)
     verification: dict[Literal["folded"] | Precision, Verdict] = Field(default_factory=dict)
     int8: Int8 | None = None
     engine_options: BuildOptions = BuildOptions()
     alarm: AlarmCalibration | None = None
     cameras: dict[CameraName, AlarmCalibration] = Field(default_factory=dict)
-
-    @field_validator("files")
-    @classmethod
-    def _stay_inside(cls, files: dict[str, str]) -> dict[str, str]:
-        for name in files:
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-                raise ValueError(f"the file name {name!r} points outside the bundle")
-        return files
 
 
 @dataclass(frozen=True)
@@ -155,7 +145,7 @@ class Bundle:
         Raises:
             InputError: the bundle has no graph of that precision.
         """
-        graph = self.manifest.files[self.graph(precision).name]
+        graph = self.manifest.files[self.graph(precision).name]  # names are plain
         return EngineKey.model_validate({
             "graph": graph, "precision": precision, "flavour": flavour, "version": version, "target": target,
             "device": device, "options": self.manifest.engine_options,
@@ -183,7 +173,7 @@ def read_bundle(folder: Path) -> Bundle:
     schema = content.get("schema")
     if type(schema) is not int or schema != SCHEMA:
         raise InputError(
-            f"{folder} has bundle schema {schema!r}, but this version of daflow reads {SCHEMA}. "
+            f"{folder} has bundle schema {reprlib.repr(schema)}, but this version of daflow reads {SCHEMA}. "
             "Use the version of daflow that wrote it, or export it again."
         )
     try:
@@ -198,9 +188,7 @@ def read_bundle(folder: Path) -> Bundle:
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path} is damaged: {where}: {first['msg']}. Export the bundle again.") from None
+        raise InputError(f"{path} is damaged: {problem(error)}. Export the bundle again.") from None
     for name, expected in manifest.files.items():
         file = folder / name
         if not _is_file(file):

@@ -7,6 +7,7 @@ import importlib
 import json
 import math
 import re
+import reprlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,10 +16,10 @@ from typing import Any, TypeVar
 
 import click
 
-from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.clip_tables import MAX_SIDE, FrameSize
 from daflow.core.errors import CheckFailed, DaflowError, InputError, explain_import
 from daflow.core.files import require_short_name, write_text
-from daflow.core.log import log_to_stderr
+from daflow.core.log import log_to_stderr, one_line
 from daflow.core.version import __version__
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -127,9 +128,12 @@ def one_line_errors() -> Iterator[None]:
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         raise _WrongInput(
-            f"Cannot read or write{where}: {error.strerror or error}. "
-            "Check that it exists, that you may write it and that the disk is not full."
+            one_line(f"Cannot read or write{where}: {error.strerror or error}.")
+            + " Check that it exists, that you may write it and that the disk is not full."
         ) from error
+    except click.ClickException as error:
+        error.message = "\n".join(map(one_line, error.message.split("\n")))  # type: ignore[misc]
+        raise
 
 
 class CommandWithSubcommands(Command):
@@ -209,10 +213,12 @@ def parse_frame_size(text: str) -> FrameSize:
     Raises:
         BadParameter: the text is not a size in pixels.
     """
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not a size such as 1920x1080.")
-    return int(match[1]), int(match[2])
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
+    if match is None or max(size := (int(match[1]), int(match[2]))) > MAX_SIDE:
+        raise click.BadParameter(
+            f"{reprlib.repr(text)} is not a size such as 1920x1080, of at most {MAX_SIDE} pixels."
+        )
+    return size
 
 
 class FiniteRange(click.FloatRange):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping, Sequence
 
+from daflow.core.log import one_line
+
 SYSTEM_LIBRARIES = "libegl1 libgles2 libgl1 libglib2.0-0"
 """Debian packages of the libraries that MediaPipe and OpenCV load."""
 
@@ -15,16 +17,31 @@ _EXTRA_OF_PACKAGE = {
     "torch": "train", "sklearn": "train", "scipy": "train", "matplotlib": "train", "pyarrow": "train", "ray": "ray",
     "onnx": "export", "onnxscript": "export", "onnxslim": "export",
     "onnxruntime": "edge", "mediapipe": "edge", "av": "edge", "trackers": "edge", "supervision": "edge", "cv2": "edge",
-    "paho": "edge", "prometheus_client": "edge", "starlette": "edge", "uvicorn": "edge",
+    "paho": "edge", "prometheus_client": "edge", "starlette": "edge", "uvicorn": "edge", "h11": "edge",
 }  # fmt: skip
 
 
-class DaflowError(Exception):
-    """Base class of all errors that the toolkit raises; `message` is one or two sentences for a person."""
+_MAX_LENGTH = 1_000  # characters of a message
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+
+class DaflowError(Exception):
+    r"""Base class of all errors that the toolkit raises.
+
+    Args:
+        messages: each is one or two sentences for a person. They may quote what a file says: control characters are
+            escaped, so that they cannot add a line or rule a terminal, and the middle of a long message is left out.
+
+    >>> InputError("person '\x1b[2J' is not a number").message
+    "person '\\x1b[2J' is not a number"
+    """
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__(*messages)
+        self.message = "\n".join(map(_for_a_screen, messages))
+        """The messages, each on a line of its own."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class InputError(DaflowError):
@@ -33,6 +50,12 @@ class InputError(DaflowError):
 
 class CheckFailed(DaflowError):  # noqa: N818  the result of a check, not an error
     """A check failed, for example a verification limit was missed. A command ends with exit code 1."""
+
+
+def _for_a_screen(message: str) -> str:
+    if len(message) > _MAX_LENGTH:
+        message = f"{message[: _MAX_LENGTH // 2]} ... {message[-_MAX_LENGTH // 4 :]}"
+    return one_line(message)
 
 
 def unusable_package(error: ImportError, package: str, extra: str) -> InputError:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
+import secrets
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +43,8 @@ def require_short_name(path: Path) -> None:
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; the file takes the place of `path` when the block ends without an error.
 
-    Whatever happens in between (a full disk, a kill), `path` holds either its old bytes or all of the new ones.
+    Whatever happens in between (a full disk, a kill), `path` holds either its old bytes or all of the new ones. Its
+    mode is 0666 without the umask's bits, as that of any new file.
 
     Raises:
         InputError: the name is too long.
@@ -51,16 +52,13 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     require_short_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name[:_PREFIX]}.", suffix=path.suffix[:8]
-    )
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name[:_PREFIX]}.{secrets.token_hex(8)}{path.suffix[:8]}")
+    # The kernel takes the umask from the mode: to read the umask one must change it, also for all other threads.
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -156,9 +154,3 @@ def sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

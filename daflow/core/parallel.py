@@ -78,6 +78,9 @@ def _start_worker() -> None:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
+    # A new process imports `multiprocessing` first, and must not find one in the working directory. Python 3.10 does
+    # not know this variable.
+    os.environ["PYTHONSAFEPATH"] = "1"
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
 
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
+from daflow.core.log import one_line
+
 T = TypeVar("T")
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -22,6 +24,7 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
     >>> list(track([1, 2], "counting"))
     [1, 2]
     """
+    description = one_line(description)
     if total is None and isinstance(items, Sized):
         total = len(items)
     if sys.stderr.isatty():

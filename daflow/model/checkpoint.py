@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import io
+import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
 
+from daflow.core.data.frame_rate import Fps
 from daflow.core.errors import InputError
 from daflow.core.files import written_whole
+from daflow.core.schema import PlainValues, problem
 from daflow.core.version import __version__
 from daflow.model.flow import DAFlow, ModelConfig
+from daflow.model.torch_file import is_plain_tensor, load_torch_file
 
 _FORMAT = "daflow-checkpoint"
 _VERSION = 1
-_FPS: TypeAdapter[float | None] = TypeAdapter(Annotated[FiniteFloat, Field(gt=0)] | None)
+_MAX_SHOWN = 80  # letters of a name
+_MAX_DIMENSIONS = 6
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,17 @@ class Checkpoint:
     model: DAFlow
     training: dict[str, Any] = field(default_factory=dict)
     fps: float | None = None
+
+
+class _Content(BaseModel):
+    """What a checkpoint must hold beside its format and version."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    config: ModelConfig
+    state: dict[str, Tensor]
+    training: PlainValues = Field(default_factory=dict)
+    fps: Fps | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -60,29 +78,70 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
     """Read a checkpoint without running any code that it may hold.
 
     Raises:
-        InputError: the file is missing, is not a checkpoint of this toolkit, or holds more than tensors and values.
+        InputError: the file is missing, is not a checkpoint of this toolkit, holds more than tensors and plain values,
+            or its weights do not fit its configuration.
     """
     if not path.is_file():
         raise InputError(f"There is no checkpoint {path}.")
-    file = io.BytesIO(path.read_bytes())
     try:
-        content = torch.load(file, map_location=device, weights_only=True)
-    except Exception:  # noqa: BLE001  damage shows itself in torch as an error of almost any class
+        content = load_torch_file(path)
+    except ValueError:
         raise InputError(
             f"{path} is not a checkpoint of daflow, or it is damaged or holds code, which is never run."
         ) from None
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+    if not isinstance(content, dict) or not _is(content.get("format"), _FORMAT):
         raise InputError(f"{path} is not a checkpoint of daflow; 'daflow train' writes one.")
-    if content.get("version") != _VERSION:
-        raise InputError(
-            f"{path} has checkpoint version {content.get('version')!r}; this daflow reads {_VERSION}."
-        )
+    if not _is(version := content.get("version"), _VERSION):
+        found = reprlib.repr(version) if isinstance(version, int | str) else "unknown"
+        raise InputError(f"{path} has checkpoint version {found}; this daflow reads {_VERSION}.")
     try:
-        config = TypeAdapter(ModelConfig).validate_python(content.get("config"))
-        model = DAFlow(config, torch.Generator()).to(device)  # not from torch's global generator
-        model.load_state_dict(content["state"])
-        fps = _FPS.validate_python(content.get("fps"))
-    except (ValidationError, RuntimeError, TypeError, AttributeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} does not fit its own configuration: {reason}") from None
-    return Checkpoint(model.eval(), dict(content.get("training") or {}), fps)
+        checked = _Content.model_validate(content)
+        model = DAFlow(checked.config, torch.Generator())  # not from torch's global generator
+        load_weights(model, checked.state)
+    except ValidationError as error:
+        raise InputError(f"{path} does not fit its own configuration: {problem(error)}.") from None
+    except ValueError as error:
+        raise InputError(f"{path} does not fit its own configuration: {error}.") from None
+    return Checkpoint(model.to(device).eval(), checked.training, checked.fps)
+
+
+def load_weights(model: DAFlow, state: Mapping[str, Tensor]) -> None:
+    """Set the weights of a model to those that somebody else wrote.
+
+    Args:
+        model: on the CPU.
+        state: as `model.state_dict()`.
+
+    Raises:
+        ValueError: a name, kind or shape is not that of the model, or a weight is NaN or infinite or, where it is a
+            variance, negative. The model may be half changed.
+    """
+    expected = model.state_dict()
+    for name in expected:
+        if name not in state:
+            raise ValueError(f"the weight {name} is missing")
+    for name, values in state.items():
+        shown = name[:_MAX_SHOWN]
+        if name not in expected:
+            raise ValueError(f"it holds the weight {shown}, which the model does not have")
+        wanted = expected[name]
+        if not is_plain_tensor(values, wanted.dtype):
+            raise ValueError(f"the weight {shown} is not a plain tensor of {wanted.dtype}")
+        if values.shape != wanted.shape:
+            raise ValueError(
+                f"the weight {shown} has the shape {_text(values.shape)} instead of {_text(wanted.shape)}"
+            )
+        if not torch.isfinite(values).all():
+            raise ValueError(f"the weight {shown} is NaN or infinite")
+        if name.endswith("running_var") and (values < 0).any():
+            raise ValueError(f"the weight {shown} is a variance and is negative")
+    model.load_state_dict(dict(state))
+
+
+def _is(value: object, wanted: object) -> bool:
+    """Whether a value of any kind, a tensor too, is a plain one."""
+    return type(value) is type(wanted) and value == wanted
+
+
+def _text(shape: torch.Size) -> str:
+    return "x".join(str(side) for side in shape[:_MAX_DIMENSIONS]) or "()"

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, FiniteFloat
+from pydantic import ConfigDict, Field, StrictBool
 from torch import Tensor, nn
 
 from daflow.model.skeleton_graph import JOINTS, adjacency
@@ -34,14 +34,16 @@ class ModelConfig:
         prior_mean: the mean R of the Gaussian of normal windows; abnormal ones have -R.
     """
 
-    window: Annotated[int, Field(ge=2, le=256)] = 24
-    steps: Annotated[int, Field(ge=1, le=64)] = 8
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    window: Annotated[int, Field(strict=True, ge=2, le=256)] = 24
+    steps: Annotated[int, Field(strict=True, ge=1, le=64)] = 8
     block: Literal["dam", "tcn"] = "dam"
-    skeleton_attention: bool = True
-    frame_attention: bool = True
+    skeleton_attention: StrictBool = True
+    frame_attention: StrictBool = True
     partition: Literal["uniform", "distance", "spatial"] = "uniform"
-    hops: Annotated[int, Field(ge=0, le=17)] = 8
-    prior_mean: FiniteFloat = 3.0
+    hops: Annotated[int, Field(strict=True, ge=0, le=17)] = 8
+    prior_mean: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1000, le=1000)] = 3.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON and checkpoints."""

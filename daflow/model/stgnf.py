@@ -6,19 +6,19 @@ Their flow is ours with the `tcn` block; parameters only carry other names.
 from __future__ import annotations
 
 import argparse
-import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
 from daflow.core.errors import InputError
-from daflow.model.checkpoint import Checkpoint
+from daflow.core.schema import problem, require_plain
+from daflow.model.checkpoint import Checkpoint, load_weights
 from daflow.model.flow import DAFlow, ModelConfig
+from daflow.model.torch_file import is_plain_tensor, load_torch_file
 
 _NAMES = {
     "flow.layers.": "steps.",
@@ -27,7 +27,18 @@ _NAMES = {
     "block.0.tcn": "coupling.block",
     "block.0.residual": "coupling.residual",
 }
+_OPTIONS = {"seg_len": "window", "K": "steps", "strategy": "partition", "max_hop": "hops", "L": "scales"}
+_MAX_PRIOR = 2 * 256 * 18  # values
 _RECORDED = ("seed", "epochs", "batch_size", "lr", "lr_decay", "weight_decay", "seg_stride", "num_transform")
+
+
+class _Content(BaseModel):
+    """What their checkpoints must hold."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    state_dict: dict[str, Tensor]
+    args: argparse.Namespace
 
 
 def read_stgnf(path: Path) -> Checkpoint:
@@ -42,43 +53,33 @@ def read_stgnf(path: Path) -> Checkpoint:
     if not path.is_file():
         raise InputError(f"There is no checkpoint {path}.")
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
-        state = dict(content["state_dict"])
-        options = dict(vars(content["args"]))
-        prior_mean = float(state["prior_h_normal"].flatten()[0])
-    except Exception:  # noqa: BLE001  damage shows itself in torch as an error of almost any class
+        content = _Content.model_validate(load_torch_file(path, (argparse.Namespace,)))
+        prior = content.state_dict["prior_h_normal"]
+        if not (is_plain_tensor(prior, torch.float32) and 0 < prior.numel() <= _MAX_PRIOR):
+            raise ValueError("the prior is no tensor of a window")
+    except (ValueError, KeyError):
         raise InputError(
             f"{path} is not a checkpoint of STG-NF, or it is damaged or holds code, which is never run."
         ) from None
-    if options.get("L", 1) != 1:
-        raise InputError(f"{path} holds a flow of several scales (L), which this toolkit does not have.")
+    options = vars(content.args)
     try:
-        config = TypeAdapter(ModelConfig).validate_python(
-            {
-                "window": options.get("seg_len", 24),
-                "steps": options.get("K", 8),
-                "block": "tcn",
-                "partition": options.get("strategy", "uniform"),
-                "hops": options.get("max_hop", 8),
-                "prior_mean": prior_mean,
-            }
-        )
+        used = {ours: options[theirs] for theirs, ours in _OPTIONS.items() if theirs in options}
+        require_plain([used, {name: options[name] for name in _RECORDED if name in options}])
+        if used.pop("scales", 1) != 1:
+            raise ValueError("it has several scales (L)")
+        prior_mean = float(prior.flatten()[0])
+        config = TypeAdapter(ModelConfig).validate_python({"block": "tcn", "prior_mean": prior_mean, **used})
         model = DAFlow(config, torch.Generator())  # not from torch's global generator
-        model.load_state_dict(_renamed(state))
+        load_weights(model, _renamed(content.state_dict))
     except ValidationError as error:
-        wrong = error.errors()[0]
-        raise InputError(
-            f"{path} holds a flow that this toolkit does not have: {wrong['loc'][0]}: {wrong['msg']}."
-        ) from None
-    except (RuntimeError, TypeError, AttributeError) as error:
-        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
-        raise InputError(f"{path} holds a flow that this toolkit does not have: {reason}") from None
-    recorded = {name: options[name] for name in _RECORDED if isinstance(options.get(name), int | float)}
+        raise InputError(f"{path} holds a flow that this toolkit does not have: {problem(error)}.") from None
+    except ValueError as error:
+        raise InputError(f"{path} holds a flow that this toolkit does not have: {error}.") from None
+    recorded = {name: options[name] for name in _RECORDED if type(options.get(name)) in (int, float)}
     return Checkpoint(model.eval(), {"data": f"STG-NF checkpoint {path.name}", **recorded})
 
 
-def _renamed(state: Mapping[str, Any]) -> dict[str, Tensor]:
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Give the flow's parameters our names; the prior is in the configuration, and the adjacency is computed again."""
     renamed = {}
     for name, values in state.items():

@@ -26,6 +26,7 @@ from daflow.core.errors import InputError
 from daflow.core.files import written_whole
 from daflow.core.progress import track
 from daflow.model.flow import DAFlow, ModelConfig
+from daflow.model.torch_file import load_torch_file
 from daflow.model.torch_scorer import score, torch_threads
 from daflow.training.options import TrainOptions
 
@@ -181,9 +182,7 @@ class _Run:
     def resume(self, path: Path) -> None:
         """Continue from a file that `save` wrote."""
         try:
-            content = torch.load(
-                io.BytesIO(path.read_bytes()), map_location=self.options.device, weights_only=True
-            )
+            content = load_torch_file(path)
             if (content["version"], content["of"]) != (_STATE_VERSION, self.identity):
                 raise InputError(
                     f"{path} was left by a training with other windows or options; give the same ones to continue, "

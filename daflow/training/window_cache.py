@@ -107,7 +107,7 @@ def read_training_set(
         fps: frames per second of all clips; None as `daflow.core.data.tracks.find_tracks`.
 
     Raises:
-        InputError: the folder is missing or none of its files can be read.
+        InputError: the folder is missing or none of its files can be read, or the cache is damaged.
         OSError: the cache cannot be written or is full.
     """
     files = list(
@@ -118,7 +118,8 @@ def read_training_set(
     model_fps = common_rate([file.rate for file in files])
     cache = cache or default_cache()
     entry = cache / _key(files, length, stride, model_fps)
-    if not entry.is_dir():
+    found = entry.is_dir()
+    if not found:
         cache.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=cache, prefix=".new."))
         try:
@@ -127,14 +128,23 @@ def read_training_set(
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         _forget_the_oldest(cache, entry)
-    else:
-        facts = json.loads((entry / "facts.json").read_text(encoding="utf-8"))
-        for message in facts["broken_files"]:
-            logger.warning("skipped: %s", message)
-        for message in facts["implausible"]:
-            logger.warning(message)
     rates = {file.clip: file.rate.fps for file in files if file.rate}
-    return _read(entry, length, model_fps, rates)
+    try:
+        if found:
+            _repeat_warnings(entry)
+        return _read(entry, length, model_fps, rates)
+    except Exception:  # noqa: BLE001  damage of JSON and archives shows itself as an error of almost any class
+        raise InputError(
+            f"The cache of windows in {entry} is damaged. Delete this folder and run the command again."
+        ) from None
+
+
+def _repeat_warnings(entry: Path) -> None:
+    facts = json.loads((entry / "facts.json").read_text(encoding="utf-8"))
+    for message in facts["broken_files"]:
+        logger.warning("skipped: %s", message)
+    for message in facts["implausible"]:
+        logger.warning(message)
 
 
 def _key(files: Sequence[TrackFile], length: int, stride: int, fps: float | None) -> str:
@@ -188,7 +198,8 @@ def _move(temporary: Path, entry: Path) -> None:
 
 def _read(entry: Path, length: int, fps: float | None, rates: Mapping[str, float]) -> TrainingSet:
     facts = json.loads((entry / "facts.json").read_text(encoding="utf-8"))
-    index: dict[str, npt.NDArray[np.int64]] = dict(np.load(entry / "index.npz", allow_pickle=False))
+    with (entry / "index.npz").open("rb") as file:
+        index: dict[str, npt.NDArray[np.int64]] = dict(np.load(file, allow_pickle=False))
     shape = (len(index["start"]), 2, length, 18)
     os.utime(entry)  # used last
     # Mode c: torch wants an array that may be written, and what is written stays in memory.

@@ -11,6 +11,7 @@ import click
 
 from daflow.core.command_line import FILE, FOLDER, Command, json_option, write_json
 from daflow.core.errors import CheckFailed
+from daflow.core.log import one_line
 from runtime.config.options import OPTION_NAMES, named_sources
 from runtime.doctor.diagnose import diagnose
 from runtime.doctor.findings import Finding, State
@@ -62,10 +63,9 @@ def doctor(
         config = make_config(path, {}, OPTION_NAMES)
     cameras = named_sources(sources)
     if cameras:
-        from runtime.config.options import refuse_password
+        from runtime.config.options import refuse_secrets
 
-        for uri in cameras.values():
-            refuse_password(uri, "--source", "rtsp://user:${CAMERA_PASSWORD}@host/path")
+        refuse_secrets(cameras.values())
     findings = diagnose(Machine(), bundle, cameras, store, config)
     problems = [finding.name for finding in findings if finding.state == "problem"]
     if json_target:
@@ -98,6 +98,6 @@ def table(findings: Sequence[Finding]) -> str:
 
 def _wrapped(text: str, first: str, others: str) -> list[str]:
     return textwrap.wrap(
-        text, max(_WIDTH, len(others) + 40), initial_indent=first, subsequent_indent=others,
+        one_line(text), max(_WIDTH, len(others) + 40), initial_indent=first, subsequent_indent=others,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip

@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from daflow.core.errors import InputError
-from daflow.core.files import read_text
+from daflow.core.files import decode_text
 from runtime.config.schema import Config, places
-from runtime.sources.redaction import holds_secret, redacted
+from runtime.sources.redaction import hidden, holds_secret
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,8 +24,14 @@ else:
 
 Tree = dict[str, Any]
 
+_STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
+
 _MAX_BYTES = 1 << 20  # a configuration of a thousand cameras is smaller
 _MAX_ERRORS = 20  # lines that fit on a screen
+_MAX_DOTS = (
+    64  # of a line; a setting has three, but a list of networks has more, and tomllib takes cubic time
+)
+_MAX_DEPTH = 8  # tables in each other; a setting is in three
 
 
 def read_toml(path: Path) -> Tree:
@@ -35,17 +41,54 @@ def read_toml(path: Path) -> Tree:
         InputError: it is missing or is not TOML; the message names the line.
     """
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
             raise InputError(f"{path} is larger than 1 MiB; it is probably not a configuration.")
-        return tomllib.loads(read_text(path))
+        text = decode_text(content).replace("\r\n", "\n").replace("\r", "\n")
+        _refuse_long_names(text)
+        tree = tomllib.loads(text)
+        _refuse_depth(tree)
+        return tree
     except FileNotFoundError:
         raise InputError(
             f"There is no configuration {path}; daflow-edge --print-config prints one."
         ) from None
     except OSError as error:
         raise InputError(f"Cannot read the configuration {path}: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise InputError(f"{path} is nested too deep; a setting is in at most three tables.") from None
+    except ValueError as error:
         raise InputError(f"{path} is not valid TOML: {error}.") from None
+
+
+def _refuse_long_names(text: str) -> None:
+    """Refuse a name such as a.a.a.a with very many parts, which `tomllib` would read for hours.
+
+    Raises:
+        ValueError: there is one; the message names the line.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > _MAX_DOTS and _STRING.sub("", line).partition("#")[0].count(".") > _MAX_DOTS:
+            raise ValueError(f"line {number} has more than {_MAX_DOTS} dots outside of quotes")
+
+
+def _refuse_depth(tree: Tree) -> None:
+    """Refuse what is nested so deep that functions which call themselves would fail.
+
+    Raises:
+        RecursionError: it is.
+    """
+    level: list[Any] = [tree]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    if any(isinstance(inner, (dict, list)) for inner in level):
+        raise RecursionError
 
 
 def make_config(
@@ -72,7 +115,7 @@ def make_config(
         found = error.errors(include_url=False, include_context=False, include_input=False)
         lines = [_error_line(path, names, options, wrong) for wrong in found[:_MAX_ERRORS]]
         more = len(found) - len(lines)
-        raise InputError("\n".join([*lines, *([f"... and {more} more"] if more else [])])) from None
+        raise InputError(*lines, *([f"... and {more} more"] if more else [])) from None
 
 
 _MESSAGES = {
@@ -128,11 +171,23 @@ def _resolve_paths(tree: Tree, folder: Path) -> None:
 
 
 def to_toml(config: Config) -> str:
-    """Return the whole configuration with the description of each field as a comment; passwords in sources are hidden.
+    """Return the whole configuration with the description of each field as a comment.
 
-    Fields that are not set are written as comments, and so are those that a camera takes from the top of the file.
+    Fields that are not set are written as comments, and so are those that a camera takes from the top of the file. Of
+    an address that may hold a secret only scheme, host and port are written, in a form that is refused when it is read.
     """
     return "\n".join(_lines(config, ())).lstrip() + "\n"
+
+
+def hidden_addresses(config: Config) -> list[str]:
+    """Return the settings whose addresses `to_toml` does not write whole."""
+    cameras = [
+        f"cameras.{_key(name)}.source"
+        for name, camera in config.cameras.items()
+        if holds_secret(camera.source)
+    ]
+    url = config.webhook.url
+    return cameras + (["webhook.url"] if url and holds_secret(url, secret_path=True) else [])
 
 
 def _key(name: str) -> str:
@@ -154,8 +209,10 @@ def _lines(model: BaseModel, place: tuple[str, ...]) -> Iterator[str]:
         if value is None:
             yield f"#{name} ="
         else:
-            text = redacted(value) if name == "source" and holds_secret(value) else value
-            yield f"{name} = {json.dumps(text, default=str, ensure_ascii=False)}"
+            if name in ("source", "url") and holds_secret(value, secret_path=name == "url"):
+                value = hidden(value)
+                yield "# *** stands for what may be a secret: write the address again, with ${NAME} for the secret."
+            yield f"{name} = {json.dumps(value, default=str, ensure_ascii=False)}"
     for name in type(model).model_fields:
         value = getattr(model, name)
         if isinstance(value, dict):

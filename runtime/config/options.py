@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -186,14 +186,29 @@ def _is_path(source: str) -> bool:
         return False
 
 
-def refuse_password(uri: str, option: str, better: str) -> None:
-    """Refuse a password: everybody on the machine can read a command line, and it stays in the shell's history.
+def refuse_secrets(sources: Iterable[str]) -> None:
+    """Refuse sources with a secret: everybody on the machine can read a command line, and a shell keeps it.
 
     Raises:
-        InputError: the source holds a password.
+        InputError: a source may hold one.
     """
-    if holds_secret(uri):
+    if any(holds_secret(uri) and not _is_path(uri) for uri in sources):
         raise InputError(
-            f"{option} holds a password, which everybody on this machine could read: put it into an environment "
-            f"variable, as in {better}, or into the file of --config."
+            "--source may hold a password, which everybody on this machine could read. Put the password into an "
+            "environment variable, as in 'rtsp://user:${CAMERA_PASSWORD}@host/path', or the whole address, as in "
+            "'${CAMERA}', each in single quotes; or let daflow-edge read it from the file of --config."
+        )
+
+
+def refuse_secret_url(url: str) -> None:
+    """Refuse the address of a web server with a secret, as `refuse_secrets`; the path of many services is one.
+
+    Raises:
+        InputError: the address may hold one.
+    """
+    if holds_secret(url, secret_path=True):
+        raise InputError(
+            "--webhook-url may hold a secret, which everybody on this machine could read: the path of many services "
+            "is one. Put the address into an environment variable, as in --webhook-url '${WEBHOOK_URL}' in single "
+            "quotes, or into the file of --config."
         )

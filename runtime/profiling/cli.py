@@ -21,7 +21,7 @@ from daflow.core.command_line import (
 )
 from daflow.core.errors import CheckFailed
 from daflow.core.files import write_text
-from runtime.config.options import camera_options, people_options
+from runtime.config.options import camera_options, people_options, refuse_secrets
 from runtime.profiling.compare import compare, machine_differences, other_differences, to_json
 from runtime.profiling.edge import EdgeRun
 from runtime.profiling.page import profile_page
@@ -97,6 +97,7 @@ def main(
     for path in (report, Path(json_target) if json_target and json_target != "-" else None):
         if path:
             require_folder_for(path)
+    refuse_secrets([uri])
     bundle = read_bundle(folder)
     names = tuple(name for name in scorers if name != "all")
     options = people_options(values).model_dump(exclude_unset=True, mode="json")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from daflow.core.errors import InputError
+from daflow.core.programs import python_module
 from runtime.profiling.edge import NO_ALARM, EdgeRun
 from runtime.profiling.profile import ColdStart, ColdStarts
 from runtime.profiling.statistics import Timing, summarize
@@ -43,7 +43,7 @@ def measure_cold_start(run: EdgeRun, rounds: int, progress: Progress = iter) -> 
 def _start(run: EdgeRun) -> dict[str, Any]:
     # Only what was set: a written default would count as set, and a camera's own threshold of None would win.
     config = run.config(NO_ALARM, max_frames=_MAX_FRAMES).model_dump_json(exclude_unset=True)
-    command = [sys.executable, "-m", "runtime.profiling.first_score", config, repr(time.monotonic())]
+    command = python_module("runtime.profiling.first_score", config, repr(time.monotonic()))
     failed = f"The edge does not start with {redacted(run.source)} in a new process"
     try:
         done = subprocess.run(

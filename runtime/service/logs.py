@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from datetime import datetime, timezone
 
-from daflow.core.log import PACKAGES
+from daflow.core.log import PACKAGES, one_line
 from runtime.config.schema import LogOptions
 
 
@@ -29,9 +28,6 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-
 class TextFormatter(logging.Formatter):
     """One line per record: local time with its offset from UTC, level, message.
 
@@ -41,8 +37,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as a line of text, with a traceback below it when there is one."""
         time = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="seconds")
-        message = _CONTROL.sub(lambda found: repr(found[0])[1:-1], record.getMessage())
-        line = f"{time} {record.levelname}: {message}"
+        line = f"{time} {record.levelname}: {one_line(record.getMessage())}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -65,8 +65,7 @@ class ReaderProcess:
         Raises:
             SourceLostError: nothing came in time.
         """
-        if not select.select([self._output], [], [], self.wait_seconds)[0]:
-            raise SourceLostError(f"no picture for {self.wait_seconds:g} s")
+        self._wait()
         return os.read(self._output, size if 0 < size < _PIPE_BYTES else _PIPE_BYTES)
 
     def read_exactly(self, size: int) -> bytes:
@@ -75,14 +74,27 @@ class ReaderProcess:
         Raises:
             SourceLostError: they did not come in time.
         """
-        parts = []
-        while size:
-            part = self.read(size)
-            if not part:
-                return b""
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+        content = bytearray(size)
+        return bytes(content) if self.read_into(memoryview(content)) else b""
+
+    def read_into(self, buffer: memoryview) -> bool:
+        """Fill a buffer; return whether there was enough before the process ended.
+
+        Raises:
+            SourceLostError: nothing came in time.
+        """
+        while buffer:
+            self._wait()
+            count = os.readv(self._output, [buffer])
+            if not count:
+                return False
+            buffer = buffer[count:]
+        return True
+
+    def crash(self) -> str | None:
+        """Return the name of the signal that ended the process, None when none did or it still runs."""
+        code = self._process.poll()
+        return signal.Signals(-code).name if code is not None and code < 0 else None
 
     def last_lines(self) -> list[str]:
         """Return the last lines that the process wrote to standard output and standard error."""
@@ -109,6 +121,10 @@ class ReaderProcess:
         if self._output >= 0:
             os.close(self._output)
             self._output = -1
+
+    def _wait(self) -> None:
+        if not select.select([self._output], [], [], self.wait_seconds)[0]:
+            raise SourceLostError(f"no picture for {self.wait_seconds:g} s")
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from daflow.core.errors import InputError, unusable_package
+from daflow.core.programs import find_program
 from runtime.sources.camera import Picture
 from runtime.sources.child_process import ReaderProcess, SourceLostError
+from runtime.sources.containers import open_limited
 from runtime.sources.packets import Damage, NoVideoError, decode_packets, read_packets, video_stream
 from runtime.sources.redaction import Redactor
 from runtime.sources.video_timing import plausible_rate
@@ -69,7 +70,7 @@ def find_gstreamer() -> None:
     Raises:
         InputError: one is missing.
     """
-    if shutil.which(_PROGRAM) is None:
+    if find_program(_PROGRAM) is None:
         raise InputError(f"Sources of GStreamer (gst:, csi://, v4l2://) need {_PROGRAM}: {_INSTALL}")
     try:
         import av  # noqa: F401
@@ -79,11 +80,13 @@ def find_gstreamer() -> None:
 
 def missing_element(pipeline: Sequence[str]) -> str | None:
     """Return the first element of a pipeline that GStreamer does not have here; None when it has all."""
+    if (program := find_program(_INSPECT)) is None:
+        return None  # it is not known
     places = [0, *(number + 1 for number, word in enumerate(pipeline) if word == "!")]
     words = [pipeline[place] for place in places if place < len(pipeline)]
     for name in dict.fromkeys(word for word in words if _ELEMENT.fullmatch(word)):
         try:
-            ran = subprocess.run([_INSPECT, "--exists", name], capture_output=True, check=False, timeout=60)
+            ran = subprocess.run([program, "--exists", name], capture_output=True, check=False, timeout=60)
         except (OSError, subprocess.TimeoutExpired):
             return None  # it is not known
         if ran.returncode == 1:
@@ -115,8 +118,10 @@ class PipelineStream:
         self._device = device
         self.fps: float | None = None
         self.damage = Damage()
+        if (program := find_program(_PROGRAM)) is None:
+            raise FileNotFoundError(f"{_PROGRAM} is not installed")
         self._child = ReaderProcess(
-            lambda output: [_PROGRAM, "-q", *pipeline, *_TO_PIPE, f"fd={output}"],
+            lambda output: [program, "-q", *pipeline, *_TO_PIPE, f"fd={output}"],
             wait_seconds=_START_S + seconds,
         )
 
@@ -125,9 +130,9 @@ class PipelineStream:
             raise SourceLostError(
                 f"there is no camera {self._device}; v4l2-ctl --list-devices lists the cameras"
             )
-        options = {"analyzeduration": "0"}
+        options = {"analyzeduration": "0", "codec_whitelist": "rawvideo"}
         try:
-            container = self._av.open(self._child, format="matroska", options=options, buffer_size=1 << 20)
+            container = open_limited(self._child, options, format="matroska", buffer_size=1 << 20)
         except self._av.error.FFmpegError:
             raise SourceLostError(self._reason()) from None
         with container:

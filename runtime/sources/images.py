@@ -11,6 +11,7 @@ from typing import Any
 
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError, unusable_package
+from runtime.sources.containers import open_file, reason_of
 from runtime.sources.frames import Frame, Image
 from runtime.sources.orientation import upright
 from runtime.sources.recording import Recording
@@ -23,8 +24,8 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff",
 class ImagesSource(Recording):
     """Reads the images of a folder as the frames of a recording.
 
-    A damaged picture is logged and skipped; the numbers and times of the other frames do not change, and
-    `status.dropped` counts it.
+    A picture that is damaged or too large is logged and skipped; the numbers and times of the other frames do not
+    change, and `status.dropped` counts it.
 
     Args:
         folder: the folder; images in its subfolders are not read.
@@ -63,8 +64,7 @@ class ImagesSource(Recording):
             except (OSError, ValueError, self._av.error.FFmpegError) as error:
                 broken += 1
                 self._status.drop()
-                reason = getattr(error, "strerror", None) or error
-                logger.warning("%s is skipped, it cannot be read: %s", path, reason)
+                logger.warning("%s is skipped, it cannot be read: %s", path, reason_of(error))
                 continue
             size = (image.shape[1], image.shape[0])
             yield Frame(index, index / self.fps, size, image, utc=time.time())
@@ -73,7 +73,7 @@ class ImagesSource(Recording):
             raise InputError(f"None of the {broken} images in {self._folder} can be read.")
 
     def _read(self, path: Path) -> Image:
-        with self._av.open(str(path), metadata_errors="replace") as container:
+        with open_file(path) as container:
             for picture in container.decode(video=0):
                 return upright(picture)
         raise ValueError("it has no picture")

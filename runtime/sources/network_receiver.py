@@ -1,101 +1,110 @@
-"""The program of the child process that receives a network camera: `python -m runtime.sources.network_receiver`.
+"""The program of the child process that receives and decodes a network camera.
 
-FFmpeg's network code can block where nothing can interrupt it, so it runs in a process that can be killed. The video
-is passed on compressed: a line of JSON about the stream, then each packet as its time stamp (int64, `NO_STAMP` when it
-has none), its size (uint32) and its bytes. The address comes on standard input, as everybody can read command lines.
+FFmpeg's network code can block where nothing can interrupt it, and its decoders are fed by whoever answers at the
+address. So both run in a process that may be killed, may crash, and has little memory. It writes pictures as
+`raw_pictures` says. The address comes on standard input, as everybody can read command lines.
 """
 
 from __future__ import annotations
 
-import base64
-import itertools
+import contextlib
 import json
 import os
-import struct
+import resource
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
 
+from runtime.sources.containers import NETWORK_CODECS, NETWORK_FORMATS, TOO_LARGE, open_limited, reason_of
+from runtime.sources.named_host import NamedHost
 from runtime.sources.packets import Damage, NoVideoError, decode_packets, read_packets, video_stream
+from runtime.sources.raw_pictures import PictureWriter
 
-HEAD = struct.Struct("<qI")
-NO_STAMP = -(1 << 63)
+_MEMORY_BYTES = 2 << 30  # chosen: 17 pictures of 8K, which H.264 may keep, take half of it
+_KILL_FIRST = "1000"  # the process that Linux ends when memory is short, rather than the service
+_PROTOCOLS = {"http": "http,https,tcp,tls,crypto", "rtsp": "rtsp,rtsps,tcp,tls,udp,rtp,srtp"}
 _UNTIMED = frozenset(
     {"mpjpeg", "mjpeg", "h264", "hevc"}
 )  # formats without time stamps, for which FFmpeg makes them up
-_MAX_TO_PICTURE = 100  # packets; a decoder keeps back up to 16
+_MAX_KEY_FRAME_S = 30.0  # chosen: what comes before the first key frame cannot be decoded
 _LATE_S, _EARLY_S = 1.0, 30.0  # a packet further from its time restarts the clock: a jump of the stamps
 
 
 def main() -> None:
-    """Receive the stream that the request on standard input names; write its packets to the given file descriptor."""
+    """Receive the stream that the request on standard input names; write its pictures to the given file descriptor."""
     import av
 
+    _limit_resources()
     request = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        with open(int(sys.argv[1]), "wb") as output:  # noqa: PTH123 - a descriptor
-            timeout = (request["open_seconds"], request["read_seconds"])
-            with av.open(
-                request["address"], options=request["options"], timeout=timeout, metadata_errors="replace"
-            ) as container:
-                _copy(container, output)
-    except BrokenPipeError:
-        return
-    except (av.error.FFmpegError, NoVideoError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        if isinstance(error, av.error.ExitError):
-            reason = "no answer in time"
-        print(reason, file=sys.stderr)  # noqa: T201 - the parent reads it
-        sys.stderr.flush()
-        os._exit(1)
-
-
-def _copy(container: Any, output: BinaryIO) -> None:
-    stream = video_stream(container)
-    names = set(container.format.name.split(","))
-    has_stamps, live = not names & _UNTIMED, "rtsp" in names
-    packets = read_packets(container, stream, Damage())
-    first: list[Any] = []
-    matrix = b"" if live or not has_stamps else _display_matrix(stream, packets, first)
-    header = {
-        "codec": stream.codec_context.name,
-        "extradata": base64.b64encode(stream.codec_context.extradata or b"").decode(),
-        "unit": float(stream.time_base or 1),
-        "fps": float(stream.average_rate or stream.guessed_rate or 0),
-        "matrix": base64.b64encode(matrix).decode(),
+    address, seconds = request["address"], request["seconds"]
+    protocols = _PROTOCOLS["rtsp" if address.startswith("rtsp") else "http"]
+    options = {
+        **request["options"],
+        "protocol_whitelist": protocols,
+        "format_whitelist": NETWORK_FORMATS,
+        "codec_whitelist": NETWORK_CODECS,
     }
-    output.write(json.dumps(header).encode() + b"\n")
+    host = NamedHost(address)
+    host.install()
+    try:
+        with open_limited(address, options, timeout=(seconds, seconds)) as container:
+            host.require_asked()
+            _copy(container, int(sys.argv[1]), seconds + _MAX_KEY_FRAME_S)
+    except BrokenPipeError:
+        pass
+    except MemoryError:
+        _fail(f"it needs more than {_MEMORY_BYTES >> 30} GiB of memory")
+    except (av.error.FFmpegError, NoVideoError, OSError, ValueError) as error:
+        _fail("no answer in time" if isinstance(error, av.error.ExitError) else reason_of(error))
+    os._exit(0)  # the end of Python would wait for the thread that reads standard input, and abort
+
+
+def _limit_resources() -> None:
+    for kind, limit in ((resource.RLIMIT_DATA, _MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
+        with contextlib.suppress(OSError, ValueError):  # a lower limit holds already
+            resource.setrlimit(kind, (limit, limit))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_KILL_FIRST, encoding="ascii")
+
+
+def _copy(container: Any, output: int, patience: float) -> None:
+    stream = video_stream(container)
+    decoder = stream.codec_context
+    if decoder.name not in NETWORK_CODECS.split(","):
+        raise NoVideoError(f"its video format {decoder.name} is not read from the network")
+    decoder.thread_type = "SLICE"  # one thread per frame would delay the pictures by as many frames
+    names = set(container.format.name.split(","))
+    damage = Damage()
+    writer = PictureWriter(output, damage)
+    writer.tell(fps=float(stream.average_rate or stream.guessed_rate or 0))
+    packets = _packets(container, stream, not names & _UNTIMED, "rtsp" in names, writer)
+    unit = float(stream.time_base or 1)
+    seen = False
+    try:
+        for picture in decode_packets(decoder, packets, damage, patience):
+            writer.write(picture, None if picture.pts is None else picture.pts * unit)
+            seen = True
+    except NoVideoError as error:
+        raise NoVideoError(f"{error}; {TOO_LARGE}") from None
+    if damage.packets and not seen:
+        raise NoVideoError(f"its pictures cannot be decoded: {damage.error}; {TOO_LARGE}")
+
+
+def _packets(
+    container: Any, stream: Any, has_stamps: bool, live: bool, writer: PictureWriter
+) -> Iterator[Any]:
+    """Yield the packets, those of files and HLS at their time, and tell with each that the stream lives."""
     began: float | None = None
-    for packet in itertools.chain(first, packets):
+    for packet in read_packets(container, stream, Damage()):
         if has_stamps and not live and packet.dts is not None:
             began = _wait(float(packet.dts * stream.time_base), began)
-        stamp = packet.pts if has_stamps and packet.pts is not None else NO_STAMP
-        output.write(HEAD.pack(stamp, packet.size))
-        output.write(bytes(packet))
-        output.flush()
-
-
-def _display_matrix(stream: Any, packets: Iterator[Any], read: list[Any]) -> bytes:
-    """Return how a file's pictures are turned, which only its decoder is told; empty when they are upright.
-
-    Args:
-        stream: of the packets.
-        packets: are read up to the first picture.
-        read: takes them.
-    """
-    from runtime.sources.orientation import display_matrix  # not above: it loads numpy
-
-    def kept() -> Iterator[Any]:
-        for packet in itertools.islice(packets, _MAX_TO_PICTURE):
-            read.append(packet)
-            yield packet
-
-    for picture in decode_packets(stream.codec_context, kept(), Damage()):
-        return display_matrix(picture) or b""
-    return b""
+        packet.pts = packet.dts = packet.pts if has_stamps else None
+        writer.tell()
+        yield packet
 
 
 def _wait(stamp: float, began: float | None) -> float:
@@ -110,6 +119,11 @@ def _wait(stamp: float, began: float | None) -> float:
 def _end_with_parent() -> None:
     sys.stdin.buffer.read()
     os._exit(0)
+
+
+def _fail(reason: str) -> None:
+    print(reason, file=sys.stderr, flush=True)  # noqa: T201 - the parent reads it
+    os._exit(1)
 
 
 if __name__ == "__main__":

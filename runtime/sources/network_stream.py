@@ -1,27 +1,24 @@
-"""Network cameras: RTSP, MJPEG over HTTP and HLS, received in a child process (`network_receiver`), decoded here."""
+"""Network cameras: RTSP, MJPEG over HTTP and HLS, received and decoded in a child process."""
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from daflow.core.errors import InputError, unusable_package
+from daflow.core.programs import python_module
 from runtime.sources.camera import Picture
 from runtime.sources.child_process import ReaderProcess, SourceLostError
-from runtime.sources.network_receiver import HEAD, NO_STAMP
-from runtime.sources.packets import Damage, NoVideoError, decode_packets
+from runtime.sources.packets import Damage
+from runtime.sources.raw_pictures import LENGTH, MAX_HEAD, read_matrix, read_picture
 from runtime.sources.redaction import Redactor
 from runtime.sources.video_timing import plausible_rate
 
 logger = logging.getLogger(__name__)
 
 _START_S = 5.0  # chosen: the child starts Python and loads PyAV within a second or two
-_MAX_KEY_FRAME_S = 30.0  # chosen: what comes before the first key frame cannot be decoded
-_MAX_HEADER = 1 << 20  # bytes; a real header has a few hundred
 
 
 def stream_options(scheme: str, options: Mapping[str, str], seconds: float) -> dict[str, str]:
@@ -63,37 +60,32 @@ class NetworkStream:
 
     def __init__(self, address: str, options: Mapping[str, str], seconds: float, redactor: Redactor) -> None:
         try:
-            import av
+            import av  # noqa: F401
         except ImportError as error:
             raise unusable_package(error, "av", "edge") from None
-        self._av: Any = av
         self._seconds = seconds
         self._redactor = redactor
         self.fps: float | None = None
         self.damage = Damage()
-        request = {
-            "address": address,
-            "options": dict(options),
-            "open_seconds": seconds,
-            "read_seconds": seconds,
-        }
+        request = {"address": address, "options": dict(options), "seconds": seconds}
         message = json.dumps(request).encode() + b"\n"
-        program = [sys.executable, "-m", "runtime.sources.network_receiver"]
-        self._child = ReaderProcess(lambda output: [*program, str(output)], message, _START_S + 2 * seconds)
+        self._child = ReaderProcess(
+            lambda output: python_module("runtime.sources.network_receiver", str(output)),
+            message,
+            _START_S + 2 * seconds,
+        )
 
     def __iter__(self) -> Iterator[Picture]:
-        header = self._header()
-        decoder = self._decoder(header)
-        unit = float(header["unit"])
-        self.fps = plausible_rate(header["fps"])
-        matrix = base64.b64decode(header["matrix"]) or None
-        self._child.wait_seconds = self._seconds
-        patience = self._seconds + _MAX_KEY_FRAME_S
-        try:
-            for picture in decode_packets(decoder, self._packets(), self.damage, patience):
-                yield Picture(None if picture.pts is None else picture.pts * unit, picture, matrix)
-        except NoVideoError as error:
-            raise SourceLostError(str(error)) from None
+        while facts := self._facts():
+            self.damage.packets, self.damage.error = int(facts["damaged"]), self._redactor(facts["error"])
+            if "fps" in facts:
+                self.fps = plausible_rate(facts["fps"])
+                self._child.wait_seconds = self._seconds
+            if "size" in facts:
+                picture = read_picture(facts, self._child.read_into)
+                if picture is None:
+                    break
+                yield Picture(facts["stamp"], picture, read_matrix(facts))
         raise SourceLostError(self._reason())
 
     def stop(self) -> None:
@@ -104,34 +96,20 @@ class NetworkStream:
         """Release the connection."""
         self._child.close()
 
-    def _packets(self) -> Iterator[Any]:
-        while head := self._child.read_exactly(HEAD.size):
-            stamp, size = HEAD.unpack(head)
-            packet = self._av.Packet(self._child.read_exactly(size))
-            packet.pts = packet.dts = None if stamp == NO_STAMP else stamp
-            yield packet
-
-    def _header(self) -> dict[str, Any]:
-        line = b""
-        while not line.endswith(b"\n"):
-            byte = self._child.read_exactly(1)
-            if not byte or len(line) > _MAX_HEADER:
-                raise SourceLostError(self._reason())
-            line += byte
-        header: dict[str, Any] = json.loads(line)
-        return header
-
-    def _decoder(self, header: Mapping[str, Any]) -> Any:
-        try:
-            decoder = self._av.CodecContext.create(header["codec"], "r")
-        except (ValueError, self._av.error.FFmpegError):
-            raise SourceLostError(f"its video format {header['codec']} cannot be decoded") from None
-        decoder.extradata = base64.b64decode(header["extradata"]) or None
-        decoder.thread_type = "SLICE"  # one thread per frame would delay the pictures by as many frames
-        return decoder
+    def _facts(self) -> dict[str, Any]:
+        """Return the next entry without its picture, empty at the end."""
+        if not (length := self._child.read_exactly(LENGTH.size)):
+            return {}
+        (size,) = LENGTH.unpack(length)
+        if size > MAX_HEAD:
+            raise SourceLostError("its receiver wrote nonsense")
+        facts: dict[str, Any] = json.loads(self._child.read_exactly(size) or b"{}")
+        return facts
 
     def _reason(self) -> str:
         said = [line for line in self._child.last_lines() if line]
+        if crash := self._child.crash():
+            return f"its video ended the process that decodes it ({crash})"
         return self._redactor(said[-1]) if said else "the stream ended"
 
 

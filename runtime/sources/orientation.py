@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from runtime.sources.frames import Image
-
-_DISPLAY_MATRIX = 6  # AV_FRAME_DATA_DISPLAYMATRIX
+from runtime.sources.packets import display_matrix
 
 
 @dataclass(frozen=True)
@@ -61,16 +60,6 @@ def turn_of(matrix: bytes | None) -> Turn:
     return Turn(True, c < 0, b < 0)
 
 
-def display_matrix(picture: Any) -> bytes | None:
-    """Return the display matrix of a decoded picture (`av.VideoFrame`), None when it has none."""
-    try:
-        found = picture.side_data
-    except ValueError:  # PyAV cannot list kinds that are newer than itself, such as EXIF
-        _allow_unknown_side_data()
-        found = picture.side_data
-    return next((bytes(entry) for entry in found if entry.type.value == _DISPLAY_MATRIX), None)
-
-
 def upright(picture: Any, matrix: bytes | None = None) -> Image:
     """Return a decoded picture (`av.VideoFrame`) as `(H, W, 3)` uint8 RGB, upright.
 
@@ -81,15 +70,3 @@ def upright(picture: Any, matrix: bytes | None = None) -> Image:
     image = np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
     own = display_matrix(picture)
     return turn_of(matrix if own is None else own)(image)
-
-
-def _allow_unknown_side_data() -> None:
-    """Let PyAV's list of kinds take every number; an enumeration asks `_missing_` about one that it does not know."""
-    from av.sidedata.sidedata import Type
-
-    def unknown(kind: Any, value: object) -> Any:
-        member = object.__new__(kind)
-        member._name_, member._value_ = f"UNKNOWN_{value}", value
-        return member
-
-    Type._missing_ = classmethod(unknown)  # type: ignore[assignment]

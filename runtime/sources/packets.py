@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _MAX_READ_ERRORS = 100  # in a row; FFmpeg reports an unreadable disk again and again
+_DISPLAY_MATRIX = 6  # AV_FRAME_DATA_DISPLAYMATRIX
 _COVER = 0x400 | 0x800  # AV_DISPOSITION_ATTACHED_PIC and _TIMED_THUMBNAILS
 
 
@@ -124,3 +125,25 @@ def decode_packets(
         return
     except av.error.FFmpegError as error:
         damage.add(error)
+
+
+def display_matrix(picture: Any) -> bytes | None:
+    """Return the display matrix of a decoded picture (`av.VideoFrame`), None when it has none."""
+    try:
+        found = picture.side_data
+    except ValueError:  # PyAV cannot list kinds that are newer than itself, such as EXIF
+        _allow_unknown_side_data()
+        found = picture.side_data
+    return next((bytes(entry) for entry in found if entry.type.value == _DISPLAY_MATRIX), None)
+
+
+def _allow_unknown_side_data() -> None:
+    """Let PyAV's list of kinds take every number; an enumeration asks `_missing_` about one that it does not know."""
+    from av.sidedata.sidedata import Type
+
+    def unknown(kind: Any, value: object) -> Any:
+        member = object.__new__(kind)
+        member._name_, member._value_ = f"UNKNOWN_{value}", value
+        return member
+
+    Type._missing_ = classmethod(unknown)  # type: ignore[assignment]

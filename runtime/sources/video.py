@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from daflow.core.errors import InputError
+from runtime.sources.containers import TOO_LARGE
 from runtime.sources.frames import Frame
 from runtime.sources.orientation import upright
 from runtime.sources.packets import Damage, decode_packets, read_packets
@@ -88,7 +89,7 @@ class VideoSource(Recording):
         if self._stopped.is_set():
             return
         if index == 0 and damaged:
-            raise InputError(f"No frame of {self._path} can be decoded: {self._damage}.")
+            raise InputError(f"No frame of {self._path} can be decoded: {self._damage}; {TOO_LARGE}.")
         if index == 0 and self._is_complete:
             raise InputError(f"{self._path} has no frame.")
         if damaged:

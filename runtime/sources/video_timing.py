@@ -24,6 +24,7 @@ import numpy as np
 
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError, unusable_package
+from runtime.sources.containers import open_file, reason_of
 from runtime.sources.packets import Damage, NoVideoError, read_packets, video_stream
 
 logger = logging.getLogger(__name__)
@@ -63,10 +64,10 @@ def open_video(path: Path) -> tuple[Any, Any]:
     if not there:
         raise InputError(f"There is no video {path}.")
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        container = open_file(path)
     except av.error.FFmpegError as error:
         raise InputError(
-            f"{path} is not a video that can be read, or it is cut off: {error.strerror}."
+            f"{path} is not a video that can be read, or it is cut off: {reason_of(error)}."
         ) from None
     try:
         return container, video_stream(container)

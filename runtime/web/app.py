@@ -39,6 +39,7 @@ _WRONG_TOKEN = {
     Verdict.NOT_JUDGED: (429, "Too many wrong tokens. Wait a minute and try again."),
 }
 _NO_HEALTH = "the service does not respond"
+_SIGNED_IN_ONLY = "ask /api/health for them, with the token"
 
 
 class AlarmHistory(Values, Protocol):
@@ -252,12 +253,13 @@ class WebApp:
             else json_response({"ok": False, "problems": [_NO_HEALTH]}, 503)
         )
 
-    async def _ready(self, _: Request) -> Response:
+    async def _ready(self, request: Request) -> Response:
         snapshot = await self._health.read() or {"ready": False, "problems": [_NO_HEALTH]}
-        ready = bool(snapshot.get("ready"))
-        return json_response(
-            {"ready": ready, "problems": snapshot.get("problems", [])}, 200 if ready else 503
-        )
+        ready, problems = bool(snapshot.get("ready")), snapshot.get("problems", [])
+        visit: Visit = request.scope[VISIT]
+        if self._access.needs_token and not visit.cookies and problems:
+            problems = [_SIGNED_IN_ONLY]  # they name the cameras
+        return json_response({"ready": ready, "problems": problems}, 200 if ready else 503)
 
 
 async def _small_body(request: Request) -> bytes | None:

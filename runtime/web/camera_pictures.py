@@ -8,7 +8,7 @@ from typing import Any
 from daflow.core.errors import unusable_package
 from runtime.web.live_state import CameraState, LiveState
 
-_MAX_WIDTH = 960  # pixels
+_MAX_WIDTH, _MAX_HEIGHT = 960, 1920  # pixels
 _QUALITY = 75
 
 
@@ -45,8 +45,9 @@ class CameraPictures:
         image = state.result.frame.image
         assert image is not None
         height, width = image.shape[:2]
-        if width > _MAX_WIDTH:
-            size = (_MAX_WIDTH, max(1, round(height * _MAX_WIDTH / width)))
+        scale = min(_MAX_WIDTH / width, _MAX_HEIGHT / height)
+        if scale < 1:
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
             image = self._cv2.resize(image, size, interpolation=self._cv2.INTER_AREA)
         bgr = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2BGR)
         _, encoded = self._cv2.imencode(".jpg", bgr, [self._cv2.IMWRITE_JPEG_QUALITY, _QUALITY])

@@ -100,6 +100,17 @@ def http_protocol(limits: ConnectionLimits, streams: frozenset[str]) -> type[asy
             super().data_received(data)
             self._update(began=True)
 
+        def send_400_response(self, msg: str) -> None:
+            """Refuse what is not HTTP, also while the application answers the part before it."""
+            if self.cycle is not None and not self.cycle.response_complete:
+                # What it still sends would be an error of the protocol, with a traceback in the log.
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                super().send_400_response(msg)
+            else:
+                self.cut()
+
         def on_response_complete(self) -> None:
             super().on_response_complete()
             self._update(began=False)

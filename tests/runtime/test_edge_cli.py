@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -22,6 +24,7 @@ from daflow.core.command_line import OTHER_OPTIONS, option_groups
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import SUFFIX, write_clips
 from runtime.cli import main
+from runtime.service.service import Service
 
 StartEdge = Callable[..., "subprocess.Popen[str]"]
 ReadVideo = Callable[[Path], list[npt.NDArray[np.uint8]]]
@@ -71,6 +74,42 @@ def test_a_whole_run_writes_events_scores_and_video(
         assert float(row["score"]) == pytest.approx(begin["score"])
         assert begin["score"] > threshold
         assert scores[begin["frame"] - 1]["alarm"] == "0"
+
+
+def test_only_the_own_user_may_read_what_a_run_writes(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "new"
+    there = tmp_path / "there.csv"
+    there.touch(mode=0o644)
+    before = os.umask(0o022)
+    seen: dict[str, int] = {}
+
+    def look() -> None:
+        seen.update({path.name: path.stat().st_mode for path in folder.rglob("*")})
+
+    def run_and_look(service: Service) -> None:  # while the store is open, SQLite has files beside it
+        run(service)
+        look()
+
+    run = Service.run
+    monkeypatch.setattr(Service, "run", run_and_look)
+    try:
+        ran = edge(
+            bundle, "--source", "synthetic:frames=80", "--threshold", -100, "--store", folder / "store" / "e.db",
+            "--events", folder / "e.jsonl", "--scores", there, "--record", folder / "record",
+            "--video", folder / "v.mp4",
+        )  # fmt: skip
+        look()
+        assert os.umask(0o022) == 0o022, "as it was"
+    finally:
+        os.umask(before)
+    assert ran.exit_code == 0, ran.output
+    assert {"store", "record", "e.db", "e.db-wal", "e.db-shm", "e.db.lock", "e.jsonl", "v.mp4"} <= set(seen)
+    assert any(name.endswith(SUFFIX) for name in seen)
+    for name, mode in seen.items():
+        assert stat.S_IMODE(mode) == (0o700 if stat.S_ISDIR(mode) else 0o600), name
+    assert stat.S_IMODE(there.stat().st_mode) == 0o644, "what is there keeps its mode"
 
 
 def test_the_options_decide_when_an_alarm_begins_and_ends(bundle: Bundle, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from pydantic_core import PydanticCustomError
 
 from daflow.core.alarms.rule import AlarmRule
+from daflow.core.data.frame_rate import Fps
 from daflow.core.data.tracks import DEFAULT_FPS
+from daflow.core.schema import Count
 from daflow.core.scoring.comparison import Precision
 
 _MAX_NAME_LETTERS, _MAX_NAME_BYTES = 64, 128  # names of files may have 255 bytes
@@ -73,9 +75,9 @@ class NormalScores(ManifestPart):
         at_least: for each of these, how many scores of the sample are as high or higher.
     """
 
-    size: Annotated[int, Field(ge=1)]
+    size: Annotated[Count, Field(ge=1)]
     scores: Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=4096)]
-    at_least: tuple[int, ...]
+    at_least: tuple[Count, ...]
 
     @model_validator(mode="after")
     def _is_a_sample(self) -> NormalScores:
@@ -114,7 +116,7 @@ class AlarmCalibration(ManifestPart):
 
     threshold: FiniteFloat
     method: Literal["pot", "block-maxima", "quantile", "provisional"] = "quantile"
-    quantile: float | None = None
+    quantile: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
     begin_seconds: _Seconds = AlarmRule.begin_seconds
     end_seconds: _Seconds = AlarmRule.end_seconds
     cool_down_seconds: _Seconds = AlarmRule.cool_down_seconds
@@ -124,8 +126,8 @@ class AlarmCalibration(ManifestPart):
     interval_per_day: tuple[_Rate, _Rate] | None = None
     promised: bool = False
     hours: Annotated[FiniteFloat, Field(ge=0)] = 0.0
-    fps: Annotated[FiniteFloat, Field(gt=0)] = DEFAULT_FPS
-    windows: int
+    fps: Fps = DEFAULT_FPS
+    windows: Count
     precision: Precision
     normal: NormalScores | None = None
 

@@ -8,13 +8,15 @@ may be written by hand. A table is changed under the lock of its folder, so that
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, FiniteFloat, StrictInt, TypeAdapter
+from pydantic import Field, StrictInt, TypeAdapter
 
-from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.frame_rate import Fps, FrameRate
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath, locked, parse_json, write_text
 
@@ -26,10 +28,29 @@ FrameSize = tuple[int, int]
 
 _Entry = TypeVar("_Entry")
 
-_Pixels = Annotated[StrictInt, Field(ge=1, le=100_000)]
-_Fps = Annotated[FiniteFloat, Field(gt=0, le=10_000)]
-_SIZES: TypeAdapter[dict[str, tuple[_Pixels, _Pixels]]] = TypeAdapter(dict[str, tuple[_Pixels, _Pixels]])
-_RATES: TypeAdapter[dict[str, _Fps | dict[str, _Fps]]] = TypeAdapter(dict[str, _Fps | dict[str, _Fps]])
+MAX_SIDE = 32_768
+"""Pixels of a frame's width or height at most."""
+
+_Side = Annotated[StrictInt, Field(ge=1, le=MAX_SIDE)]
+_SIZES: TypeAdapter[dict[str, tuple[_Side, _Side]]] = TypeAdapter(dict[str, tuple[_Side, _Side]])
+_RATES: TypeAdapter[dict[str, Fps | dict[str, Fps]]] = TypeAdapter(dict[str, Fps | dict[str, Fps]])
+
+
+def require_frame_size(size: object) -> None:
+    """Check that a value is a width and a height in whole pixels.
+
+    Raises:
+        InputError: it is not, or one of them is not from 1 to 32768.
+    """
+    if not (
+        isinstance(size, tuple | list)
+        and len(size) == 2
+        and all(isinstance(side, Integral) and not isinstance(side, bool) for side in size)
+        and all(1 <= side <= MAX_SIDE for side in size)
+    ):
+        raise InputError(
+            f"The frame size {reprlib.repr(size)} is not a width and a height in pixels, each from 1 to {MAX_SIDE}."
+        )
 
 
 def read_frame_sizes(folder: StrPath) -> dict[str, FrameSize]:
@@ -39,7 +60,7 @@ def read_frame_sizes(folder: StrPath) -> dict[str, FrameSize]:
         InputError: the file is invalid.
     """
     return read_table(
-        Path(folder) / FRAME_SIZES, _SIZES, "{clip: [width, height]}, both from 1 to 100000 pixels"
+        Path(folder) / FRAME_SIZES, _SIZES, f"{{clip: [width, height]}}, both from 1 to {MAX_SIDE} pixels"
     )
 
 

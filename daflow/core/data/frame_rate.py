@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import logging
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
+
+from daflow.core.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+MIN_FPS, MAX_FPS = 0.001, 10_000.0
+Fps = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=MIN_FPS, le=MAX_FPS)]
+"""Frames per second in a file."""
 
 _SPREAD = (0.05, 0.95)
 _PAUSE_S = 1.0
@@ -23,11 +32,21 @@ class FrameRate:
     Attributes:
         fps: the mean over the clip, without pauses.
         low, high: 5 % of the steps between frames were slower than `low`, 5 % were faster than `high`.
+
+    Raises:
+        InputError: one of them is not from 0.001 to 10000.
     """
 
     fps: float
     low: float
     high: float
+
+    def __post_init__(self) -> None:
+        for rate in (self.fps, self.low, self.high):
+            if not MIN_FPS <= rate <= MAX_FPS:
+                raise InputError(
+                    f"The frame rate {reprlib.repr(rate)} is not from {MIN_FPS:g} to {MAX_FPS:g} frames per second."
+                )
 
     @classmethod
     def constant(cls, fps: float) -> FrameRate:
@@ -43,7 +62,7 @@ def measured_rate(frames: Sequence[int], times: Sequence[float]) -> FrameRate | 
         times: when they were seen, seconds, rising.
 
     Returns:
-        None when there are fewer than two frames, or no time passed.
+        None when there are fewer than two frames, no time passed, or the rate is one that no file may hold (`Fps`).
 
     >>> measured_rate([0, 1, 2, 4], [0.0, 0.1, 0.2, 0.4])
     FrameRate(fps=10.0, low=10.0, high=10.0)
@@ -60,7 +79,9 @@ def measured_rate(frames: Sequence[int], times: Sequence[float]) -> FrameRate | 
         return None
     low, high = np.quantile(rates, _SPREAD)
     fps = counts.sum() / steps.sum()
-    return FrameRate(*(round(float(rate), 3) for rate in (fps, low, high)))
+    if not MIN_FPS <= fps <= MAX_FPS:
+        return None
+    return FrameRate(*(round(float(rate), 3) for rate in np.clip((fps, low, high), MIN_FPS, MAX_FPS)))
 
 
 def common_rate(rates: Sequence[FrameRate | None]) -> float | None:

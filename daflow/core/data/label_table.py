@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -53,7 +54,9 @@ def read_labels(path: StrPath) -> dict[str, Labels]:
     found: dict[str, dict[int, int]] = {}
     for line, clip, frame, label in _rows(path, text):
         if frame in found.setdefault(clip, {}):
-            raise InputError(f"{path}, line {line}: frame {frame} of clip {clip} is labelled twice.")
+            raise InputError(
+                f"{path}, line {line}: frame {frame} of clip {reprlib.repr(clip)[1:-1]} is labelled twice."
+            )
         found[clip][frame] = label
     if not found:
         raise InputError(f"{path} holds no label.")
@@ -82,9 +85,13 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, str, int, int]]:
             if not clip:
                 raise InputError(f"{where}: the clip has no name.")
             if not (frame.isascii() and frame.isdigit() and len(frame) < 16 and int(frame) < MAX_FRAMES):
-                raise InputError(f"{where}: frame {frame!r} is not a number from 0 to {MAX_FRAMES - 1}.")
+                raise InputError(
+                    f"{where}: frame {reprlib.repr(frame)} is not a number from 0 to {MAX_FRAMES - 1}."
+                )
             if value not in values:
-                raise InputError(f"{where}: {header[2]} {value!r} is not one of {', '.join(values)}.")
+                raise InputError(
+                    f"{where}: {header[2]} {reprlib.repr(value)} is not one of {', '.join(values)}."
+                )
             yield rows.line_num, clip, int(frame), values[value]
     except csv.Error as error:
         raise InputError(f"{path}, line {rows.line_num}: it cannot be read as CSV: {error}.") from None

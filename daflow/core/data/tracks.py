@@ -26,6 +26,7 @@ from daflow.core.data.clip_tables import (
     add_frame_sizes,
     read_frame_rates,
     read_frame_sizes,
+    require_frame_size,
 )
 from daflow.core.data.frame_rate import FrameRate
 from daflow.core.data.other_formats import WANTED, describe_content, describe_keypoints
@@ -41,6 +42,8 @@ SUFFIX = "_alphapose_tracked_person.json"
 DEFAULT_FRAME_SIZE = (1920, 1080)
 MAX_FRAMES = 10_000_000
 """Frames of a clip at most, 4.6 days at 25 per second: a wrong frame number must not make a huge array."""
+
+_MAX_SHOWN = 40  # letters of a name in a message
 
 DEFAULT_FPS = 25.0
 """Frames per second of recordings whose rate is not known."""
@@ -69,12 +72,19 @@ class Track:
 
 @dataclass(frozen=True)
 class Clip:
-    """All tracks of one clip, the width and height of its frames in pixels, and its frame rate, None if not known."""
+    """All tracks of one clip, the width and height of its frames in pixels, and its frame rate, None if not known.
+
+    Raises:
+        InputError: width or height is no whole number of pixels from 1 to 32768.
+    """
 
     name: str
     tracks: tuple[Track, ...]
     frame_size: FrameSize
     rate: FrameRate | None = None
+
+    def __post_init__(self) -> None:
+        require_frame_size(self.frame_size)
 
     @property
     def poses(self) -> int:
@@ -194,6 +204,7 @@ def find_tracks(
     Raises:
         InputError: a folder is missing or holds no pose tracks, or two files are of clips with one name.
     """
+    require_frame_size(frame_size or DEFAULT_FRAME_SIZE)
     found: dict[str, TrackFile] = {}
     given = FrameRate.constant(fps) if fps else None
     unknown = 0
@@ -318,15 +329,16 @@ def _person_json(track: Track) -> dict[str, dict[str, Any]]:
 def _read_person(path: Path, name: str, poses: object) -> Track:
     if isinstance(poses, list):  # AlphaPose's other form: a list of {frame: pose}
         if not all(isinstance(part, dict) for part in poses):
-            raise InputError(f"{path}: person {name}: the list must hold objects by frame.")
+            raise InputError(f"{path}: person {_short(name)}: the list must hold objects by frame.")
         pairs = [pair for part in poses for pair in part.items()]
     else:
         pairs = list(poses.items()) if isinstance(poses, dict) else []
     if not pairs:
-        raise InputError(f"{path}: person {name} has no poses by frame.")
-    person = _integer(name, f"{path}: person {name!r}: the name must be a number")
+        raise InputError(f"{path}: person {_short(name)} has no poses by frame.")
+    person = _integer(name, f"{path}: person {_short(name)!r}: the name must be a number")
     numbers = {
-        _integer(key, f"{path}: person {name}: frame {key!r} is not a number"): pose for key, pose in pairs
+        _integer(key, f"{path}: person {person}: frame {_short(key)!r} is not a number"): pose
+        for key, pose in pairs
     }
     if len(numbers) != len(pairs):
         raise InputError(f"{path}: person {name} has two poses in one frame.")
@@ -361,6 +373,10 @@ def _read_pose(pose: object, where: str) -> tuple[list[float], float]:
         return [float(value) for value in row], float("nan") if score is None else float(score)
     except OverflowError:
         raise InputError(f"{where}: a value is too large.") from None
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}..."
 
 
 def _integer(text: str, error: str) -> int:

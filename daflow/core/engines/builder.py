@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
 from daflow.core.scoring.comparison import Precision
+from daflow.core.scoring.graph_file import read_graph
 
 if TYPE_CHECKING:
     import tensorrt
@@ -85,9 +86,11 @@ def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
         request: what to build.
 
     Raises:
-        InputError: this TensorRT cannot parse the graph or build it; the message holds TensorRT's own.
+        InputError: the graph refers to other files, or this TensorRT cannot parse or build it; the message holds
+            TensorRT's own.
     """
     start = time.monotonic()
+    graph = read_graph(request.graph)
     log = _log(trt)
     log.errors.clear()
     here = f"{trt.__name__} {trt.__version__}"
@@ -101,7 +104,7 @@ def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
     flags = [flag for flag in (strong if strong is not None else explicit,) if flag is not None]
     network: tensorrt.INetworkDefinition = builder.create_network(sum(1 << int(flag) for flag in flags))
     parser: tensorrt.OnnxParser = trt.OnnxParser(network, log.logger)
-    if not parser.parse(request.graph.read_bytes()):
+    if not parser.parse(graph):
         errors = "; ".join(str(parser.get_error(index)) for index in range(parser.num_errors))
         raise InputError(f"{here} cannot parse {request.graph.name}: {errors}")
     config = builder.create_builder_config()

@@ -7,13 +7,23 @@ header holds everything that an engine depends on, and it is compared before Ten
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from daflow.core.errors import InputError
 from daflow.core.files import written_whole
+from daflow.core.schema import problem
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.limits import Verdict
 
@@ -38,7 +48,7 @@ class BuildOptions(_Part):
     """
 
     batch: tuple[_Batch, _Batch, _Batch] = (1, 4, 32)
-    workspace: Annotated[int, Field(ge=1)] = 256
+    workspace: Annotated[int, Field(ge=1, le=1 << 20)] = 256
 
     @model_validator(mode="before")
     @classmethod
@@ -116,7 +126,7 @@ class EngineHeader(_Part):
     plan: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=1)]
     created: str
-    seconds: float
+    seconds: Annotated[FiniteFloat, Field(ge=0)]
     verdict: Verdict | None = None
 
 
@@ -147,13 +157,12 @@ def read_engine(path: Path) -> tuple[EngineHeader, bytes]:
         if file.read(len(MAGIC)) != MAGIC:
             raise InputError(f"{path} is not an engine file of this version of daflow.")
         line = file.readline(_MAX_HEADER)
-        plan = file.read()
-    try:
-        header = EngineHeader.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "header"
-        raise InputError(f"The header of {path} is damaged: {where}: {first['msg']}.") from None
+        try:
+            header = EngineHeader.model_validate_json(line)
+        except ValidationError as error:
+            raise InputError(f"The header of {path} is damaged: {problem(error)}.") from None
+        there = os.fstat(file.fileno()).st_size - file.tell()
+        plan = file.read(header.size) if there == header.size else b""
     if len(plan) != header.size or hashlib.sha256(plan).hexdigest() != header.plan:
         raise InputError(
             f"{path} is damaged: its contents have changed since it was written. Delete it; it is rebuilt."

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from daflow.core.errors import InputError, unusable_package
 from daflow.core.files import StrPath
+from daflow.core.scoring.graph_file import read_graph
 
 
 class OnnxRunner:
@@ -35,13 +36,15 @@ class OnnxRunner:
             import onnxruntime
         except ImportError as error:
             raise unusable_package(error, "onnxruntime", "edge") from None
+        graph = read_graph(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or _threads_of_environment()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # what `read_graph` has checked
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                graph, options, providers=["CPUExecutionProvider"]
             )
             (graph_input,) = self._session.get_inputs()
             self.input: str = graph_input.name

@@ -258,6 +258,57 @@ def test_a_file_name_that_leaves_the_bundle_or_cannot_be_is_refused(tiny: Path, 
     assert_refused(tiny)
 
 
+@pytest.mark.parametrize("field", ["precisions", "files", "ranges"])
+def test_a_file_in_a_folder_of_the_bundle_is_no_file_of_it(tiny: Path, field: str) -> None:
+    shutil.copytree(tiny, tiny / "sub")
+    content = content_of(tiny)
+    if field == "precisions":
+        content["precisions"]["fp32"] = "sub/scorer.fp32.onnx"
+        content["files"]["sub/scorer.fp32.onnx"] = content["files"]["scorer.fp32.onnx"]
+    elif field == "files":
+        content["files"]["sub/verification.html"] = content["files"]["verification.html"]
+    else:
+        content["int8"]["ranges"] = "sub/int8.ranges.json"
+    sign(tiny, content)
+    assert_refused(tiny, "sub/", "is not the plain name of a file in the folder")
+
+
+def test_what_a_link_leads_to_is_checked_too(tiny: Path) -> None:
+    """A store of packages may keep the files elsewhere; what is there must have the hash of the manifest."""
+    outside = tiny.parent / "outside"
+    outside.write_bytes(GRAPHS["scorer.fp32.onnx"])
+    (tiny / "scorer.fp32.onnx").unlink()
+    (tiny / "scorer.fp32.onnx").symlink_to(outside)
+    assert read_bundle(tiny).manifest == make_manifest(tiny)
+    outside.write_bytes(b"something else")
+    assert_refused(tiny, "scorer.fp32.onnx", "changed")
+    outside.unlink()
+    assert_refused(tiny, "scorer.fp32.onnx", "missing")
+    (tiny / "scorer.fp32.onnx").unlink()
+    (tiny / "scorer.fp32.onnx").symlink_to("/dev/zero")
+    assert_refused(tiny, "scorer.fp32.onnx", "missing")
+
+
+@pytest.mark.parametrize("field", ["model", "training"])
+@pytest.mark.parametrize("depth", [30, 300, 900])
+def test_what_is_nested_deeper_than_can_be_written_again_is_refused(
+    tiny: Path, field: str, depth: int
+) -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(depth):
+        nested = {"a": nested}
+    sign(tiny, {**content_of(tiny), field: nested})
+    assert_refused(tiny, "manifest.json")
+
+
+@pytest.mark.parametrize("schema", ["x" * 10**5, [[[]]], {"a": 1}, 10**300, True])
+def test_a_schema_of_any_kind_is_named_in_short(tiny: Path, schema: object) -> None:
+    sign(tiny, {**content_of(tiny), "schema": schema})
+    with pytest.raises(InputError, match="has bundle schema") as caught:
+        read_bundle(tiny)
+    assert len(caught.value.message) < 400 + len(str(tiny))
+
+
 def test_engines_come_and_go_without_a_word_in_the_manifest(tiny: Path) -> None:
     (tiny / ENGINE).write_bytes(b"another engine")
     (tiny / "engines" / "fp16.sm87.tensorrt.engine").write_bytes(b"built on a device")
@@ -348,12 +399,15 @@ leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.ch
 anything = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.sampled_from(sorted({"schema", *Manifest.model_fields} - {"schema_version"})), anything)
 @example("parameters", 10**400)
 @example("files", {".": "0" * 64})
 @example("files", {"x" * 300: "0" * 64})
 @example("daflow", "\ud800")
+@example("nodes", {"fp32": 10**400})
+@example("fps", 1e-320)
+@example("fps", 10**400)
 def test_a_signed_manifest_with_any_value_is_read_or_refused(fuzzed: Path, key: str, value: Any) -> None:
     write_manifest(fuzzed, make_manifest(fuzzed))
     sign(fuzzed, {**content_of(fuzzed), key: value})
@@ -361,3 +415,6 @@ def test_a_signed_manifest_with_any_value_is_read_or_refused(fuzzed: Path, key: 
     if bundle is not None:
         assert set(bundle.manifest.precisions.values()) <= set(bundle.manifest.files)
         assert all(sha256(fuzzed / name) == digest for name, digest in bundle.manifest.files.items())
+        options = BuildOptions(batch=(1, 2, 3))
+        changed = update_manifest(bundle, lambda _: {"engine_options": options})
+        assert changed.manifest.engine_options == read_bundle(fuzzed).manifest.engine_options == options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 
 import click
 import pytest
@@ -51,6 +52,44 @@ def test_a_failure_is_one_line_and_an_exit_code(
 ) -> None:
     result = run(error, in_callback)
     assert (result.exit_code, result.stderr) == (code, line)
+
+
+NAME = "a\n\x1b[2JError: b\u202e.mp4"
+SHOWN = r"a\n\x1b[2JError: b\u202e.mp4"
+
+
+@pytest.mark.parametrize("in_callback", [False, True])
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError(f"No {NAME}."),
+        CheckFailed(f"No {NAME}."),
+        OSError(2, "No such file", NAME),
+        click.ClickException(NAME.replace("\n", "\r")),
+        click.BadParameter(NAME.replace("\n", "\r")),
+    ],
+)
+def test_a_file_name_adds_no_line_to_an_error_and_clears_no_screen(
+    error: Exception, in_callback: bool
+) -> None:
+    said = run(error, in_callback).stderr
+    assert SHOWN in said.replace(r"\r", r"\n")
+    assert said.replace("\n", "").isprintable()
+    assert "\nError: b" not in said
+
+
+def test_several_messages_are_lines_of_their_own() -> None:
+    error = InputError("One.", f"Two {NAME}.")
+    assert error.message == str(error) == f"One.\nTwo {SHOWN}."
+    assert pickle.loads(pickle.dumps(error)).message == error.message  # noqa: S301
+
+
+def test_a_file_name_adds_no_line_to_the_log() -> None:
+    @click.command(cls=Command)
+    def command() -> None:
+        logging.getLogger("daflow.x").warning("%s is skipped", NAME)
+
+    assert CliRunner().invoke(command).stderr == f"WARNING: {SHOWN} is skipped\n"
 
 
 def test_a_defect_keeps_its_traceback() -> None:

@@ -68,13 +68,25 @@ def test_a_failed_replacement_leaves_no_temporary_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
-def test_permissions_follow_the_umask(tmp_path: Path, mask: int, mode: int) -> None:
+@pytest.mark.parametrize(("mask", "mode"), [(0o000, 0o666), (0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_permissions_follow_the_umask_from_the_first_moment(tmp_path: Path, mask: int, mode: int) -> None:
     path = tmp_path / "scores.txt"
-    with umask(mask):
-        write_text(path, "text")
-        assert os.umask(mask) == mask, "the umask itself is left as it was"
+    path.write_text("old")
+    path.chmod(0o604)
+    with umask(mask), written_whole(path) as temporary:
+        assert stat.S_IMODE(temporary.stat().st_mode) == mode
     assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_the_umask_is_never_changed_as_other_threads_write_files_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(mask: int) -> int:
+        raise AssertionError(f"umask({mask:o})")
+
+    monkeypatch.setattr(os, "umask", refuse)
+    write_text(tmp_path / "scores.txt", "text")
+    assert (tmp_path / "scores.txt").read_text() == "text"
 
 
 def test_text_is_utf_8(tmp_path: Path) -> None:

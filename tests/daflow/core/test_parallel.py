@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from daflow.core.errors import InputError
 from daflow.core.parallel import Outcome, run_tasks
@@ -37,3 +42,24 @@ def test_one_worker_is_this_process() -> None:
 
 def _pid(_: int) -> int:
     return os.getpid()
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="Python 3.10 has no PYTHONSAFEPATH; SECURITY.md says so"
+)
+def test_workers_import_nothing_from_the_working_directory(tmp_path: Path) -> None:
+    hostile, installed = tmp_path / "hostile", tmp_path / "bin"
+    (hostile / "multiprocessing").mkdir(parents=True)
+    (hostile / "multiprocessing" / "__init__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    installed.mkdir()
+    command = installed / "command.py"
+    command.write_text(
+        "from daflow.core.parallel import run_tasks\n"
+        "if __name__ == '__main__':\n"
+        "    print(sorted(outcome.result for outcome in run_tasks(abs, [-1, -2], 2)))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, str(command)], cwd=hostile, capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout, ran.returncode) == ("[1, 2]\n", 0), ran.stderr
+    assert not (tmp_path / "ran").exists()

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,8 +72,30 @@ def test_other_files_are_named(tmp_path: Path, content: bytes) -> None:
         ({"config": {"steps": 10**12}}, "does not fit"),
         ({"config": {"hops": -1}}, "does not fit"),
         ({"config": {"prior_mean": float("nan")}}, "does not fit"),
+        ({"config": {"window": 10**9}}, "does not fit its own configuration: config.window"),
+        ({"config": {"steps": True}}, "config.steps"),
+        ({"config": {"steps": "8"}}, "config.steps"),
+        ({"config": {"prior_mean": 1e300}}, "config.prior_mean"),
+        ({"config": {"layers": 3}}, "config.layers"),
         ({"state": None}, "does not fit"),
-        ({"state": {}}, "does not fit"),
+        ({"state": {}}, "the weight steps.0.actnorm.bias is missing"),
+        ({"state": {1: torch.zeros(1)}}, "state"),
+        ({"state": {"steps.0.actnorm.bias": [0, 0]}}, "state.steps.0.actnorm.bias"),
+        ({"training": 5}, "training"),
+        ({"training": "a text"}, "training"),
+        ({"training": [1, 2]}, "training"),
+        ({"training": {1: 2}}, "training"),
+        ({"training": {"losses": torch.zeros(2)}}, "training: a value of the kind Tensor"),
+        ({"training": {"data": "\ud800"}}, "training"),
+        ({"training": {"seed": 10**400}}, "training"),
+        ({"fps": True}, "fps"),
+        ({"fps": "25"}, "fps"),
+        ({"fps": 1e300}, "fps"),
+        ({"fps": 0.0}, "fps"),
+        ({"version": True}, "version True"),
+        ({"version": torch.ones(2)}, "version unknown"),
+        ({"version": "x" * 10**6}, "version 'xxx"),
+        ({"format": torch.ones(2)}, "is not a checkpoint of daflow"),
     ],
 )
 def test_what_does_not_fit_is_refused(saved: Path, fields: dict[str, object], complaint: str) -> None:
@@ -86,3 +112,131 @@ def test_a_truncated_checkpoint_is_refused(saved: Path) -> None:
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"There is no checkpoint .*gone\.pt"):
         load_checkpoint(tmp_path / "gone.pt")
+
+
+FIRST = "steps.0.actnorm.bias"  # float32, 1x2x1x1
+
+
+@pytest.mark.parametrize(
+    ("weight", "complaint"),
+    [
+        (torch.full((1, 2, 1, 1), torch.nan), "is NaN or infinite"),
+        (torch.full((1, 2, 1, 1), torch.inf), "is NaN or infinite"),
+        (torch.zeros(1, 2, 1, 1, dtype=torch.float64), "is not a plain tensor of torch.float32"),
+        (torch.zeros(1, 2, 1, 1, dtype=torch.int64), "is not a plain tensor"),
+        (torch.zeros(1, 2, 1, 1, dtype=torch.bool), "is not a plain tensor"),
+        (torch.zeros(2), "has the shape 2 instead of 1x2x1x1"),
+        (torch.zeros(()), r"has the shape \(\) instead"),
+        (torch.zeros(1).expand(1 << 40), "has the shape 1099511627776 instead"),
+        (torch.zeros(1, 2, 1, 1).to_sparse(), "is not a checkpoint"),
+        (torch.zeros(1, 2, 1, 1, device="meta"), "is not a checkpoint"),
+        (torch.zeros(1, 2, 1, 1, dtype=torch.complex64), "is not a checkpoint"),
+        (torch.zeros(1, 2, 1, 1, dtype=torch.bfloat16), "is not a checkpoint"),
+    ],
+)
+def test_a_weight_of_another_kind_is_refused(saved: Path, weight: torch.Tensor, complaint: str) -> None:
+    state = torch.load(saved, weights_only=True)["state"]
+    with pytest.raises(InputError, match=complaint):
+        load_checkpoint(changed(saved, state={**state, FIRST: weight}))
+
+
+def test_a_negative_variance_and_a_weight_too_many_are_refused(saved: Path) -> None:
+    state = torch.load(saved, weights_only=True)["state"]
+    variance = next(name for name in state if name.endswith("running_var"))
+    with pytest.raises(InputError, match="is a variance and is negative"):
+        load_checkpoint(changed(saved, state={**state, variance: -state[variance]}))
+    with pytest.raises(InputError, match="holds the weight extra, which the model does not have"):
+        load_checkpoint(changed(saved, state={**state, "extra": torch.zeros(1)}))
+
+
+def test_a_weight_that_is_a_view_is_read(saved: Path) -> None:
+    state = torch.load(saved, weights_only=True)["state"]
+    view = torch.arange(8.0).view(1, 2, 2, 2)[:, :, 1:, :1]
+    model = load_checkpoint(changed(saved, state={**state, FIRST: view})).model
+    assert model.state_dict()[FIRST].flatten().tolist() == [2.0, 6.0]
+
+
+def shared_lists() -> list[Any]:
+    """A kilobyte that holds 10^18 values."""
+    value: list[Any] = [0] * 10
+    for _ in range(17):
+        value = [value] * 10
+    return value
+
+
+def list_in_itself() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize("value", [shared_lists(), list_in_itself()])
+@pytest.mark.parametrize("name", ["training", "version", "config", "state", "fps", "format"])
+def test_a_small_file_of_endless_values_is_refused(saved: Path, name: str, value: object) -> None:
+    with pytest.raises(InputError):
+        load_checkpoint(changed(saved, **{name: {"a": value} if name == "training" else value}))
+
+
+class Makes:
+    """What calls a function when it is unpickled."""
+
+    def __init__(self, function: Callable[..., object], *args: object) -> None:
+        self.call = function, args
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return self.call
+
+
+@pytest.mark.parametrize("made", [(bytearray, 1 << 30), (torch.Tensor, 1 << 30), (set, ((1,),))])
+def test_nothing_is_called_but_what_makes_tensors(
+    saved: Path, made: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch lets `bytearray(n)` in: a gigabyte of zeros from a file of a kilobyte."""
+    changed(saved, training={"a": Makes(*made)})
+    monkeypatch.delattr(torch, "load")  # not even asked
+    with pytest.raises(InputError, match="is not a checkpoint of daflow, or it is damaged or holds code"):
+        load_checkpoint(saved)
+
+
+def packed(path: Path, change: Callable[[str, bytes], bytes], kind: int = zipfile.ZIP_STORED) -> None:
+    old, new = zipfile.ZipFile(path), io.BytesIO()
+    with zipfile.ZipFile(new, "w", kind) as archive:
+        for name in old.namelist():
+            archive.writestr(name, change(name, old.read(name)))
+    path.write_bytes(new.getvalue())
+
+
+def test_an_archive_that_unpacks_to_more_than_its_own_size_is_not_unpacked(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swollen(name: str, content: bytes) -> bytes:
+        return bytes(1 << 24) if name.endswith("data/0") else content
+
+    packed(saved, swollen, zipfile.ZIP_DEFLATED)
+    assert saved.stat().st_size < 1 << 18
+    monkeypatch.delattr(torch, "load")
+    with pytest.raises(InputError, match="is not a checkpoint"):
+        load_checkpoint(saved)
+
+
+def test_a_tensor_that_declares_more_values_than_are_there_is_refused(saved: Path) -> None:
+    packed(saved, lambda name, content: b"" if name.endswith("data/0") else content)
+    with pytest.raises(InputError, match="is not a checkpoint"):
+        load_checkpoint(saved)
+
+
+def test_two_entries_of_one_name_are_refused(saved: Path) -> None:
+    """Torch may read another one of them than was checked."""
+    with zipfile.ZipFile(saved, "a") as archive:
+        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        archive.writestr(name.upper(), archive.read(name))
+    with pytest.raises(InputError, match="is not a checkpoint"):
+        load_checkpoint(saved)
+
+
+def test_any_changed_byte_is_refused_or_changes_a_value(saved: Path) -> None:
+    content = saved.read_bytes()
+    for position in range(0, len(content), 997):
+        saved.write_bytes(content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :])
+        with contextlib.suppress(InputError):
+            load_checkpoint(saved)

@@ -68,10 +68,11 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path, bomb: Callable[[Path]
 
 @pytest.mark.parametrize(
     ("changed", "complaint"),
-    [({"K": 4}, "a flow that this toolkit does not have: .*Unexpected key"), ({"K": 10**6}, "less than or equal"),
-     ({"L": 2, "K": 4}, "several scales"),
+    [({"K": 4}, "a flow that this toolkit does not have: .*which the model does not have"),
+     ({"K": 10**6}, "less than or equal"), ({"L": 2, "K": 4}, "several scales"), ({"L": [1]}, "several scales"),
      ({"strategy": "else"}, "'uniform', 'distance' or 'spatial'"), ({"K": "x"}, "valid integer"),
-     ({"seg_len": 100}, "size mismatch")],
+     ({"K": torch.ones(2)}, "of the kind Tensor"), ({"seed": 10**400}, "of the kind int"),
+     ({"seg_len": 100}, "has the shape")],
 )  # fmt: skip
 def test_another_flow_is_refused(tmp_path: Path, changed: dict[str, Any], complaint: str) -> None:
     path = write(tmp_path / "theirs.tar", DAFlow(ModelConfig(block="tcn")), **changed)
@@ -86,3 +87,26 @@ def test_other_files_are_named(tmp_path: Path, checkpoint_file: Path) -> None:
             read_stgnf(path)
     with pytest.raises(InputError, match="There is no checkpoint"):
         read_stgnf(tmp_path / "missing.tar")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"args": 5}, {"args": {"K": 8}}, {"state_dict": 5}, {"state_dict": {"prior_h_normal": 3.0}},
+        {"state_dict": {"prior_h_normal": torch.zeros(1).expand(1 << 40)}},
+        {"state_dict": {"prior_h_normal": torch.zeros(0)}}, {"state_dict": {1: torch.zeros(1)}},
+    ],
+)  # fmt: skip
+def test_other_contents_are_no_checkpoint_of_stgnf(tmp_path: Path, changed: dict[str, Any]) -> None:
+    path = write(tmp_path / "theirs.tar", DAFlow(ModelConfig(block="tcn")))
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        torch.save({**torch.load(path, weights_only=True), **changed}, path)
+    with pytest.raises(InputError, match="is not a checkpoint of STG-NF"):
+        read_stgnf(path)
+
+
+def test_a_weight_that_is_not_a_number_is_refused(tmp_path: Path) -> None:
+    model = DAFlow(ModelConfig(block="tcn"))
+    torch.nn.init.constant_(model.steps[0].actnorm.bias, torch.nan)
+    with pytest.raises(InputError, match="is NaN or infinite"):
+        read_stgnf(write(tmp_path / "theirs.tar", model))

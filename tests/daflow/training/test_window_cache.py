@@ -104,3 +104,13 @@ def test_its_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     assert default_cache() == Path("/somewhere/daflow/windows")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert default_cache() == Path.home() / ".cache/daflow/windows"
+
+
+@pytest.mark.parametrize("name", ["index.npz", "facts.json", "poses.f32"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"[[[", b"{}"])
+def test_a_damaged_entry_is_named(tracks: Path, tmp_path: Path, name: str, content: bytes) -> None:
+    read_training_set(tracks, 24, 6, cache=tmp_path / "cache")
+    (entry,) = (tmp_path / "cache").iterdir()
+    (entry / name).write_bytes(content)
+    with pytest.raises(InputError, match=r"The cache of windows in .* is damaged\. Delete this folder"):
+        read_training_set(tracks, 24, 6, cache=tmp_path / "cache")

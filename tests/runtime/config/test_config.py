@@ -123,6 +123,41 @@ def test_a_broken_file_is_one_error(tmp_path: Path, text: str) -> None:
     assert "edge.toml" in ran.output
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join(["a"] * 1100) + " = 1",
+        ".".join(["a"] * 100_000) + " = 1",
+        ".".join(["'a'"] * 70) + " = 1",
+        "[" + ".".join(["a"] * 1100) + "]",
+        "x = " + "{a=" * 300 + "1" + "}" * 300,
+        "x = " + "{a=" * 50_000 + "1" + "}" * 50_000,
+        "x = " + "[" * 300 + "]" * 300,
+        "[a.a.a.a.a.a.a.a.a.a.a]",
+        "max_frames = 0x" + "9" * 100_000,
+    ],
+    ids=range(9),
+)
+def test_what_is_nested_or_large_beyond_reason_is_one_sentence(tmp_path: Path, text: str) -> None:
+    ran = run("--config", write(tmp_path, f"bundle = 'b'\n{text}\n"), "--check-config")
+    assert ran.exit_code == 2
+    assert ran.output.startswith(("Error: ", "cameras is missing"))
+    assert "edge.toml" in ran.output
+    assert len(ran.output) < 400
+    assert isinstance(ran.exception, SystemExit)
+
+
+def test_dots_in_texts_and_comments_are_no_names(tmp_path: Path) -> None:
+    networks = ", ".join(f'"10.0.{number}.0/24"' for number in range(60))
+    text = f"# {'.' * 100}\n{WHOLE}\n[serve]\ntrusted_proxies = [{networks}]  # {'.' * 100}\n"
+    assert len(read(write(tmp_path, text)).serve.trusted_proxies) == 60
+
+
+def test_the_host_of_a_broker_is_no_url_with_a_password() -> None:
+    ran = run("--bundle", "b", "--source", "synthetic:", "--mqtt-host", "mqtt://u:sesame@h", "--print-config")
+    assert (ran.exit_code, "sesame" in ran.output, "without mqtt://" in ran.output) == (2, False, True)
+
+
 def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
     ran = run("--config", tmp_path / "none.toml")
     assert (ran.exit_code, "--print-config" in ran.output) == (2, True)
@@ -173,9 +208,52 @@ def test_a_printed_configuration_hides_passwords_and_explains_each_field(tmp_pat
     ran = run("--config", path, "--print-config")
     assert ran.exit_code == 0
     assert "sesame" not in ran.output
-    tomllib.loads(ran.output)
+    tomllib.loads(ran.stdout)
     for place, _ in places():
-        assert f"{place[-1]} =" in ran.output
+        assert f"{place[-1]} =" in ran.stdout
+
+
+WITH_SECRETS = """bundle = "b"
+[cameras.door]
+source = "rtsp://10.0.0.5:8554/user=admin_password=sesame_channel=1.sdp"
+[cameras.hall]
+source = "gst:souphttpsrc location=http://h extra-headers=sesame ! decodebin"
+[cameras.yard]
+source = "rtsp://u:${YARD}@10.0.0.6/live?channel=1"
+[webhook]
+url = "https://ntfy.sh/sesame"
+"""
+
+
+def test_a_printed_configuration_that_lacks_secrets_says_so_and_is_refused(tmp_path: Path) -> None:
+    ran = run("--config", write(tmp_path, WITH_SECRETS), "--print-config")
+    assert "sesame" not in ran.output
+    assert ran.stderr.startswith(
+        "Not printed whole, as they may hold secrets: cameras.door.source, cameras.hall.source, webhook.url."
+    )
+    assert ran.stdout.count("# *** stands for what may be a secret") == 3
+    printed = tomllib.loads(ran.stdout)
+    assert printed["cameras"]["door"]["source"] == "rtsp://10.0.0.5:8554/***"
+    assert printed["cameras"]["yard"]["source"] == "rtsp://u:${YARD}@10.0.0.6/live?channel=1"
+    again = run("--config", write(tmp_path, ran.stdout), "--check-config")
+    assert again.exit_code == 2
+    lines = again.output.splitlines()
+    assert len(lines) == 3
+    for line, place in zip(lines, ("cameras.door.source", "cameras.hall.source", "webhook.url"), strict=True):
+        assert f"{place}: *** stands where --print-config left out what may be a secret" in line
+        assert "${NAME}" in line
+
+
+def test_a_configuration_with_placeholders_only_is_printed_whole(tmp_path: Path) -> None:
+    text = WITH_SECRETS.replace("=sesame", "=${S}").replace("=admin_", "=${U}_").replace("sesame", "${S}")
+    config = read(write(tmp_path, text))
+    ran = run("--config", tmp_path / "edge.toml", "--print-config")
+    assert ran.stderr == ""
+    again = read(write(tmp_path, ran.stdout))
+    assert [again.camera(name).source for name in again.cameras] == [
+        config.camera(name).source for name in config.cameras
+    ]
+    assert again.webhook == config.webhook
 
 
 def test_every_field_is_an_option_with_a_description() -> None:
@@ -198,13 +276,26 @@ def test_every_field_is_an_option_with_a_description() -> None:
         "rtsp://10.0.0.5/live?password=sesame",
         "gst:rtspsrc location=rtsp://10.0.0.5/live user-pw=sesame ! decodebin",
         "gst:rtspsrc location=rtsp://u:sesame@10.0.0.5/live ! decodebin",
+        "rtsp://10.0.0.5/user=admin_password=sesame_channel=1.sdp",
+        "rtsp://sesame@10.0.0.5/live",
+        "rtsp://10.0.0.5/live?tk=sesame",
+        'gst:souphttpsrc location=http://h extra-headers="a,Authorization=sesame" ! decodebin',
     ],
 )
 def test_a_password_on_the_command_line_is_refused_and_not_repeated(uri: str) -> None:
     ran = run("--bundle", "no-bundle-yet", "--source", uri)
     assert ran.exit_code == 2
-    assert "--source holds a password" in ran.output
+    assert "--source may hold a password" in ran.output
+    assert "'${CAMERA}'" in ran.output
     assert "sesame" not in ran.output
+
+
+def test_the_secret_path_of_a_webhook_is_refused_on_the_command_line() -> None:
+    told = ("--bundle", "no-bundle-yet", "--source", "synthetic:", "--print-config", "--webhook-url")
+    ran = run(*told, "https://ntfy.sh/sesame")
+    assert (ran.exit_code, "sesame" in ran.output, "'${WEBHOOK_URL}'" in ran.output) == (2, False, True)
+    for url in ("${WEBHOOK_URL}", "https://ntfy.sh/${TOPIC}", "https://ntfy.sh"):
+        assert f'url = "{url}"' in run(*told, url).stdout
 
 
 def test_sources_have_names() -> None:

@@ -698,6 +698,11 @@ def test_an_empty_machine_gives_findings_and_no_exception(tmp_path: Path) -> Non
         assert findings[name].state == "absent"
 
 
+def test_a_file_name_colours_no_screen() -> None:
+    shown = table([Finding("x", "problem", "no a\x1b[2Jb.mp4", "Look at \x9bc")])
+    assert shown == r"FAIL  x  no a\x1b[2Jb.mp4" + "\n" + r"         Look at \x9bc"
+
+
 def test_the_table_wraps_what_is_long() -> None:
     text = table([Finding("bundle", "problem", "broken " * 30, "mend it " * 30), Finding("x", "ok", "")])
     lines = text.splitlines()

@@ -23,7 +23,7 @@ from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
 from runtime.events.sender import Sender
 from runtime.events.store import EventStore
-from runtime.events.webhook import Webhook
+from runtime.events.webhook import Webhook, web_address
 
 MakeMessage = Callable[..., EventMessage]
 Eventually = Callable[..., None]
@@ -326,3 +326,15 @@ def test_over_an_outage_every_event_comes_in_order(
     assert "hunter2" not in caplog.text.replace("urllib3", "") or all(
         record.name.startswith("urllib3") for record in caplog.records if "hunter2" in record.getMessage()
     )
+
+
+def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="The URL of the webhook needs the environment variable 'HOOK_URL'"):
+        webhook("${HOOK_URL}")
+    monkeypatch.setenv("HOOK_URL", "ftp://example.com/hunter2")
+    with pytest.raises(InputError, match="should look like https") as caught:
+        webhook("${HOOK_URL}")
+    assert "hunter2" not in caught.value.message
+    monkeypatch.setenv("HOOK_URL", "https://example.com")
+    monkeypatch.setenv("HOOK", "hunter2")
+    assert web_address("${HOOK_URL}/${HOOK}").target == "/hunter2"

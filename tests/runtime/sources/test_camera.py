@@ -6,7 +6,6 @@ import logging
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daflow.core.programs import python_module
 from runtime.sources.camera import CameraSource, Connection
 from runtime.sources.child_process import SourceLostError
 from runtime.sources.frames import Frame, SourceState
@@ -325,9 +325,10 @@ def test_the_child_process_ends_with_its_parent() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
+        server.settimeout(60)
         address = f"rtsp://127.0.0.1:{server.getsockname()[1]}/live"
-        request = {"address": address, "options": {}, "open_seconds": 60, "read_seconds": 60}
-        program = [sys.executable, "-m", "runtime.sources.network_receiver", "1"]
+        request = {"address": address, "options": {}, "seconds": 60}
+        program = python_module("runtime.sources.network_receiver", "1")
         with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
             assert child.stdin is not None
             child.stdin.write(json.dumps(request).encode() + b"\n")

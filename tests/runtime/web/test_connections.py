@@ -209,3 +209,27 @@ def test_one_visitor_does_not_take_all_streams(world: World) -> None:
             return found
 
         wait_for(closed)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
+        b"POST /api/alarms HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
+        b"GET /api/live HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxno end",
+        b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\nand more",
+    ],
+)
+def test_a_request_that_goes_wrong_in_its_middle_is_refused_without_a_word_in_the_log(
+    served: Any, caplog: pytest.LogCaptureFixture, request_: bytes
+) -> None:
+    """Anybody can send it, as often as they like: tracebacks would fill the disk."""
+    head, _, rest = request_.partition(b"\r\n\r\n")
+    for parts in ((request_,), (head + b"\r\n\r\n", rest)):
+        with connected(served.url) as one:
+            for part in parts:
+                one.sendall(part)
+                time.sleep(0.1)
+            wait_for(lambda one=one: is_closed(one))
+        assert fetch(served.url, "health")[0] == 200
+    assert "Traceback" not in caplog.text

@@ -226,6 +226,18 @@ def test_health_and_readiness(world: World, served: RunningServer) -> None:
     assert json.loads(fetch(served.url, "api/health")[1])["cameras"]["entrance"]["threshold"] is None
 
 
+def test_which_camera_is_lost_is_told_only_to_those_with_the_token(world: World, token: str) -> None:
+    world.ready, world.problems = False, ["camera entrance is lost"]
+    with world.serve(guarded_by="PAGE_TOKEN") as served:
+        status, body, _ = fetch(served.url, "ready")
+        assert status == 503
+        assert json.loads(body)["ready"] is False
+        assert b"entrance" not in body
+        cookie = log_in(served.url, token).headers["set-cookie"].partition(";")[0]
+        assert b"camera entrance is lost" in fetch(served.url, "ready", Cookie=cookie)[1]
+        assert b"entrance" in fetch(served.url, "api/health", Authorization=f"Bearer {token}")[1]
+
+
 @pytest.mark.parametrize("how", ["hangs", "raises"])
 def test_a_service_that_hangs_or_fails_is_reported(world: World, how: str) -> None:
     release = threading.Event()

@@ -14,7 +14,8 @@ from daflow.core.data.clip_tables import (
     read_frame_rates,
     read_frame_sizes,
 )
-from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.frame_rate import FrameRate, measured_rate
+from daflow.core.data.tracks import Clip
 from daflow.core.errors import InputError
 
 
@@ -38,6 +39,7 @@ def test_a_rate_may_be_written_by_hand_and_with_a_byte_order_mark(tmp_path: Path
     [
         "[]", "{", '{"a": [0, 4]}', '{"a": [1.5, 4]}', '{"a": [1, 1, 1]}', '{"a": [1, 1], "a": [2, 2]}',
         '{"a": ["1", 2]}', '{"a": [1e400, 1]}', "[" * 5000, "\xff", '{"a": [' + "9" * 400 + ", 1]}",
+        '{"a": [true, 1]}', '{"a": [32769, 1]}', '{"a": [1, -1]}', '{"a": [NaN, 1]}', '{"a": [Infinity, 1]}',
     ],
 )  # fmt: skip
 def test_an_invalid_table_of_sizes_is_one_sentence(tmp_path: Path, text: str) -> None:
@@ -49,7 +51,22 @@ def test_an_invalid_table_of_sizes_is_one_sentence(tmp_path: Path, text: str) ->
 
 
 @pytest.mark.parametrize(
-    "rate", [0, -1, "NaN", "Infinity", [], {}, {"fps": 3}, {"fps": 1, "low": 1, "up": 1}]
+    "rate",
+    [
+        0,
+        -1,
+        True,
+        1e5,
+        1e-5,
+        10**400,
+        "1" * 5000,
+        "NaN",
+        "Infinity",
+        [],
+        {},
+        {"fps": 3},
+        {"fps": 1, "low": 1, "up": 1},
+    ],
 )
 def test_an_invalid_rate_is_one_sentence(tmp_path: Path, rate: object) -> None:
     text = rate if isinstance(rate, str) else json.dumps(rate)
@@ -71,3 +88,23 @@ def test_processes_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
     for process in processes:
         process.join()
     assert len(read_frame_sizes(tmp_path)) == 40
+
+
+@pytest.mark.parametrize(
+    "size",
+    [(0, 1), (-1, 1), (32769, 1), (10**400, 1), (1.0, 1), (True, 1), (1,), (1, 2, 3), "1920x1080", None],
+)
+def test_no_clip_has_an_impossible_frame_size(size: object) -> None:
+    with pytest.raises(InputError, match=r"The frame size .* is not a width and a height in pixels"):
+        Clip("a", (), size)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf"), 1e5, 10**400])
+def test_no_clip_has_an_impossible_rate(fps: float) -> None:
+    with pytest.raises(InputError, match=r"The frame rate .* is not from 0\.001 to 10000"):
+        FrameRate.constant(fps)
+
+
+@pytest.mark.parametrize("times", [[0.0, 1e-9, 2e-9], [0.0, 1e7, 2e7]])
+def test_a_rate_that_no_table_can_hold_is_not_known(times: list[float]) -> None:
+    assert measured_rate([0, 1, 2], times) is None

@@ -92,3 +92,11 @@ def test_a_pattern_that_fits_nothing_is_an_error() -> None:
     assert choose_clips({"a": 1, "b": 2}, [], "label") == {"a": 1, "b": 2}
     with pytest.raises(InputError, match="--clips c\\* matches the name of no clip with a label"):
         choose_clips({"a": 1}, ["a", "c*"], "label")
+
+
+@pytest.mark.parametrize("line", ["a," + "9" * 10_000 + ",0", "a,0," + "x" * 10_000])
+def test_a_long_cell_is_shown_in_short(tmp_path: Path, line: str) -> None:
+    (tmp_path / "l.csv").write_text(f"clip,frame,label\n{line}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"l\.csv, line 2: .* is not") as caught:
+        read_labels(tmp_path / "l.csv")
+    assert len(caught.value.message) < 200 + len(str(tmp_path))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daflow.core.data import people as people_module
 from daflow.core.data.frame_rate import FrameRate
 from daflow.core.data.people import join_tracks
 from daflow.core.data.synthetic import Scene, generate_clip
@@ -81,3 +83,26 @@ def test_cutting_generated_tracks_into_pieces_adds_nobody(seed: int, cuts: list[
                 pieces.append(replace(piece, keypoints=track.keypoints[part], scores=track.scores[part]))
     whole = len(set(join_tracks(clip).values()))
     assert len(set(join_tracks(replace(clip, tracks=tuple(pieces))).values())) <= whole
+
+
+def crowd(size: int) -> Clip:
+    """People who are all there in one frame, far from each other."""
+    tracks = (walker(person, 0, 2, 2000.0 * person) for person in range(size))
+    return Clip("crowd", tuple(tracks), (1280, 720))
+
+
+def test_the_work_grows_with_the_tracks_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people_module, "_MAX_RECENT", 10)
+    compared: list[int] = []
+    inner = people_module._distances
+
+    def counted(ends: Any, chosen: Any, begins: Any, index: int) -> Any:
+        compared.append(len(chosen))
+        return inner(ends, chosen, begins, index)
+
+    monkeypatch.setattr(people_module, "_distances", counted)
+    for size in (50, 200):
+        compared.clear()
+        assert len(set(join_tracks(crowd(size)).values())) == size
+        assert len(compared) == size
+        assert sum(compared) <= 10 * size

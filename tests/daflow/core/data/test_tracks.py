@@ -314,3 +314,14 @@ def test_a_broken_file_of_frame_sizes_is_an_input_error(tmp_path: Path, content:
     (tmp_path / "frame_sizes.json").write_bytes(content)
     with pytest.raises(InputError, match=r"frame_sizes\.json"):
         read_clips(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [{"x" * 10_000: {"0": {}}}, {"1": {"y" * 10_000: {}}}, {"2" * 10_000: []}]
+)
+def test_a_long_name_is_shown_in_short(tmp_path: Path, content: object) -> None:
+    path = tmp_path / "a_tracked_person.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match="person") as caught:
+        read_clip(path)
+    assert len(caught.value.message) < 200 + len(str(path))

@@ -60,7 +60,7 @@ def test_jetson_orin_cannot_be_built_for_elsewhere(trt: Any, graphs: dict[str, P
 def test_a_file_that_is_no_graph_is_named(trt: Any, tmp_path: Path) -> None:
     path = tmp_path / "no.onnx"
     path.write_bytes(b"this is no graph")
-    with pytest.raises(InputError, match=r"cannot (parse|build) no\.onnx"):
+    with pytest.raises(InputError, match=r"no\.onnx is not an ONNX file"):
         build_plan(trt, BuildRequest(path, "fp32", 24, ahead_of_time="sm86"))
 
 
@@ -152,7 +152,7 @@ def imitation(version: str) -> FakeTensorRT:
 @pytest.fixture
 def graph(tmp_path: Path) -> Path:
     path = tmp_path / "scorer.onnx"
-    path.write_bytes(b"a graph")
+    path.write_bytes(b"\x08\x08")  # the version of its format alone
     return path
 
 

@@ -106,6 +106,45 @@ def test_any_header_gives_nothing_but_input_errors(tmp_path: Path, line: bytes) 
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"size":', b'"size":1' + b"0" * 30),
+        (b'"size":', b'"size":1' + b"0" * 5000),
+        (b'"size":', b'"size":-'),
+        (b'"seconds":', b'"seconds":1e999,"x":'),
+        (b'"seconds":', b'"seconds":NaN,"x":'),
+        (b'"key":{', b'"key":' + b"[" * 100_000),
+        (b'"created":"', b'"created":"' + b"x" * (2 << 20)),
+    ],
+)
+def test_a_header_of_any_size_is_one_sentence_before_the_engine_is_read(
+    engine: Path, monkeypatch: pytest.MonkeyPatch, old: bytes, new: bytes
+) -> None:
+    content = engine.read_bytes()
+    assert old in content
+    engine.write_bytes(content.replace(old, new, 1))
+    hashed: list[bytes] = []
+    monkeypatch.setattr(hashlib, "sha256", lambda data: hashed.append(data) or FakeHash())
+    with pytest.raises(InputError, match=r"fp16\.engine") as caught:
+        read_engine(engine)
+    assert "\n" not in caught.value.message
+    assert len(caught.value.message) < 400 + len(str(engine))
+    assert hashed in ([], [b""])
+
+
+class FakeHash:
+    def hexdigest(self) -> str:
+        return ""
+
+
+def test_no_more_is_read_than_the_header_says(engine: Path) -> None:
+    with engine.open("ab") as file:
+        file.truncate(1 << 36)  # 64 GB of nothing
+    with pytest.raises(InputError, match="is damaged"):
+        read_engine(engine)
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"graph": "b" * 64}, "built from another graph"),

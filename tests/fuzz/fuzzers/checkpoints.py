@@ -1,0 +1,113 @@
+"""Checkpoints of this toolkit and of STG-NF: archives of torch with other values, other tensors and broken bytes."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from daflow.core.errors import InputError
+from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from daflow.model.flow import DAFlow, ModelConfig
+from daflow.model.stgnf import read_stgnf
+
+from ..fuzzer import Check, Fuzzer
+from ..inputs import WILD_VALUES, Input, Raw, mutated, mutated_trees
+
+
+def _content() -> dict[str, Any]:
+    """Return what a small checkpoint holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        model = DAFlow(ModelConfig(steps=1, window=4), torch.Generator()).eval()
+        save_checkpoint(
+            path, Checkpoint(model, {"data": "generated", "epochs": 3, "losses": [1.5, 1.25]}, 25.0)
+        )
+        content: dict[str, Any] = torch.load(path, weights_only=True)
+    return content
+
+
+def _saved(content: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def _seeds() -> list[Input]:
+    content = _content()
+    return [
+        Input("valid.pt", _saved(content)),
+        Input("old-form.pt", _old_form(content)),
+        *(
+            Input(f"training-{type(wild).__name__}.pt", _saved({**content, "training": wild}))
+            for wild in (3, "text", [1])
+        ),
+    ]
+
+
+def _old_form(content: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file, _use_new_zipfile_serialization=False)
+    return file.getvalue()
+
+
+def _wild() -> tuple[Any, ...]:
+    tensors = (
+        torch.zeros(()), torch.zeros(0), torch.full((3,), float("nan")), torch.zeros(2, 2, dtype=torch.complex64),
+        torch.zeros(3, dtype=torch.float64), torch.zeros(1, dtype=torch.int64), torch.zeros(1).expand(10**12),
+        torch.zeros(1).expand(10**6, 10**6), torch.zeros(2, 2).to_sparse(), torch.tensor(True),
+        torch.nn.Parameter(torch.zeros(1, 2, 1, 1)), torch.zeros(1, 2, 1, 1, device="meta"), torch.float16,
+        torch.Size([3]), torch.zeros(1, 2, 1, 1, dtype=torch.int8), torch.zeros(1, 2, 1, 1, requires_grad=True),
+    )  # fmt: skip
+    deep: Any = 0
+    for _ in range(200):
+        deep = {"a": deep}
+    plain = (value for value in WILD_VALUES if not isinstance(value, Raw))
+    return (
+        *plain,
+        *tensors,
+        deep,
+        float("nan"),
+        float("inf"),
+        10**400,
+        (1, 2),
+        b"bytes",
+        {1: 2},
+        {None: 1},
+        {(1, 2): 3},
+    )
+
+
+def _mutated(inputs: Sequence[Input]) -> st.SearchStrategy[Input]:
+    trees = mutated_trees([_content()], _wild())
+    return mutated(
+        inputs, lambda kind, _: st.one_of(trees.map(_saved), trees.map(_saved), trees.map(_old_form))
+    )
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Check]:
+    path = folder / "model.pt"
+
+    def check(given: Input) -> None:
+        path.write_bytes(given.content)
+        try:
+            checkpoint = load_checkpoint(path)
+            with torch.no_grad():
+                checkpoint.model.nll(torch.zeros(1, 2, checkpoint.model.config.window, 18))
+            save_checkpoint(folder / "again.pt", checkpoint)
+            load_checkpoint(folder / "again.pt")
+        except InputError:
+            read_stgnf(path)
+            raise
+
+    yield check
+
+
+FUZZER = Fuzzer(_seeds, _mutated, _opened)
