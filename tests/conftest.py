@@ -14,6 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from filelock import FileLock
+from hypothesis import settings
 
 from daflow.core.data.frame_rate import FrameRate
 from daflow.core.data.resampling import sample
@@ -23,6 +24,9 @@ from daflow.core.data.windows import make_windows
 from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
 from daflow.model.stgnf import read_stgnf
+
+settings.register_profile("any machine", deadline=None)  # a slow one must not fail a test
+settings.load_profile("any machine")
 
 SLOWEST_FIRST = (
     "test_aihub.py",

@@ -191,7 +191,8 @@ def _geometry(poses: _Points) -> dict[str, Any]:
 
 def _spread(points: _Points) -> npt.NDArray[np.float32]:
     """Return the diagonal of the box around the points of each pose, `(N,)`."""
-    return np.asarray(np.linalg.norm(points.max(axis=1) - points.min(axis=1), axis=1))
+    extent = points.max(axis=1).astype(np.float64) - points.min(axis=1)  # squares of float32 may overflow
+    return np.asarray(np.linalg.norm(extent, axis=1), dtype=np.float32)
 
 
 def _length(poses: _Points, order: _Order) -> npt.NDArray[np.float64]:

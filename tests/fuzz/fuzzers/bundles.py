@@ -20,7 +20,8 @@ from ..fuzzer import Check, Fuzzer
 from ..inputs import WILD_VALUES, Input, Raw, json_trees, mutated, mutated_trees, to_json
 
 _GRAPH = b"not a graph"
-_FILES = ("scorer.fp32.onnx", "int8.ranges.json", "graphs/scorer.fp16.onnx")
+_FILES = ("scorer.fp32.onnx", "int8.ranges.json")
+_INSIDE = "graphs/scorer.fp16.onnx"
 
 
 def _manifest() -> Manifest:
@@ -42,7 +43,8 @@ def _manifest() -> Manifest:
 def _seeds() -> list[Input]:
     content = _manifest().model_dump(mode="json", by_alias=True)
     deep = {**content, "training": {"a": Raw('{"a":' * 300 + "0" + "}" * 300)}}
-    inside = {**content, "precisions": {"fp32": _FILES[2]}}
+    files = {**content["files"], _INSIDE: content["files"][_FILES[0]]}
+    inside = {**content, "precisions": {"fp32": _INSIDE}, "files": files}
     return [
         Input(f"{name}.json", _signed(each))
         for name, each in (("valid", content), ("deep", deep), ("inside", inside))
@@ -62,7 +64,7 @@ def _signed(content: Any) -> bytes:
 
 
 def _mutated(inputs: Sequence[Input]) -> st.SearchStrategy[Input]:
-    wild = (*WILD_VALUES, *_FILES, "fp16", "engines", "manifest.json", ".", "graphs", "scorer.fp32.onnx/")
+    wild = (*WILD_VALUES, *_FILES, _INSIDE, "fp16", "engines", "manifest.json", ".", "graphs", "scorer.fp32.onnx/")
 
     def structured(kind: str, contents: list[bytes]) -> st.SearchStrategy[bytes]:
         return mutated_trees(json_trees(contents), wild).map(_signed)
@@ -72,7 +74,7 @@ def _mutated(inputs: Sequence[Input]) -> st.SearchStrategy[Input]:
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[Check]:
-    for name in _FILES:
+    for name in (*_FILES, _INSIDE):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(_GRAPH)
     (folder / "engines").mkdir()
