@@ -6,6 +6,8 @@ and from how they moved. That takes one crop a person. The detector runs when an
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -35,11 +37,11 @@ _SEARCHED_AFTER_S = (
 )
 _MAX_UNCONFIRMED = 3  # searches of the place of a followed person in which the detector sees nobody there,
 _MAX_UNCONFIRMED_S = 2.0  # and how long that may last
-_SURPRISE, _SURPRISE_PER_S = 0.05, 0.5  # largest step from where they were going, of the region's height
+_SURPRISE, _SURPRISE_PER_S = 0.04, 0.65  # largest step off the way they were going, of the region's height
 _RESIZED = 1.6  # largest change of size
 _COVERED = 0.7  # of a box of the detector, by somebody who is followed
 _SAME_BOX, _SAME_POSE = 0.6, 0.5  # overlap and similarity of the skeletons of one person
-_INERTIA = 0.5
+_INERTIA_S = 0.15  # over which the speed is averaged
 
 
 class _Person:
@@ -80,15 +82,19 @@ class _Person:
 
     def is_likely(self, region: npt.NDArray[np.float32], time: float) -> bool:
         """Whether they can have moved to this region; otherwise the joints are of somebody beside them."""
-        expected = self.expected(time)
-        step = float(np.hypot(*(region[:2] - expected[:2]))) / float(expected[2])
+        way = self.speed * (time - self.seen)
+        moved = region[:2] - self.region[:2]
+        along = np.clip(moved @ way / max(float(way @ way), 1e-6), 0.0, 1.0)  # they may also have stopped
+        surprise = float(np.hypot(*(moved - along * way))) / float(self.region[2])
         resized = float(region[2]) / float(self.region[2])
-        return step <= _SURPRISE + _SURPRISE_PER_S * (time - self.seen) and 1 / _RESIZED < resized < _RESIZED
+        likely = _SURPRISE + _SURPRISE_PER_S * (time - self.seen)
+        return surprise <= likely and 1 / _RESIZED < resized < _RESIZED
 
     def move(self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float) -> None:
         """Take where they are now."""
-        speed = (region[:2] - self.region[:2]) / max(time - self.seen, 1e-3)
-        self.speed = _INERTIA * self.speed + (1 - _INERTIA) * speed
+        since = max(time - self.seen, 1e-3)
+        old = math.exp(-since / _INERTIA_S)
+        self.speed = old * self.speed + (1 - old) * (region[:2] - self.region[:2]) / since
         self.keypoints, self.region, self.seen = keypoints, region, time
 
 

@@ -64,7 +64,17 @@ def _signed(content: Any) -> bytes:
 
 
 def _mutated(inputs: Sequence[Input]) -> st.SearchStrategy[Input]:
-    wild = (*WILD_VALUES, *_FILES, _INSIDE, "fp16", "engines", "manifest.json", ".", "graphs", "scorer.fp32.onnx/")
+    wild = (
+        *WILD_VALUES,
+        *_FILES,
+        _INSIDE,
+        "fp16",
+        "engines",
+        "manifest.json",
+        ".",
+        "graphs",
+        "scorer.fp32.onnx/",
+    )
 
     def structured(kind: str, contents: list[bytes]) -> st.SearchStrategy[bytes]:
         return mutated_trees(json_trees(contents), wild).map(_signed)

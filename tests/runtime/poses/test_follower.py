@@ -1,0 +1,151 @@
+"""People are found once, followed by their joints, lost and found again; the detector runs when it is needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from runtime.poses.follower import PeopleFollower
+from runtime.sources.frames import Keypoints
+
+from .people_world import SIZE, Walker, World
+
+
+def standing(x: float, y: float = 240.0, **more: float) -> Walker:
+    return Walker(lambda time: (x, y), **more)
+
+
+def walking(speed: float, begin: float = 100.0, y: float = 240.0, since: float = 0.0) -> Walker:
+    """Walks to the right, pixels per second."""
+    return Walker(lambda time: (begin + speed * (time - since), y) if time >= since else None)
+
+
+def follow(
+    world: World, seconds: float, follower: PeopleFollower | None = None, **more: float
+) -> list[Keypoints]:
+    follower = follower or PeopleFollower(world, max_people=20)
+    return [follower.estimate(frame) for frame in world.frames(seconds, **more)]
+
+
+def middles(found: Keypoints) -> list[float]:
+    return sorted(found[..., 0].mean(axis=1).round().tolist())
+
+
+def test_everybody_is_found_in_the_first_picture_and_followed() -> None:
+    world = World([standing(100), standing(300), walking(60, begin=400)])
+    for index, found in enumerate(follow(world, 3.0)):
+        assert middles(found) == [100, 300, 400 + 6 * index]
+        assert found.shape == (3, 17, 3)
+        assert (found[..., 2] == np.float32(0.8)).all()
+
+
+def test_one_person_who_is_alone_costs_one_crop_a_picture_and_hardly_any_search() -> None:
+    world = World([walking(30)])
+    follow(world, 10.0)
+    assert world.crops <= 100 + 2
+    assert len(world.searches) <= 4
+
+
+def test_nobody_costs_nothing_but_a_search_now_and_then() -> None:
+    world = World([])
+    follow(world, 20.0)
+    assert world.crops == 0
+    assert len(world.searches) <= 6
+
+
+def test_who_walks_in_is_found_within_half_a_second() -> None:
+    world = World([standing(100), walking(60, begin=0.0, y=400, since=2.05)])
+    counts = [len(found) for found in follow(world, 5.0)]
+    assert counts[:20] == [1] * 20
+    assert 2 in counts[21:26]
+    assert counts[27:] == [2] * 23
+
+
+def test_who_is_hidden_for_a_moment_is_found_where_they_were_going() -> None:
+    def behind_a_pillar(time: float) -> tuple[float, float] | None:
+        return None if 1.0 <= time < 1.4 else (100 + 80 * time, 240)
+
+    found = follow(World([Walker(behind_a_pillar)]), 3.0)
+    assert [len(people) for people in found] == [1] * 10 + [0] * 4 + [1] * 16
+
+
+def test_who_has_left_is_not_seen_and_forgotten() -> None:
+    world = World([Walker(lambda time: (300, 240) if time < 1.0 else None)])
+    follower = PeopleFollower(world, max_people=20)
+    found = follow(world, 3.0, follower)
+    assert [len(people) for people in found] == [1] * 10 + [0] * 20
+    before = world.crops
+    follow(world, 1.0, follower, begin=3.0)
+    assert world.crops == before
+
+
+def test_two_who_pass_each_other_stay_two_people() -> None:
+    world = World([walking(80, begin=100), walking(-80, begin=400, y=248)])
+    counts = [len(found) for found in follow(world, 4.0)]
+    assert counts.count(2) >= 34
+    assert counts[-5:] == [2] * 5
+
+
+def test_a_post_that_the_detector_takes_for_somebody_is_nobody() -> None:
+    world = World([standing(100)], clutter=[(400, 200, 430, 300)])
+    assert {len(found) for found in follow(world, 5.0)} == {1}
+
+
+def test_what_only_the_landmarks_believe_in_ends() -> None:
+    walker = standing(100)
+    world = World([walker, standing(300), standing(500)])
+    follower = PeopleFollower(world, max_people=20)
+    follow(world, 1.0, follower)
+    walker.detected = False
+    found = follow(world, 9.0, follower, begin=1.0)
+    assert middles(found[-1]) == [300, 500]
+
+
+def test_small_people_are_found_with_smaller_tiles_which_large_ones_do_not_need() -> None:
+    small = [standing(60 + 90 * number, y=200, height=32) for number in range(6)]
+    world = World(small, min_height=30.0)
+    assert len(follow(world, 10.0)[-1]) == 6  # 21 pixels in the whole picture, 37 in a tile
+    large = World([standing(100), standing(300)], min_height=30.0)
+    follow(large, 30.0)
+    assert large.tiles <= 2.5 * len(large.searches)
+
+
+def test_no_more_people_than_asked_for() -> None:
+    world = World([standing(60 + 70 * number) for number in range(8)])
+    follower = PeopleFollower(world, max_people=3)
+    assert {len(found) for found in follow(world, 3.0, follower)} == {3}
+
+
+@pytest.mark.parametrize("fps", [5.0, 10.0, 25.0])
+def test_somebody_who_falls_is_followed_at_any_rate(fps: float) -> None:
+    def falling(time: float) -> tuple[float, float]:
+        since = np.clip(time - 1.0, 0, 0.6)
+        return 300 + 40 * since, 240 + 0.5 * 400 * since**2  # 72 pixels of 100 in 0.6 s
+
+    counts = [len(found) for found in follow(World([Walker(falling)]), 3.0, fps=fps)]
+    assert counts == [1] * len(counts)
+
+
+def test_another_picture_size_or_an_earlier_time_begins_anew() -> None:
+    world = World([standing(100)])
+    follower = PeopleFollower(world, max_people=20)
+    follow(world, 1.0, follower)
+    searches = len(world.searches)
+    assert [len(found) for found in follow(world, 1.0, follower)] == [1] * 10
+    assert len(world.searches) > searches
+
+
+def test_joints_that_are_no_number_are_nobody() -> None:
+    class Broken(World):
+        def joints(self, image: np.ndarray, places: np.ndarray) -> object:  # type: ignore[override]
+            bodies = super().joints(image, places)
+            bodies.keypoints[..., 0] = np.nan
+            return bodies
+
+    assert {len(found) for found in follow(Broken([standing(100)]), 1.0)} == {0}
+
+
+def test_nobody_is_an_empty_array_of_coco_joints() -> None:
+    (found, *_) = follow(World([]), 0.1)
+    assert (found.shape, found.dtype) == ((0, 17, 3), np.float32)
+    assert SIZE == (640, 480)
