@@ -48,6 +48,13 @@ class Network:
     channels_first: bool
     outputs: dict[str, Shape]
 
+    @property
+    def picture(self) -> onnx.ValueInfoProto:
+        """Its input."""
+        constants = {tensor.name for tensor in self.model.graph.initializer}
+        picture: onnx.ValueInfoProto = next(v for v in self.model.graph.input if v.name not in constants)
+        return picture
+
 
 def assemble(network: Network, layout: Layout, normalisation: Normalisation) -> onnx.ModelProto:
     """Return the graph from `images` to the outputs of the layout, checked and simplified.
@@ -57,26 +64,57 @@ def assemble(network: Network, layout: Layout, normalisation: Normalisation) -> 
     """
     model: onnx.ModelProto = compose.add_prefix(network.model, PREFIX)
     graph = model.graph
-    front = _front(graph.input[0], network, normalisation)
-    head = Head(
-        {PREFIX + name: shape for name, shape in network.outputs.items()}, network.width, network.height
-    )
-    results = layout.head(head)
-    ends = [helper.make_node("Identity", [value], [name], f"head.{name}") for name, value in results.items()]
+    picture = helper.make_tensor_value_info("", 0, None)
+    picture.CopyFrom(network.picture)
+    picture.name = PREFIX + picture.name
+    front = _front(picture, network, normalisation)
+    head, ends, outputs = _head(network, layout)
     nodes = [*front.nodes, *graph.node, *head.nodes, *ends]
-    del graph.node[:], graph.output[:], graph.value_info[:]
+    del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend(nodes)
     graph.initializer.extend([*front.initializers, *head.initializers])
-    graph.input[0].CopyFrom(
-        helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["batch", network.height, network.width, 3])
-    )
-    for name in results:
-        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    size = [network.height, network.width, 3]
+    graph.input.append(helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["batch", *size]))
+    graph.output.extend(outputs)
     model = onnxslim.slim(model)
+    _name_nodes(model.graph)
     for value in model.graph.output:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def head_alone(network: Network, layout: Layout) -> onnx.ModelProto:
+    """Return the graph from the network's own outputs, under their names with `PREFIX`, to those of the layout.
+
+    Raises:
+        InputError: as for `assemble`.
+    """
+    head, ends, outputs = _head(network, layout)
+    inputs = [
+        helper.make_tensor_value_info(PREFIX + name, TensorProto.FLOAT, ["batch", *shape[1:]])
+        for name, shape in network.outputs.items()
+    ]
+    graph = helper.make_graph([*head.nodes, *ends], "head", inputs, outputs, head.initializers)
+    return helper.make_model(
+        graph, opset_imports=network.model.opset_import, ir_version=network.model.ir_version
+    )
+
+
+def _head(network: Network, layout: Layout) -> tuple[Head, list[onnx.NodeProto], list[onnx.ValueInfoProto]]:
+    """The nodes of the layout, those that name its results, and these as outputs of a graph."""
+    named = {PREFIX + name: shape for name, shape in network.outputs.items()}
+    head = Head(named, network.width, network.height)
+    results = layout.head(head)
+    ends = [helper.make_node("Identity", [value], [name], f"head.{name}") for name, value in results.items()]
+    return head, ends, [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in results]
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """Give each node a name of its own: calibration, the manifest and TensorRT name operations by it."""
+    names = Nodes()
+    for node in graph.node:
+        node.name = names.unique(node.name or f"{PREFIX}{node.op_type}")
 
 
 def _front(picture: onnx.ValueInfoProto, network: Network, normalisation: Normalisation) -> Nodes:
