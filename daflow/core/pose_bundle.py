@@ -76,6 +76,20 @@ class PoseComparison(ManifestPart):
     overlap: FiniteFloat | None = None
     score_error: FiniteFloat | None = None
 
+    @property
+    def summary(self) -> str:
+        """A line for people."""
+        values = [
+            ("median error {:.3g} % of the body", self.median_error),
+            ("99 % below {:.3g} %", self.p99_error),
+            ("visibility {:.2g}", self.visibility_error),
+            ("overlap {:.4f}", self.overlap),
+            ("scores {:.2g}", self.score_error),
+            ("agreement {:.4f}", self.agreement),
+        ]
+        parts = [style.format(value) for style, value in values if value is not None]
+        return f"{self.people} people in {self.pictures} pictures: {', '.join(parts)}"
+
 
 class PoseVerdict(ManifestPart):
     """A comparison, its limits, and a phrase for each limit that it missed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,6 +145,24 @@ def landmark_errors(expected: Results, found: Results, joints: int) -> npt.NDArr
     return errors
 
 
+def mean_difference(expected: Results, found: Results, layout: Layout) -> float:
+    """Return one number for how much outputs differ, in percent, to order the operations of a network by."""
+    if _non_finite(found):
+        return float("inf")
+    if layout.role == "landmarks":
+        presence = 100 * np.abs(expected["presence"] - found["presence"]).mean()
+        person = expected["presence"] >= _SEEN.get(layout.joints, _SEEN_BY_CONFIDENCE)
+        points = landmark_errors(expected, found, layout.joints)[person]
+        return float(presence + (points.mean() if points.size else 0.0))
+    strong = expected["scores"] >= FOUND
+    if not strong.any():
+        return float(100 * np.abs(expected["scores"] - found["scores"]).mean())
+    boxes, others = expected["boxes"][strong], found["boxes"][strong]
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1).mean(axis=1)
+    scores = np.abs(expected["scores"] - found["scores"])[strong]
+    return float(100 * (scores.mean() + (np.abs(boxes - others).mean(axis=1) / size).mean()))
+
+
 def compare_detectors(expected: Results, found: Results) -> PoseComparison:
     """Compare the boxes of pictures, without those that overlap a better one."""
     non_finite = _non_finite(found)
@@ -237,17 +255,3 @@ def verification_pictures(
             "check the layout and the normalisation."
         )
     return VerificationPictures(images, expected, compare)
-
-
-def summary(comparison: PoseComparison) -> str:
-    """Return a line for people."""
-    values = [
-        ("median error {:.3g} % of the body", comparison.median_error),
-        ("99 % below {:.3g} %", comparison.p99_error),
-        ("visibility {:.2g}", comparison.visibility_error),
-        ("overlap {:.4f}", comparison.overlap),
-        ("scores {:.2g}", comparison.score_error),
-        ("agreement {:.4f}", comparison.agreement),
-    ]
-    parts: Sequence[str] = [style.format(value) for style, value in values if value is not None]
-    return f"{comparison.people} people in {comparison.pictures} pictures: {', '.join(parts)}"
