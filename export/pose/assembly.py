@@ -15,10 +15,9 @@ import onnxslim
 from onnx import TensorProto, compose, helper
 
 from export.pose.layouts import Head, Layout, Shape
-from export.pose.nodes import Nodes
+from export.pose.nodes import PREFIX, Nodes
 
 IMAGES = "images"
-PREFIX = "network."  # of the names in the network's own graph
 
 
 @dataclass(frozen=True)

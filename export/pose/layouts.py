@@ -21,7 +21,7 @@ import numpy as np
 from onnx import helper
 
 from daflow.core.errors import InputError
-from export.pose.nodes import Nodes
+from export.pose.nodes import PREFIX, Nodes
 
 Role = Literal["detector", "landmarks"]
 COCO_JOINTS = 17
@@ -63,7 +63,8 @@ class Head(Nodes):
     def misfit(self, what: str) -> InputError:
         """The error that the network's outputs are not those of the layout."""
         shapes = ", ".join(
-            f"{name} {['batch', *shape[1:]]}".replace("'", "") for name, shape in self.outputs.items()
+            f"{name.removeprefix(PREFIX)} [{', '.join(['batch', *map(str, shape[1:])])}]"
+            for name, shape in self.outputs.items()
         )
         return InputError(f"It has the outputs {shapes}, and not {what}.")
 

@@ -9,6 +9,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+PREFIX = "network."
+"""Of the names in a network's own graph, which keeps them apart from those that are added."""
+
 
 class Nodes:
     """New nodes and constants.

@@ -155,11 +155,13 @@ def _channels_first(model: onnx.ModelProto) -> Network:
 def _open_onnx(path: Path) -> Original:
     try:
         model = onnx.load(path)
-        onnx.checker.check_model(model)
+        reason = None if model.graph.node else "it has no operators"
     except Exception as error:  # noqa: BLE001  protobuf and the checker raise classes of their own for each damage
+        reason = _first_line(error)
+    if reason is not None:
         raise InputError(
-            f"{path} is no MediaPipe task, TFLite network, TensorFlow.js graph model or ONNX file: {_first_line(error)}"
-        ) from None
+            f"{path} is no MediaPipe task, TFLite network, TensorFlow.js graph model or ONNX file: {reason}."
+        )
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     sizes = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []

@@ -14,8 +14,9 @@ import onnxruntime
 from daflow.core.errors import InputError
 from daflow.core.pose_bundle import NetworkName, PoseComparison, PoseLimits, PoseVerdict
 from daflow.core.scoring.comparison import Precision
-from export.pose.assembly import IMAGES, PREFIX, Normalisation, head_alone
+from export.pose.assembly import IMAGES, Normalisation, head_alone
 from export.pose.layouts import Layout
+from export.pose.nodes import PREFIX
 from export.pose.originals import Original
 from export.pose.people_pictures import FOUND, SAME, distinct, overlaps
 
