@@ -145,7 +145,7 @@ def _normalisation(prefix: str, whose: str) -> Callable[[_Decorated], _Decorated
 @click.option(
     "--workspace",
     type=click.IntRange(1, 1 << 20),
-    help="Maximum scratch memory for TensorRT's builder, MiB.  [default: 256]",
+    help="Maximum scratch memory for TensorRT's builder, MiB.  [default: 1024]",
 )
 @click.option(
     "--layers", is_flag=True, help="Write what is known about the layers beside each engine, as JSON."

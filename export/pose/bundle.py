@@ -55,6 +55,7 @@ logger = logging.getLogger(__name__)
 Report = Callable[[str], None]
 REPORT = "verification.html"
 FRAMES = 32  # to verify on, and as many to calibrate on
+WORKSPACE = 1024  # MiB; TensorRT for RTX needs 268 MiB to build BlazePose in INT8
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def export_pose(
         targets: compute capabilities to build engines for, such as `sm86`; empty means the GPU of this machine, else
             sm86 ahead of time.
         batch: minimum, optimum and maximum of the pictures in a call of an engine; None means 1, 4, 32.
-        workspace: maximum scratch memory of TensorRT's builder in MiB; None means 256.
+        workspace: maximum scratch memory of TensorRT's builder in MiB; None means 1024.
         layers: write what is known about the layers beside each engine, as JSON.
         report: takes one line for each step.
 
@@ -134,7 +135,7 @@ def export_pose(
             "pictures or a video."
         )
     parsed = parse_pose_limits(limits or {})
-    options = build_options(batch, workspace)
+    options = build_options(batch, workspace or WORKSPACE)
     builder = find_pose_engine_builder(targets, layers, report) if engine else None
     folder = Path(folder)
     sources: dict[NetworkName, NetworkSource] = {"detector": detector}

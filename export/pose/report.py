@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,8 +71,8 @@ def pose_report(forms: Sequence[PoseForm], title: str, verified_on: str) -> str:
         f"<p>Pictures of {html.escape(verified_on)}</p>"
         f'<div class="cards">{"".join(_card(form) for form in forms)}</div>{"".join(_section(form) for form in forms)}'
         "<h2>How to read this</h2><p>Each graph saw the same pictures as the published network. Green is where that "
-        "network sees a person or a joint, red is where the graph does. ONNX Runtime computed the graphs on a "
-        "processor, which may compute parts of an FP16 graph in FP32.</p>",
+        "network sees a person or a joint, red inside it is where the graph does. ONNX Runtime computed the graphs "
+        "on a processor, which may compute parts of an FP16 graph in FP32.</p>",
     )
 
 
@@ -127,22 +128,22 @@ def _pictures(form: PoseForm) -> str:
     order = np.argsort(-np.where(people, errors, -1))
     for axis, index in zip(axes, order, strict=False):
         axis.imshow(form.pictures.images[index])
-        for results, colour in ((expected, "#22c55e"), (found, "#ef4444")):
-            _draw(axis, results, index, form.joints if form.network == "landmarks" else 0, colour)
+        for results, colour, size in ((expected, "#22c55e", 3.0), (found, "#ef4444", 1.0)):
+            _draw(axis, results, index, form.joints if form.network == "landmarks" else 0, colour, size)
     for axis in axes:
         axis.axis("off")
     return picture(drawn, dpi=90)
 
 
-def _draw(axis: object, results: Results, index: int, joints: int, colour: str) -> None:
+def _draw(axis: Any, results: Results, index: int, joints: int, colour: str, size: float) -> None:
     from matplotlib.patches import Rectangle
 
     if joints:
         x, y = results["keypoints"][index, :joints, :2].T
-        axis.plot(x, y, ".", color=colour, markersize=4)  # type: ignore[attr-defined]
+        axis.plot(x, y, ".", color=colour, markersize=3 * size)
         return
     boxes = results["boxes"][index]
     for left, top, right, bottom in boxes[distinct(results["scores"][index], boxes)]:
-        axis.add_patch(  # type: ignore[attr-defined]
-            Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=1)
+        axis.add_patch(
+            Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=size)
         )
