@@ -18,7 +18,7 @@ from export.commands.options import parse_batch, parse_limits, parse_targets
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 _NEEDED = {
-    "export": ("torch", "onnx", "onnxslim", "onnxruntime", "tflite", "ai_edge_litert"),
+    "export": ("torch", "onnx", "onnxslim", "onnxruntime", "tflite"),
     "train": ("matplotlib",),
     "edge": ("av", "cv2"),
 }

@@ -14,7 +14,7 @@ import onnx
 
 from calibration.int8_ranges import Method
 from daflow.core.engines.file import BuildOptions
-from daflow.core.errors import CheckFailed, InputError
+from daflow.core.errors import CheckFailed, InputError, require_packages
 from daflow.core.files import StrPath, sha256, write_text
 from daflow.core.pose_bundle import (
     Network,
@@ -142,6 +142,7 @@ def export_pose(
     if landmarks is not None:
         sources["landmarks"] = landmarks
     plans = {name: _plan(name, source) for name, source in sources.items()}
+    require_packages({"export": [package for plan in plans.values() for package in plan.original.needs]})
     if landmarks is None and not plans["detector"].layout.joints:
         raise InputError(
             f"A detector of the layout {detector.layout} finds no joints. Give a network of landmarks too."

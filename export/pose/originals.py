@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from daflow.core.errors import InputError, unusable_package
+from daflow.core.errors import InputError
 from export.pose.assembly import Network
 from export.pose.tfjs_graph import parse_tfjs
 from export.pose.tfjs_network import convert_tfjs
@@ -42,12 +42,14 @@ class Original:
         network: its ONNX graph.
         run: computes the outputs, by the names of `network.outputs`, for normalised pictures `(B, H, W, 3)`.
         by: what computes them, for people.
+        needs: packages that this needs.
     """
 
     path: Path
     network: Network
     run: Run
     by: str
+    needs: tuple[str, ...] = ()
 
 
 def open_original(path: Path) -> Original:
@@ -95,10 +97,18 @@ def _task_member(path: Path) -> bytes:
 def _open_tflite(content: bytes, path: Path) -> Original:
     model = read_tflite(content, str(path))
     network = _channels_first(model)
-    try:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    except ImportError as error:
-        raise unusable_package(error, "ai-edge-litert", "export") from None
+    names = list(network.outputs)
+
+    def run(pixels: Floats) -> Outputs:
+        return _one_by_one(_litert(content, path), names)(pixels)
+
+    return Original(path, network, run, "LiteRT", ("ai_edge_litert",))
+
+
+def _litert(content: bytes, path: Path) -> Callable[[Floats], list[np.ndarray]]:
+    """Return what computes the outputs of one picture `(1, H, W, 3)`."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
     try:
         interpreter = Interpreter(
             model_content=content,
@@ -118,7 +128,7 @@ def _open_tflite(content: bytes, path: Path) -> Original:
         interpreter.invoke()
         return [interpreter.get_tensor(place) for place in places]
 
-    return Original(path, network, _one_by_one(one, list(network.outputs)), "LiteRT")
+    return one
 
 
 def _open_tfjs(path: Path) -> Original:
