@@ -25,7 +25,7 @@ from export.pose.verification import (
     mean_difference,
 )
 
-MARGINS = (1.5, 3.0, 6.0)
+MARGINS = (1.5, 2.0, 3.0, 6.0)
 """How many times tighter than the limits the choice is, because it is made on few pictures. When the finished graph
 misses a limit, the next one is tried."""
 

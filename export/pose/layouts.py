@@ -85,6 +85,10 @@ class Head(Nodes):
         """Return another shape; 0 keeps a size."""
         return self.op("Reshape", value, np.array(shape))
 
+    def flat(self, value: str) -> str:
+        """Return a value without its last axis, which has size 1."""
+        return self.op("Squeeze", value, np.array([-1]))
+
     def largest(self, value: str) -> str:
         """Return the largest value along the last axis, which stays with size 1."""
         name, places = self.unique("head.largest"), self.unique("head.largest.place")
@@ -155,7 +159,7 @@ def _nanodet(head: Head) -> dict[str, str]:
             )
         )
     return {
-        "scores": head.shaped(head.op("Concat", *scores, axis=1), 0, -1),
+        "scores": head.flat(head.op("Concat", *scores, axis=1)),
         "boxes": head.op("Concat", *boxes, axis=1),
     }
 
@@ -172,7 +176,7 @@ def _yolo(head: Head) -> dict[str, str]:
     """`(B, 4 + classes, A)`: centre and size of the box in pixels, and a score for each class; class 0 is a person."""
     output = head.one("one of [batch, 4 + classes, boxes]", lambda s: len(s) == 3 and 4 < s[1] < s[2])
     rows = head.op("Transpose", output, perm=[0, 2, 1])
-    return {"scores": head.shaped(head.part(rows, 4, 5), 0, -1), "boxes": head.corners(head.part(rows, 0, 4))}
+    return {"scores": head.flat(head.part(rows, 4, 5)), "boxes": head.corners(head.part(rows, 0, 4))}
 
 
 def _yolo_pose(head: Head) -> dict[str, str]:
@@ -181,9 +185,9 @@ def _yolo_pose(head: Head) -> dict[str, str]:
     output = head.one(f"one of [batch, {size}, boxes]", lambda s: len(s) == 3 and s[1] == size)
     rows = head.op("Transpose", output, perm=[0, 2, 1])
     return {
-        "scores": head.shaped(head.part(rows, 4, 5), 0, -1),
+        "scores": head.flat(head.part(rows, 4, 5)),
         "boxes": head.corners(head.part(rows, 0, 4)),
-        "keypoints": head.shaped(head.part(rows, 5, size), 0, -1, COCO_JOINTS, 3),
+        "keypoints": head.shaped(head.part(rows, 5, size), 0, 0, COCO_JOINTS, 3),
     }
 
 
@@ -196,7 +200,7 @@ def _blazepose(head: Head) -> dict[str, str]:
     points = head.shaped(landmarks, 0, BLAZEPOSE_POINTS, 5)
     return {
         "keypoints": head.joined(head.part(points, 0, 2), head.op("Sigmoid", head.part(points, 3, 5))),
-        "presence": head.shaped(presence, -1),
+        "presence": head.flat(presence),
     }
 
 
@@ -226,11 +230,11 @@ def _heatmaps(head: Head) -> dict[str, str]:
     what = f"one of [batch, {COCO_JOINTS}, rows, columns]"
     output = head.one(what, lambda s: len(s) == 4 and s[1] == COCO_JOINTS)
     rows, columns = head.outputs[output][2:]
-    best = head.op("ArgMax", head.shaped(output, 0, 0, -1), axis=2)
+    best = head.op("ArgMax", head.shaped(output, 0, 0, rows * columns), axis=2)
     y = head.op("Div", best, columns)
     x = head.op("Sub", best, head.op("Mul", y, columns))
     margin = head.op("Pad", output, np.array([0, 0, 1, 1] * 2), mode="edge")
-    flat = head.shaped(margin, 0, 0, -1)
+    flat = head.shaped(margin, 0, 0, (rows + 2) * (columns + 2))
     centre = head.op("Add", head.op("Mul", y, columns + 2), head.op("Add", x, columns + 3))
     coordinates = []
     for place, step, last, scale in (

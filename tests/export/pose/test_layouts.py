@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from daflow.core.errors import InputError
@@ -22,6 +23,34 @@ def decode(layout: str, width: int, height: int, outputs: dict[str, np.ndarray])
     shapes = {name: (1, *value.shape[1:]) for name, value in outputs.items()}
     model = head_alone(Network(empty, width, height, True, shapes), LAYOUTS[layout])
     return GraphRunner(model).feed({PREFIX + n: v.astype(np.float32) for n, v in outputs.items()})
+
+
+@pytest.mark.parametrize(
+    ("layout", "shapes", "results"),
+    [
+        ("blazepose", [(195,), (1,)], [(39, 4), ()]),
+        ("simcc", [(17, 96), (17, 128)], [(17, 4), ()]),
+        ("heatmaps", [(17, 16, 12)], [(17, 4), ()]),
+        ("movenet", [(1, 17, 3)], [(17, 4), ()]),
+        ("nanodet", [(48, 80), (48, 44), (12, 80), (12, 44), (4, 80), (4, 44)], [(64,), (64, 4)]),
+        ("yolo", [(84, 100)], [(100,), (100, 4)]),
+        ("yolo-pose", [(56, 100)], [(100,), (100, 4), (100, 17, 3)]),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_any_number_of_pictures_gives_as_many_results(
+    layout: str, shapes: list[tuple[int, ...]], results: list[tuple[int, ...]], count: int
+) -> None:
+    outputs = {f"o{number}": np.zeros((count, *shape), np.float32) for number, shape in enumerate(shapes)}
+    empty = onnx.helper.make_model(
+        onnx.helper.make_graph([], "g", [], []),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    network = Network(empty, 48, 64, True, {name: (1, *value.shape[1:]) for name, value in outputs.items()})
+    session = onnxruntime.InferenceSession(head_alone(network, LAYOUTS[layout]).SerializeToString())
+    found = session.run(None, {PREFIX + name: value for name, value in outputs.items()})
+    assert [value.shape for value in found] == [(count, *shape) for shape in results]
 
 
 def logit(p: float) -> float:
