@@ -14,6 +14,7 @@ import onnx
 import onnxslim
 from onnx import TensorProto, compose, helper
 
+from daflow.core.errors import InputError
 from export.pose.layouts import Head, Layout, Shape
 from export.pose.nodes import PREFIX, Nodes
 
@@ -59,7 +60,7 @@ def assemble(network: Network, layout: Layout, normalisation: Normalisation) -> 
     """Return the graph from `images` to the outputs of the layout, checked and simplified.
 
     Raises:
-        InputError: the network's outputs are not those of the layout.
+        InputError: the network's outputs are not those of the layout, or its graph is not valid.
     """
     model: onnx.ModelProto = compose.add_prefix(network.model, PREFIX)
     graph = model.graph
@@ -79,7 +80,10 @@ def assemble(network: Network, layout: Layout, normalisation: Normalisation) -> 
     _name_nodes(model.graph)
     for value in model.graph.output:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise InputError(f"The network's graph is not valid: {str(error).strip().splitlines()[0]}") from None
     return model
 
 

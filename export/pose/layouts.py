@@ -108,7 +108,9 @@ class Head(Nodes):
     def landmarks(self, points: str, confidence: str, presence: str | None = None) -> dict[str, str]:
         """Return the outputs for x and y `(B, J, 2)` and a confidence `(B, J, 1)`."""
         if presence is None:
-            presence = self.op("ReduceMean", confidence, axes=[1, 2], keepdims=0)
+            # A sum: in ReduceMean the axes are an attribute before opset 18, and an input from then on.
+            total = self.op("ReduceSum", confidence, np.array([1, 2]), keepdims=0)
+            presence = self.op("Mul", total, 1 / COCO_JOINTS)
         return {"keypoints": self.joined(points, confidence, confidence), "presence": presence}
 
 

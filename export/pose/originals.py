@@ -26,6 +26,7 @@ from export.pose.tfjs_reference import run_tfjs
 from export.pose.tflite_network import read_tflite
 
 MAX_BYTES = 2**29  # of a network; those for devices have less than a tenth of it
+FIRST_OPSET = 13  # the nodes of the layouts mean the same from there on
 TASK_MEMBER = "pose_landmarks_detector.tflite"
 
 Floats = npt.NDArray[np.float32]
@@ -117,7 +118,7 @@ def _litert(content: bytes, path: Path) -> Callable[[Floats], list[np.ndarray]]:
         )
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"{path} is damaged: LiteRT does not take it ({_first_line(error)}).") from None
+        raise InputError(f"{path} is damaged: LiteRT does not take it ({first_line(error)}).") from None
     (picture,) = interpreter.get_input_details()
     places = [entry["index"] for entry in interpreter.get_output_details()]
 
@@ -167,10 +168,15 @@ def _open_onnx(path: Path) -> Original:
         model = onnx.load(path)
         reason = None if model.graph.node else "it has no operators"
     except Exception as error:  # noqa: BLE001  protobuf and the checker raise classes of their own for each damage
-        reason = _first_line(error)
+        reason = first_line(error)
     if reason is not None:
         raise InputError(
             f"{path} is no MediaPipe task, TFLite network, TensorFlow.js graph model or ONNX file: {reason}."
+        )
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
+    if opset < FIRST_OPSET:
+        raise InputError(
+            f"{path} has opset {opset}. Export it with opset {FIRST_OPSET} or later; 17 is best."
         )
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
@@ -206,7 +212,7 @@ def _onnx_run(model: onnx.ModelProto, picture: Any, channels_first: bool, path: 
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # noqa: BLE001  ONNX Runtime has a class of its own for each reason
-        raise InputError(f"{path} cannot be computed: {_first_line(error)}") from None
+        raise InputError(f"{path} cannot be computed: {first_line(error)}") from None
 
     def run(pixels: Floats) -> Outputs:
         values = (pixels.transpose(0, 3, 1, 2) if channels_first else pixels).astype(dtype)
@@ -214,12 +220,13 @@ def _onnx_run(model: onnx.ModelProto, picture: Any, channels_first: bool, path: 
             return dict(zip(names, session.run(names, {picture.name: values}), strict=True))
         except Exception as error:  # noqa: BLE001  as above
             raise InputError(
-                f"{path} does not take several pictures at once: {_first_line(error)}. Export it with a dynamic batch."
+                f"{path} does not take several pictures at once: {first_line(error)}. Export it with a dynamic batch."
             ) from None
 
     return run
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error of another package says."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

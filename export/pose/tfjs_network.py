@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -189,9 +190,9 @@ def _sparse_to_dense(
 ) -> Operand:
     """Part of how a shape is computed; in a network of fixed size nothing is sparse."""
     indices, shape, values, default = (_constant(operand) for operand in operands)
-    dense = np.full(shape[:4], default)
-    if dense.size > 16:
-        raise ValueError(f"a shape of {dense.size} axes")
+    if not 0 <= math.prod(shape.tolist()) <= 16:
+        raise ValueError(f"a shape of {shape.tolist()} axes")
+    dense = np.full(shape, default)
     dense[tuple(indices.reshape(-1, dense.ndim).T)] = values
     return dense
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from daflow.core.scoring.comparison import Precision
 from export.pose.assembly import IMAGES, Normalisation, head_alone
 from export.pose.layouts import Layout
 from export.pose.nodes import PREFIX
-from export.pose.originals import Original
+from export.pose.originals import Original, first_line
 from export.pose.people_pictures import FOUND, SAME, distinct, overlaps
 
 BATCH = 8
@@ -69,18 +70,31 @@ def parse_pose_limits(settings: Mapping[str, float]) -> dict[NetworkName, dict[P
     return limits
 
 
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Turn the errors of ONNX Runtime, which has a class for each reason, into one sentence."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  as above
+        raise InputError(f"ONNX Runtime cannot compute the graph: {first_line(error)}.") from None
+
+
 class GraphRunner:
     """Runs a graph of a pose bundle with ONNX Runtime.
 
     Args:
         model: the graph, or the content of its file.
+
+    Raises:
+        InputError: ONNX Runtime cannot compute it.
     """
 
     def __init__(self, model: onnx.ModelProto | bytes) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         content = model if isinstance(model, bytes) else model.SerializeToString()
-        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        with _explained():
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         self._names = [output.name for output in self._session.get_outputs()]
 
     def run(self, images: Images) -> Results:
@@ -90,12 +104,13 @@ class GraphRunner:
     def feed(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Results:
         """Return the outputs by name for inputs by name, computed in batches."""
         count = len(next(iter(inputs.values())))
-        parts = [
-            self._session.run(
-                self._names, {name: value[first : first + BATCH] for name, value in inputs.items()}
-            )
-            for first in range(0, count, BATCH)
-        ]
+        with _explained():
+            parts = [
+                self._session.run(
+                    self._names, {name: value[first : first + BATCH] for name, value in inputs.items()}
+                )
+                for first in range(0, count, BATCH)
+            ]
         return {
             name: np.concatenate(values)
             for name, values in zip(self._names, zip(*parts, strict=True), strict=True)

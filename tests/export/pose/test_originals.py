@@ -13,7 +13,10 @@ from onnx import helper
 
 from daflow.core.errors import InputError
 from export.pose import originals
+from export.pose.assembly import Normalisation, assemble
+from export.pose.layouts import LAYOUTS
 from export.pose.originals import open_original
+from export.pose.verification import GraphRunner
 
 
 def test_a_network_that_was_exported_for_one_picture_takes_several(detector_file: Path) -> None:
@@ -47,6 +50,41 @@ def test_a_network_of_no_pictures_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="does not take one RGB picture of a fixed size"):
         open_original(path)
+
+
+@pytest.mark.parametrize("opset", [13, 17, 20])
+def test_networks_of_every_opset_get_the_same_outputs(
+    tmp_path: Path, landmarks_file: Path, opset: int
+) -> None:
+    model = onnx.load(landmarks_file)
+    model.opset_import[0].version = opset
+    path = tmp_path / "network.onnx"
+    onnx.save(model, path)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 16, 3), np.uint8)
+    normalisation = Normalisation("rgb", (0, 0, 0), (255, 255, 255))
+    found, wanted = (
+        GraphRunner(assemble(open_original(p).network, LAYOUTS["simcc"], normalisation)).run(pictures)
+        for p in (path, landmarks_file)
+    )
+    for name, value in wanted.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-5)
+
+
+def test_a_network_of_an_old_opset_is_refused(tmp_path: Path, landmarks_file: Path) -> None:
+    model = onnx.load(landmarks_file)
+    model.opset_import[0].version = 11
+    path = tmp_path / "old.onnx"
+    onnx.save(model, path)
+    with pytest.raises(InputError, match=r"has opset 11\. Export it with opset 13 or later"):
+        open_original(path)
+
+
+def test_a_graph_that_cannot_be_computed_is_one_sentence(landmarks_file: Path) -> None:
+    with pytest.raises(InputError, match="ONNX Runtime cannot compute the graph"):
+        GraphRunner(b"no graph")
+    runner = GraphRunner(landmarks_file.read_bytes())
+    with pytest.raises(InputError, match="ONNX Runtime cannot compute the graph"):
+        runner.feed({"x": np.zeros((1, 3, 5, 5), np.float32)})
 
 
 @pytest.mark.parametrize("content", [b"", b"no network at all", b"\x00" * 100, bytes(range(256))])

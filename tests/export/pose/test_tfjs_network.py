@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -205,6 +206,14 @@ def test_what_is_wrong_is_one_sentence(
     path = change(every_operator(tmp_path), edit)
     with pytest.raises(InputError, match=words):
         open_original(path)
+
+
+def test_a_shape_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path = every_operator(tmp_path)
+    graph = parse_tfjs(path)
+    constants = {**graph.constants, "three": np.array([2**30, 2**30], np.int32)}
+    with pytest.raises(InputError, match="is damaged"):
+        convert_tfjs(dataclasses.replace(graph, constants=constants), path)
 
 
 def test_weights_that_break_off_are_one_sentence(tmp_path: Path) -> None:
