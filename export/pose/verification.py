@@ -75,7 +75,7 @@ def _explained() -> Iterator[None]:
     """Turn the errors of ONNX Runtime, which has a class for each reason, into one sentence."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001  as above
+    except Exception as error:  # noqa: BLE001  ONNX Runtime has many classes
         raise InputError(f"ONNX Runtime cannot compute the graph: {first_line(error)}.") from None
 
 
