@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,7 +24,8 @@ from daflow.core.data.windows import MAX_MISSING, Poses
 from daflow.core.engines.builder import check_targets
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath, locked, require_short_name, sha256, write_text
+from daflow.core.files import StrPath, sha256, write_text
+from daflow.core.pose_bundle import is_pose_bundle
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.limits import Limits, parse_limits
 from daflow.core.version import __version__
@@ -37,6 +35,7 @@ from export.engines import Batch, EngineBuilder, build_options, engine_precision
 from export.folded_flow import FoldedFlow
 from export.mixed_precision import RANGES, write_int8_graphs
 from export.onnx_graph import export_onnx
+from export.replacement import replace_when_done
 from export.verification import VerificationSet, Verifier, generated_set, recorded_set
 from export.verification_report import report_page
 
@@ -127,7 +126,7 @@ def export_model(
     length, fps = checkpoint.model.config.window, checkpoint.fps
     recordings = calibrate_on if verify_on is None else verify_on
     folder = Path(folder)
-    with _replace_when_done(folder) as work:
+    with replace_when_done(folder, "bundle", _is_bundle) as work:
         data = (
             generated_set(length, fps)
             if recordings is None
@@ -247,23 +246,5 @@ def _write_files(
     return manifest
 
 
-@contextlib.contextmanager
-def _replace_when_done(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `folder`, which replaces it when the block ends without an error."""
-    if (
-        folder.exists()
-        and not (folder / MANIFEST).is_file()
-        and (not folder.is_dir() or any(folder.iterdir()))
-    ):
-        raise InputError(f"{folder} exists and is not a bundle, so it is not replaced. Give another name.")
-    require_short_name(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name[:40]}.") as temporary:
-        work = Path(temporary) / "bundle"
-        work.mkdir()
-        yield work
-        with locked(folder.parent):  # two exports to one folder: the last one stays
-            if folder.exists():
-                folder.rename(Path(temporary) / "old")
-            work.rename(folder)
-        shutil.rmtree(Path(temporary) / "old", ignore_errors=True)
+def _is_bundle(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file() and not is_pose_bundle(folder)

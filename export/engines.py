@@ -61,9 +61,7 @@ class EngineBuilder:
 
     def _build_ahead_of_time(self, bundle: Bundle, precision: Precision, target: str) -> None:
         key = bundle.engine_key(precision, self.trt.__name__, str(self.trt.__version__), target, None)
-        request = BuildRequest(
-            bundle.graph(precision), precision, bundle.manifest.window, key.options, target
-        )
+        request = BuildRequest(bundle.graph(precision), precision, key.options, target)
         plan = build_plan(self.trt, request)
         path = bundle.folder / "engines" / key.file_name
         store_engine(path, key, plan.data, plan.seconds, None)

@@ -21,7 +21,7 @@ from onnx import helper, numpy_helper
 from calibration.int8_ranges import Method, Ranges, calibrate
 from daflow.core.data.windows import Poses
 
-_BATCH = 256  # windows; the activations of a batch must fit into memory
+_BATCH = 256  # windows; the activations of a batch must fit into memory, so pictures come in smaller ones
 _STEPS = 127  # magnitudes of a signed byte above zero, without its lowest value
 _QUANTISED = ("Gemm", "MatMul", "Conv")
 
@@ -115,8 +115,17 @@ def _pair(name: str, axis: int | None) -> list[onnx.NodeProto]:
     ]  # fmt: skip
 
 
-def activations(graph: Path, poses: Poses, tensors: Sequence[str]) -> Iterator[list[npt.NDArray[np.float32]]]:
-    """Run an FP32 graph on windows `(N, 2, T, V)` in batches, and yield the values of the named tensors."""
+def activations(
+    graph: Path, inputs: npt.NDArray[Any], tensors: Sequence[str], batch: int = _BATCH
+) -> Iterator[list[npt.NDArray[np.float32]]]:
+    """Run an FP32 graph on its input, such as windows `(N, 2, T, V)`, and yield the values of the named tensors.
+
+    Args:
+        graph: the ONNX file; it has one input.
+        inputs: what to run it on, along the first axis.
+        tensors: names of tensors in it.
+        batch: how many of the inputs are computed together.
+    """
     model = onnx.load(graph)
     there = {output.name for output in model.graph.output}
     model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(t) for t in tensors if t not in there)
@@ -125,5 +134,6 @@ def activations(graph: Path, poses: Poses, tensors: Sequence[str]) -> Iterator[l
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    for first in range(0, len(poses), _BATCH):
-        yield session.run(list(tensors), {"poses": poses[first : first + _BATCH]})
+    name = session.get_inputs()[0].name
+    for first in range(0, len(inputs), batch):
+        yield session.run(list(tensors), {name: inputs[first : first + batch]})

@@ -8,30 +8,27 @@ each device builds its own engines, and their headers say what they depend on (`
 
 from __future__ import annotations
 
-import hashlib
-import json
-import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from daflow.core import manifest_file
 from daflow.core.alarms.calibration import AlarmCalibration, CameraName, ManifestPart
 from daflow.core.data.frame_rate import Fps
 from daflow.core.engines.file import BuildOptions, EngineKey
 from daflow.core.errors import InputError
-from daflow.core.files import locked, parse_json, sha256, write_text
-from daflow.core.schema import Count, FileName, PlainValues, problem
+from daflow.core.files import locked
+from daflow.core.manifest_file import Files, ManifestFile
+from daflow.core.schema import Count, FileName, PlainValues
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.limits import Verdict
 
 FORMAT = "daflow-bundle"
 SCHEMA = 3
-MANIFEST = "manifest.json"
-
-_Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+MANIFEST = manifest_file.MANIFEST
 
 
 class Int8(ManifestPart):
@@ -92,7 +89,7 @@ class Manifest(ManifestPart):
     fps: Fps | None = None
     normalising: Literal["window-std-y"] = "window-std-y"
     precisions: dict[Precision, FileName]
-    files: dict[FileName, _Hash]
+    files: Files
     training: PlainValues = Field(default_factory=dict)
     nodes: dict[Precision, Count] = Field(default_factory=dict)
     verification: dict[Literal["folded"] | Precision, Verdict] = Field(default_factory=dict)
@@ -100,6 +97,17 @@ class Manifest(ManifestPart):
     engine_options: BuildOptions = BuildOptions()
     alarm: AlarmCalibration | None = None
     cameras: dict[CameraName, AlarmCalibration] = Field(default_factory=dict)
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The names of the ONNX files."""
+        return tuple(self.precisions.values())
+
+
+_FILE = ManifestFile(
+    Manifest, FORMAT, SCHEMA, "bundle", "daflow-export",
+    hint="To change the threshold use 'daflow-calibrate alarm'.",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -159,46 +167,7 @@ def read_bundle(folder: Path) -> Bundle:
         InputError: there is no bundle, it has another schema, its manifest is damaged, or a file is missing or changed;
             the message names the file.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise InputError(f"{folder} is not a bundle: it has no {MANIFEST}. 'daflow-export' writes one.")
-    try:
-        content = parse_json(path.read_bytes())
-    except ValueError as error:
-        raise InputError(
-            f"{path} is damaged: it is not valid JSON ({error}). Export the bundle again."
-        ) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path} is not the manifest of a bundle.")
-    schema = content.get("schema")
-    if type(schema) is not int or schema != SCHEMA:
-        raise InputError(
-            f"{folder} has bundle schema {reprlib.repr(schema)}, but this version of daflow reads {SCHEMA}. "
-            "Use the version of daflow that wrote it, or export it again."
-        )
-    try:
-        unchanged = content.pop("checksum", None) == _checksum(content)
-    except RecursionError:
-        unchanged = False
-    if not unchanged:
-        raise InputError(
-            f"{path} was changed since it was written. Export the bundle again. To change the threshold use "
-            "'daflow-calibrate alarm'."
-        )
-    try:
-        manifest = Manifest.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{path} is damaged: {problem(error)}. Export the bundle again.") from None
-    for name, expected in manifest.files.items():
-        file = folder / name
-        if not _is_file(file):
-            raise InputError(f"The file {name} of the bundle {folder} is missing. Export the bundle again.")
-        if sha256(file) != expected:
-            raise InputError(f"{file} was changed since the bundle was written. Export the bundle again.")
-    unhashed = set(manifest.precisions.values()) - set(manifest.files)
-    if unhashed:
-        raise InputError(f"{path} is damaged: it has no hash of {min(unhashed)}. Export the bundle again.")
-    return Bundle(folder, manifest)
+    return Bundle(folder, _FILE.read(folder))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -207,9 +176,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    content = manifest.model_dump(mode="json", by_alias=True)
-    content["checksum"] = _checksum(content)
-    write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+    _FILE.write(folder, manifest)
 
 
 def update_manifest(bundle: Bundle, change: Callable[[Manifest], dict[str, Any]]) -> Bundle:
@@ -236,15 +203,3 @@ def update_manifest(bundle: Bundle, change: Callable[[Manifest], dict[str, Any]]
         manifest = now.manifest.model_copy(update=change(now.manifest))
         write_manifest(bundle.folder, manifest)
     return Bundle(bundle.folder, manifest)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no file system accepts
-        return False
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,40 +20,7 @@ from daflow.core.command_line import (
 )
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import require_packages
-
-
-def _parse_batch(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int, int] | None:  # noqa: ARG001
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,4}),(\d{1,4}),(\d{1,4})", text.replace(" ", ""))
-    sizes = [int(part) for part in match.groups()] if match else []
-    if not sizes or sizes != sorted(sizes) or not 1 <= sizes[0] <= sizes[-1] <= 4096:
-        raise click.BadParameter(f"{text!r} is not MIN,OPT,MAX in ascending order, such as 1,4,32.")
-    return sizes[0], sizes[1], sizes[2]
-
-
-def _parse_limits(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:  # noqa: ARG001
-    limits = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        if name.strip() in limits:
-            raise click.BadParameter(f"{name.strip()} is given twice.")
-        try:
-            limits[name.strip()] = float(value)
-        except ValueError:
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE, such as fp16.spearman=0.9999.") from None
-        if not limits[name.strip()] >= 0:
-            raise click.BadParameter(f"{text!r}: the value must be a number of at least 0.")
-    return limits
-
-
-def _parse_targets(ctx: click.Context, param: click.Parameter, text: str | None) -> list[str]:  # noqa: ARG001
-    names = [name.strip().lower() for name in (text or "").split(",") if name.strip()]
-    for name in names:
-        if not re.fullmatch(r"sm\d{2,3}", name):
-            raise click.BadParameter(f"{name!r} is not a compute capability such as sm86.")
-    return list(dict.fromkeys(names))
-
+from export.commands.options import parse_batch, parse_limits, parse_targets
 
 _NEEDED = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime", "scipy", "sklearn")
 
@@ -121,7 +87,7 @@ def _threshold(manifest: Manifest) -> str:
     "limits",
     multiple=True,
     metavar="NAME=VALUE",
-    callback=_parse_limits,
+    callback=parse_limits,
     help="Another verification limit, such as fp16.spearman=0.9999 or int8.auc_delta=1 (points); may be repeated. "
     "Names: max_error, spearman, tail_spearman, alarm_agreement, auc_delta.",
 )
@@ -129,7 +95,7 @@ def _threshold(manifest: Manifest) -> str:
 @click.option(
     "--target",
     "targets",
-    callback=_parse_targets,
+    callback=parse_targets,
     help="GPUs to build engines for, such as sm86,sm89.  [default: the GPU of this machine, else sm86 ahead of time]",
 )
 @click.option("--engine/--no-engine", default=True, help="Whether to build TensorRT engines.")
@@ -141,7 +107,7 @@ def _threshold(manifest: Manifest) -> str:
 @click.option(
     "--batch",
     metavar="MIN,OPT,MAX",
-    callback=_parse_batch,
+    callback=parse_batch,
     help="Minimum, optimum and maximum of the windows in a call of the engine.  [default: 1,4,32]",
 )
 @click.option(

@@ -1,8 +1,9 @@
-"""`daflow-export inspect`: show what is known about a bundle, an engine or an ONNX file."""
+"""`daflow-export inspect`: show what is known about a bundle of either kind, an engine or an ONNX file."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from daflow.core.command_line import FOLDER, Command, json_option, write_json
 from daflow.core.engines.file import MAGIC, EngineHeader, read_engine
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
+from daflow.core.pose_bundle import PoseVerdict, is_pose_bundle, read_pose_bundle
 from daflow.core.scoring.limits import Verdict
 
 
@@ -35,7 +37,7 @@ def describe(path: Path) -> dict[str, Any]:
         InputError: it is something else, or is damaged.
     """
     if path.is_dir():
-        return _bundle(path)
+        return _pose_bundle(path) if is_pose_bundle(path) else _bundle(path)
     if not path.is_file():
         raise InputError(f"There is no file or folder {path}.")
     with path.open("rb") as file:
@@ -45,21 +47,43 @@ def describe(path: Path) -> dict[str, Any]:
 
 def _bundle(folder: Path) -> dict[str, Any]:
     manifest = read_bundle(folder).manifest
-    engines: list[dict[str, Any]] = []
-    for path in sorted((folder / "engines").glob("*.engine")):
-        try:
-            header = read_engine(path)[0]
-        except InputError as error:
-            engines.append({"file": path.name, "unusable": error.message})
-            continue
-        stale = header.key.graph not in manifest.files.values()
-        engines.append({**_engine(header, path), "stale": stale})
     return {
         "kind": "bundle",
         "path": str(folder),
         **manifest.model_dump(mode="json", by_alias=True, exclude={"format"}),
+        "engines": _engines(folder / "engines", folder / "engines", manifest.files),
+    }
+
+
+def _pose_bundle(folder: Path) -> dict[str, Any]:
+    manifest = read_pose_bundle(folder).manifest
+    engines = [
+        engine
+        for name in manifest.networks
+        for engine in _engines(folder / "engines", folder / "engines" / name, manifest.files)
+    ]
+    return {
+        "kind": "pose bundle",
+        "path": str(folder),
+        **manifest.model_dump(mode="json", by_alias=True, exclude={"format"}),
         "engines": engines,
     }
+
+
+def _engines(top: Path, folder: Path, files: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The engines in a folder, named as seen from `top`, and whether each is of a graph in the bundle."""
+    engines: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("*.engine")):
+        name = str(path.relative_to(top))
+        try:
+            header = read_engine(path)[0]
+        except InputError as error:
+            engines.append({"file": name, "unusable": error.message})
+            continue
+        engines.append(
+            {**_engine(header, path), "file": name, "stale": header.key.graph not in files.values()}
+        )
+    return engines
 
 
 def _engine(header: EngineHeader, path: Path) -> dict[str, Any]:
@@ -98,7 +122,12 @@ def _shape(value: Any) -> list[int | str]:
 
 
 def _screen(facts: dict[str, Any]) -> list[str]:
-    rows = {"bundle": _bundle_rows, "engine": _engine_rows, "onnx": _onnx_rows}[facts["kind"]](facts)
+    rows = {
+        "bundle": _bundle_rows,
+        "pose bundle": _pose_bundle_rows,
+        "engine": _engine_rows,
+        "onnx": _onnx_rows,
+    }[facts["kind"]](facts)
     return [f"{name:<12}{value}" for name, value in rows]
 
 
@@ -139,6 +168,11 @@ def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         )
     rows.append(("alarm", "not calibrated" if alarm is None else _alarm(alarm)))
     rows += [(f"  {camera}", _alarm(own)) for camera, own in facts["cameras"].items()]
+    return rows + _engines_rows(facts)
+
+
+def _engines_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
     for engine in facts["engines"]:
         if "unusable" in engine:
             rows.append(("engine", f"{engine['file']}: {engine['unusable']}"))
@@ -150,6 +184,42 @@ def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if not facts["engines"]:
         rows.append(("engines", "none; each device builds its own at the first start"))
     return rows
+
+
+def _pose_bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        (
+            "pose bundle",
+            f"{facts['path']}, schema {facts['schema']}, daflow {facts['daflow']}, {facts['created']}",
+        )
+    ]
+    for name, network in facts["networks"].items():
+        size = f"{network['width']} x {network['height']}"
+        sees = f"{network['joints']} joints" if network["joints"] else "boxes"
+        licence = network["licence"] or "not stated"
+        origin = f"{network['source']['file']} ({network['layout']})"
+        rows.append((name, f"{origin}, {size}, {sees}; licence: {licence}"))
+        rows += [
+            (f"  {precision}", f"{file}, {network['nodes'].get(precision, '?')} nodes; "
+             f"{_pose_verdict(network['verification'].get(precision))}")
+            for precision, file in network["precisions"].items()
+        ]  # fmt: skip
+        if network["int8"]:
+            rows.append(
+                ("  in INT8", f"{len(network['int8']['quantised'])} operations, {network['int8']['method']} ranges of "
+                 f"{network['int8']['pictures']} pictures; {len(network['int8']['kept'])} in FP32")
+            )  # fmt: skip
+    rows.append(("verified on", facts["verified_on"]))
+    return rows + _engines_rows(facts)
+
+
+def _pose_verdict(content: dict[str, Any] | None) -> str:
+    if content is None:
+        return "not verified"
+    verdict = PoseVerdict.model_validate(content)
+    if verdict.missed:
+        return f"MISSES ITS LIMITS: {'; '.join(verdict.missed)}"
+    return f"verified on {verdict.comparison.summary}"
 
 
 def _engine_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -54,8 +54,7 @@ def open_tensorrt(
         raise InputError("TensorRT is not installed. It comes with JetPack; else use --scorer onnxruntime.")
     precision = precision or default_precision(bundle)
     key = bundle.engine_key(precision, trt.__name__, str(trt.__version__), hardware.target, hardware.name)
-    window = bundle.manifest.window
-    request = BuildRequest(bundle.graph(precision), precision, window, key.options)
+    request = BuildRequest(bundle.graph(precision), precision, key.options)
     name = f"{trt.__name__} {precision}"
     folders = [engine_folder(bundle.folder)]
     if bundle.folder / "engines" not in folders:

@@ -25,8 +25,8 @@ from daflow.core.scoring.graph_file import read_graph
 if TYPE_CHECKING:
     import tensorrt
 
-LIKELIHOOD = "likelihood."
-"""Prefix of the names of the operations that stay in FP32 (see `export.folded_flow`)."""
+SINGLE_PRECISION = ("likelihood.", "head.")
+"""Prefixes of the names of the operations that stay in FP32 (see `export.folded_flow`, `export.pose.layouts`)."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,12 @@ class BuildRequest:
     Attributes:
         graph: the ONNX file.
         precision: what its operations compute in.
-        window: poses in a window.
         options: chosen by the user.
         ahead_of_time: the target, such as `sm86`, when it is not the GPU of this machine.
     """
 
     graph: Path
     precision: Precision
-    window: int
     options: BuildOptions = field(default_factory=BuildOptions)
     ahead_of_time: str | None = None
 
@@ -112,7 +110,10 @@ def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
         _allow(trt, config, network, request.precision)
     _configure(trt, config, request)
     profile = builder.create_optimization_profile()
-    profile.set_shape("poses", *[(batch, 2, request.window, 18) for batch in request.options.batch])  # type: ignore[arg-type]
+    tensor = network.get_input(0) if network.num_inputs else None
+    if tensor is None:
+        raise InputError(f"{here} cannot build {request.graph.name}: it has no input.")
+    profile.set_shape(tensor.name, *[(batch, *tuple(tensor.shape)[1:]) for batch in request.options.batch])  # type: ignore[arg-type]
     config.add_optimization_profile(profile)
     monitor = _monitor(trt) if hasattr(config, "progress_monitor") else None
     if monitor is not None:
@@ -136,14 +137,16 @@ def _allow(
     network: tensorrt.INetworkDefinition,
     precision: Precision,
 ) -> None:
-    """Weak typing: allow what the precision of the graph needs, and keep the likelihood in FP32."""
+    """Weak typing: allow what the precision of the graph needs, and keep in FP32 what the graph keeps there."""
     if precision == "fp16":
         config.set_flag(member(trt.BuilderFlag, "FP16"))
         config.set_flag(member(trt.BuilderFlag, "OBEY_PRECISION_CONSTRAINTS"))
         for index in range(network.num_layers):
             layer = network.get_layer(index)
             tensors = [layer.get_output(position) for position in range(layer.num_outputs)]
-            if layer.name.startswith(LIKELIHOOD) and all(tensor.dtype == trt.float32 for tensor in tensors):
+            if layer.name.startswith(SINGLE_PRECISION) and all(
+                tensor.dtype == trt.float32 for tensor in tensors
+            ):
                 layer.precision = trt.float32
                 for position in range(layer.num_outputs):
                     layer.set_output_type(position, trt.float32)

@@ -43,8 +43,8 @@ class BuildOptions(_Part):
     Bundles and engines written by earlier versions hold two more options, which are read and dropped.
 
     Attributes:
-        batch: minimum, optimum and maximum of the windows in a call.
-        workspace: maximum scratch memory of the builder in MiB; the model needs less than one.
+        batch: minimum, optimum and maximum of the windows, or of the pictures, in a call.
+        workspace: maximum scratch memory of the builder in MiB; the scorer needs less than one, pose networks hundreds.
     """
 
     batch: tuple[_Batch, _Batch, _Batch] = (1, 4, 32)

@@ -32,7 +32,7 @@ def test_every_precision_builds_ahead_of_time(
     trt: Any, exported_int8: Path, precision: Any, target: str
 ) -> None:
     graph = exported_int8 / f"scorer.{precision}.onnx"
-    plan = build_plan(trt, BuildRequest(graph, precision, 24, ahead_of_time=target))
+    plan = build_plan(trt, BuildRequest(graph, precision, ahead_of_time=target))
     assert len(plan.data) > 100_000
     assert plan.seconds > 0
     names = {layer["name"] for layer in plan.layers["network"]}
@@ -44,7 +44,7 @@ def test_every_precision_builds_ahead_of_time(
 def test_without_a_gpu_the_engines_own_layers_are_not_known_and_it_says_so(
     trt: Any, graphs: dict[str, Path]
 ) -> None:
-    plan = build_plan(trt, BuildRequest(graphs["fp32"], "fp32", 24, ahead_of_time="sm86"))
+    plan = build_plan(trt, BuildRequest(graphs["fp32"], "fp32", ahead_of_time="sm86"))
     json.dumps(plan.layers)
     assert plan.layers["network"][0]["outputs"][0]["type"]
     if plan.layers["engine"] is None:  # with a GPU it is known
@@ -54,14 +54,14 @@ def test_without_a_gpu_the_engines_own_layers_are_not_known_and_it_says_so(
 def test_jetson_orin_cannot_be_built_for_elsewhere(trt: Any, graphs: dict[str, Path]) -> None:
     assert "sm87" not in ahead_of_time_targets(trt)
     with pytest.raises(InputError, match=r"cannot build for sm87 .* only for sm75, .*--on-device"):
-        build_plan(trt, BuildRequest(graphs["fp32"], "fp32", 24, ahead_of_time="sm87"))
+        build_plan(trt, BuildRequest(graphs["fp32"], "fp32", ahead_of_time="sm87"))
 
 
 def test_a_file_that_is_no_graph_is_named(trt: Any, tmp_path: Path) -> None:
     path = tmp_path / "no.onnx"
     path.write_bytes(b"this is no graph")
     with pytest.raises(InputError, match=r"no\.onnx is not an ONNX file"):
-        build_plan(trt, BuildRequest(path, "fp32", 24, ahead_of_time="sm86"))
+        build_plan(trt, BuildRequest(path, "fp32", ahead_of_time="sm86"))
 
 
 def test_tensorrts_own_words_are_in_the_error(trt: Any, tmp_path: Path) -> None:
@@ -71,12 +71,21 @@ def test_tensorrts_own_words_are_in_the_error(trt: Any, tmp_path: Path) -> None:
     path = tmp_path / "strange.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     with pytest.raises(InputError, match="NoSuchOperator"):
-        build_plan(trt, BuildRequest(path, "fp32", 24, ahead_of_time="sm86"))
+        build_plan(trt, BuildRequest(path, "fp32", ahead_of_time="sm86"))
 
 
-def test_a_window_that_the_graph_does_not_take_is_an_error(trt: Any, graphs: dict[str, Path]) -> None:
-    with pytest.raises(InputError, match="cannot build"):
-        build_plan(trt, BuildRequest(graphs["fp32"], "fp32", 23, ahead_of_time="sm86"))
+def test_an_engine_takes_the_input_that_the_graph_has(trt: Any, tmp_path: Path) -> None:
+    images = helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["batch", 4, 6, 3])
+    floats = helper.make_tensor_value_info("floats", onnx.TensorProto.FLOAT, ["batch", 4, 6, 3])
+    cast = helper.make_node("Cast", ["images"], ["floats"], to=onnx.TensorProto.FLOAT)
+    path = tmp_path / "pictures.onnx"
+    model = helper.make_model(
+        helper.make_graph([cast], "g", [images], [floats]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    onnx.save(model, path)
+    assert build_plan(trt, BuildRequest(path, "fp32", ahead_of_time="sm86")).data
 
 
 class FakeTensor:
@@ -102,7 +111,11 @@ class FakeTensorRT(SimpleNamespace):
     def __init__(self, version: str, flags: list[str], networks: list[str], monitor: bool) -> None:
         self.layers = [FakeLayer("steps.0.block.values.Gemm", "float32"), FakeLayer("likelihood.Log", "float32"),
                        FakeLayer("likelihood.Reshape", "int64")]  # fmt: skip
-        self.network = SimpleNamespace(num_layers=3, get_layer=lambda index: self.layers[index], flags=None)
+        images = SimpleNamespace(name="images", shape=(-1, 4, 6, 3))
+        self.network = SimpleNamespace(
+            num_layers=3, get_layer=lambda index: self.layers[index], flags=None,
+            num_inputs=1, get_input=lambda index: images,
+        )  # fmt: skip
         self.set_flags: list[str] = []
         self.config = SimpleNamespace(
             set_memory_pool_limit=lambda pool, size: setattr(self, "workspace", size),
@@ -139,7 +152,7 @@ class FakeTensorRT(SimpleNamespace):
         return self.network
 
     def _shapes(self, name: str, *shapes: tuple[int, ...]) -> None:
-        self.shapes = shapes
+        self.shaped, self.shapes = name, shapes
 
 
 def imitation(version: str) -> FakeTensorRT:
@@ -166,14 +179,14 @@ def graph(tmp_path: Path) -> Path:
 )
 def test_tensorrt_8_is_allowed_what_the_graph_uses(graph: Path, precision: Any, flags: list[str]) -> None:
     trt = imitation("8.6")
-    assert build_plan(trt, BuildRequest(graph, precision, 24)).data == b"plan"  # type: ignore[arg-type]
+    assert build_plan(trt, BuildRequest(graph, precision)).data == b"plan"  # type: ignore[arg-type]
     assert trt.set_flags == flags
     assert trt.network.flags == 1 << trt.NetworkDefinitionCreationFlag["EXPLICIT_BATCH"]
 
 
 def test_tensorrt_8_is_held_to_a_likelihood_in_single_precision(graph: Path) -> None:
     trt = imitation("8.6")
-    build_plan(trt, BuildRequest(graph, "fp16", 24))  # type: ignore[arg-type]
+    build_plan(trt, BuildRequest(graph, "fp16"))  # type: ignore[arg-type]
     step, log, reshape = trt.layers
     assert (log.precision, log.output_types) == ("float32", {0: "float32"})
     assert (step.precision, reshape.precision) == (None, None)
@@ -182,7 +195,7 @@ def test_tensorrt_8_is_held_to_a_likelihood_in_single_precision(graph: Path) -> 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_where_networks_are_strongly_typed_the_graph_alone_decides(graph: Path, precision: Any) -> None:
     trt = imitation("10")
-    build_plan(trt, BuildRequest(graph, precision, 24))  # type: ignore[arg-type]
+    build_plan(trt, BuildRequest(graph, precision))  # type: ignore[arg-type]
     assert trt.set_flags == ["no TF32"]
     assert trt.network.flags == 1 << trt.NetworkDefinitionCreationFlag["STRONGLY_TYPED"]
     assert all(layer.precision is None for layer in trt.layers)
@@ -191,9 +204,10 @@ def test_where_networks_are_strongly_typed_the_graph_alone_decides(graph: Path, 
 def test_the_options_reach_tensorrt(graph: Path) -> None:
     trt = imitation("10")
     options = BuildOptions(batch=(2, 8, 64), workspace=32)
-    build_plan(trt, BuildRequest(graph, "fp16", 16, options))  # type: ignore[arg-type]
+    build_plan(trt, BuildRequest(graph, "fp16", options))  # type: ignore[arg-type]
     assert trt.workspace == 32 << 20
-    assert trt.shapes == ((2, 2, 16, 18), (8, 2, 16, 18), (64, 2, 16, 18))
+    assert trt.shaped == "images"
+    assert trt.shapes == ((2, 4, 6, 3), (8, 4, 6, 3), (64, 4, 6, 3))
 
 
 @pytest.fixture
@@ -203,9 +217,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("terminal")
 def test_progress_is_shown_where_tensorrt_reports_it(graph: Path) -> None:
-    build_plan(imitation("8.6"), BuildRequest(graph, "fp32", 24))  # type: ignore[arg-type]
+    build_plan(imitation("8.6"), BuildRequest(graph, "fp32"))  # type: ignore[arg-type]
     trt = imitation("10")
-    build_plan(trt, BuildRequest(graph, "fp32", 24))  # type: ignore[arg-type]
+    build_plan(trt, BuildRequest(graph, "fp32"))  # type: ignore[arg-type]
     monitor = trt.config.progress_monitor
     monitor.phase_start("building", None, 3)
     assert monitor.step_complete("building", 1) is True
@@ -216,7 +230,7 @@ def test_progress_is_shown_where_tensorrt_reports_it(graph: Path) -> None:
 
 def test_no_progress_bar_off_a_terminal(graph: Path) -> None:
     trt = imitation("10")
-    build_plan(trt, BuildRequest(graph, "fp32", 24))  # type: ignore[arg-type]
+    build_plan(trt, BuildRequest(graph, "fp32"))  # type: ignore[arg-type]
     assert trt.config.progress_monitor is None
 
 
@@ -224,4 +238,4 @@ def test_a_builder_that_tensorrt_cannot_make_is_an_error(graph: Path) -> None:
     trt = imitation("10")
     trt.Builder = lambda logger: None
     with pytest.raises(InputError, match=r"tensorrt 10\.3\.0 cannot create a builder"):
-        build_plan(trt, BuildRequest(graph, "fp32", 24))  # type: ignore[arg-type]
+        build_plan(trt, BuildRequest(graph, "fp32"))  # type: ignore[arg-type]

@@ -152,7 +152,7 @@ def test_a_graph_with_weights_inside_or_outside_of_its_folder_is_neither_run_nor
     with pytest.raises(InputError, match=r"scorer\.fp32\.onnx has weights in another file"):
         OnnxScorer(external)
     with pytest.raises(InputError, match=r"scorer\.fp32\.onnx has weights in another file"):
-        build_plan(SimpleNamespace(__name__="tensorrt", __version__="10"), BuildRequest(external, "fp32", 24))  # type: ignore[arg-type]
+        build_plan(SimpleNamespace(__name__="tensorrt", __version__="10"), BuildRequest(external, "fp32"))  # type: ignore[arg-type]
 
 
 def test_the_graphs_of_this_toolkit_are_read(graphs: dict[str, Path]) -> None:
