@@ -25,10 +25,18 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 _PREFIX = {"mqtt": "mqtt-", "webhook": "webhook-", "log": "log-"}
 _NAMES: dict[Place, str] = {("serve", "address"): "--serve", ("store", "path"): "--store"}
 _SCHEME = re.compile(r"[a-z][a-z0-9]*:")
-_FOLDERS: tuple[Place, ...] = (("bundle",), ("record",))
+_FOLDERS: tuple[Place, ...] = (("bundle",), ("record",), ("pose_bundle",))
 _GROUPS = {
     "Cameras and recordings": ("policy", "realtime", "fps", "max_frames", "stall_seconds"),
-    "Poses": ("people", "max_people", "pose_model", "estimator"),
+    "Poses": (
+        "people",
+        "max_people",
+        "estimator",
+        "pose_bundle",
+        "pose_engine",
+        "pose_precision",
+        "pose_model",
+    ),
     "Model": ("bundle", "scorer", "precision"),
     "Alarm": ("alarm",),
     "Files": ("scores", "record", "video", "privacy"),
@@ -64,7 +72,7 @@ def config_options(command: _Decorated) -> _Decorated:
 
 def camera_options(command: _Decorated) -> _Decorated:
     """Give a command the options for finding people, for commands that do nothing else."""
-    return _camera_options(command, ("people", "max_people", "pose_model", "estimator"))
+    return _camera_options(command, _GROUPS["Poses"])
 
 
 def recording_options(command: _Decorated) -> _Decorated:

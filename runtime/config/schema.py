@@ -75,27 +75,42 @@ class AlarmOptions(_Section):
 class CameraOptions(_Section):
     """How a source is read and how people are found in it."""
 
-    people: Literal["one", "few", "many"] = Field(
-        "one",
-        description="one: searches whole pictures for one person, the fastest; of several people it finds any. few: "
-        "searches whole pictures for up to --max-people; it takes half as long again while fewer are there, and mostly "
-        "misses people who are small, as on surveillance views. many: searches a crop around each person and around "
-        "each thing that moves, for fixed cameras only; each crop takes about 25 ms of a CPU, and nearly half of the "
-        "crops contain nobody.",
+    people: Literal["auto", "one", "few", "many"] = Field(
+        "auto",
+        description="Whom to look for. With a pose bundle: auto and many find everybody, small people too; few "
+        "searches whole pictures only, and one follows a single person. With mediapipe: auto and one search whole "
+        "pictures for one person; few for up to --max-people, which takes half as long again while fewer are there and "
+        "misses people who are small; many searches a crop around each thing that moves, for fixed cameras only, about "
+        "25 ms of a CPU each.",
     )
-    max_people: int = Field(
-        4,
+    max_people: int | None = Field(
+        None,
         ge=1,
-        le=20,
-        description="With --people few, the largest number of people to find; with --people many, the largest number "
-        "of crops per frame, which should be twice the expected number of people.",
+        le=100,
+        description="Largest number of people to find; with mediapipe and --people many, of crops per frame, which "
+        "should be twice the expected number of people. Unset, 30 with a pose bundle and 4 with mediapipe.",
+    )
+    pose_bundle: Path | None = Field(
+        None,
+        description="Pose bundle that 'daflow-export pose' wrote, for --estimator bundle; unset, the folder "
+        "pose.bundle among the fetched models.",
+    )
+    pose_engine: Literal["onnxruntime", "tensorrt"] = Field(
+        "onnxruntime", description="What runs the networks of the pose bundle."
+    )
+    pose_precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
+        "auto",
+        description="Precision of these networks; auto is fp32 on onnxruntime, and fp16 on tensorrt where it is there.",
     )
     pose_model: Path | None = Field(
         None,
-        description="MediaPipe pose model (.task); unset, the one that 'daflow models fetch' downloaded.",
+        description="MediaPipe pose model (.task), for --estimator mediapipe; unset, the one that 'daflow models "
+        "fetch' downloaded.",
     )
     estimator: str = Field(
-        "mediapipe", description="What finds poses: mediapipe, or the name of an installed plug-in."
+        "auto",
+        description="What finds poses: bundle (the networks of a pose bundle), mediapipe, or the name of an installed "
+        "plug-in. auto is the pose bundle where one is given or there, and mediapipe elsewhere.",
     )
     policy: Literal["auto", "latest", "all"] = Field(
         "auto",

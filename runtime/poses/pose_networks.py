@@ -66,7 +66,8 @@ class BundleNetworks:
     """
 
     def __init__(self, detector: NetworkRunner, landmarks: NetworkRunner, joints: int) -> None:
-        self._detector, self._landmarks, self._joints = detector, landmarks, joints
+        self.parts = detector, landmarks, joints
+        self._detector, self._landmarks, self._joints = self.parts
         self._tile = detector.row[1], detector.row[0]
         self._crop = landmarks.row[1], landmarks.row[0]
         self.aspect = self._crop[0] / self._crop[1]

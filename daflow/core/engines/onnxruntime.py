@@ -40,6 +40,9 @@ class OnnxRunner:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or _threads_of_environment()
         options.inter_op_num_threads = 1
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "0"
+        )  # idle threads leave the cores to others
         options.log_severity_level = 3
         options.add_session_config_entry("session.load_model_format", "ONNX")  # what `read_graph` has checked
         try:

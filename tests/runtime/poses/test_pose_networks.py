@@ -1,0 +1,93 @@
+"""Boxes and joints of networks, in pixels of the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from runtime.poses.pose_networks import BundleNetworks
+from runtime.poses.regions import tiles
+
+IMAGE = np.zeros((400, 600, 3), np.uint8)
+IMAGE[100:200, 300:340] = 255
+
+
+class Bright:
+    """A detector whose box is around what is bright in its input, and three more that are no people."""
+
+    name, row = "fake", (416, 416, 3)
+
+    def run(self, batch: Any) -> Mapping[str, Any]:
+        boxes, scores = np.zeros((len(batch), 4, 4), np.float32), np.zeros((len(batch), 4), np.float32)
+        for row, picture in enumerate(batch):
+            rows, columns = np.nonzero(picture[..., 0] > 128)
+            if len(rows):
+                boxes[row, 0] = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+                boxes[row, 1] = boxes[row, 0] + 2
+                scores[row] = 0.9, 0.5, 0.1, 0.05
+        return {"boxes": boxes, "scores": scores}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Middle:
+    """Landmarks that are all in the middle of the crop, but for the one that tells the next region."""
+
+    name, row = "fake", (256, 256, 3)
+
+    def run(self, batch: Any) -> Mapping[str, Any]:
+        keypoints = np.full((len(batch), 39, 4), 128, np.float32)
+        keypoints[:, 34, 1] = 128 - 102.4  # a region of the same size again
+        keypoints[..., 2:] = 0.75
+        return {"keypoints": keypoints, "presence": np.full(len(batch), 0.6, np.float32)}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def networks() -> BundleNetworks:
+    return BundleNetworks(Bright(), Middle(), 33)
+
+
+def test_boxes_are_in_pixels_of_the_picture_and_of_doubles_the_stronger_stays() -> None:
+    boxes, scores = networks().detect(IMAGE, tiles((600, 400), 1))
+    np.testing.assert_allclose(boxes, [[300, 100, 340, 200]], atol=1.5)
+    assert scores.tolist() == [np.float32(0.9)]
+
+
+def test_who_is_in_two_tiles_is_one_person() -> None:
+    small = np.zeros_like(IMAGE)
+    small[160:220, 290:315] = 255
+    for across in (2, 3):
+        boxes, _ = networks().detect(small, tiles((600, 400), across))
+        np.testing.assert_allclose(boxes, [[290, 160, 315, 220]], atol=1.5)
+
+
+def test_what_the_edge_of_a_tile_cuts_off_is_left_out() -> None:
+    beside = np.array([[410, 150, 200, 0]], np.float32)  # begins at 310, within the box
+    assert len(networks().detect(IMAGE, beside)[0]) == 1  # too large to be whole in another tile
+    wide = np.array([[860, 300, 1080, 0]], np.float32)  # begins at 320: ten pixels of a hundred are small
+    assert len(networks().detect(IMAGE, wide)[0]) == 0
+
+
+def test_nothing_is_nobody() -> None:
+    boxes, scores = networks().detect(np.zeros_like(IMAGE), tiles((600, 400), 2))
+    assert (boxes.shape, scores.shape) == ((0, 4), (0,))
+
+
+def test_joints_are_in_pixels_of_the_picture_with_their_visibility() -> None:
+    places = np.array([[100, 200, 80, 0.5], [300, 100, 40, 0]], np.float32)
+    bodies = networks().joints(IMAGE, places)
+    assert bodies.keypoints.shape == (2, 33, 3)
+    np.testing.assert_allclose(bodies.keypoints[:, 0], [[100, 200, 0.75], [300, 100, 0.75]], atol=1e-3)
+    np.testing.assert_allclose(bodies.following, places, atol=1e-2)
+    assert bodies.presence.tolist() == [np.float32(0.6)] * 2
+
+
+def test_closing_releases_both() -> None:
+    opened = networks()
+    opened.close()
+    assert all(part.closed for part in opened.parts[:2])  # type: ignore[attr-defined]
