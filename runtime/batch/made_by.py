@@ -24,8 +24,8 @@ from daflow.core.files import locked, sha256, write_text
 from runtime.batch.clip_names import readable
 from runtime.batch.pose_task import PoseTask
 from runtime.config.schema import CameraOptions
+from runtime.models.folder import find_pose_model
 from runtime.poses.estimators import BUILT_IN
-from runtime.poses.models import find_pose_model
 from runtime.sources.uri import is_live, recording_path, redacted
 
 logger = logging.getLogger(__name__)

@@ -25,9 +25,9 @@ from runtime.doctor import receivers, sources
 from runtime.doctor.findings import Check, Finding, run_checks
 from runtime.doctor.packages import failure
 from runtime.machine.board import Machine
+from runtime.models.folder import find_pose_model
 from runtime.pipeline.alarm_rule import alarm_rule
 from runtime.poses.estimators import BUILT_IN
-from runtime.poses.models import find_pose_model
 from runtime.sources.uri import needs_poses
 from runtime.web.server import check_serving
 

@@ -160,7 +160,7 @@ def gstreamer(machine: Machine, required: bool | None = None) -> Finding:
 
 def pose_model(required: bool | None = None) -> Finding:
     """The pose model in the default folder, which is used when the configuration names none."""
-    from runtime.poses.models import find_pose_model, models_directory
+    from runtime.models.folder import find_pose_model, models_directory
 
     path = find_pose_model()
     if path is not None:

@@ -69,11 +69,11 @@ def _mediapipe(options: CameraOptions) -> PoseEstimator:
 
     model = options.pose_model
     if model is None:
-        from runtime.poses.models import find_pose_model
+        from runtime.models.folder import find_pose_model, missing_pose_model
 
         model = find_pose_model()
     if model is None:
-        raise InputError("No pose model is here: run 'daflow models fetch', or give --pose-model FILE.")
+        raise missing_pose_model(", or give --pose-model FILE")
     return MediaPipePoses(
         model,
         max_people=options.max_people if options.people == "few" else 1,
