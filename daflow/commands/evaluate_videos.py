@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -132,11 +133,10 @@ def track_videos(
     Raises:
         InputError: no labelled video can be used, or there is no pose model and it cannot be fetched.
     """
-    if options.pose_model is None:
-        bring_pose_model(options.offline)
     people = {name: getattr(options, name) for name in ("people", "max_people", "pose_model")} | {"fps": fps}
     given = {name: value for name, value in people.items() if value is not None}
-    found = find_tracks(videos, tracks, labels.__contains__, given, options.workers)
+    bring_model = partial(bring_pose_model, options.offline)
+    found = find_tracks(videos, tracks, labels.__contains__, given, options.workers, bring_model)
     broken += found.failed.values()
     if found.kept:
         click.echo(f"{found.kept} of {len(found.fps)} clips already have their tracks", err=True)

@@ -136,6 +136,23 @@ def claim(
     return remaining
 
 
+def all_by_hand(folder: Path, tasks: Sequence[PoseTask]) -> bool:
+    """Whether somebody else wrote every track file, after its video, so that no people have to be found.
+
+    Args:
+        folder: of the track files.
+        tasks: what is wanted there.
+
+    Raises:
+        InputError: what the files were made from cannot be read.
+    """
+    entries = read_table(folder / MADE_BY, _TABLE, _FORM)
+    return all(
+        _is_by_hand(folder / f"{task.clip}{SUFFIX}", entries.get(task.clip), origin_of(task))
+        for task in tasks
+    )
+
+
 def record(task: PoseTask, frames: int) -> None:
     """Note that the track file of a task is written.
 
