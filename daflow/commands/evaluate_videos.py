@@ -19,7 +19,7 @@ from daflow.core.data.frame_masks import Labels
 from daflow.core.errors import InputError
 from daflow.evaluation.text import percent
 from runtime.batch.video_tracks import track_videos as find_tracks
-from runtime.commands.models import bring_pose_model, offline_option
+from runtime.commands.models import bring_pose_model
 
 if TYPE_CHECKING:
     from daflow.evaluation.alarms import CausalEvaluation
@@ -89,7 +89,12 @@ _OPTIONS = (
     click.option(
         "--workers", type=click.IntRange(1), help="With --videos: processes.  [default: one for each core]"
     ),
-    offline_option,
+    click.option(
+        "--offline",
+        is_flag=True,
+        default=None,
+        help="With --videos: fetch no pose model, but fail when it is missing.",
+    ),
 )
 
 
@@ -135,7 +140,7 @@ def track_videos(
     """
     people = {name: getattr(options, name) for name in ("people", "max_people", "pose_model")} | {"fps": fps}
     given = {name: value for name, value in people.items() if value is not None}
-    bring_model = partial(bring_pose_model, options.offline)
+    bring_model = partial(bring_pose_model, bool(options.offline))
     found = find_tracks(videos, tracks, labels.__contains__, given, options.workers, bring_model)
     broken += found.failed.values()
     if found.kept:

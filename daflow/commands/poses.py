@@ -76,7 +76,7 @@ def poses(
     max_frames: int | None,
     workers: int | None,
     ray_address: str | None,
-    offline: bool | None,
+    offline: bool,
     **values: str | None,
 ) -> None:
     """Find and track the people of videos and write pose tracks, to train on one's own camera.

@@ -22,19 +22,18 @@ _directory_option = click.option(
 offline_option = click.option(
     "--offline",
     is_flag=True,
-    default=None,
     help="Fetch no pose model, but fail when it is missing.",
 )
 """The option of a command that fetches the pose model when it is missing, for `bring_pose_model`."""
 
 
-def bring_pose_model(offline: bool | None) -> None:
+def bring_pose_model(offline: bool) -> None:
     """Fetch the pose model when there is none, and say so.
 
     Raises:
         InputError: there is none, and `offline` forbids to fetch it, or it cannot be fetched.
     """
-    require_pose_model(offline=bool(offline), report=_report)
+    require_pose_model(offline=offline, report=_report)
 
 
 @click.group(context_settings=CONTEXT)
