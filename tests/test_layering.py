@@ -50,6 +50,11 @@ def test_the_contracts_hold() -> None:
         ("runtime/pipeline/probe.py", "daflow.training.trainer", "What a device needs is daflow.core"),
         ("daflow/core/probe.py", "daflow.model.flow", "Data flows one way"),
         ("runtime/sources/probe.py", "runtime.service.service", "The edge"),
+        (
+            "runtime/poses/probe.py",
+            "runtime.models.fetch",
+            "Only a command that a person started fetches models",
+        ),
         ("daflow/training/probe.py", "click", "The command line is a thin layer"),
         ("runtime/pipeline/probe.py", "click", "The command line is a thin layer"),
     ],

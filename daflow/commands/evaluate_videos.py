@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ from daflow.core.data.frame_masks import Labels
 from daflow.core.errors import InputError
 from daflow.evaluation.text import percent
 from runtime.batch.video_tracks import track_videos as find_tracks
+from runtime.commands.models import bring_pose_model
 
 if TYPE_CHECKING:
     from daflow.evaluation.alarms import CausalEvaluation
@@ -38,6 +40,7 @@ class VideoOptions:
         pose_model: MediaPipe's.
         threshold: of the alarm, bits per dimension.
         workers: processes on this machine.
+        offline: whether no pose model may be fetched.
     """
 
     tracks: Path | None
@@ -46,6 +49,7 @@ class VideoOptions:
     pose_model: Path | None
     threshold: float | None
     workers: int | None
+    offline: bool | None
 
     def require_none(self) -> None:
         """Fail where one of them is given without `--videos`.
@@ -74,7 +78,8 @@ _OPTIONS = (
     click.option(
         "--pose-model",
         type=FILE,
-        help="With --videos: MediaPipe pose model (.task).  [default: the one of 'daflow models fetch']",
+        help="With --videos: MediaPipe pose model (.task).  [default: the one of 'daflow models fetch', "
+        "which is fetched when it is missing]",
     ),
     click.option(
         "--threshold",
@@ -83,6 +88,12 @@ _OPTIONS = (
     ),
     click.option(
         "--workers", type=click.IntRange(1), help="With --videos: processes.  [default: one for each core]"
+    ),
+    click.option(
+        "--offline",
+        is_flag=True,
+        default=None,
+        help="With --videos: fetch no pose model, but fail when it is missing.",
     ),
 )
 
@@ -125,11 +136,12 @@ def track_videos(
         fps: frames per second of the videos; None is their own rate.
 
     Raises:
-        InputError: no labelled video can be used.
+        InputError: no labelled video can be used, or there is no pose model and it cannot be fetched.
     """
     people = {name: getattr(options, name) for name in ("people", "max_people", "pose_model")} | {"fps": fps}
     given = {name: value for name, value in people.items() if value is not None}
-    found = find_tracks(videos, tracks, labels.__contains__, given, options.workers)
+    bring_model = partial(bring_pose_model, bool(options.offline))
+    found = find_tracks(videos, tracks, labels.__contains__, given, options.workers, bring_model)
     broken += found.failed.values()
     if found.kept:
         click.echo(f"{found.kept} of {len(found.fps)} clips already have their tracks", err=True)

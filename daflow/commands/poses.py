@@ -17,8 +17,9 @@ from runtime.batch.clip_names import check_distinct, named_videos, readable
 from runtime.batch.find_poses import find_poses, record_outcome, split_into_parts
 from runtime.batch.made_by import claim
 from runtime.batch.pose_task import PoseCounts, PoseTask
+from runtime.commands.models import bring_pose_model, offline_option
 from runtime.config.options import camera_options, people_options, recording_options, refuse_secrets
-from runtime.poses.estimators import BUILT_IN
+from runtime.poses.estimators import BUNDLE, MEDIAPIPE, resolved
 from runtime.sources.uri import check_present, is_live, needs_poses, redacted
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ _ADVICE = "name the clip with --clip, choose another folder with -o, or replace 
 @task_options
 @recording_options
 @camera_options
+@offline_option
 def poses(
     uris: tuple[str, ...],
     output: Path,
@@ -74,6 +76,7 @@ def poses(
     max_frames: int | None,
     workers: int | None,
     ray_address: str | None,
+    offline: bool,
     **values: str | None,
 ) -> None:
     """Find and track the people of videos and write pose tracks, to train on one's own camera.
@@ -81,13 +84,13 @@ def poses(
     A video that cannot be read is reported and the others are still processed. A second run continues an
     interrupted one.
     """
-    options = people_options(values)
-    if options.pose_model:
-        options = options.model_copy(update={"pose_model": options.pose_model.resolve()})
+    options = resolved(people_options(values))
     if any(needs_poses(uri) for uri in uris):
-        finding = ["mediapipe"] if options.estimator == BUILT_IN else []
+        finding = {MEDIAPIPE: ["mediapipe"], BUNDLE: ["onnxruntime", "cv2"]}.get(options.estimator, [])
         require_packages({"edge": ["av", *finding, "trackers"]})
     named = _named(uris, clip, max_frames)
+    if any(needs_poses(uri) for uri in uris) and options.estimator == MEDIAPIPE and not options.pose_model:
+        bring_pose_model(offline)
     failed: dict[str, str] = {}
     sources = [PoseTask(uri, name, output.resolve(), 0.0, None, max_frames, options) for uri, name in named]
     tasks = _parts(sources, 60 * part_minutes, failed)

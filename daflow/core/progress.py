@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import Any, TypeVar
 
 from daflow.core.log import one_line
 
@@ -32,10 +33,50 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
 
         yield from tqdm(items, desc=description, total=total, dynamic_ncols=True, leave=False)
         return
-    last = time.monotonic()
+    line = _Lines()
     for done, item in enumerate(items, start=1):
         yield item
-        if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            of_total = "" if total is None else f" of {total}"
-            print(f"{description}: {done}{of_total}", file=sys.stderr, flush=True)  # noqa: T201
+        of_total = "" if total is None else f" of {total}"
+        line.show(f"{description}: {done}{of_total}")
+
+
+@contextlib.contextmanager
+def track_bytes(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show the progress of a download on standard error; the block calls what it gets with the bytes that are there.
+
+    Args:
+        description: what is downloaded.
+        total: its size in bytes, None when it is not known.
+
+    >>> with track_bytes("downloading", 2000) as show:
+    ...     show(1000)
+    """
+    description = one_line(description)
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(
+            desc=description, total=total, unit="B", unit_scale=True, dynamic_ncols=True, leave=False
+        ) as bar:
+            yield lambda done: _move(bar, done)
+        return
+    line = _Lines()
+    of_total = "" if total is None else f" of {total / 1e6:.1f}"
+    yield lambda done: line.show(f"{description}: {done / 1e6:.1f}{of_total} MB")
+
+
+def _move(bar: Any, done: int) -> None:
+    bar.update(done - bar.n)
+
+
+class _Lines:
+    """Lines on standard error, of which one is shown in ten seconds."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def show(self, line: str) -> None:
+        """Print a line unless the last one is recent."""
+        if time.monotonic() - self._last > _SECONDS_BETWEEN_LINES:
+            self._last = time.monotonic()
+            print(line, file=sys.stderr, flush=True)  # noqa: T201

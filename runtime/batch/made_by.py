@@ -24,8 +24,7 @@ from daflow.core.files import locked, sha256, write_text
 from runtime.batch.clip_names import readable
 from runtime.batch.pose_task import PoseTask
 from runtime.config.schema import CameraOptions
-from runtime.poses.estimators import BUILT_IN
-from runtime.poses.models import find_pose_model
+from runtime.poses.estimators import BUNDLE, resolved
 from runtime.sources.uri import is_live, recording_path, redacted
 
 logger = logging.getLogger(__name__)
@@ -136,6 +135,23 @@ def claim(
     return remaining
 
 
+def all_by_hand(folder: Path, tasks: Sequence[PoseTask]) -> bool:
+    """Whether somebody else wrote every track file, after its video, so that no people have to be found.
+
+    Args:
+        folder: of the track files.
+        tasks: what is wanted there.
+
+    Raises:
+        InputError: what the files were made from cannot be read.
+    """
+    entries = read_table(folder / MADE_BY, _TABLE, _FORM)
+    return all(
+        _is_by_hand(folder / f"{task.clip}{SUFFIX}", entries.get(task.clip), origin_of(task))
+        for task in tasks
+    )
+
+
 def record(task: PoseTask, frames: int) -> None:
     """Note that the track file of a task is written.
 
@@ -237,10 +253,12 @@ def _as_json(entries: dict[str, MadeBy | list[str]]) -> str:
 
 def _options_hash(options: CameraOptions) -> str:
     """Return a hash of what determines the tracks: the pose model, how people are found, and the rate."""
+    options = resolved(options)
     facts = options.model_dump(mode="json", include={"people", "max_people", "estimator", "fps"})
     model = options.pose_model
-    if model is None and options.estimator == BUILT_IN:
-        model = find_pose_model()
+    if options.estimator == BUNDLE and options.pose_bundle is not None:
+        facts |= options.model_dump(mode="json", include={"pose_engine", "pose_precision"})
+        model = options.pose_bundle / MANIFEST
     if model is not None and model.is_file():
         facts["pose_model"] = _hash_of(str(model), model.stat().st_mtime_ns)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

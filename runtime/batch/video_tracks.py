@@ -14,7 +14,7 @@ from daflow.core.parallel import run_tasks
 from daflow.core.progress import track
 from runtime.batch.clip_names import check_distinct, named_videos
 from runtime.batch.find_poses import find_poses, record_outcome
-from runtime.batch.made_by import claim, read_made_by
+from runtime.batch.made_by import all_by_hand, claim, read_made_by
 from runtime.batch.pose_task import PoseTask
 from runtime.config.schema import CameraOptions
 from runtime.sources.video_timing import extent, video_rate
@@ -47,6 +47,7 @@ def track_videos(
     wanted: Callable[[str], bool],
     people: Mapping[str, Any],
     workers: int | None = None,
+    bring_model: Callable[[], object] = lambda: None,
 ) -> VideoTracks:
     """Find the people of a folder's videos as the edge does, and write a track file for each video.
 
@@ -59,6 +60,7 @@ def track_videos(
         wanted: returns whether the clip of this name is needed.
         people: how people are found and videos are read; fields of `CameraOptions`.
         workers: processes on this machine; None is one for each core.
+        bring_model: called where people have to be found and no pose model is given.
 
     Raises:
         InputError: the folder has no needed video, none can be read, the pose model is missing, or there are track
@@ -84,6 +86,8 @@ def track_videos(
             continue
         fps[name] = rate.fps
         tasks.append(PoseTask(str(path), name, folder.resolve(), 0.0, None, None, options, rate=rate))
+    if options.pose_model is None and not all_by_hand(folder.resolve(), tasks):
+        bring_model()
     remaining = claim(folder.resolve(), tasks, _ADVICE, all_parts=False) if tasks else []
     for outcome in track(run_tasks(find_poses, remaining, workers), "poses, clips", len(remaining)):
         record_outcome(outcome.task, outcome.result)

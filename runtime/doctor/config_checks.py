@@ -26,8 +26,7 @@ from runtime.doctor.findings import Check, Finding, run_checks
 from runtime.doctor.packages import failure
 from runtime.machine.board import Machine
 from runtime.pipeline.alarm_rule import alarm_rule
-from runtime.poses.estimators import BUILT_IN
-from runtime.poses.models import find_pose_model
+from runtime.poses.estimators import BUNDLE, MEDIAPIPE, resolved
 from runtime.sources.uri import needs_poses
 from runtime.web.server import check_serving
 
@@ -134,8 +133,7 @@ def _people(config: Config) -> list[tuple[CameraOptions, list[str]]]:
     for name in config.cameras:
         camera = config.camera(name)
         if needs_poses(camera.source):
-            fields = ("people", "max_people", "pose_model", "estimator")
-            options = CameraOptions(**{field: getattr(camera, field) for field in fields})
+            options = CameraOptions(**{field: getattr(camera, field) for field in POSE_FIELDS})
             groups.setdefault(options.model_dump_json(), (options, []))[1].append(name)
     return list(groups.values())
 
@@ -144,8 +142,9 @@ def people(machine: Machine, name: str, options: CameraOptions) -> Finding:
     """The pose estimator and its model, opened as a camera's run opens them."""
     ran = machine.python(_OPEN_PEOPLE.format(options=options.model_dump_json(), fps=DEFAULT_FPS))
     if ran.returncode == 0:
-        model = options.pose_model or find_pose_model()
-        with_model = f" with {model}" if options.estimator == BUILT_IN else ""
+        options = resolved(options)
+        model = {BUNDLE: options.pose_bundle, MEDIAPIPE: options.pose_model}.get(options.estimator)
+        with_model = "" if model is None else f" with {model}"
         return Finding(name, "ok", f"{options.estimator}{with_model}, people = {options.people}")
     return Finding(name, "problem", ran.stdout.strip() or failure(ran) or "cannot be opened")
 

@@ -160,13 +160,17 @@ def gstreamer(machine: Machine, required: bool | None = None) -> Finding:
 
 def pose_model(required: bool | None = None) -> Finding:
     """The pose model in the default folder, which is used when the configuration names none."""
-    from runtime.poses.models import find_pose_model, models_directory
+    from runtime.models.catalogue import MODELS, POSE_MODELS
+    from runtime.models.folder import find_pose_model, models_directory
 
     path = find_pose_model()
     if path is not None:
         return Finding("pose model", "ok", str(path))
     state = state_if_missing(required, "problem")
-    advice = "Cameras and videos need one: daflow models fetch; $DAFLOW_MODELS names another folder"
+    advice = (
+        f"Cameras and videos need one, such as {MODELS[POSE_MODELS[0]]}: daflow models fetch; "
+        "$DAFLOW_MODELS names another folder"
+    )
     return Finding(
         "pose model", state, f"none in {models_directory()}", None if state == "absent" else advice
     )

@@ -28,8 +28,9 @@ def watch(
     source: str | os.PathLike[str] | Source,
     bundle: str | os.PathLike[str] | Bundle,
     *,
-    people: Literal["one", "few", "many"] = "one",
-    max_people: int = 4,
+    people: Literal["auto", "one", "few", "many"] = "auto",
+    max_people: int | None = None,
+    pose_bundle: str | os.PathLike[str] | None = None,
     pose_model: str | os.PathLike[str] | None = None,
     scorer: Literal["onnxruntime", "tensorrt"] = "onnxruntime",
     precision: Literal["auto", "fp32", "fp16", "int8"] = "auto",
@@ -46,9 +47,11 @@ def watch(
         source: what `daflow-edge --source` takes (a file, a folder, `rtsp://...`, `synthetic:seed=3,event=fall`), a
             path, or an opened source, which is closed too.
         bundle: the folder of a bundle, or a bundle that was read.
-        people: how people are found in pictures: `one`, `few` or `many`, as the option `--people`.
-        max_people: people looked for, with `few` and `many`.
-        pose_model: a MediaPipe pose model (.task); None is the one that `daflow models fetch` downloaded.
+        people: how people are found in pictures: `auto`, `one`, `few` or `many`, as the option `--people`.
+        max_people: people looked for at most; None is as the option `--max-people`.
+        pose_bundle: a pose bundle that `daflow-export pose` wrote; None is the one among the fetched models.
+        pose_model: a MediaPipe pose model (.task); None is the one that `daflow models fetch` downloaded, where there
+            is no pose bundle.
         scorer: what runs the model.
         precision: which graph of the bundle runs; `auto` is the default of the scorer.
         threshold: score above which the alarm begins, bits per dimension; None is the calibrated one of the bundle.
@@ -76,6 +79,7 @@ def watch(
             ("cameras", camera, "source"): uri,
             ("people",): people,
             ("max_people",): max_people,
+            ("pose_bundle",): pose_bundle,
             ("pose_model",): pose_model,
             ("scorer",): scorer,
             ("precision",): precision,

@@ -3,8 +3,6 @@
 - `people`: the people of each frame (`open_people`): pose estimation, then tracking; start here.
 - `estimators`: what finds skeletons: MediaPipe, or a plug-in of another package (docs/pose-estimators.md).
 - `mediapipe`: MediaPipe's estimator.
-- `models`: its model files and where `daflow models fetch` gets them; a new model is added to `POSE_MODELS` there.
-- `task_file`: assembles a model file from its networks.
 - `person_crops`: finds several small people one by one, with `foreground` (what moves) and `similarity` (of skeletons).
 - `tracker`: ids that stay with people from frame to frame.
 """

@@ -1,4 +1,4 @@
-"""Pose estimators, which find skeletons in pictures: MediaPipe, or a plug-in of another package.
+"""Pose estimators, which find skeletons in pictures: a pose bundle's networks, MediaPipe, or a plug-in.
 
 A plug-in is an entry point of the group `daflow.pose_estimators`: a callable that takes the camera's options and
 returns a `PoseEstimator`. docs/pose-estimators.md shows one.
@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from daflow.core.errors import InputError
+from daflow.core.pose_bundle import is_pose_bundle
 from runtime.config.schema import CameraOptions
+from runtime.models.folder import default_pose_bundle, find_pose_model, missing_pose_model
 from runtime.sources.frames import Frame, Keypoints
 
 GROUP = "daflow.pose_estimators"
-BUILT_IN = "mediapipe"
+BUNDLE, MEDIAPIPE = "bundle", "mediapipe"
+_BUILT_IN = (BUNDLE, MEDIAPIPE)
+_MAX_PEOPLE, _MAX_PEOPLE_MEDIAPIPE = 30, 4
 _LAYOUTS = (17, 18, 33)
 _MAX_COORDINATE = 1e9  # pixels, far outside any picture; the comparison is also false for NaN
+
+Options = TypeVar("Options", bound=CameraOptions)
 
 
 class PoseEstimator(Protocol):
@@ -40,23 +46,56 @@ class PoseEstimator(Protocol):
         ...
 
 
-def open_estimator(options: CameraOptions) -> PoseEstimator:
-    """Open the estimator that `options.estimator` names.
+def resolved(options: Options) -> Options:
+    """Return the options with what `auto` stands for here, and with the files that the estimator reads.
 
-    With `options.people == "many"` it gets crops of 256 by 256 pixels, each around one of several people, and about
-    once a second the whole picture at that size; otherwise it gets the whole pictures of one camera in order.
+    It needs no package and opens nothing: which model is missing shows when the estimator is opened.
+    """
+    estimator = options.estimator
+    if estimator == "auto":
+        wants_mediapipe = options.pose_bundle is None and (
+            options.pose_model is not None or not is_pose_bundle(default_pose_bundle())
+        )
+        estimator = MEDIAPIPE if wants_mediapipe else BUNDLE
+    chosen: dict[str, Any] = {"estimator": estimator}
+    if estimator == BUNDLE:
+        chosen["pose_bundle"] = (options.pose_bundle or default_pose_bundle()).resolve()
+    elif estimator == MEDIAPIPE:
+        model = options.pose_model or find_pose_model()
+        chosen["pose_model"] = None if model is None else model.resolve()
+    if options.max_people is None:
+        chosen["max_people"] = _MAX_PEOPLE if estimator == BUNDLE else _MAX_PEOPLE_MEDIAPIPE
+    if options.people == "auto" and estimator != BUNDLE:
+        chosen["people"] = "one"
+    return options.model_copy(update=chosen)
+
+
+def open_estimator(options: CameraOptions, fps: float) -> PoseEstimator:
+    """Open the estimator that `options.estimator` names, for the pictures of one camera in order.
+
+    With `options.people == "many"` MediaPipe and plug-ins get crops of 256 by 256 pixels, each around one of several
+    people, and about once a second the whole picture at that size; otherwise the whole pictures.
+
+    Args:
+        options: need not be resolved.
+        fps: the nominal rate of the pictures, frames per second.
 
     Raises:
         InputError: there is no such estimator, it cannot be loaded, or its model is missing.
     """
-    if options.estimator == BUILT_IN:
-        return _mediapipe(options)
-    plugins = installed()
-    if options.estimator not in plugins:
-        raise InputError(
-            f"There is no pose estimator {options.estimator}; installed are: {', '.join([BUILT_IN, *sorted(plugins)])}."
-        )
-    return Plugin(options.estimator, _load(plugins[options.estimator], options))
+    options = resolved(options)
+    if options.estimator == BUNDLE:
+        return _bundle(options)
+    estimator = _mediapipe(options) if options.estimator == MEDIAPIPE else _plugin(options)
+    if options.people != "many":
+        return estimator
+    from runtime.poses.person_crops import PersonCrops
+
+    try:
+        return PersonCrops(estimator, fps, options.max_people or _MAX_PEOPLE_MEDIAPIPE)
+    except InputError:
+        estimator.close()
+        raise
 
 
 def installed() -> Mapping[str, EntryPoint]:
@@ -64,26 +103,41 @@ def installed() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
+def _bundle(options: CameraOptions) -> PoseEstimator:
+    from runtime.poses.follower import PeopleFollower
+    from runtime.poses.opened_networks import open_networks
+    from runtime.poses.search import MAX_ACROSS
+
+    assert options.pose_bundle is not None
+    networks = open_networks(options.pose_bundle, options.pose_engine, options.pose_precision)
+    most = 1 if options.people == "one" else options.max_people or _MAX_PEOPLE
+    return PeopleFollower(networks, most, MAX_ACROSS if options.people in ("auto", "many") else 1)
+
+
 def _mediapipe(options: CameraOptions) -> PoseEstimator:
     from runtime.poses.mediapipe import MediaPipePoses
 
-    model = options.pose_model
-    if model is None:
-        from runtime.poses.models import find_pose_model
-
-        model = find_pose_model()
-    if model is None:
-        raise InputError("No pose model is here: run 'daflow models fetch', or give --pose-model FILE.")
+    if options.pose_model is None:
+        raise missing_pose_model(", or give --pose-model FILE")
     return MediaPipePoses(
-        model,
-        max_people=options.max_people if options.people == "few" else 1,
+        options.pose_model,
+        max_people=options.max_people or _MAX_PEOPLE_MEDIAPIPE if options.people == "few" else 1,
         follow=options.people != "many",
     )
 
 
+def _plugin(options: CameraOptions) -> PoseEstimator:
+    plugins = installed()
+    if options.estimator not in plugins:
+        raise InputError(
+            f"There is no pose estimator {options.estimator}; installed are: {', '.join([*_BUILT_IN, *sorted(plugins)])}."
+        )
+    return Plugin(options.estimator, _load(plugins[options.estimator], options))
+
+
 def _load(point: EntryPoint, options: CameraOptions) -> PoseEstimator:
     where = f"The pose estimator {point.name} ({point.value})"
-    others = ", ".join([BUILT_IN, *sorted(set(installed()) - {point.name})])
+    others = ", ".join([*_BUILT_IN, *sorted(set(installed()) - {point.name})])
     try:
         estimator = point.load()(options)
     except InputError:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 from daflow.core.errors import InputError
 from runtime.config.schema import CameraOptions
-from runtime.poses.estimators import PoseEstimator, open_estimator
+from runtime.poses.estimators import BUNDLE, PoseEstimator, open_estimator, resolved
 from runtime.poses.mediapipe import MediaPipePoses
-from runtime.poses.person_crops import PersonCrops
-from runtime.poses.tracker import SkeletonTracker
+from runtime.poses.tracker import MIN_FRAMES, SkeletonTracker
 from runtime.sources.frames import Frame, Keypoints
 from runtime.stage_clock import StageClock
 
@@ -20,7 +19,7 @@ def open_people(options: CameraOptions, fps: float, needs_poses: bool) -> People
     """Open the finder of one camera's people.
 
     Args:
-        options: the mode (`people`), `max_people`, the `estimator` and its `pose_model`.
+        options: the mode (`people`), `max_people`, the `estimator` and its model.
         fps: the source's nominal rate, frames per second.
         needs_poses: whether the source has pictures only; recorded and generated people need no estimator.
 
@@ -29,14 +28,8 @@ def open_people(options: CameraOptions, fps: float, needs_poses: bool) -> People
     """
     if not needs_poses:
         return PeopleFinder(None, fps)
-    estimator = open_estimator(options)
-    if options.people == "many":
-        try:
-            estimator = PersonCrops(estimator, fps, options.max_people)
-        except InputError:
-            estimator.close()
-            raise
-    return PeopleFinder(estimator, fps)
+    options = resolved(options)
+    return PeopleFinder(open_estimator(options, fps), fps, 1 if options.estimator == BUNDLE else MIN_FRAMES)
 
 
 class PeopleFinder:
@@ -45,12 +38,13 @@ class PeopleFinder:
     Args:
         estimator: finds skeletons; None when the source knows its people.
         fps: frames per second, for the tracker.
+        min_frames: in a row in which somebody must be found; one is enough where two networks must agree.
     """
 
-    def __init__(self, estimator: PoseEstimator | None, fps: float) -> None:
+    def __init__(self, estimator: PoseEstimator | None, fps: float, min_frames: int = MIN_FRAMES) -> None:
         self._estimator = estimator
         try:
-            self._tracker = SkeletonTracker(fps) if estimator else None
+            self._tracker = SkeletonTracker(fps, min_frames) if estimator else None
         except InputError:
             self.__exit__()
             raise

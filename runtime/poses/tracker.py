@@ -12,7 +12,9 @@ from daflow.core.errors import unusable_package
 from runtime.sources.frames import Keypoints
 
 _MAX_LOST_SECONDS = 1.0  # the package's default, 30 frames at 30 frames per second
-_MIN_FRAMES = 3  # in a row, chosen: a skeleton that was found once may be a tree
+MIN_FRAMES = 3
+"""In a row in which somebody must be found, chosen: a skeleton that was found once may be a tree."""
+
 _MIN_OVERLAP = (
     0.05  # IoU, chosen: half the package's default, since skeletons are narrow and people fall quickly
 )
@@ -26,12 +28,13 @@ class SkeletonTracker:
 
     Args:
         fps: the nominal rate, frames per second.
+        min_frames: in a row in which somebody must be found to get an id.
 
     Raises:
         InputError: the package trackers is missing.
     """
 
-    def __init__(self, fps: float) -> None:
+    def __init__(self, fps: float, min_frames: int = MIN_FRAMES) -> None:
         try:
             from trackers import ByteTrackTracker
         except ImportError as error:
@@ -44,7 +47,7 @@ class SkeletonTracker:
             frame_rate=fps,
             track_activation_threshold=0.0,
             high_conf_det_threshold=0.0,
-            minimum_consecutive_frames=_MIN_FRAMES,
+            minimum_consecutive_frames=min_frames,
             minimum_iou_threshold=_MIN_OVERLAP,
             iou=overlap,
         )

@@ -89,11 +89,11 @@ class EdgeRun:
         Raises:
             InputError: one cannot be opened.
         """
-        with open_source(self.source):
-            pass
+        with open_source(self.source) as source:
+            fps = source.fps
         if self.poses:
             camera = Camera.model_validate({"source": self.source, **self.options})
-            with contextlib.closing(open_estimator(camera)):
+            with contextlib.closing(open_estimator(camera, fps)):
                 pass
 
     @property

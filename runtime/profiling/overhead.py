@@ -10,8 +10,7 @@ import numpy as np
 
 from daflow.core.errors import InputError
 from runtime.config.schema import Camera
-from runtime.poses.estimators import PoseEstimator, open_estimator
-from runtime.poses.person_crops import PersonCrops
+from runtime.poses.estimators import open_estimator
 from runtime.profiling.profile import Overhead
 from runtime.sources.redaction import redacted
 from runtime.sources.uri import open_source
@@ -30,9 +29,7 @@ def run_pose_only(source_uri: str, options: Camera, seconds: float) -> tuple[lis
     wall, used = [], []
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_source(source_uri))
-        estimator: PoseEstimator = stack.enter_context(contextlib.closing(open_estimator(options)))
-        if options.people == "many":
-            estimator = PersonCrops(estimator, source.fps, options.max_people)
+        estimator = stack.enter_context(contextlib.closing(open_estimator(options, source.fps)))
         end = float("inf")
         for index, frame in enumerate(source):
             estimator.estimate(frame)

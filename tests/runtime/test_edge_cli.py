@@ -210,7 +210,14 @@ def test_a_video_without_a_pose_model_says_how_to_get_one(
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("DAFLOW_MODELS", str(tmp_path / "empty"))
     ran = edge(bundle, "--source", record_video(tmp_path / "video.mp4"))
-    assert_fails(ran, "No pose model is here", "'daflow models fetch'", "--pose-model FILE")
+    assert_fails(
+        ran,
+        f"{tmp_path / 'empty'} does not have pose-lite",
+        "5.8 MB, licence Apache-2.0",
+        "--pose-model FILE",
+    )
+    assert_fails(ran, "'daflow models fetch pose-lite'")
+    assert not any((tmp_path / "empty").iterdir())
 
 
 @pytest.mark.parametrize("option", ["--events", "--scores", "--video"])

@@ -157,6 +157,27 @@ def test_a_missing_pose_model_is_named(recordings: Path, checkpoint_file: Path, 
     assert "nothing.task; 'daflow models fetch' downloads one" in ran.output
 
 
+def test_offline_the_command_that_fetches_a_pose_model_is_named(
+    recordings: Path, checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAFLOW_MODELS", str(tmp_path / "models"))
+    ran = run(
+        "evaluate", "--videos", recordings / "videos", "--labels", recordings / "labels.csv", "--model",
+        checkpoint_file, "--tracks", tmp_path / "new", "--offline",
+    )  # fmt: skip
+    assert ran.exit_code == 2
+    assert "MB, licence Apache-2.0). Fetch with 'daflow models fetch pose-lite'" in ran.output
+    assert not (tmp_path / "models").exists()
+
+
+def test_tracks_by_hand_need_no_pose_model(
+    recordings: Path, checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAFLOW_MODELS", str(tmp_path / "models"))
+    ran = run(*words(recordings), "--model", checkpoint_file, "--offline")
+    assert ran.exit_code == 0, ran.output
+
+
 def test_an_option_of_videos_without_videos_is_refused(dataset: Path, checkpoint_file: Path) -> None:
     ran = run(
         "evaluate", "--poses", dataset / "test", "--masks", dataset / "masks", "--model", checkpoint_file,

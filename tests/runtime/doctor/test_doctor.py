@@ -473,7 +473,9 @@ def test_a_bundle_without_a_threshold(bundle: Bundle, tmp_path: Path) -> None:
 
 def test_the_pose_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAFLOW_MODELS", str(tmp_path))
-    assert doctor_packages.pose_model().state == "problem"
+    missing = doctor_packages.pose_model()
+    assert missing.state == "problem"
+    assert "5.8 MB, licence Apache-2.0): daflow models fetch;" in (missing.advice or "")
     assert doctor_packages.pose_model(False).state == "absent"
 
 

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from runtime.poses import task_file
+from runtime.models import task_file
 
 
 def test_the_zip_is_uncompressed_aligned_and_always_the_same() -> None:
