@@ -139,7 +139,8 @@ def track_videos(
         del labels[name]
     if not labels:
         raise InputError(
-            f"No video of {videos} has labels; a clip has the name of its video, without the extension."
+            f"No recording of {videos} has labels; a clip has the name of its video, without the extension, or of its "
+            "folder of images."
         )
     for name, mask in labels.items():
         frames = found.frames.get(name, len(mask))

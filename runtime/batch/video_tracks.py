@@ -16,8 +16,8 @@ from runtime.batch.clip_names import check_distinct, named_videos
 from runtime.batch.find_poses import find_poses, record_outcome
 from runtime.batch.made_by import claim, read_made_by
 from runtime.batch.pose_task import PoseTask
+from runtime.batch.recordings import recording_extent, recording_rate, tell_assumed_rate
 from runtime.config.schema import CameraOptions
-from runtime.sources.video_timing import extent, video_rate
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def track_videos(
     `runtime.batch.made_by`.
 
     Args:
-        videos: the folder; a clip is named as its video.
+        videos: the folder of videos and of folders of images; a clip is named as its recording.
         folder: of the track files.
         wanted: returns whether the clip of this name is needed.
         people: how people are found and videos are read; fields of `CameraOptions`.
@@ -72,13 +72,14 @@ def track_videos(
         options = options.model_copy(update={"pose_model": options.pose_model.resolve()})
     named = [(uri, name) for uri, name in named_videos(str(videos)) if wanted(name)]
     check_distinct(named)
+    tell_assumed_rate((uri for uri, _ in named), options.fps)
     failed: dict[str, str] = {}
     fps: dict[str, float] = {}
     tasks = []
     for uri, name in named:
         path = Path(uri).resolve()
         try:
-            rate = video_rate(path, options.fps)
+            rate = recording_rate(path, options.fps)
         except InputError as error:
             failed[name] = error.message
             continue
@@ -101,5 +102,5 @@ def track_videos(
         if origin is not None and origin.frames is not None:
             frames[task.clip] = origin.frames
         elif task.rate is not None and task.clip not in failed:
-            frames[task.clip] = round(extent(Path(task.uri), task.rate).seconds * task.rate.fps)
+            frames[task.clip] = round(recording_extent(Path(task.uri), task.rate).seconds * task.rate.fps)
     return VideoTracks(fps, frames, len(tasks) - len(remaining), failed)

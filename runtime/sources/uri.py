@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -44,6 +45,8 @@ from runtime.sources.video import VideoSource
 from runtime.sources.video_timing import video_rate
 
 __all__ = ["Policy", "check_present", "connector", "is_live", "open_source", "redacted"]
+
+logger = logging.getLogger(__name__)
 
 Policy = Literal["auto", "latest", "all"]
 
@@ -123,7 +126,15 @@ def _recording(uri: str, fps: float | None) -> Source:
     # A mistyped address, which may hold a password: it is not repeated.
     if not there and "@" in uri and (":" in uri or "//" in uri):
         raise InputError(f"The source is neither a file nor an address; name {_KINDS}")
-    return ImagesSource(path, fps or DEFAULT_FPS) if folder else VideoSource(path, rate=video_rate(path, fps))
+    if not folder:
+        return VideoSource(path, rate=video_rate(path, fps))
+    if fps is None:
+        logger.warning(
+            "%s is a folder of images: %g frames per second are assumed; give its rate with --fps",
+            path,
+            DEFAULT_FPS,
+        )
+    return ImagesSource(path, fps or DEFAULT_FPS)
 
 
 def recording_path(uri: str) -> Path:
