@@ -1,4 +1,4 @@
-"""CSI cameras of a Jetson (`csi://`), USB cameras (`v4l2://`) and any GStreamer pipeline (`gst:`).
+"""CSI cameras of a Jetson (`csi://`), USB cameras (`v4l2://`), and GStreamer pipelines (`gst:`), one of them ready.
 
 The pipeline runs in a child process, `gst-launch-1.0`, so that a plug-in which crashes or hangs does not end
 daflow-edge, and no Python bindings are needed. It writes raw pictures with their time stamps as Matroska into a pipe.
@@ -30,6 +30,15 @@ _TO_PIPE = shlex.split(
 _INSPECT = "gst-inspect-1.0"
 _ELEMENT = re.compile(r"[a-zA-Z][\w-]*")  # neither caps nor the name of another element
 _INSTALL = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+_JETSON_DECODER, _JETSON_CONVERTER = "nvv4l2decoder", "nvvidconv"  # its pictures are in memory of the chip
+_DECODERS = {
+    "h264": (_JETSON_DECODER, "v4l2slh264dec", "v4l2h264dec", "avdec_h264", "openh264dec"),
+    "h265": (_JETSON_DECODER, "v4l2slh265dec", "v4l2h265dec", "avdec_h265"),
+}
+CODECS = tuple(_DECODERS)
+"""What the ready pipeline of a network camera decodes; the first unless the address says otherwise."""
+
+_LATENCY_MS = 100  # of the buffer that puts packets in order, chosen; GStreamer's 2000 would delay the alarm
 _START_S = 10.0  # chosen: plug-ins and cameras start within a few seconds
 _NOISE = re.compile(r"Additional debug info:|ERROR: pipeline doesn't want to preroll|\S+\.c\(\d+\): ")
 _ORIGIN = re.compile(
@@ -57,6 +66,39 @@ def v4l2_pipeline(device: str, options: Mapping[str, int]) -> list[str]:
     if options:
         chosen = ["!", f"{_caps('video/x-raw', options)};{_caps('image/jpeg', options)}"]
     return ["v4l2src", f"device={device}", *chosen, "!", "decodebin"]
+
+
+def network_pipeline(address: str, decoder: str, options: Mapping[str, str]) -> list[str]:
+    """Return the pipeline of an RTSP camera.
+
+    Args:
+        address: rtsp or rtsps.
+        decoder: of `find_decoder`.
+        options: the options after # in the address: `transport` (tcp, udp), `latency` (milliseconds), `codec`.
+
+    >>> " ".join(network_pipeline("rtsp://door/", "nvv4l2decoder", {"codec": "h265"}))
+    'rtspsrc location=rtsp://door/ latency=100 protocols=tcp ! rtph265depay ! h265parse ! nvv4l2decoder ! nvvidconv'
+    """
+    codec = options.get("codec", CODECS[0])
+    received = [
+        "rtspsrc", f"location={address}", f"latency={round(float(options.get('latency', _LATENCY_MS)))}",
+        f"protocols={options.get('transport', 'tcp')}", "!", f"rtp{codec}depay", "!", f"{codec}parse",
+    ]  # fmt: skip
+    copied = ["!", _JETSON_CONVERTER] if decoder == _JETSON_DECODER else []
+    return [*received, "!", decoder, *copied]
+
+
+def find_decoder(codec: str) -> str | None:
+    """Return the first decoder of a codec that GStreamer has here, those in hardware first; None when it has none."""
+    needed = {_JETSON_DECODER: [_JETSON_DECODER, "!", _JETSON_CONVERTER]}
+    return next(
+        (name for name in _DECODERS[codec] if missing_element(needed.get(name, [name])) is None), None
+    )
+
+
+def is_hardware(decoder: str) -> bool:
+    """Whether a decoder is a part of the chip."""
+    return "v4l2" in decoder
 
 
 def _caps(kind: str, options: Mapping[str, int]) -> str:

@@ -7,6 +7,7 @@
     v4l2:///dev/video0?width=1280&fps=30, 0    a USB camera, also by its number alone
     csi://0?width=1280&height=720&fps=30       a camera on a Jetson's CSI connector
     gst:PIPELINE                               any GStreamer pipeline that ends in raw video
+    gst:rtsp://camera/live#codec=h265          the same by GStreamer, with a hardware decoder where one is there
     tracks:FILE                                recorded pose tracks
     synthetic:frames=0,people=4,event=none     generated people, here endless
 
@@ -29,10 +30,14 @@ from daflow.core.errors import InputError, unusable_package
 from runtime.sources.camera import CameraSource, Connection
 from runtime.sources.frames import Source
 from runtime.sources.gstreamer import (
+    CODECS,
     PipelineStream,
     csi_pipeline,
+    find_decoder,
     find_gstreamer,
+    is_hardware,
     missing_element,
+    network_pipeline,
     v4l2_pipeline,
 )
 from runtime.sources.images import ImagesSource
@@ -199,7 +204,8 @@ def check_present(uri: str) -> None:
 def _local_pipeline(scheme: str, uri: str) -> tuple[list[str], Path | None]:
     """Return the pipeline of a camera of this machine, and its device file, if it has one."""
     if scheme == "gst":
-        return _pipeline(uri.partition(":")[2]), None
+        rest = uri.partition(":")[2]
+        return _ready_pipeline(rest) if _is_rtsp(rest) else _pipeline(rest), None
     if scheme == "csi":
         sensor, options = _camera(with_environment(uri))
         if not _is_number(sensor):
@@ -213,12 +219,71 @@ def _local_pipeline(scheme: str, uri: str) -> tuple[list[str], Path | None]:
     return v4l2_pipeline(name, options), Path(name)
 
 
+def decoder_of(uri: str) -> str | None:
+    """Return what decodes a network camera, in words; None for other sources.
+
+    Raises:
+        InputError: the name is wrong, or there is no decoder.
+    """
+    uri = _resolved(uri)
+    scheme, _, rest = uri.partition(":")
+    if scheme.lower() in _NETWORK:
+        return "decoded by FFmpeg on the processor"
+    if scheme.lower() != "gst" or not _is_rtsp(rest):
+        return None
+    decoder = _decoder(_address(rest)[1])
+    return f"decoded by {decoder} {'in hardware' if is_hardware(decoder) else 'on the processor'}"
+
+
+def _is_rtsp(text: str) -> bool:
+    """Whether what follows gst: is the address of a camera, and no pipeline."""
+    return text.lower().startswith(("rtsp://", "rtsps://"))
+
+
+def _ready_pipeline(text: str) -> list[str]:
+    find_gstreamer()
+    address, options = _address(text)
+    return network_pipeline(address, _decoder(options), options)
+
+
+def _decoder(options: Mapping[str, str]) -> str:
+    codec = options.get("codec", CODECS[0])
+    if (decoder := find_decoder(codec)) is None:
+        raise InputError(f"GStreamer has no decoder of {codec} here: apt-get install gstreamer1.0-libav")
+    return decoder
+
+
+def _address(text: str) -> tuple[str, dict[str, str]]:
+    """Return the address of a camera that a ready pipeline reads, and the options after #."""
+    redactor = Redactor(text)
+    address, _, fragment = with_environment(text).partition("#")
+    options = dict(parse_qsl(fragment, keep_blank_values=True))
+    codec = options.pop("codec", CODECS[0])
+    if codec not in CODECS:
+        raise InputError(f"The codec of a gst:rtsp address is {' or '.join(CODECS)}, as in #codec=h265.")
+    _require_valid(address, redactor(redacted(text)), address.partition(":")[0])
+    if "timeout" in options:
+        raise InputError("A gst:rtsp address has no option timeout; it has codec, latency and transport.")
+    check_options(options, "rtsp")
+    return address, {**options, "codec": codec}
+
+
 def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connection]:
     try:
         import av  # noqa: F401
     except ImportError as error:
         raise unusable_package(error, "av", "edge") from None
     address, _, fragment = uri.partition("#")
+    _require_valid(address, redactor(redacted(uri)), scheme)
+    options = dict(parse_qsl(fragment, keep_blank_values=True))
+    check_options(options, scheme)
+    seconds = positive_number("timeout", options.get("timeout", str(_TIMEOUT_S)), 3600)
+    chosen = stream_options(scheme, options, seconds)
+    address = scheme + address[len(scheme) :]
+    return lambda: NetworkStream(address, chosen, seconds, redactor)
+
+
+def _require_valid(address: str, shown: str, scheme: str) -> None:
     try:
         parts = urlsplit(address)
         valid = bool(parts.hostname) and parts.port != 0 and re.search(r"[\s\x00-\x1f\x7f]", address) is None
@@ -226,15 +291,9 @@ def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connecti
         valid = False
     if not valid:
         raise InputError(
-            f"The address {redactor(redacted(uri))} is invalid; write {scheme}://user:password@host:port/path. In the "
-            "password write @ as %40, / as %2F and # as %23."
+            f"The address {shown} is invalid; write {scheme}://user:password@host:port/path. In the password write @ "
+            "as %40, / as %2F and # as %23."
         )
-    options = dict(parse_qsl(fragment, keep_blank_values=True))
-    check_options(options, scheme)
-    seconds = positive_number("timeout", options.get("timeout", str(_TIMEOUT_S)), 3600)
-    chosen = stream_options(scheme, options, seconds)
-    address = scheme + address[len(scheme) :]
-    return lambda: NetworkStream(address, chosen, seconds, redactor)
 
 
 def _pipeline(text: str) -> list[str]:
