@@ -1,11 +1,12 @@
 """CSI cameras of a Jetson (`csi://`), USB cameras (`v4l2://`), and GStreamer pipelines (`gst:`), one of them ready.
 
-The pipeline runs in a child process, `gst-launch-1.0`, so that a plug-in which crashes or hangs does not end
-daflow-edge, and no Python bindings are needed. It writes raw pictures with their time stamps as Matroska into a pipe.
+The pipeline runs in a child process (`pipeline_runner`), so that a plug-in which crashes or hangs does not end
+daflow-edge. It writes raw pictures with their time stamps as Matroska into a pipe.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daflow.core.errors import InputError, unusable_package
-from daflow.core.programs import find_program
+from daflow.core.programs import find_program, python_module
 from runtime.sources.camera import Picture
 from runtime.sources.child_process import ReaderProcess, SourceLostError
 from runtime.sources.containers import open_limited
@@ -160,11 +161,10 @@ class PipelineStream:
         self._device = device
         self.fps: float | None = None
         self.damage = Damage()
-        if (program := find_program(_PROGRAM)) is None:
-            raise FileNotFoundError(f"{_PROGRAM} is not installed")
         self._child = ReaderProcess(
-            lambda output: [program, "-q", *pipeline, *_TO_PIPE, f"fd={output}"],
-            wait_seconds=_START_S + seconds,
+            lambda output: python_module("runtime.sources.pipeline_runner", str(output)),
+            json.dumps([*pipeline, *_TO_PIPE]).encode() + b"\n",
+            _START_S + seconds,
         )
 
     def __iter__(self) -> Iterator[Picture]:
