@@ -7,10 +7,11 @@ daflow-edge. It writes raw pictures with their time stamps as Matroska into a pi
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from runtime.sources.containers import open_limited
 from runtime.sources.packets import Damage, NoVideoError, decode_packets, read_packets, video_stream
 from runtime.sources.redaction import Redactor
 from runtime.sources.video_timing import plausible_rate
+
+logger = logging.getLogger(__name__)
 
 _PROGRAM = "gst-launch-1.0"
 _TO_PIPE = shlex.split(
@@ -74,7 +77,7 @@ def network_pipeline(address: str, decoder: str, options: Mapping[str, str]) -> 
 
     Args:
         address: rtsp or rtsps.
-        decoder: of `find_decoder`.
+        decoder: of `find_decoders`.
         options: the options after # in the address: `transport` (tcp, udp), `latency` (milliseconds), `codec`.
 
     >>> " ".join(network_pipeline("rtsp://door/", "nvv4l2decoder", {"codec": "h265"}))
@@ -89,12 +92,13 @@ def network_pipeline(address: str, decoder: str, options: Mapping[str, str]) -> 
     return [*received, "!", decoder, *copied]
 
 
-def find_decoder(codec: str) -> str | None:
-    """Return the first decoder of a codec that GStreamer has here, those in hardware first; None when it has none."""
+def find_decoders(codec: str) -> list[str]:
+    """Return the decoders of a codec that GStreamer has here: one in hardware, then one on the processor, if it has."""
     needed = {_JETSON_DECODER: [_JETSON_DECODER, "!", _JETSON_CONVERTER]}
-    return next(
-        (name for name in _DECODERS[codec] if missing_element(needed.get(name, [name])) is None), None
-    )
+    there = [name for name in _DECODERS[codec] if missing_element(needed.get(name, [name])) is None]
+    hardware = [name for name in there if is_hardware(name)]
+    software = [name for name in there if not is_hardware(name)]
+    return [*hardware[:1], *software[:1]]
 
 
 def is_hardware(decoder: str) -> bool:
@@ -159,6 +163,8 @@ class PipelineStream:
         self._seconds = seconds
         self._redactor = redactor
         self._device = device
+        self.delivered = False
+        """Whether there was a picture."""
         self.fps: float | None = None
         self.damage = Damage()
         self._child = ReaderProcess(
@@ -187,6 +193,7 @@ class PipelineStream:
             self._child.wait_seconds = self._seconds
             packets = read_packets(container, stream, self.damage)
             for picture in decode_packets(stream.codec_context, packets, self.damage):
+                self.delivered = True
                 yield Picture(None if picture.time is None else float(picture.time), picture)
         raise SourceLostError(self._reason())
 
@@ -204,3 +211,44 @@ class PipelineStream:
         # The first error is the cause of the others; the line after it says more.
         chosen = lines[errors[0] : errors[0] + 2] if errors else lines[-1:]
         return self._redactor(_ORIGIN.sub("", " ".join(chosen))) if chosen else "the pipeline ended"
+
+
+class FirstThatWorks:
+    """Connects by one of several pipelines: by the next one whenever a connection gave no picture.
+
+    A camera that is away makes it go round, so a decoder that fails is passed over, and one that works is kept.
+
+    Args:
+        pipelines: by what decodes in them, in words; the best first.
+        connect: starts a pipeline.
+        name: of the camera, for the warning.
+    """
+
+    def __init__(
+        self,
+        pipelines: Mapping[str, Sequence[str]],
+        connect: Callable[[Sequence[str]], PipelineStream],
+        name: str,
+    ) -> None:
+        self._pipelines = list(pipelines.items())
+        self._connect = connect
+        self._name = name
+        self._chosen = 0
+        self._last: PipelineStream | None = None
+        self._told = False
+
+    def __call__(self) -> PipelineStream:
+        """Start a pipeline.
+
+        Raises:
+            OSError: the process cannot be started.
+        """
+        if self._last is not None and not self._last.delivered and len(self._pipelines) > 1:
+            failed, _ = self._pipelines[self._chosen]
+            self._chosen = (self._chosen + 1) % len(self._pipelines)
+            other, _ = self._pipelines[self._chosen]
+            if not self._told:
+                logger.warning("%s: no picture when %s; it is %s if that works", self._name, failed, other)
+                self._told = True
+        self._last = self._connect(self._pipelines[self._chosen][1])
+        return self._last

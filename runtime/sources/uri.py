@@ -31,9 +31,10 @@ from runtime.sources.camera import CameraSource, Connection
 from runtime.sources.frames import Source
 from runtime.sources.gstreamer import (
     CODECS,
+    FirstThatWorks,
     PipelineStream,
     csi_pipeline,
-    find_decoder,
+    find_decoders,
     find_gstreamer,
     is_hardware,
     missing_element,
@@ -173,6 +174,11 @@ def connector(uri: str) -> Callable[[], Connection]:
     scheme = "v4l2" if _is_number(uri) else uri.partition(":")[0].lower()
     if scheme in _NETWORK:
         return _network(scheme, with_environment(uri), redactor)
+    rest = uri.partition(":")[2]
+    if scheme == "gst" and _is_rtsp(rest):
+        return FirstThatWorks(
+            _ready_pipelines(rest), lambda words: PipelineStream(words, _TIMEOUT_S, redactor), redacted(rest)
+        )
     words, device = _local_pipeline(scheme, uri)
     find_gstreamer()
     return lambda: PipelineStream(words, _TIMEOUT_S, redactor, device)
@@ -205,7 +211,7 @@ def _local_pipeline(scheme: str, uri: str) -> tuple[list[str], Path | None]:
     """Return the pipeline of a camera of this machine, and its device file, if it has one."""
     if scheme == "gst":
         rest = uri.partition(":")[2]
-        return _ready_pipeline(rest) if _is_rtsp(rest) else _pipeline(rest), None
+        return next(iter(_ready_pipelines(rest).values())) if _is_rtsp(rest) else _pipeline(rest), None
     if scheme == "csi":
         sensor, options = _camera(with_environment(uri))
         if not _is_number(sensor):
@@ -227,12 +233,15 @@ def decoder_of(uri: str) -> str | None:
     """
     uri = _resolved(uri)
     scheme, _, rest = uri.partition(":")
-    if scheme.lower() in _NETWORK:
-        return "decoded by FFmpeg on the processor"
-    if scheme.lower() != "gst" or not _is_rtsp(rest):
+    scheme = scheme.lower()
+    if scheme == "gst" and _is_rtsp(rest):
+        return next(iter(_ready_pipelines(rest)))
+    if scheme not in _NETWORK:
         return None
-    decoder = _decoder(_address(rest)[1])
-    return f"decoded by {decoder} {'in hardware' if is_hardware(decoder) else 'on the processor'}"
+    hint = ""
+    if _is_rtsp(uri) and any(map(is_hardware, find_decoders(CODECS[0]))):
+        hint = f" (gst:{scheme}://... would be decoded in hardware)"
+    return f"decoded by FFmpeg on the processor{hint}"
 
 
 def _is_rtsp(text: str) -> bool:
@@ -240,17 +249,18 @@ def _is_rtsp(text: str) -> bool:
     return text.lower().startswith(("rtsp://", "rtsps://"))
 
 
-def _ready_pipeline(text: str) -> list[str]:
+def _ready_pipelines(text: str) -> dict[str, list[str]]:
+    """Return the pipelines for the address of a camera by what decodes in them, in words; the best first."""
     find_gstreamer()
     address, options = _address(text)
-    return network_pipeline(address, _decoder(options), options)
-
-
-def _decoder(options: Mapping[str, str]) -> str:
-    codec = options.get("codec", CODECS[0])
-    if (decoder := find_decoder(codec)) is None:
+    codec = options["codec"]
+    if not (decoders := find_decoders(codec)):
         raise InputError(f"GStreamer has no decoder of {codec} here: apt-get install gstreamer1.0-libav")
-    return decoder
+    places = {True: "in hardware", False: "on the processor"}
+    return {
+        f"decoded by {name} {places[is_hardware(name)]}": network_pipeline(address, name, options)
+        for name in decoders
+    }
 
 
 def _address(text: str) -> tuple[str, dict[str, str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from daflow.core.errors import InputError
 from runtime.doctor.sources import source
 from runtime.machine.board import Machine
 from runtime.sources import gstreamer
+from runtime.sources import uri as uri_module
+from runtime.sources.child_process import SourceLostError
 from runtime.sources.redaction import holds_secret
 from runtime.sources.uri import check_present, connector, decoder_of
 
@@ -42,6 +46,56 @@ def test_the_decoder_is_the_best_that_is_there(
 ) -> None:
     install(monkeypatch, *elements)
     assert decoder_of(f"gst:rtsp://camera/live#codec={codec}") == f"decoded by {decoder}"
+
+
+def test_the_doctor_tells_what_a_jetson_could_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uri_module, "find_decoders", lambda _: ["nvv4l2decoder", "avdec_h264"])
+    assert str(decoder_of("rtsp://camera/live")).endswith("(gst:rtsp://... would be decoded in hardware)")
+    assert decoder_of("http://camera/live") == "decoded by FFmpeg on the processor"
+
+
+def test_a_decoder_that_fails_is_passed_over_with_one_warning(
+    rtsp_server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, software = "v4l2h264dec", gstreamer.find_decoders("h264")[-1]
+    monkeypatch.setattr(gstreamer, "_DECODERS", {"h264": (broken, software)})
+    monkeypatch.setattr(gstreamer, "missing_element", lambda _: None)  # so it is said to be there
+    connect = connector(f"gst:{rtsp_server.uri}")
+
+    def width() -> int:
+        with contextlib.closing(connect()) as connection:
+            return int(next(iter(connection)).picture.width)
+
+    with pytest.raises(SourceLostError, match=broken):
+        width()
+    with pytest.raises(SourceLostError):  # the camera is away
+        width()
+    rtsp_server.start()
+    with pytest.raises(SourceLostError, match=broken):
+        width()
+    assert [width(), width()] == [320, 320]
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert f"no picture when decoded by {broken} in hardware; it is decoded by {software} on" in warning
+
+
+def test_no_password_is_in_the_list_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD", "Gr3en-D00r")
+    connection = connector(
+        "gst:videotestsrc is-live=true name=${PASSWORD} ! video/x-raw,width=64,height=48"
+    )()
+    try:
+        assert next(iter(connection)).picture.width == 64
+        lines = list(command_lines())
+        assert any(b"pipeline_runner" in line for line in lines)
+        assert not any(b"Gr3en" in line for line in lines)
+    finally:
+        connection.close()
+
+
+def command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended
+            yield path.read_bytes()
 
 
 def test_without_a_decoder_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
