@@ -185,3 +185,21 @@ def test_a_single_folder_of_images_can_be_evaluated_too(tmp_path: Path) -> None:
     assert track_videos(data, tmp_path / "tracks", {"hall"}.__contains__, {"fps": 10}, workers=1).kept == 1
     with pytest.raises(InputError, match="has no video"):
         track_videos(tmp_path / "tracks", tmp_path / "more", lambda _: True, {})
+
+
+def test_ped2_as_it_is_published_goes_from_frames_to_its_auc(tmp_path: Path, checkpoint_file: Path) -> None:
+    root = tmp_path / "UCSDped2"
+    write_images(root / "Test" / "Test001", 40)
+    masks = write_images(root / "Test" / "Test001_gt", 40)
+    black = (write_images(tmp_path / "black", 1, first=0) / "000.bmp").read_bytes()
+    for number in range(1, 36):
+        (masks / f"{number:03d}.bmp").write_bytes(black)
+    (root / "Test" / "Test001" / "._001.tif").write_bytes(b"of macOS")
+    ran = poses(root / "Test", root / "pose" / "test", "--fps", 10)
+    assert ran.exit_code == 0, ran.output
+    target = tmp_path / "figures.json"
+    words = ("--benchmark", "ped2", "--root", root, "--model", checkpoint_file, "--json", target)
+    evaluated = run("evaluate", *words)
+    assert evaluated.exit_code == 0, evaluated.output
+    figures = json.loads(target.read_text())
+    assert (list(figures["clips"]), figures["frames"], figures["abnormal"]) == (["Test001"], 40, 5)
