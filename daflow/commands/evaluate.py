@@ -56,8 +56,9 @@ if TYPE_CHECKING:
 @click.option(
     "--videos",
     type=FOLDER,
-    help="Instead of --poses: a folder of videos, in which people are found and tracked as daflow-edge does it; a clip "
-    "has the name of its video. The alarm is evaluated too, if there is a threshold.",
+    help="Instead of --poses: a folder of videos and of folders of images, in which people are found and tracked as "
+    "daflow-edge does it; a clip has the name of its video or folder of images. The alarm is evaluated too, if there "
+    "is a threshold.",
 )
 @click.option(
     "--masks",
@@ -65,8 +66,8 @@ if TYPE_CHECKING:
     "masks",
     type=FOLDER,
     help="Labels of the frames: a folder of masks <clip>.npy (1 abnormal, 0 normal, -1 ignored), or a CSV file with "
-    "the columns clip, frame (from 0) and label (the same values), or clip, frame and posture (-1 upright, which is "
-    "normal, 0 falling, 1 lying). Frames without a line are ignored.",
+    "the columns clip, frame (from 0) and label or abnormal (the same values), or clip, frame and posture (-1 "
+    "upright, which is normal, 0 falling, 1 lying). Frames without a line are ignored.",
 )
 @click.option("--clips", multiple=True, metavar="GLOB", help=CLIPS_HELP)
 @video_options
@@ -74,11 +75,15 @@ if TYPE_CHECKING:
     "--benchmark",
     "name",
     type=click.Choice(list(BENCHMARKS)),
-    help="Instead of --poses: a benchmark in --root, with its clip list and the paper's settings. For ubnormal-hr and "
-    "ped2 no list of frames is published: give masks with -1 where frames are to be ignored.",
+    help="Instead of --poses: a benchmark in --root, with its clip list and the paper's settings. For ubnormal-hr no "
+    "list of frames is published: give masks with -1 where frames are to be ignored. For ped2 no poses are published: "
+    "make them with 'daflow poses'.",
 )
 @click.option(
-    "--root", type=FOLDER, help="Folder of the benchmark: pose/test and gt, as in STG-NF's repository."
+    "--root",
+    type=FOLDER,
+    help="Folder of the benchmark: pose/test and gt, as in STG-NF's repository; of ped2 also pose/test and Test, as "
+    "UCSD publishes it.",
 )
 @click.option(
     "--model",

@@ -35,8 +35,10 @@ class VideoOptions:
 
     Attributes:
         tracks: the folder that keeps the pose tracks.
-        people: how people are found, `one`, `few` or `many`.
+        people: whom to look for, `auto`, `one`, `few` or `many`.
         max_people: how many are found at most.
+        estimator: what finds poses.
+        pose_bundle: its networks.
         pose_model: MediaPipe's.
         threshold: of the alarm, bits per dimension.
         workers: processes on this machine.
@@ -46,6 +48,8 @@ class VideoOptions:
     tracks: Path | None
     people: str | None
     max_people: int | None
+    estimator: str | None
+    pose_bundle: Path | None
     pose_model: Path | None
     threshold: float | None
     workers: int | None
@@ -62,6 +66,7 @@ class VideoOptions:
                 raise InputError(f"--{name.replace('_', '-')} needs --videos.")
 
 
+_POSE_OPTIONS = ("people", "max_people", "estimator", "pose_bundle", "pose_model")
 _OPTIONS = (
     click.option(
         "--tracks",
@@ -71,10 +76,20 @@ _OPTIONS = (
     ),
     click.option(
         "--people",
-        type=click.Choice(["one", "few", "many"]),
-        help="With --videos: how people are found, as with daflow-edge.  [default: one]",
+        type=click.Choice(["auto", "one", "few", "many"]),
+        help="With --videos: whom to look for, as with daflow-edge.  [default: auto]",
     ),
-    click.option("--max-people", type=click.IntRange(1, 20), help="With --videos: as with daflow-edge."),
+    click.option("--max-people", type=click.IntRange(1, 100), help="With --videos: as with daflow-edge."),
+    click.option(
+        "--estimator",
+        help="With --videos: what finds poses: bundle, mediapipe or the name of a plug-in.  [default: the pose bundle "
+        "where one is given or there, else mediapipe]",
+    ),
+    click.option(
+        "--pose-bundle",
+        type=FOLDER,
+        help="With --videos: pose bundle of 'daflow-export pose'.  [default: pose.bundle among the fetched models]",
+    ),
     click.option(
         "--pose-model",
         type=FILE,
@@ -138,7 +153,7 @@ def track_videos(
     Raises:
         InputError: no labelled video can be used, or there is no pose model and it cannot be fetched.
     """
-    people = {name: getattr(options, name) for name in ("people", "max_people", "pose_model")} | {"fps": fps}
+    people = {name: getattr(options, name) for name in _POSE_OPTIONS} | {"fps": fps}
     given = {name: value for name, value in people.items() if value is not None}
     bring_model = partial(bring_pose_model, bool(options.offline))
     found = find_tracks(videos, tracks, labels.__contains__, given, options.workers, bring_model)
@@ -151,7 +166,8 @@ def track_videos(
         del labels[name]
     if not labels:
         raise InputError(
-            f"No video of {videos} has labels; a clip has the name of its video, without the extension."
+            f"No recording of {videos} has labels; a clip has the name of its video, without the extension, or of its "
+            "folder of images."
         )
     for name, mask in labels.items():
         frames = found.frames.get(name, len(mask))

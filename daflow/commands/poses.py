@@ -17,6 +17,7 @@ from runtime.batch.clip_names import check_distinct, named_videos, readable
 from runtime.batch.find_poses import find_poses, record_outcome, split_into_parts
 from runtime.batch.made_by import claim
 from runtime.batch.pose_task import PoseCounts, PoseTask
+from runtime.batch.recordings import tell_assumed_rate
 from runtime.commands.models import bring_pose_model, offline_option
 from runtime.config.options import camera_options, people_options, recording_options, refuse_secrets
 from runtime.poses.estimators import BUNDLE, MEDIAPIPE, resolved
@@ -34,15 +35,16 @@ _ADVICE = "name the clip with --clip, choose another folder with -o, or replace 
     required=True,
     multiple=True,
     metavar="SRC",
-    help="A video file, a folder of videos (with its subfolders), or a folder of images; may be given several times.",
+    help="A video file, or a folder of videos and of folders of images, at any depth; may be given several times. A "
+    "folder of images is one clip.",
 )
 @click.option(
     "-o",
     "--output",
     type=FOLDER,
     required=True,
-    help="Folder of the pose tracks; a clip is named as its video. Tracks that were made from the same video in the "
-    "same way are kept; made_by.json in the folder says what each was made from.",
+    help="Folder of the pose tracks; a clip is named as its video or folder of images. Tracks that were made from the "
+    "same recording in the same way are kept; made_by.json in the folder says what each was made from.",
 )
 @click.option(
     "--clip",
@@ -91,6 +93,7 @@ def poses(
     named = _named(uris, clip, max_frames)
     if any(needs_poses(uri) for uri in uris) and options.estimator == MEDIAPIPE and not options.pose_model:
         bring_pose_model(offline)
+    tell_assumed_rate((uri for uri, _ in named), options.fps)
     failed: dict[str, str] = {}
     sources = [PoseTask(uri, name, output.resolve(), 0.0, None, max_frames, options) for uri, name in named]
     tasks = _parts(sources, 60 * part_minutes, failed)

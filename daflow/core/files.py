@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import secrets
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,15 @@ _PREFIX = 40  # letters of the name that a temporary file shows
 
 StrPath = str | os.PathLike[str]
 """A path as callers of the library may give it."""
+
+
+def natural_order(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts paths by their names, and numbers in them by their value.
+
+    >>> sorted(map(Path, ("10.jpg", "2.jpg")), key=natural_order)
+    [PosixPath('2.jpg'), PosixPath('10.jpg')]
+    """
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def require_short_name(path: Path) -> None:

@@ -1,7 +1,12 @@
-"""The names of clips: which files of a folder are videos, and what the clip of each is called."""
+"""The names of clips: which files and folders in a folder are recordings, and what the clip of each is called.
+
+A folder of images is a recording, as in many data sets, when nothing below it is one and no video is beside them;
+otherwise they are taken for thumbnails and the like.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -9,8 +14,10 @@ from pathlib import Path
 
 from daflow.core.data.tracks import SUFFIX
 from daflow.core.errors import InputError
-from runtime.sources.images import SUFFIXES as IMAGES
+from runtime.sources.images import is_image
 from runtime.sources.uri import is_live, recording_path, redacted
+
+logger = logging.getLogger(__name__)
 
 VIDEOS = frozenset(
     {
@@ -22,6 +29,8 @@ VIDEOS = frozenset(
 """The endings of videos in a folder; a file that is named itself may have any."""
 
 _MAX_BYTES = 255 - len(SUFFIX) - 16  # of the names of most file systems; the rest is for the temporary file
+_NOT_SEARCHED = re.compile(r"[.@]|__MACOSX$")  # previews of file managers and of network storage
+_TRUTH = "_gt"  # as in UCSD's data sets
 _UNUSABLE = re.compile(r"[:\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -31,32 +40,35 @@ def readable(path: Path) -> str:
 
 
 def named_videos(uri: str, clip: str | None = None) -> Iterator[tuple[str, str]]:
-    """Yield the videos of a source with the names of their clips.
+    """Yield the recordings of a source with the names of their clips.
 
-    A clip has the name of its video without the ending; in a folder with those of the folders below it, joined by an
-    underscore. What a file name cannot hold everywhere becomes a dash: `16:38:41.mp4` is the clip `16-38-41`.
+    A clip has the name of its video without the ending, or of its folder of images; in a folder with those of the
+    folders below it, joined by an underscore. What a file name cannot hold everywhere becomes a dash: `16:38:41.mp4`
+    is the clip `16-38-41`.
 
     Args:
-        uri: a video, a folder of videos or of images, or another source.
+        uri: a video, a folder of images, a folder of such videos and folders, or another source.
         clip: a name that was chosen, for a source that is one clip.
 
     Raises:
-        InputError: a folder has no video, or a name is unusable or too long.
+        InputError: a folder has no recording, or a name is unusable or too long.
     """
     folder = Path(uri) if is_live(uri) else recording_path(uri)
     try:
-        found = sorted(_videos_in(folder)) if folder.is_dir() else None
+        found = _recordings_in(folder) if folder.is_dir() else [folder]
     except OSError as error:
         raise InputError(f"The folder {readable(folder)} cannot be read: {error.strerror}.") from None
-    if found and clip is None:
-        for path in found:
-            relative = path.relative_to(folder)
-            yield str(path), _checked("_".join([*relative.parts[:-1], _stem(relative.name)]), path)
-        return
-    if found:
-        raise InputError(f"--clip names a single video, and {readable(folder)} is a folder of {len(found)}.")
-    if found is not None and not any(path.suffix.lower() in IMAGES for path in folder.iterdir()):
+    if not found:
         raise InputError(f"{readable(folder)} has no video ({', '.join(sorted(VIDEOS))}), and no image.")
+    if found != [folder] and clip is not None:
+        raise InputError(
+            f"--clip names a single recording, and {readable(folder)} is a folder of {len(found)}."
+        )
+    if found != [folder]:
+        for path in found:
+            *folders, name = path.relative_to(folder).parts
+            yield str(path), _checked("_".join([*folders, name if path.is_dir() else _stem(name)]), path)
+        return
     yield uri, _checked(_name_of(uri) if clip is None else clip, folder, chosen=clip is not None)
 
 
@@ -80,8 +92,41 @@ def check_distinct(named: Iterable[tuple[str, str]]) -> None:
             )
 
 
-def _videos_in(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in VIDEOS and path.is_file())
+def _recordings_in(folder: Path) -> list[Path]:
+    """Return the videos and the folders of images in a folder, at any depth; the folder itself if it is one of images.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    next(folder.iterdir(), None)  # os.walk tells no error
+    videos: list[Path] = []
+    images: set[Path] = set()
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _NOT_SEARCHED.match(name)]
+        files = [Path(root, name) for name in names]
+        videos += filter(_is_video, files)
+        if any(is_image(file) and file.is_file() for file in files):
+            images.add(Path(root))
+    truth = {path for path in images if path.name.endswith(_TRUTH) and _described(path) in images}
+    if truth:
+        logger.warning(
+            "%d folders NAME%s beside a folder NAME are left out as ground truth", len(truth), _TRUTH
+        )
+    images -= truth
+    above = {parent for path in (*videos, *images) for parent in path.parents}
+    if left_out := images & above:
+        logger.warning(
+            "images beside videos or beside folders of images are left out (%s)", readable(min(left_out))
+        )
+    return sorted([*videos, *(images - above)])
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEOS and not path.name.startswith("._") and path.is_file()
+
+
+def _described(truth: Path) -> Path:
+    return truth.with_name(truth.name.removesuffix(_TRUTH))
 
 
 def _name_of(uri: str) -> str:

@@ -1,4 +1,4 @@
-"""Find the poses in recorded videos: a track file for each video or part of a video, as tasks that run in parallel."""
+"""Find the poses in recordings: a track file for each recording or part of one, as tasks that run in parallel."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from daflow.core.data.tracks import Clip, Track, write_tracks
 from daflow.core.progress import track
 from runtime.batch.made_by import record, release
 from runtime.batch.pose_task import PoseCounts, PoseTask
+from runtime.batch.recordings import open_part, recording_extent, recording_rate
 from runtime.poses.people import open_people
 from runtime.sources.frames import Keypoints, Source
 from runtime.sources.uri import is_live, needs_poses, open_source, recording_path, redacted
-from runtime.sources.video import VideoSource
-from runtime.sources.video_timing import extent, video_rate
 from runtime.stage_clock import StageClock
 
 
@@ -88,16 +87,16 @@ def split_into_parts(task: PoseTask, seconds: float) -> list[PoseTask]:
         seconds: length of a part.
 
     Raises:
-        InputError: the video cannot be read.
+        InputError: the recording cannot be read.
     """
-    if is_live(task.uri) or not needs_poses(task.uri) or task.max_frames is not None:
+    if is_live(task.uri) or not needs_poses(task.uri):
         return [task]
     path = recording_path(task.uri)
-    if path.is_dir():
-        return [task]
-    rate = video_rate(path, task.options.fps)
+    rate = recording_rate(path, task.options.fps)
     task = replace(task, rate=rate)
-    found = extent(path, rate)
+    if task.max_frames is not None:
+        return [task]
+    found = recording_extent(path, rate)
     count = math.ceil(found.seconds / seconds)
     if count < 2:
         return [task]
@@ -110,7 +109,7 @@ def split_into_parts(task: PoseTask, seconds: float) -> list[PoseTask]:
 
 def _open(task: PoseTask) -> Source:
     if task.rate is not None:
-        return VideoSource(recording_path(task.uri), task.begin, task.end, task.rate, task.seekable)
+        return open_part(recording_path(task.uri), task.rate, task.begin, task.end, task.seekable)
     return open_source(task.uri, fps=task.options.fps)
 
 

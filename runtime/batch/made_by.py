@@ -21,10 +21,12 @@ from daflow.core.data.clip_tables import read_table
 from daflow.core.data.tracks import SUFFIX
 from daflow.core.errors import InputError
 from daflow.core.files import locked, sha256, write_text
+from daflow.core.manifest_file import MANIFEST
 from runtime.batch.clip_names import readable
 from runtime.batch.pose_task import PoseTask
 from runtime.config.schema import CameraOptions
 from runtime.poses.estimators import BUNDLE, resolved
+from runtime.sources.images import images_in
 from runtime.sources.uri import is_live, recording_path, redacted
 
 logger = logging.getLogger(__name__)
@@ -36,9 +38,9 @@ class MadeBy(BaseModel):
     """The origin of a track file.
 
     Attributes:
-        source: the absolute path of the video; of a source that is no file its name, without secrets.
-        size: of the video, bytes.
-        mtime_ns: when the video was changed last, nanoseconds since 1970.
+        source: the absolute path of the video or folder; of a source that is no file its name, without secrets.
+        size: of the video, or of all images of the folder, bytes.
+        mtime_ns: when the video or an image was changed last, nanoseconds since 1970.
         begin: where the part begins, seconds.
         end: where it ends; None is the end of the video.
         max_frames: at which it was stopped; None is no limit.
@@ -84,9 +86,9 @@ def origin_of(task: PoseTask) -> MadeBy:
     if not is_live(task.uri) and not task.uri.startswith("synthetic:"):
         path = recording_path(task.uri).resolve()
         name = readable(path)
-        for file in [path, *(path.iterdir() if path.is_dir() else [])]:
+        for file in images_in(path) if path.is_dir() else [path]:
             facts = file.stat()
-            size, changed = size + facts.st_size * file.is_file(), max(changed, facts.st_mtime_ns)
+            size, changed = size + facts.st_size, max(changed, facts.st_mtime_ns)
     return MadeBy(
         source=name, size=size, mtime_ns=changed, begin=task.begin, end=task.end, max_frames=task.max_frames,
         options=_options_hash(task.options),

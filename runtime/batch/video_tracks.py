@@ -16,8 +16,9 @@ from runtime.batch.clip_names import check_distinct, named_videos
 from runtime.batch.find_poses import find_poses, record_outcome
 from runtime.batch.made_by import all_by_hand, claim, read_made_by
 from runtime.batch.pose_task import PoseTask
+from runtime.batch.recordings import recording_extent, recording_rate, tell_assumed_rate
 from runtime.config.schema import CameraOptions
-from runtime.sources.video_timing import extent, video_rate
+from runtime.poses.estimators import resolved
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def track_videos(
     `runtime.batch.made_by`.
 
     Args:
-        videos: the folder; a clip is named as its video.
+        videos: the folder of videos and of folders of images; a clip is named as its recording.
         folder: of the track files.
         wanted: returns whether the clip of this name is needed.
         people: how people are found and videos are read; fields of `CameraOptions`.
@@ -69,24 +70,27 @@ def track_videos(
     """
     if not videos.is_dir():
         raise InputError(f"{videos} is not a folder." if videos.exists() else f"There is no folder {videos}.")
-    options = CameraOptions.model_validate(dict(people))
-    if options.pose_model:
-        options = options.model_copy(update={"pose_model": options.pose_model.resolve()})
+    options = resolved(CameraOptions.model_validate(dict(people)))
     named = [(uri, name) for uri, name in named_videos(str(videos)) if wanted(name)]
     check_distinct(named)
+    tell_assumed_rate((uri for uri, _ in named), options.fps)
     failed: dict[str, str] = {}
     fps: dict[str, float] = {}
     tasks = []
     for uri, name in named:
         path = Path(uri).resolve()
         try:
-            rate = video_rate(path, options.fps)
+            rate = recording_rate(path, options.fps)
         except InputError as error:
             failed[name] = error.message
             continue
         fps[name] = rate.fps
         tasks.append(PoseTask(str(path), name, folder.resolve(), 0.0, None, None, options, rate=rate))
-    if options.pose_model is None and not all_by_hand(folder.resolve(), tasks):
+    if (
+        options.estimator == MEDIAPIPE
+        and options.pose_model is None
+        and not all_by_hand(folder.resolve(), tasks)
+    ):
         bring_model()
     remaining = claim(folder.resolve(), tasks, _ADVICE, all_parts=False) if tasks else []
     for outcome in track(run_tasks(find_poses, remaining, workers), "poses, clips", len(remaining)):
@@ -105,5 +109,5 @@ def track_videos(
         if origin is not None and origin.frames is not None:
             frames[task.clip] = origin.frames
         elif task.rate is not None and task.clip not in failed:
-            frames[task.clip] = round(extent(Path(task.uri), task.rate).seconds * task.rate.fps)
+            frames[task.clip] = round(recording_extent(Path(task.uri), task.rate).seconds * task.rate.fps)
     return VideoTracks(fps, frames, len(tasks) - len(remaining), failed)

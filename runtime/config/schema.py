@@ -136,8 +136,7 @@ class Camera(CameraOptions):
 
     source: Address = Field(
         description="A video file, a folder of images, rtsp://..., v4l2:///dev/video0, csi://0, gst:PIPELINE, "
-        "tracks:FILE or synthetic:OPTIONS. ${NAME} is replaced by the environment variable, for passwords; in gst: "
-        "other users of the machine can see them in the list of processes, in rtsp:// they cannot.",
+        "tracks:FILE or synthetic:OPTIONS. ${NAME} is replaced by the environment variable, for passwords.",
     )
     alarm: AlarmOptions = AlarmOptions.model_validate({})
 

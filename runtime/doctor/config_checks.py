@@ -19,7 +19,7 @@ from pathlib import Path
 from daflow.core.bundle import read_bundle
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError
-from runtime.config.schema import CameraOptions, Config
+from runtime.config.schema import POSE_FIELDS, CameraOptions, Config
 from runtime.deadline import Deadline, http_request
 from runtime.doctor import receivers, sources
 from runtime.doctor.findings import Check, Finding, run_checks

@@ -159,11 +159,12 @@ def gstreamer(machine: Machine, required: bool | None = None) -> Finding:
 
 
 def pose_model(required: bool | None = None) -> Finding:
-    """The pose model in the default folder, which is used when the configuration names none."""
+    """The pose bundle or pose model in the default folder, which is used when the configuration names none."""
+    from daflow.core.pose_bundle import is_pose_bundle
     from runtime.models.catalogue import MODELS, POSE_MODELS
-    from runtime.models.folder import find_pose_model, models_directory
+    from runtime.models.folder import default_pose_bundle, find_pose_model, models_directory
 
-    path = find_pose_model()
+    path = default_pose_bundle() if is_pose_bundle(default_pose_bundle()) else find_pose_model()
     if path is not None:
         return Finding("pose model", "ok", str(path))
     state = state_if_missing(required, "problem")

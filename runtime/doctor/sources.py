@@ -18,7 +18,7 @@ from runtime.sources.camera import DENIED
 from runtime.sources.child_process import SourceLostError
 from runtime.sources.orientation import upright
 from runtime.sources.redaction import Redactor, redacted, with_environment
-from runtime.sources.uri import connector, is_live, open_source
+from runtime.sources.uri import connector, decoder_of, is_live, open_source
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def source(
             return Finding(name, "ok", shown)
         finding = _unavailable(machine, name, with_environment(uri))
         if finding is None:
-            return _picture(name, shown, look(uri), model_fps)
+            return _with_decoder(_picture(name, shown, look(uri), model_fps), uri)
         return replace(finding, found=f"{shown}: {redactor(finding.found)}")
     except InputError as error:  # its message holds no secret, and examples of addresses
         message = error.message if shown and shown in error.message else f"{shown}: {error.message}"
@@ -94,6 +94,16 @@ def source(
         usual = "Check that the camera is on, and that its address is right"
         advice = next((text for pattern, text in _ADVICE if re.search(pattern, found)), usual)
         return Finding(name, "problem", f"{shown}: {found}", advice)
+
+
+def _with_decoder(finding: Finding, uri: str) -> Finding:
+    """Say of a network camera that works what decodes it."""
+    decoder = decoder_of(uri)
+    return (
+        replace(finding, found=f"{finding.found}, {decoder}")
+        if decoder and finding.state == "ok"
+        else finding
+    )
 
 
 def _picture(name: str, shown: str, picture: FirstPicture, model_fps: float | None) -> Finding:

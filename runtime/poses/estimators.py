@@ -129,9 +129,8 @@ def _mediapipe(options: CameraOptions) -> PoseEstimator:
 def _plugin(options: CameraOptions) -> PoseEstimator:
     plugins = installed()
     if options.estimator not in plugins:
-        raise InputError(
-            f"There is no pose estimator {options.estimator}; installed are: {', '.join([*_BUILT_IN, *sorted(plugins)])}."
-        )
+        there = ", ".join([*_BUILT_IN, *sorted(plugins)])
+        raise InputError(f"There is no pose estimator {options.estimator}; installed are: {there}.")
     return Plugin(options.estimator, _load(plugins[options.estimator], options))
 
 

@@ -1,26 +1,30 @@
-"""CSI cameras of a Jetson (`csi://`), USB cameras (`v4l2://`) and any GStreamer pipeline (`gst:`).
+"""CSI cameras of a Jetson (`csi://`), USB cameras (`v4l2://`), and GStreamer pipelines (`gst:`), one of them ready.
 
-The pipeline runs in a child process, `gst-launch-1.0`, so that a plug-in which crashes or hangs does not end
-daflow-edge, and no Python bindings are needed. It writes raw pictures with their time stamps as Matroska into a pipe.
+The pipeline runs in a child process (`pipeline_runner`), so that a plug-in which crashes or hangs does not end
+daflow-edge. It writes raw pictures with their time stamps as Matroska into a pipe.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from daflow.core.errors import InputError, unusable_package
-from daflow.core.programs import find_program
+from daflow.core.programs import find_program, python_module
 from runtime.sources.camera import Picture
 from runtime.sources.child_process import ReaderProcess, SourceLostError
 from runtime.sources.containers import open_limited
 from runtime.sources.packets import Damage, NoVideoError, decode_packets, read_packets, video_stream
 from runtime.sources.redaction import Redactor
 from runtime.sources.video_timing import plausible_rate
+
+logger = logging.getLogger(__name__)
 
 _PROGRAM = "gst-launch-1.0"
 _TO_PIPE = shlex.split(
@@ -30,6 +34,15 @@ _TO_PIPE = shlex.split(
 _INSPECT = "gst-inspect-1.0"
 _ELEMENT = re.compile(r"[a-zA-Z][\w-]*")  # neither caps nor the name of another element
 _INSTALL = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+_JETSON_DECODER, _JETSON_CONVERTER = "nvv4l2decoder", "nvvidconv"  # its pictures are in memory of the chip
+_DECODERS = {
+    "h264": (_JETSON_DECODER, "v4l2slh264dec", "v4l2h264dec", "avdec_h264", "openh264dec"),
+    "h265": (_JETSON_DECODER, "v4l2slh265dec", "v4l2h265dec", "avdec_h265"),
+}
+CODECS = tuple(_DECODERS)
+"""What the ready pipeline of a network camera decodes; the first unless the address says otherwise."""
+
+_LATENCY_MS = 100  # of the buffer that puts packets in order, chosen; GStreamer's 2000 would delay the alarm
 _START_S = 10.0  # chosen: plug-ins and cameras start within a few seconds
 _NOISE = re.compile(r"Additional debug info:|ERROR: pipeline doesn't want to preroll|\S+\.c\(\d+\): ")
 _ORIGIN = re.compile(
@@ -57,6 +70,40 @@ def v4l2_pipeline(device: str, options: Mapping[str, int]) -> list[str]:
     if options:
         chosen = ["!", f"{_caps('video/x-raw', options)};{_caps('image/jpeg', options)}"]
     return ["v4l2src", f"device={device}", *chosen, "!", "decodebin"]
+
+
+def network_pipeline(address: str, decoder: str, options: Mapping[str, str]) -> list[str]:
+    """Return the pipeline of an RTSP camera.
+
+    Args:
+        address: rtsp or rtsps.
+        decoder: of `find_decoders`.
+        options: the options after # in the address: `transport` (tcp, udp), `latency` (milliseconds), `codec`.
+
+    >>> " ".join(network_pipeline("rtsp://door/", "nvv4l2decoder", {"codec": "h265"}))
+    'rtspsrc location=rtsp://door/ latency=100 protocols=tcp ! rtph265depay ! h265parse ! nvv4l2decoder ! nvvidconv'
+    """
+    codec = options.get("codec", CODECS[0])
+    received = [
+        "rtspsrc", f"location={address}", f"latency={round(float(options.get('latency', _LATENCY_MS)))}",
+        f"protocols={options.get('transport', 'tcp')}", "!", f"rtp{codec}depay", "!", f"{codec}parse",
+    ]  # fmt: skip
+    copied = ["!", _JETSON_CONVERTER] if decoder == _JETSON_DECODER else []
+    return [*received, "!", decoder, *copied]
+
+
+def find_decoders(codec: str) -> list[str]:
+    """Return the decoders of a codec that GStreamer has here: one in hardware, then one on the processor, if it has."""
+    needed = {_JETSON_DECODER: [_JETSON_DECODER, "!", _JETSON_CONVERTER]}
+    there = [name for name in _DECODERS[codec] if missing_element(needed.get(name, [name])) is None]
+    hardware = [name for name in there if is_hardware(name)]
+    software = [name for name in there if not is_hardware(name)]
+    return [*hardware[:1], *software[:1]]
+
+
+def is_hardware(decoder: str) -> bool:
+    """Whether a decoder is a part of the chip."""
+    return "v4l2" in decoder
 
 
 def _caps(kind: str, options: Mapping[str, int]) -> str:
@@ -116,13 +163,14 @@ class PipelineStream:
         self._seconds = seconds
         self._redactor = redactor
         self._device = device
+        self.delivered = False
+        """Whether there was a picture."""
         self.fps: float | None = None
         self.damage = Damage()
-        if (program := find_program(_PROGRAM)) is None:
-            raise FileNotFoundError(f"{_PROGRAM} is not installed")
         self._child = ReaderProcess(
-            lambda output: [program, "-q", *pipeline, *_TO_PIPE, f"fd={output}"],
-            wait_seconds=_START_S + seconds,
+            lambda output: python_module("runtime.sources.pipeline_runner", str(output)),
+            json.dumps([*pipeline, *_TO_PIPE]).encode() + b"\n",
+            _START_S + seconds,
         )
 
     def __iter__(self) -> Iterator[Picture]:
@@ -145,6 +193,7 @@ class PipelineStream:
             self._child.wait_seconds = self._seconds
             packets = read_packets(container, stream, self.damage)
             for picture in decode_packets(stream.codec_context, packets, self.damage):
+                self.delivered = True
                 yield Picture(None if picture.time is None else float(picture.time), picture)
         raise SourceLostError(self._reason())
 
@@ -162,3 +211,44 @@ class PipelineStream:
         # The first error is the cause of the others; the line after it says more.
         chosen = lines[errors[0] : errors[0] + 2] if errors else lines[-1:]
         return self._redactor(_ORIGIN.sub("", " ".join(chosen))) if chosen else "the pipeline ended"
+
+
+class FirstThatWorks:
+    """Connects by one of several pipelines: by the next one whenever a connection gave no picture.
+
+    A camera that is away makes it go round, so a decoder that fails is passed over, and one that works is kept.
+
+    Args:
+        pipelines: by what decodes in them, in words; the best first.
+        connect: starts a pipeline.
+        name: of the camera, for the warning.
+    """
+
+    def __init__(
+        self,
+        pipelines: Mapping[str, Sequence[str]],
+        connect: Callable[[Sequence[str]], PipelineStream],
+        name: str,
+    ) -> None:
+        self._pipelines = list(pipelines.items())
+        self._connect = connect
+        self._name = name
+        self._chosen = 0
+        self._last: PipelineStream | None = None
+        self._told = False
+
+    def __call__(self) -> PipelineStream:
+        """Start a pipeline.
+
+        Raises:
+            OSError: the process cannot be started.
+        """
+        if self._last is not None and not self._last.delivered and len(self._pipelines) > 1:
+            failed, _ = self._pipelines[self._chosen]
+            self._chosen = (self._chosen + 1) % len(self._pipelines)
+            other, _ = self._pipelines[self._chosen]
+            if not self._told:
+                logger.warning("%s: no picture when %s; it is %s if that works", self._name, failed, other)
+                self._told = True
+        self._last = self._connect(self._pipelines[self._chosen][1])
+        return self._last

@@ -32,7 +32,9 @@ _PLAIN_PATH = re.compile(r"(?:[\w.~ \0-]|%20)*")
 _PLAIN_PAIR = re.compile(
     rf"(?:{_PLAIN_NAME}=(?:\0|\d\d?)_)*{_PLAIN_NAME}={_PLAIN_VALUE}(?:\.sdp)?|{_PLAIN_VALUE}"
 )
-_OPTIONS = re.compile(r"(?:(?:^|&)(?:timeout|transport|latency)=(?:[\d.]{1,8}|tcp|udp|\0))+")
+_OPTIONS = re.compile(
+    r"(?:(?:^|&)(?:(?:timeout|transport|latency|codec)=(?:[\d.]{1,8}|tcp|udp|h26[45]|\0)))+"
+)
 _PLAIN_WORD = re.compile(r"[A-Za-z]{0,16}")
 
 # The same for the properties of a GStreamer pipeline.

@@ -7,6 +7,7 @@
     v4l2:///dev/video0?width=1280&fps=30, 0    a USB camera, also by its number alone
     csi://0?width=1280&height=720&fps=30       a camera on a Jetson's CSI connector
     gst:PIPELINE                               any GStreamer pipeline that ends in raw video
+    gst:rtsp://camera/live#codec=h265          the same by GStreamer, with a hardware decoder where one is there
     tracks:FILE                                recorded pose tracks
     synthetic:frames=0,people=4,event=none     generated people, here endless
 
@@ -16,6 +17,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -28,10 +30,15 @@ from daflow.core.errors import InputError, unusable_package
 from runtime.sources.camera import CameraSource, Connection
 from runtime.sources.frames import Source
 from runtime.sources.gstreamer import (
+    CODECS,
+    FirstThatWorks,
     PipelineStream,
     csi_pipeline,
+    find_decoders,
     find_gstreamer,
+    is_hardware,
     missing_element,
+    network_pipeline,
     v4l2_pipeline,
 )
 from runtime.sources.images import ImagesSource
@@ -44,6 +51,8 @@ from runtime.sources.video import VideoSource
 from runtime.sources.video_timing import video_rate
 
 __all__ = ["Policy", "check_present", "connector", "is_live", "open_source", "redacted"]
+
+logger = logging.getLogger(__name__)
 
 Policy = Literal["auto", "latest", "all"]
 
@@ -123,7 +132,15 @@ def _recording(uri: str, fps: float | None) -> Source:
     # A mistyped address, which may hold a password: it is not repeated.
     if not there and "@" in uri and (":" in uri or "//" in uri):
         raise InputError(f"The source is neither a file nor an address; name {_KINDS}")
-    return ImagesSource(path, fps or DEFAULT_FPS) if folder else VideoSource(path, rate=video_rate(path, fps))
+    if not folder:
+        return VideoSource(path, rate=video_rate(path, fps))
+    if fps is None:
+        logger.warning(
+            "%s is a folder of images: %g frames per second are assumed; give its rate with --fps",
+            path,
+            DEFAULT_FPS,
+        )
+    return ImagesSource(path, fps or DEFAULT_FPS)
 
 
 def recording_path(uri: str) -> Path:
@@ -157,6 +174,11 @@ def connector(uri: str) -> Callable[[], Connection]:
     scheme = "v4l2" if _is_number(uri) else uri.partition(":")[0].lower()
     if scheme in _NETWORK:
         return _network(scheme, with_environment(uri), redactor)
+    rest = uri.partition(":")[2]
+    if scheme == "gst" and _is_rtsp(rest):
+        return FirstThatWorks(
+            _ready_pipelines(rest), lambda words: PipelineStream(words, _TIMEOUT_S, redactor), redacted(rest)
+        )
     words, device = _local_pipeline(scheme, uri)
     find_gstreamer()
     return lambda: PipelineStream(words, _TIMEOUT_S, redactor, device)
@@ -188,7 +210,8 @@ def check_present(uri: str) -> None:
 def _local_pipeline(scheme: str, uri: str) -> tuple[list[str], Path | None]:
     """Return the pipeline of a camera of this machine, and its device file, if it has one."""
     if scheme == "gst":
-        return _pipeline(uri.partition(":")[2]), None
+        rest = uri.partition(":")[2]
+        return next(iter(_ready_pipelines(rest).values())) if _is_rtsp(rest) else _pipeline(rest), None
     if scheme == "csi":
         sensor, options = _camera(with_environment(uri))
         if not _is_number(sensor):
@@ -202,12 +225,75 @@ def _local_pipeline(scheme: str, uri: str) -> tuple[list[str], Path | None]:
     return v4l2_pipeline(name, options), Path(name)
 
 
+def decoder_of(uri: str) -> str | None:
+    """Return what decodes a network camera, in words; None for other sources.
+
+    Raises:
+        InputError: the name is wrong, or there is no decoder.
+    """
+    uri = _resolved(uri)
+    scheme, _, rest = uri.partition(":")
+    scheme = scheme.lower()
+    if scheme == "gst" and _is_rtsp(rest):
+        return next(iter(_ready_pipelines(rest)))
+    if scheme not in _NETWORK:
+        return None
+    hint = ""
+    if _is_rtsp(uri) and any(map(is_hardware, find_decoders(CODECS[0]))):
+        hint = f" (gst:{scheme}://... would be decoded in hardware)"
+    return f"decoded by FFmpeg on the processor{hint}"
+
+
+def _is_rtsp(text: str) -> bool:
+    """Whether what follows gst: is the address of a camera, and no pipeline."""
+    return text.lower().startswith(("rtsp://", "rtsps://"))
+
+
+def _ready_pipelines(text: str) -> dict[str, list[str]]:
+    """Return the pipelines for the address of a camera by what decodes in them, in words; the best first."""
+    find_gstreamer()
+    address, options = _address(text)
+    codec = options["codec"]
+    if not (decoders := find_decoders(codec)):
+        raise InputError(f"GStreamer has no decoder of {codec} here: apt-get install gstreamer1.0-libav")
+    places = {True: "in hardware", False: "on the processor"}
+    return {
+        f"decoded by {name} {places[is_hardware(name)]}": network_pipeline(address, name, options)
+        for name in decoders
+    }
+
+
+def _address(text: str) -> tuple[str, dict[str, str]]:
+    """Return the address of a camera that a ready pipeline reads, and the options after #."""
+    redactor = Redactor(text)
+    address, _, fragment = with_environment(text).partition("#")
+    options = dict(parse_qsl(fragment, keep_blank_values=True))
+    codec = options.pop("codec", CODECS[0])
+    if codec not in CODECS:
+        raise InputError(f"The codec of a gst:rtsp address is {' or '.join(CODECS)}, as in #codec=h265.")
+    _require_valid(address, redactor(redacted(text)), address.partition(":")[0])
+    if "timeout" in options:
+        raise InputError("A gst:rtsp address has no option timeout; it has codec, latency and transport.")
+    check_options(options, "rtsp")
+    return address, {**options, "codec": codec}
+
+
 def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connection]:
     try:
         import av  # noqa: F401
     except ImportError as error:
         raise unusable_package(error, "av", "edge") from None
     address, _, fragment = uri.partition("#")
+    _require_valid(address, redactor(redacted(uri)), scheme)
+    options = dict(parse_qsl(fragment, keep_blank_values=True))
+    check_options(options, scheme)
+    seconds = positive_number("timeout", options.get("timeout", str(_TIMEOUT_S)), 3600)
+    chosen = stream_options(scheme, options, seconds)
+    address = scheme + address[len(scheme) :]
+    return lambda: NetworkStream(address, chosen, seconds, redactor)
+
+
+def _require_valid(address: str, shown: str, scheme: str) -> None:
     try:
         parts = urlsplit(address)
         valid = bool(parts.hostname) and parts.port != 0 and re.search(r"[\s\x00-\x1f\x7f]", address) is None
@@ -215,15 +301,9 @@ def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connecti
         valid = False
     if not valid:
         raise InputError(
-            f"The address {redactor(redacted(uri))} is invalid; write {scheme}://user:password@host:port/path. In the "
-            "password write @ as %40, / as %2F and # as %23."
+            f"The address {shown} is invalid; write {scheme}://user:password@host:port/path. In the password write @ "
+            "as %40, / as %2F and # as %23."
         )
-    options = dict(parse_qsl(fragment, keep_blank_values=True))
-    check_options(options, scheme)
-    seconds = positive_number("timeout", options.get("timeout", str(_TIMEOUT_S)), 3600)
-    chosen = stream_options(scheme, options, seconds)
-    address = scheme + address[len(scheme) :]
-    return lambda: NetworkStream(address, chosen, seconds, redactor)
 
 
 def _pipeline(text: str) -> list[str]:

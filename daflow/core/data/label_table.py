@@ -23,18 +23,20 @@ CLIPS_HELP = (
     "Only clips whose name matches this pattern, such as 'fall-0[1-7]' with its quotes. May be repeated."
 )
 
+_LABELS = {"-1": -1, "0": 0, "1": 1}  # ignored, normal, abnormal
 _VALUES = {
     "posture": {"-1": 0, "0": 1, "1": 1},  # upright, falling, lying
-    "label": {"-1": -1, "0": 0, "1": 1},  # ignored, normal, abnormal
+    "label": _LABELS,
+    "abnormal": _LABELS,
 }
 
 
 def read_labels(path: StrPath) -> dict[str, Labels]:
     """Read the labels of frames by clip name: a CSV file, or a folder of frame masks as `read_masks` reads them.
 
-    The first line of a CSV file is `clip,frame,posture` or `clip,frame,label`. Frames are counted from 0. A posture is
-    -1 upright (normal), 0 falling or 1 lying (both abnormal); a label is 0 normal, 1 abnormal or -1 ignored. Frames
-    without a line are ignored.
+    The first line of a CSV file is `clip,frame,posture`, `clip,frame,label` or `clip,frame,abnormal`, which is the
+    same as a label. Frames are counted from 0. A posture is -1 upright (normal), 0 falling or 1 lying (both abnormal);
+    a label is 0 normal, 1 abnormal or -1 ignored. Frames without a line are ignored.
 
     Returns:
         `(frames,)` int64 of -1, 0 and 1 for each clip, as long as its last labelled frame.
@@ -73,7 +75,9 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, str, int, int]]:
     try:
         header = [name.strip() for name in next(rows, [])]
         if header[:2] != ["clip", "frame"] or len(header) != 3 or header[2] not in _VALUES:
-            raise InputError(f"{path}, line 1: the header must be clip,frame,posture or clip,frame,label.")
+            raise InputError(
+                f"{path}, line 1: the header must be clip,frame,label, clip,frame,abnormal or clip,frame,posture."
+            )
         values = _VALUES[header[2]]
         for row in rows:
             if not row:

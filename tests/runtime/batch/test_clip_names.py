@@ -86,12 +86,49 @@ def test_a_folder_of_images_is_one_clip(tmp_path: Path) -> None:
     assert list(named_videos(str(tmp_path))) == [(str(tmp_path), tmp_path.name)]
 
 
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_videos_and_folders_of_images_at_any_depth_are_clips(tmp_path: Path) -> None:
+    touch(tmp_path, "01/001.tif", "01/002.tif", "02/1.jpg", "set.v2/scene/a/1.png", "monday/cam.mp4")
+    touch(tmp_path, "set.v2/scene/clip.v1/1.png", "notes/read.txt")
+    assert [(str(Path(uri).relative_to(tmp_path)), name) for uri, name in named_videos(str(tmp_path))] == [
+        ("01", "01"),
+        ("02", "02"),
+        ("monday/cam.mp4", "monday_cam"),
+        ("set.v2/scene/a", "set.v2_scene_a"),
+        ("set.v2/scene/clip.v1", "set.v2_scene_clip.v1"),
+    ]
+
+
+def test_images_that_are_no_recording_are_no_clip(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    touch(tmp_path, "cover.jpg", "monday/cam.mp4", "monday/cam.jpg", "01/1.jpg")
+    touch(tmp_path, ".thumbnails/1.jpg", "@eaDir/1.jpg", "__MACOSX/01/1.jpg", "02/._1.jpg", "._cam.mp4")
+    assert [name for _, name in named_videos(str(tmp_path))] == ["01", "monday_cam"]
+    assert f"images beside videos or beside folders of images are left out ({tmp_path})" in caplog.text
+
+
+def test_ground_truth_beside_its_folder_is_no_clip(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    touch(tmp_path, "Test001/001.tif", "Test001_gt/001.bmp", "hall_gt/1.jpg")
+    assert [name for _, name in named_videos(str(tmp_path))] == ["Test001", "hall_gt"]
+    assert "1 folders NAME_gt beside a folder NAME are left out as ground truth" in caplog.text
+
+
+def test_a_video_and_a_folder_of_images_of_the_same_name_are_told(tmp_path: Path) -> None:
+    touch(tmp_path, "cam.mp4", "cam/1.jpg")
+    with pytest.raises(InputError, match="Two sources would be the clip cam"):
+        check_distinct(named_videos(str(tmp_path)))
+
+
 letters = st.sampled_from([*"aB1._-: \\#?@=[é客", "_0000", "\udcff", "\n", "_alphapose", ".mp4", ".avi"])
 names = st.builds(
     lambda folder, parts, suffix: f"{folder}{''.join(parts)}{suffix}",
     st.sampled_from(["", "a/", "b/", "a_/"]), st.lists(letters, min_size=1, max_size=5),
     st.sampled_from([".mp4", ".avi", ".MKV"]),
-)  # fmt: skip
+).filter(lambda name: not Path(name).name.startswith("._"))  # fmt: skip
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)

@@ -51,12 +51,24 @@ def test_a_broken_image_is_counted_logged_and_skipped(
     (tmp_path / "2.jpg").write_bytes(b"\xff\xd8 no picture")
     (tmp_path / "3.jpg").write_bytes(b"")
     write_image(tmp_path / "4.jpg", 90)
-    with caplog.at_level(logging.WARNING), open_source(str(tmp_path)) as source:
+    with caplog.at_level(logging.WARNING), open_source(str(tmp_path), fps=25) as source:
         assert [frame.index for frame in source] == [0, 3]
     assert source.status.dropped == 2
     assert ["2.jpg is skipped" in r.message or "3.jpg is skipped" in r.message for r in caplog.records] == [
         True
     ] * 2
+
+
+def test_the_rate_that_is_assumed_for_images_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(tmp_path / "1.png", 90)
+    with open_source(str(tmp_path), fps=10) as source:
+        assert source.fps == 10
+    assert not caplog.text
+    with open_source(str(tmp_path)) as source:
+        assert source.fps == 25
+    assert "is a folder of images: 25 frames per second are assumed; give its rate with --fps" in caplog.text
 
 
 def test_a_folder_without_a_usable_image_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,47 @@ def test_a_model_of_another_window_is_said(tmp_path: Path, checkpoint_file: Path
     )
     assert result.exit_code == 0, result.output
     assert "The paper's windows have 16 poses here, this model's 24" in result.output
+
+
+def ped2(root: Path, form: str) -> dict[str, np.ndarray]:
+    """The test split of Ped2 with poses, and its ground truth in one of its forms."""
+    masks = write_poses(root, ["Test001", "Test002"])
+    for name, mask in masks.items():
+        mask[-30:] = 1
+        if form == "published":
+            folder = root / "Test" / f"{name}_gt"
+            folder.mkdir(parents=True)
+            for frame, label in enumerate(mask.tolist(), start=1):
+                colours = np.zeros((4, 4, 3), dtype=np.uint8)
+                colours[2, 3] = 255 * label
+                header = struct.pack("<2sIHHIIiiHHI24x", b"BM", 102, 0, 0, 54, 40, 4, 4, 1, 24, 0)
+                (folder / f"{frame:03d}.bmp").write_bytes(header[:54] + colours.tobytes())
+    if form == "table":
+        rows = [f"{name},{frame},{label}" for name, mask in masks.items() for frame, label in enumerate(mask)]
+        (root / "test_labels.csv").write_text("\n".join(["clip,frame,abnormal", *rows]))
+    return masks
+
+
+@pytest.mark.parametrize("form", ["published", "table"])
+@pytest.mark.parametrize("folder", [".", "UCSDped2"])
+def test_ped2_is_read_as_it_is_published(tmp_path: Path, form: str, folder: str) -> None:
+    masks = ped2(tmp_path / folder, form)
+    data = open_benchmark(BENCHMARKS["ped2"], tmp_path)
+    assert {name: mask.tolist() for name, mask in data.masks.items()} == {
+        name: mask.tolist() for name, mask in masks.items()
+    }
+    result = evaluate("ped2", tmp_path, tmp_path / "figures.json")
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["frames"] == sum(map(len, masks.values()))
+    assert figures["abnormal"] == sum(int(mask.sum()) for mask in masks.values())
+
+
+def test_ped2_without_poses_says_how_they_are_made(tmp_path: Path) -> None:
+    (tmp_path / "Test" / "Test001").mkdir(parents=True)
+    result = evaluate("ped2", tmp_path, tmp_path / "figures.json")
+    assert result.exit_code == 2
+    assert "daflow poses --source Test -o pose/test --fps 10 --estimator NAME" in result.output
 
 
 @pytest.mark.parametrize("name", ["ubnormal-hr", "ped2"])

@@ -19,6 +19,7 @@ from daflow.core.errors import InputError
     [
         ("clip,frame,posture\na,1,-1\na,2,0\na,3,1\n", {"a": [-1, 0, 1, 1]}),
         ("clip,frame,label\na,1,-1\na,2,0\na,0,1\n", {"a": [1, -1, 0]}),
+        ("clip,frame,abnormal\na,1,-1\na,2,0\na,0,1\n", {"a": [1, -1, 0]}),
         ("\ufeffclip, frame, label\r\nb,0,1\r\n\r\na,0,0\r\n", {"b": [1], "a": [0]}),
     ],
 )

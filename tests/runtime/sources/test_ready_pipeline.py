@@ -1,0 +1,152 @@
+"""`gst:rtsp://...`: a network camera by GStreamer, with a hardware decoder where one is there; no Jetson was here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daflow.core.errors import InputError
+from runtime.doctor.sources import source
+from runtime.machine.board import Machine
+from runtime.sources import gstreamer
+from runtime.sources import uri as uri_module
+from runtime.sources.child_process import SourceLostError
+from runtime.sources.redaction import holds_secret
+from runtime.sources.uri import check_present, connector, decoder_of
+
+JETSON = {"nvv4l2decoder", "nvvidconv", "avdec_h264", "avdec_h265"}
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *elements: str) -> None:
+    """Let GStreamer have these elements alone."""
+
+    def missing(pipeline: Sequence[str]) -> str | None:
+        return next((word for word in pipeline if word != "!" and word not in elements), None)
+
+    monkeypatch.setattr(gstreamer, "missing_element", missing)
+
+
+@pytest.mark.parametrize(
+    ("elements", "codec", "decoder"),
+    [
+        (JETSON, "h264", "nvv4l2decoder in hardware"),
+        (JETSON, "h265", "nvv4l2decoder in hardware"),
+        (JETSON - {"nvvidconv"}, "h264", "avdec_h264 on the processor"),
+        ({"v4l2h264dec", "avdec_h264"}, "h264", "v4l2h264dec in hardware"),
+        ({"v4l2h264dec", "avdec_h265"}, "h265", "avdec_h265 on the processor"),
+        ({"openh264dec"}, "h264", "openh264dec on the processor"),
+    ],
+)
+def test_the_decoder_is_the_best_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, elements: set[str], codec: str, decoder: str
+) -> None:
+    install(monkeypatch, *elements)
+    assert decoder_of(f"gst:rtsp://camera/live#codec={codec}") == f"decoded by {decoder}"
+
+
+def test_the_doctor_tells_what_a_jetson_could_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uri_module, "find_decoders", lambda _: ["nvv4l2decoder", "avdec_h264"])
+    assert str(decoder_of("rtsp://camera/live")).endswith("(gst:rtsp://... would be decoded in hardware)")
+    assert decoder_of("http://camera/live") == "decoded by FFmpeg on the processor"
+
+
+def test_a_decoder_that_fails_is_passed_over_with_one_warning(
+    rtsp_server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, software = "v4l2h264dec", gstreamer.find_decoders("h264")[-1]
+    monkeypatch.setattr(gstreamer, "_DECODERS", {"h264": (broken, software)})
+    monkeypatch.setattr(gstreamer, "missing_element", lambda _: None)  # so it is said to be there
+    connect = connector(f"gst:{rtsp_server.uri}")
+
+    def width() -> int:
+        with contextlib.closing(connect()) as connection:
+            return int(next(iter(connection)).picture.width)
+
+    with pytest.raises(SourceLostError, match=broken):
+        width()
+    with pytest.raises(SourceLostError):  # the camera is away
+        width()
+    rtsp_server.start()
+    with pytest.raises(SourceLostError, match=broken):
+        width()
+    assert [width(), width()] == [320, 320]
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert f"no picture when decoded by {broken} in hardware; it is decoded by {software} on" in warning
+
+
+def test_no_password_is_in_the_list_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD", "Gr3en-D00r")
+    connection = connector(
+        "gst:videotestsrc is-live=true name=${PASSWORD} ! video/x-raw,width=64,height=48"
+    )()
+    try:
+        assert next(iter(connection)).picture.width == 64
+        lines = list(command_lines())
+        assert any(b"pipeline_runner" in line for line in lines)
+        assert not any(b"Gr3en" in line for line in lines)
+    finally:
+        connection.close()
+
+
+def command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended
+            yield path.read_bytes()
+
+
+def test_without_a_decoder_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "openh264dec")
+    with pytest.raises(InputError, match="no decoder of h265 here: apt-get install"):
+        connector("gst:rtsp://camera/live#codec=h265")
+
+
+def test_other_sources_are_decoded_as_before() -> None:
+    assert decoder_of("rtsp://camera/live") == "decoded by FFmpeg on the processor"
+    assert [decoder_of(uri) for uri in ("shop.mp4", "csi://0", "0", "gst:videotestsrc", "synthetic:")] == [
+        None
+    ] * 5
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("/live#codec=av1", "The codec of a gst:rtsp address is h264 or h265"),
+        ("/live#timeout=3", "has no option timeout"),
+        ("/live#latency=soon", "latency"),
+        ("/live#colour=red", "it has 1 others"),
+        (":0/live", "is invalid"),
+    ],
+)
+def test_a_wrong_address_is_refused_without_its_password(rest: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        connector(f"gst:rtsp://admin:Gr3en-D00r@camera{rest}")
+    assert "Gr3en" not in raised.value.message
+
+
+def test_a_password_that_is_written_out_is_a_secret_and_the_options_are_none() -> None:
+    assert holds_secret("gst:rtsp://admin:Gr3en-D00r@camera/live")
+    assert not holds_secret("gst:rtsp://admin:${PASSWORD}@camera/live#codec=h265&latency=50&transport=udp")
+    assert holds_secret("rtsp://camera/live#codec=Gr3en")
+
+
+def test_a_camera_with_a_password_is_watched_and_the_doctor_says_its_decoder(
+    rtsp_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD", "Gr3en-D00r")
+    rtsp_server.start(account=("admin", "Gr3en-D00r"))
+    uri = f"gst:rtsp://admin:${{PASSWORD}}@127.0.0.1:{rtsp_server.port}/live"
+    check_present(uri)
+    found = source(Machine(), "camera door", uri)
+    assert found.state == "ok", found
+    assert "320x240" in found.found
+    assert found.found.endswith(str(decoder_of(uri)))
+    assert "decoded by FFmpeg on the processor" in source(Machine(), "door", rtsp_server.uri.replace(
+        "rtsp://", "rtsp://admin:${PASSWORD}@")).found  # fmt: skip
+    monkeypatch.setenv("PASSWORD", "wr0ng-Pass")
+    refused = source(Machine(), "camera door", uri)
+    assert refused.state == "problem"
+    assert "wr0ng" not in str(refused)
