@@ -18,7 +18,7 @@ from runtime.batch.made_by import all_by_hand, claim, read_made_by
 from runtime.batch.pose_task import PoseTask
 from runtime.batch.recordings import recording_extent, recording_rate, tell_assumed_rate
 from runtime.config.schema import CameraOptions
-from runtime.poses.estimators import resolved
+from runtime.poses.estimators import MEDIAPIPE, resolved
 
 logger = logging.getLogger(__name__)
 
