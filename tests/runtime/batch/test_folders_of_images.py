@@ -43,7 +43,7 @@ class Walker:
 
 @pytest.fixture(autouse=True)
 def walker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people, "open_estimator", lambda _: Walker())
+    monkeypatch.setattr(people, "open_estimator", lambda *_: Walker())
 
 
 def write_images(folder: Path, count: int, size: tuple[int, int] = (96, 64), first: int = 1) -> Path:

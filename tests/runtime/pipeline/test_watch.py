@@ -80,7 +80,7 @@ class Nobody:
 @pytest.fixture
 def estimator(monkeypatch: pytest.MonkeyPatch) -> Nobody:
     nobody = Nobody()
-    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: nobody)
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options, fps: nobody)
     return nobody
 
 
@@ -130,7 +130,7 @@ def test_a_path_is_a_file_whatever_it_is_called(bundle: Bundle, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"people": "crowd"}, "people: Input should be 'one', 'few' or 'many'"),
+        ({"people": "crowd"}, "people: Input should be 'auto', 'one', 'few' or 'many'"),
         ({"scorer": "abacus"}, "scorer: Input should be 'onnxruntime' or 'tensorrt'"),
         ({"precision": "int8"}, "has no int8 graph; it has fp32"),
         ({"threshold": float("nan")}, "alarm.threshold: Input should be a finite number"),

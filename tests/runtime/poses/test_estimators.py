@@ -15,7 +15,7 @@ import pytest
 
 from daflow.core.errors import InputError
 from runtime.config.schema import CameraOptions
-from runtime.poses.estimators import Plugin, installed, open_estimator
+from runtime.poses.estimators import Plugin, installed, open_estimator, resolved
 from runtime.poses.people import open_people
 from runtime.sources.frames import Frame
 from runtime.stage_clock import StageClock
@@ -107,8 +107,8 @@ def test_a_plugin_finds_people_in_crops(tmp_path: Path, install: Callable[..., N
 def test_an_unknown_estimator_lists_what_there_is(install: Callable[..., None]) -> None:
     install("mine", "Poses = print", mine="mine:Poses")
     with pytest.raises(InputError) as error:
-        open_estimator(CameraOptions(estimator="yours"))
-    assert error.value.message == "There is no pose estimator yours; installed are: mediapipe, mine."
+        open_estimator(CameraOptions(estimator="yours"), 25)
+    assert error.value.message == "There is no pose estimator yours; installed are: bundle, mediapipe, mine."
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_broken_plugin_is_one_sentence(
     install("broken", code, broken="broken:Poses")
     with pytest.raises(InputError, match=rf"The pose estimator broken \(broken:Poses\) {reason}") as error:
         open_people(CameraOptions(estimator="broken"), 25, needs_poses=True)
-    assert error.value.message.endswith("Other installed estimators: mediapipe.")
+    assert error.value.message.endswith("Other installed estimators: bundle, mediapipe.")
     assert "\n" not in error.value.message
 
 
@@ -139,7 +139,39 @@ def test_what_a_plugin_refuses_is_said_in_its_own_words(install: Callable[..., N
     )
     install("refusing", code, refusing="refusing:open")
     with pytest.raises(InputError, match=r"^Its model is missing\.$"):
-        open_estimator(CameraOptions(estimator="refusing"))
+        open_estimator(CameraOptions(estimator="refusing"), 25)
+
+
+def test_auto_is_the_pose_bundle_where_there_is_one_and_mediapipe_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAFLOW_MODELS", str(tmp_path))
+    auto = CameraOptions()
+    assert (resolved(auto).estimator, resolved(auto).people, resolved(auto).max_people) == (
+        "mediapipe",
+        "one",
+        4,
+    )
+    given = resolved(CameraOptions(pose_bundle=Path("mine.bundle")))
+    assert (given.estimator, given.pose_bundle) == ("bundle", Path("mine.bundle").resolve())
+    bundle = tmp_path / "pose.bundle"
+    bundle.mkdir()
+    (bundle / "manifest.json").write_text('{"format": "daflow-pose-bundle"}')
+    found = resolved(auto)
+    assert (found.estimator, found.pose_bundle, found.people, found.max_people) == (
+        "bundle",
+        bundle,
+        "auto",
+        30,
+    )
+    assert resolved(CameraOptions(pose_model=Path("a.task"))).estimator == "mediapipe"
+    assert resolved(CameraOptions(estimator="thermal", people="auto", max_people=7)).max_people == 7
+    assert resolved(found) == found
+
+
+def test_a_folder_that_is_no_pose_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a pose bundle"):
+        open_people(CameraOptions(pose_bundle=tmp_path), 25, needs_poses=True)
 
 
 @pytest.mark.parametrize("joints", [17, 18, 33])

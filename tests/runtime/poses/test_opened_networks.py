@@ -1,0 +1,94 @@
+"""Cameras share the networks of a pose bundle, and the last one closes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from daflow.core.errors import InputError
+from runtime.poses import opened_networks
+from runtime.poses.opened_networks import open_networks
+from runtime.poses.pose_networks import BundleNetworks
+
+
+class Runner:
+    """A runner that notes when it is closed."""
+
+    name, row = "fake fp32", (256, 256, 3)
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def run(self, batch: Any) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[BundleNetworks]:
+    made: list[BundleNetworks] = []
+
+    def make(*_: object) -> BundleNetworks:
+        made.append(BundleNetworks(Runner(), Runner(), 33))
+        return made[-1]
+
+    monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: folder)
+    monkeypatch.setattr(opened_networks, "_open", make)
+    return made
+
+
+def closed(networks: BundleNetworks) -> list[int]:
+    return [part.closed for part in networks.parts[:2]]  # type: ignore[attr-defined]
+
+
+def test_the_last_camera_closes_the_networks(opened: list[BundleNetworks], tmp_path: Path) -> None:
+    first, second = open_networks(tmp_path, "onnxruntime"), open_networks(tmp_path / ".", "onnxruntime")
+    assert len(opened) == 1
+    assert first.parts == second.parts
+    first.close()
+    first.close()
+    assert closed(opened[0]) == [0, 0]
+    second.close()
+    assert closed(opened[0]) == [1, 1]
+    open_networks(tmp_path, "onnxruntime").close()
+    assert len(opened) == 2
+
+
+def test_another_precision_is_another_network(opened: list[BundleNetworks], tmp_path: Path) -> None:
+    both = [open_networks(tmp_path, "onnxruntime", precision) for precision in ("fp32", "int8")]
+    assert len(opened) == 2
+    for networks in both:
+        networks.close()
+
+
+def test_threads_that_open_and_close_leave_nothing_open(opened: list[BundleNetworks], tmp_path: Path) -> None:
+    def work() -> None:
+        for _ in range(50):
+            open_networks(tmp_path, "onnxruntime").close()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(closed(networks) == [1, 1] for networks in opened)
+    assert opened_networks._opened == {}
+
+
+def test_tensorrt_without_a_gpu_says_what_else_to_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    network = SimpleNamespace(joints=33, precisions={"fp32": "a.onnx"})
+    bundle = SimpleNamespace(folder=tmp_path, network=lambda name: network, missed_limits=lambda *_: ())
+    monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)
+    monkeypatch.setattr(opened_networks, "find_gpu", lambda: None)
+    with pytest.raises(InputError, match=r"needs an NVIDIA GPU\. Use --pose-engine onnxruntime"):
+        open_networks(tmp_path, "tensorrt")
+    assert opened_networks._opened == {}
