@@ -314,13 +314,15 @@ def test_a_command_that_is_ended_ends_the_client_and_leaves_nothing(
         "https_proxy": "http://127.0.0.1:9", "PYTHONPATH": str(Path(__file__).parents[3]),
     }  # fmt: skip
     command = [sys.executable, "-m", "daflow.cli", "models", "fetch", "nanodet"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        with fifo.open() as running:
-            assert running.readline().startswith(str(tmp_path / "temporary"))
-            process.send_signal(number)
-            _, said = process.communicate(timeout=60)
-            os.set_blocking(running.fileno(), False)
-            assert os.read(running.fileno(), 1) == b""  # npm, which held the other end, is gone
+    with (
+        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
+        fifo.open() as running,
+    ):
+        assert running.readline().startswith(str(tmp_path / "temporary"))
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        os.set_blocking(running.fileno(), False)
+        assert os.read(running.fileno(), 1) == b""  # npm, which held the other end, is gone
     assert process.returncode == 1
     assert "Aborted" in said
     assert "Traceback" not in said
