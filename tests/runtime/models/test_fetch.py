@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -291,6 +292,42 @@ def test_failures_of_the_command_have_exit_code_2(
     assert "Error: npm could not download networks@1: npm error code ENOTFOUND" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert run("fetch", "pose-heavy").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
+def test_a_command_that_is_ended_ends_the_client_and_leaves_nothing(
+    number: signal.Signals, tmp_path: Path, here: Path
+) -> None:
+    """In a process of its own, whose npm waits for ever, and whose official server is nobody."""
+    (tmp_path / "bin").mkdir()
+    npm = tmp_path / "bin" / "npm"
+    os.mkfifo(tmp_path / "running")
+    fifo = tmp_path / "running"
+    # It waits first: a signal while a process is being started would find nothing to end.
+    npm.write_text(f"#!/bin/sh\nsleep 2\nexec 3> '{fifo}'\necho $TMPDIR >&3\nexec sleep 600\n")
+    npm.chmod(0o755)
+    (tmp_path / "temporary").mkdir()
+    environment = {
+        **os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(tmp_path / "temporary"),
+        "https_proxy": "http://127.0.0.1:9", "PYTHONPATH": str(Path(__file__).parents[3]),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "daflow.cli", "models", "fetch", "nanodet"]
+    with (
+        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
+        fifo.open() as running,
+    ):
+        assert running.readline().startswith(str(tmp_path / "temporary"))
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        os.set_blocking(running.fileno(), False)
+        assert os.read(running.fileno(), 1) == b""  # npm, which held the other end, is gone
+    assert process.returncode == 1
+    assert "Aborted" in said
+    assert "Traceback" not in said
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert list(here.iterdir()) == []
 
 
 def test_importing_the_module_is_cheap() -> None:
