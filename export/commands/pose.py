@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
+from click.core import ParameterSource
 
 from calibration.int8_ranges import Method
 from daflow.core.command_line import FILE, FOLDER, Command, json_option, write_json
 from daflow.core.errors import require_packages
 from daflow.core.pose_bundle import DetectorLayout, LandmarkLayout
 from export.commands.options import parse_batch, parse_limits, parse_targets
+from runtime.commands.models import bring_people_models, offline_option
+from runtime.models.catalogue import DETECTOR, MODELS, POSE_MODELS
+from runtime.models.folder import default_pose_bundle
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -79,7 +83,11 @@ def _normalisation(prefix: str, whose: str) -> Callable[[_Decorated], _Decorated
     help="What the outputs of the network of landmarks mean.",
 )
 @_normalisation("", "the network of landmarks")
-@click.option("--detector", type=FILE, help="Detector of people: a TF.js graph model, TFLite or ONNX.")
+@click.option(
+    "--detector",
+    type=FILE,
+    help="Detector of people: a TF.js graph model, TFLite or ONNX.  [default: NanoDet of 'daflow models fetch people']",
+)
 @click.option(
     "--detector-layout",
     type=click.Choice(get_args(DetectorLayout)),
@@ -88,7 +96,13 @@ def _normalisation(prefix: str, whose: str) -> Callable[[_Decorated], _Decorated
 )
 @_normalisation("detector-", "the detector")
 @click.option(
-    "-o", "--output", type=FOLDER, metavar="BUNDLE", help="Folder to write; an older pose bundle is replaced."
+    "-o",
+    "--output",
+    type=FOLDER,
+    metavar="BUNDLE",
+    default=default_pose_bundle,
+    show_default="pose.bundle among the fetched models, where daflow-edge looks for it",
+    help="Folder to write; an older pose bundle is replaced.",
 )
 @click.option(
     "--verify-on",
@@ -150,27 +164,38 @@ def _normalisation(prefix: str, whose: str) -> Callable[[_Decorated], _Decorated
 @click.option(
     "--layers", is_flag=True, help="Write what is known about the layers beside each engine, as JSON."
 )
+@offline_option
 @json_option("the manifest")
 def pose(
     source: Path | None, landmarks: Path | None, layout: str, channels: Any, mean: Any, std: Any, licence: str | None,
     detector: Path | None, detector_layout: str, detector_channels: Any, detector_mean: Any, detector_std: Any,
-    detector_licence: str | None, output: Path | None, verify_on: tuple[Path, ...], calibrate_on: tuple[Path, ...],
+    detector_licence: str | None, output: Path, verify_on: tuple[Path, ...], calibrate_on: tuple[Path, ...],
     only_fp32: bool, int8: bool, calibration: Any, limits: dict[str, float], keep_failing: bool, targets: list[str],
     engine: bool, on_device: bool, batch: tuple[int, int, int] | None, workspace: int | None, layers: bool,
-    json_target: str | None,
+    offline: bool, json_target: str | None,
 ) -> None:  # fmt: skip
     """Export the networks that see people to a pose bundle: FP32, FP16 and INT8 ONNX, verified, and TensorRT engines.
 
     TASK is a MediaPipe pose task, such as pose_landmarker_full.task; another network is given with --landmarks and its
-    --layout. Every graph is compared with the published network on people in the pictures. When one does not see them
-    as that network does, nothing is written and the exit code is 1.
+    --layout. Without any network, those of 'daflow models fetch people' are taken, and fetched first. Every graph is
+    compared with the published network on people in the pictures. When one does not see them as that network does,
+    nothing is written and the exit code is 1.
     """
 
     def report(line: str) -> None:
         click.echo(line, err=json_target == "-")
 
     if on_device:
-        if source is None or landmarks or detector or output or verify_on or calibrate_on or targets or int8:
+        if (
+            source is None
+            or landmarks
+            or detector
+            or _is_given("output")
+            or verify_on
+            or calibrate_on
+            or targets
+            or int8
+        ):
             raise click.UsageError(
                 "--on-device builds the engines of a pose bundle and takes no other files."
             )
@@ -180,12 +205,17 @@ def pose(
             source, fp32=only_fp32, batch=batch, workspace=workspace, layers=layers, report=report
         )
     else:
-        path = _landmarks_path(source, landmarks, detector_layout)
+        require_packages(_NEEDED)
+        path = _landmarks_path(source, landmarks)
+        if detector is None and detector_layout == "nanodet":
+            fetched = bring_people_models(offline)
+            detector, path = fetched.detector, path or fetched.task
+            licence = licence or (MODELS[POSE_MODELS[0]].licence if path == fetched.task else None)
+            detector_licence = detector_licence or MODELS[DETECTOR].licence
         if detector is None:
             raise click.UsageError("Missing option '--detector': the network that finds people.")
-        if output is None:
-            raise click.UsageError("Missing option '-o' / '--output': the pose bundle to write.")
-        require_packages(_NEEDED)
+        if path is None and detector_layout != "yolo-pose":
+            raise click.UsageError("Missing argument 'TASK', or --landmarks: the network that finds joints.")
         from export.pose.bundle import NetworkSource, export_pose
 
         bundle = export_pose(
@@ -204,10 +234,12 @@ def pose(
         write_json(json_target, bundle.manifest.model_dump(mode="json", by_alias=True))
 
 
-def _landmarks_path(source: Path | None, landmarks: Path | None, detector_layout: str) -> Path | None:
+def _is_given(option: str) -> bool:
+    """Whether an option of the running command stands on the command line."""
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
+
+
+def _landmarks_path(source: Path | None, landmarks: Path | None) -> Path | None:
     if source is not None and landmarks is not None:
         raise click.UsageError("Give the network of landmarks as TASK or with --landmarks, not both.")
-    path = source or landmarks
-    if path is None and detector_layout != "yolo-pose":
-        raise click.UsageError("Missing argument 'TASK', or --landmarks: the network that finds joints.")
-    return path
+    return source or landmarks

@@ -11,8 +11,8 @@ import click
 
 from daflow.core.command_line import CONTEXT, FOLDER, Command, json_option, write_json
 from runtime.models.catalogue import GROUPS, MODELS, Model, megabytes
-from runtime.models.fetch import fetch, is_here, require_pose_model
-from runtime.models.folder import models_directory
+from runtime.models.fetch import fetch, is_here, require_people_models, require_pose_model
+from runtime.models.folder import PeopleModels, models_directory
 
 _directory_option = click.option(
     "--directory",
@@ -38,6 +38,16 @@ def bring_pose_model(offline: bool) -> None:
     """
     with _ended_in_order():
         require_pose_model(offline=offline, report=_report)
+
+
+def bring_people_models(offline: bool) -> PeopleModels:
+    """Return what a pose bundle is made from; fetch what is missing, and say so.
+
+    Raises:
+        InputError: something is missing, and `offline` forbids to fetch it, or it cannot be fetched.
+    """
+    with _ended_in_order():
+        return require_people_models(offline=offline, report=_report)
 
 
 @click.group(context_settings=CONTEXT)

@@ -255,11 +255,13 @@ def test_pictures_in_which_the_network_sees_nobody_are_refused(export: Export, t
     assert not (tmp_path / "pose.bundle").exists()
 
 
-def test_a_missing_network_is_asked_for(tmp_path: Path) -> None:
+def test_a_missing_network_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAFLOW_MODELS", str(tmp_path))
     for arguments, words in (
-        ([], "Missing argument 'TASK'"),
-        (["a.task"], "Missing option '--detector'"),
-        (["a.task", "--detector", "b"], "Missing option '-o'"),
+        (["--offline", "--verify-on", "."], "daflow models fetch people"),
+        (["a.task", "--offline", "--verify-on", "."], "daflow models fetch people"),
+        (["a.task", "--detector-layout", "yolo"], "Missing option '--detector'"),
+        (["--detector", "b", "--detector-layout", "yolo"], "Missing argument 'TASK'"),
         (["a.task", "--landmarks", "b"], "not both"),
         (
             ["none.task", "--detector", "b", "-o", str(tmp_path / "x"), "--verify-on", "."],
