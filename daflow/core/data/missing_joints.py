@@ -69,7 +69,7 @@ def fill_missing(points: Points) -> tuple[Points, npt.NDArray[np.bool_], npt.NDA
         The points, with NaN where the torso cannot be filled; which windows miss joints, `(N,)` bool; and in which of
         those a shoulder or hip is missing for too long, `(N,)` bool.
     """
-    holes = ~np.isfinite(points).all(axis=(1, 2, 3))
+    holes = np.asarray(~np.isfinite(points).all(axis=(1, 2, 3)))
     unseen = np.zeros(len(points), dtype=np.bool_)
     filled = points.copy()
     rows = np.flatnonzero(holes)
@@ -89,14 +89,14 @@ def _fill(points: Points) -> Points:
     points[..., _NECK] = np.where(np.isfinite(neck).all(axis=1, keepdims=True), neck, shoulders)
     middle, along = ((shoulders + hips) / 2)[..., None], (hips - shoulders)[..., None]
     missing = ~np.isfinite(points).all(axis=1, keepdims=True)
-    beside = _bridge(points - middle, points.shape[2])
+    beside = _bridge(np.asarray(points - middle, dtype=np.float32), points.shape[2])
     beside = np.where(np.isfinite(beside), beside, along * _ALONG)
-    return np.where(missing, middle + beside, points)
+    return np.asarray(np.where(missing, middle + beside, points), dtype=np.float32)
 
 
 def _bridge(points: Points, longest: int) -> Points:
     """Fill the holes of joints `(N, 2, T, J)` that are at most so many poses long; the others are NaN."""
-    seen: npt.NDArray[np.bool_] = np.isfinite(points).all(axis=1)
+    seen = np.asarray(np.isfinite(points).all(axis=1))
     length = points.shape[2]
     pose = np.arange(length)[:, None]
     before = np.maximum.accumulate(np.where(seen, pose, -1), axis=1)
