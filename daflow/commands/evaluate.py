@@ -36,7 +36,7 @@ from daflow.core.data.label_table import CLIPS_HELP, choose_clips, read_labels
 from daflow.core.data.mask_checks import clip_lengths, frames_beyond
 from daflow.core.data.track_files import name_paths
 from daflow.core.data.tracks import Clip, read_clips
-from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE
+from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE, Windows
 from daflow.core.errors import InputError, require_packages
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
@@ -164,10 +164,8 @@ def evaluate(
     if json_target == "-":
         return
     _print_table(result)
-    counts = [f"{result.windows} windows", scored.windows.skipped(), *_skipped(broken, found, labels)]
-    click.echo(
-        f"{scorer.name}: {', '.join(filter(None, counts))}, {time.monotonic() - began:.1f} s; figures in %"
-    )
+    counts = [f"{result.windows} windows", *_counts(scored.windows, broken, found, labels)]
+    click.echo(f"{scorer.name}: {', '.join(counts)}, {time.monotonic() - began:.1f} s; figures in %")
     if benchmark:
         click.echo(_beside_the_paper(benchmark, result.micro.auc, scorer.window))
     if causal:
@@ -211,7 +209,10 @@ def _check_together(options: VideoOptions, videos: bool, stgnf: bool) -> None:
         raise InputError("--protocol stgnf is for --poses; --videos cuts windows as daflow-edge does.")
 
 
-def _skipped(broken: Sequence[str], clips: Sequence[Clip], labels: dict[str, Labels]) -> Iterator[str]:
+def _counts(
+    windows: Windows, broken: Sequence[str], clips: Sequence[Clip], labels: dict[str, Labels]
+) -> Iterator[str]:
+    yield from filter(None, (windows.skipped(), windows.missing_joints()))
     if broken:
         yield f"{len(broken)} files could not be read"
     if beyond := frames_beyond(clip_lengths(clips), labels):

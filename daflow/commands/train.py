@@ -179,6 +179,8 @@ def _summary(data: TrainingSet) -> str:
     facts = [f"{len(data.clips)} clips, {len(data.windows)} windows{rate}"]
     if skipped := data.windows.skipped():
         facts.append(f"skipped: {skipped}")
+    if missing := data.windows.missing_joints():
+        facts.append(missing)
     if data.broken_files:
         facts.append(f"{len(data.broken_files)} files could not be read")
     return "; ".join(facts)

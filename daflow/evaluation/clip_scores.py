@@ -34,7 +34,7 @@ from daflow.model.scoring_model import ScoringModel
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2
+_FORMAT = 3
 _KEY = b"daflow.key"
 _FACTS = b"daflow.facts"
 

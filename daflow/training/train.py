@@ -177,8 +177,9 @@ def train_on(
         "batch_size": options.batch_size, "lr": options.lr, "seed": options.seed, "augment": options.augment,
         "nll_first": first.training, "nll_last": best.training, "nll_held_out": best.held_out,
         "seconds": round(seconds, 1),
-        "left_out": {"short_tracks": normal.short_tracks, "gaps": normal.gaps, "broken": normal.broken,
-                     "not_normal": data.not_normal},
+        "left_out": {"short_tracks": normal.short_tracks, "gaps": normal.gaps, "unseen": normal.unseen,
+                     "broken": normal.broken, "not_normal": data.not_normal},
+        "filled": normal.filled,
         **({SUMMARY: scores.model_dump()} if scores else {}),
     }  # fmt: skip
     return TrainedModel(Checkpoint(trained.model, summary, data.fps), trained.history, trained.best, seconds)

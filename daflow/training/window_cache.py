@@ -25,14 +25,14 @@ from daflow.core.data.label_table import choose_clips
 from daflow.core.data.people import join_tracks
 from daflow.core.data.track_files import Paths
 from daflow.core.data.tracks import DEFAULT_FPS, TrackFile, find_tracks, read_each
-from daflow.core.data.windows import Windows, make_windows
+from daflow.core.data.windows import COUNTS, Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
 from daflow.core.progress import track
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 3
+_FORMAT = 4
 _KEPT_ENTRIES = 8
 
 
@@ -182,7 +182,7 @@ def _write(folder: Path, files: Sequence[TrackFile], length: int, stride: int, f
     )
     facts = {
         "clips": names, "broken_files": broken, "implausible": implausible,
-        "left_out": [sum(getattr(part, name) for part in parts) for name in ("short_tracks", "gaps", "broken")],
+        "counts": {name: sum(getattr(part, name) for part in parts) for name in COUNTS},
         "rates": list(dict.fromkeys(reason for part in parts for reason in part.rates)),
     }  # fmt: skip
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
@@ -208,10 +208,9 @@ def _read(entry: Path, length: int, fps: float | None, rates: Mapping[str, float
         if shape[0]
         else np.zeros(shape, np.float32)
     )
-    short_tracks, gaps, broken = facts["left_out"]
     windows = Windows(
         poses, index["clip"], index["person"], index["start"], index["middle"], index["last"],
-        short_tracks, gaps, broken, tuple(facts["rates"]),
+        **{name: int(facts["counts"][name]) for name in COUNTS}, rates=tuple(facts["rates"]),
     )  # fmt: skip
     clips = tuple(facts["clips"])
     clip_fps = tuple(rates.get(clip, fps or DEFAULT_FPS) for clip in clips)

@@ -24,7 +24,9 @@ class AlarmDecider:
         self.camera = camera
         self.rule = rule
         self.unusable = 0
-        """Windows that could not be scored: NaN, infinite or zero variance, or a score that is not finite."""
+        """Windows that could not be scored: hidden joints, zero variance, or a score that is not finite."""
+        self.hidden = 0
+        """How many of those are because of hidden shoulders or hips."""
         self.calibration = calibration
         self._smoother = Smoother(rule.smoothing_seconds)
         self._alarm = AlarmState(rule)
@@ -37,6 +39,7 @@ class AlarmDecider:
         """Take the next frame and its scores (bits per dimension, by person)."""
         frame, windows = observation.frame, observation.windows
         self.unusable += observation.unusable + len(windows) - len(scores)
+        self.hidden += observation.hidden
         smoothed = self._smoother.update(frame.time, scores)
         people = tuple(
             Person(

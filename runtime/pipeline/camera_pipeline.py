@@ -52,6 +52,11 @@ class CameraPipeline:
         return self._decider.unusable
 
     @property
+    def hidden(self) -> int:
+        """Those of them that do not show the shoulders and hips."""
+        return self._decider.hidden
+
+    @property
     def rate_reason(self) -> str | None:
         """Why nobody can be scored at the rate of the frames; None when it is near enough to the model's."""
         return self._observer.rate_reason

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daflow.core.data.missing_joints import seen_points
 from daflow.core.data.skeleton import to_openpose
-from daflow.core.data.windows import Poses, normalise
+from daflow.core.data.windows import Poses, fill_and_normalise
 from runtime.pipeline.pose_memory import PoseMemory
 from runtime.poses.people import PeopleFinder
 from runtime.sources.frames import Frame, Keypoints
@@ -23,9 +24,10 @@ class Observation:
     Attributes:
         frame: the frame.
         skeletons: 18 joints `(18, 3)` in pixels with confidence, of everybody.
-        windows: the last poses `(2, T, 18)` in pixels of the people who are to be scored.
+        windows: the last poses `(2, T, 18)` in pixels of the people who are to be scored, hidden joints filled in.
         poses: the same windows normalised, `(N, 2, T, 18)`, in the same order.
-        unusable: windows that cannot be scored: a coordinate is NaN or infinite, or they have zero variance.
+        unusable: windows that cannot be scored: shoulders or hips are hidden for too long, or they have zero variance.
+        hidden: how many of those are because of hidden shoulders or hips.
     """
 
     frame: Frame
@@ -33,6 +35,7 @@ class Observation:
     windows: dict[int, Keypoints]
     poses: Poses
     unusable: int
+    hidden: int = 0
 
 
 class Observer:
@@ -82,13 +85,23 @@ class Observer:
 
     def _make_windows(self, frame: Frame, found: Mapping[int, Keypoints]) -> Observation:
         skeletons = _in_model_joints(found)
-        points_by_person = {person: skeleton[:, :2] for person, skeleton in skeletons.items()}
-        self._memory.add(frame.index, points_by_person, frame.size, frame.time)
+        self._memory.add(frame.index, _points(found, skeletons), frame.size, frame.time)
         ready, points = self._memory.windows()
-        poses, kept = normalise(points, frame.size)
-        windows = {person: points[row] for row, person in enumerate(ready) if kept[row]}
+        made = fill_and_normalise(points, frame.size)
+        windows = {person: made.points[row] for row, person in enumerate(ready) if made.kept[row]}
         self._clock.lap("window")
-        return Observation(frame, skeletons, windows, poses, len(ready) - len(windows))
+        unusable = len(ready) - len(windows)
+        return Observation(frame, skeletons, windows, made.poses, unusable, made.unseen)
+
+
+def _points(found: Mapping[int, Keypoints], skeletons: Mapping[int, Keypoints]) -> dict[int, Keypoints]:
+    """Return the places of the joints of everybody, `(18, 2)`, NaN where a joint was not seen."""
+    return {
+        person: skeletons[person][:, :2]
+        if keypoints.all()
+        else np.asarray(to_openpose(seen_points(keypoints)), dtype=np.float32)
+        for person, keypoints in found.items()
+    }
 
 
 def _in_model_joints(found: Mapping[int, Keypoints]) -> dict[int, Keypoints]:

@@ -112,6 +112,7 @@ def alarm_state(
         "alarm": bool(result and result.alarm),
         "alarms": recorder.alarms(decider.camera),
         "unusable": decider.unusable,
+        "hidden": decider.hidden,
         "threshold": decider.rule.threshold,
         "provisional": decider.rule.provisional,
         "drift": drift.message if drift else None,
@@ -136,9 +137,9 @@ def summary_line(
     camera: str, source: str, frames: int, seconds: float, alarms: int, decider: AlarmDecider, scorer: str
 ) -> str:
     """Return what a run did with one camera, for people."""
-    unusable = (
-        f", {decider.unusable} windows could not be scored (NaN or zero variance)" if decider.unusable else ""
-    )
+    others = decider.unusable - decider.hidden
+    unusable = f", {decider.hidden} windows do not show the shoulders and hips" if decider.hidden else ""
+    unusable += f", {others} windows could not be scored (NaN or zero variance)" if others else ""
     return (
         f"camera {camera} ({source}): {frames} frames in {seconds:.1f} s "
         f"({frames / max(seconds, 1e-9):.0f} frames per second), {alarms} alarms at "

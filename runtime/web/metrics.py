@@ -16,6 +16,7 @@ _CAMERA_COUNTERS = {
     "reconnects": ("daflow_camera_reconnects", "Times that the camera came back after it was lost."),
     "restarts": ("daflow_camera_restarts", "Times that the service restarted the camera."),
     "unusable": ("daflow_windows_unusable", "Windows of poses that could not be scored."),
+    "hidden": ("daflow_windows_hidden", "Those of them that do not show the shoulders and hips."),
     "alarms": ("daflow_alarms", "Alarms that began."),
 }
 _CAMERA_GAUGES = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from daflow.core.data.missing_joints import MAX_HIDDEN, seen_points
 from daflow.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MAX_POSES = 256  # of a clip, evenly spaced; more change no share
 _MIN_POSES = 24
 _MARGIN = 0.1  # of the frame: joints of people at the edge are estimated outside
 _MAX_OUTSIDE = 0.05
-_MAX_ZERO = 0.005
+_MAX_MISSING = 0.005
 _MAX_BONES = 1.2
 _MAX_HEAD = 0.25
 _MAX_TURNED = 0.9
@@ -66,7 +67,7 @@ class ClipFacts:
         frame_size: width and height of its frames, pixels.
         reach: how far right and down 99 % of the joints are, pixels.
         outside: share of the joints that are more than a tenth of the frame outside of it.
-        zero: share of the joints at exactly 0, 0.
+        missing: share of the joints that were not seen, such as those at 0, 0.
         complete: poses that the figures below are of: a sample of those with all joints.
         expected: the order of joints that is expected.
         order: the order in which the bones are shortest.
@@ -82,7 +83,7 @@ class ClipFacts:
     frame_size: tuple[int, int]
     reach: tuple[float, float] = (0.0, 0.0)
     outside: float = 0.0
-    zero: float = 0.0
+    missing: float = 0.0
     complete: int = 0
     expected: str = ""
     order: str = ""
@@ -127,12 +128,12 @@ def clip_facts(clip: Clip, skipped: Sequence[str] = ()) -> ClipFacts:
         skipped: the messages of persons that could not be read.
     """
     persons = len(clip.tracks) + len(skipped)
-    poses = _sample([track.keypoints[..., :2] for track in clip.tracks])
+    poses = _sample([seen_points(track.keypoints) for track in clip.tracks])
     if not poses:
         return ClipFacts(clip.name, clip.frame_size, skipped=tuple(skipped), persons=persons)
     joints = np.concatenate([part.reshape(-1, 2) for part in poses])
-    missing = (joints == 0).all(axis=1)
-    seen = joints[~missing & np.isfinite(joints).all(axis=1)]
+    found = np.isfinite(joints).all(axis=1)
+    seen = joints[found]
     size = np.asarray(clip.frame_size)
     far = ((seen < -_MARGIN * size) | (seen > (1 + _MARGIN) * size)).any(axis=1)
     reach = np.quantile(seen, 0.99, axis=0) if len(seen) else np.zeros(2)
@@ -142,7 +143,7 @@ def clip_facts(clip: Clip, skipped: Sequence[str] = ()) -> ClipFacts:
         clip.frame_size,
         (round(float(reach[0]), 1), round(float(reach[1]), 1)),
         outside=float(far.mean()) if len(seen) else 0.0,
-        zero=float(missing.mean()),
+        missing=float((~found).mean()),
         skipped=tuple(skipped),
         persons=persons,
         **facts,
@@ -165,7 +166,7 @@ def _sample(tracks: Sequence[_Points]) -> list[_Points]:
 def _geometry(poses: _Points) -> dict[str, Any]:
     """Return the figures of `ClipFacts` from `complete` to `lying`."""
     orders = _ORDERS.get(poses.shape[1])
-    whole = np.isfinite(poses).all(axis=(1, 2)) & ~(poses == 0).all(axis=2).any(axis=1)
+    whole = np.isfinite(poses).all(axis=(1, 2))
     poses = poses[whole]
     if orders is None or not len(poses):
         return {"complete": 0}
@@ -256,12 +257,13 @@ def _outside(facts: Sequence[ClipFacts]) -> str | None:
 
 
 def _missing_joints(facts: Sequence[ClipFacts]) -> str | None:
-    worst, count = _worst(facts, lambda clip: clip.zero > _MAX_ZERO, lambda clip: clip.zero)
+    worst, count = _worst(facts, lambda clip: clip.missing > _MAX_MISSING, lambda clip: clip.missing)
     if worst is None:
         return None
     return (
-        f"joints of {count} are at exactly 0, 0, which looks like joints that were not seen: in clip {worst.clip} "
-        f"{100 * worst.zero:.1f} % of them. 1 % ruins many windows; give the estimated positions instead"
+        f"joints of {count} were not seen (0, 0, NaN, or a confidence of 0): in clip {worst.clip} "
+        f"{100 * worst.missing:.1f} % of them. Windows are filled in from their other poses, and are not scored when a "
+        f"shoulder or hip is hidden for more than {MAX_HIDDEN} poses in a row"
     )
 
 

@@ -29,6 +29,7 @@ from daflow.core.data.clip_tables import (
     require_frame_size,
 )
 from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.missing_joints import seen_points
 from daflow.core.data.other_formats import WANTED, describe_content, describe_keypoints
 from daflow.core.data.plausibility import ClipFacts, clip_facts, clip_warnings, require_pixels
 from daflow.core.data.skeleton import to_openpose
@@ -66,8 +67,8 @@ class Track:
     scores: npt.NDArray[np.float32]
 
     def points(self) -> npt.NDArray[np.float32]:
-        """Return the coordinates in the model's joints, `(N, 18, 2)` float32, pixels."""
-        return np.asarray(to_openpose(self.keypoints[..., :2]), dtype=np.float32)
+        """Return the model's joints, `(N, 18, 2)` float32, pixels, NaN where a joint was not seen."""
+        return np.asarray(to_openpose(seen_points(self.keypoints)), dtype=np.float32)
 
 
 @dataclass(frozen=True)

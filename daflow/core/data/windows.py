@@ -1,6 +1,7 @@
 """Windows: 24 consecutive poses of one person, normalised, the input of the model.
 
-Training, evaluation, export and the edge all use `normalise` of this module, so that windows are the same everywhere.
+Training, evaluation, export and the edge all use `fill_and_normalise` of this module, so that windows are the same
+everywhere; joints that were not seen are filled in by it (`daflow.core.data.missing_joints`).
 Clips of another frame rate than the model's are sampled at its rate (`daflow.core.data.resampling`).
 """
 
@@ -14,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.missing_joints import fill_missing
 from daflow.core.data.resampling import ends_of_windows, is_same_rate, max_step, reason_against_rate, sample
+from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.tracks import Clip, Track
 
 LENGTH = 24
@@ -41,7 +44,11 @@ class Windows:
         last: `(N,)` int64, the number of the window's last frame.
         short_tracks: tracks that are too short for a window.
         gaps: windows skipped because too many frames are missing inside.
-        broken: windows skipped because of NaN or infinite coordinates or zero variance.
+        unseen: windows skipped because a shoulder or hip is hidden for too long.
+        broken: windows skipped because of coordinates beyond any number or zero variance.
+        filled: windows in which joints that were not seen are filled in.
+        missing: joints that were not seen, in all poses.
+        joints: all joints of all poses.
         rates: why clips were skipped that have a frame rate too far from the model's.
     """
 
@@ -53,7 +60,11 @@ class Windows:
     last: npt.NDArray[np.int64]
     short_tracks: int = 0
     gaps: int = 0
+    unseen: int = 0
     broken: int = 0
+    filled: int = 0
+    missing: int = 0
+    joints: int = 0
     rates: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -76,9 +87,45 @@ class Windows:
         reasons = (
             (self.short_tracks, "tracks are too short"),
             (self.gaps, "windows miss too many frames"),
+            (self.unseen, "windows do not show the shoulders and hips"),
             (self.broken, "windows have NaN or infinite coordinates or zero variance"),
         )
         return ", ".join([*(f"{count} {reason}" for count, reason in reasons if count), *self.rates])
+
+    def missing_joints(self) -> str:
+        """Say how many joints were not seen; empty when none was missing."""
+        if not self.missing:
+            return ""
+        share = max(0.01, 100 * self.missing / self.joints)
+        return f"{share:.2g} % of the joints were not seen, which is filled in {self.filled} windows"
+
+
+COUNTS = ("short_tracks", "gaps", "unseen", "broken", "filled", "missing", "joints")
+"""The attributes of `Windows` that are counts, which add up over clips."""
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """What became of windows in pixels.
+
+    Attributes:
+        points: `(N, 2, T, V)` float32, pixels, with joints filled in that were not seen.
+        poses: `(M, 2, T, V)` float32, the normalised windows of those that can be scored.
+        kept: `(N,)` bool, which those are.
+        filled: how many of them are filled in.
+        unseen: how many others miss a shoulder or hip for too long.
+    """
+
+    points: Poses
+    poses: Poses
+    kept: npt.NDArray[np.bool_]
+    filled: int = 0
+    unseen: int = 0
+
+    @property
+    def broken(self) -> int:
+        """How many others have coordinates beyond any number or zero variance."""
+        return int((~self.kept).sum()) - self.unseen
 
 
 def make_windows(
@@ -124,11 +171,26 @@ def make_windows(
         start=np.concatenate([part.start for part in parts]),
         middle=np.concatenate([part.middle for part in parts]),
         last=np.concatenate([part.last for part in parts]),
-        short_tracks=sum(part.short_tracks for part in parts),
-        gaps=sum(part.gaps for part in parts),
-        broken=sum(part.broken for part in parts),
+        **{name: sum(getattr(part, name) for part in parts) for name in COUNTS},
         rates=tuple(dict.fromkeys(reason for part in parts for reason in part.rates)),
     )
+
+
+def fill_and_normalise(points: Poses, frame_size: FrameSize) -> Normalised:
+    """Fill in joints that were not seen, and make windows independent of the place and size of a person.
+
+    A window that misses nothing is exactly what `normalise` gives.
+
+    Args:
+        points: `(N, 2, T, 18)` float32, pixels, NaN where a joint was not seen.
+        frame_size: width and height of the frame, pixels.
+    """
+    poses, kept = normalise(points, frame_size)
+    if kept.all():
+        return Normalised(points, poses, kept)
+    points, holes, unseen = fill_missing(points)
+    poses, kept = normalise(points, frame_size)
+    return Normalised(points, poses, kept, int((holes & kept).sum()), int(unseen.sum()))
 
 
 def normalise(points: npt.NDArray[np.float32], frame_size: FrameSize) -> tuple[Poses, npt.NDArray[np.bool_]]:
@@ -182,7 +244,8 @@ def _clip_windows(
     sizes = np.array([len(track.frames) for track in long_enough])
     frames = np.concatenate([track.frames for track in long_enough])
     persons = np.repeat([track.person for track in long_enough], sizes)
-    points = np.concatenate([track.points() for track in long_enough])
+    # STG-NF's code takes 0, 0 for a place.
+    points = np.concatenate([_as_written(t) if rule == "stgnf" else t.points() for t in long_enough])
     position = np.arange(len(frames)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     remaining = np.repeat(sizes, sizes) - position
     first = np.flatnonzero((position % stride == 0) & (remaining >= min_poses))
@@ -193,10 +256,14 @@ def _clip_windows(
     gaps = int((~unbroken).sum())
     first = first[unbroken]
     sliding = np.lib.stride_tricks.sliding_window_view(points, length, axis=0)  # (n, V, 2, T)
-    poses, kept = normalise(sliding[first].transpose(0, 2, 3, 1), clip.frame_size)
-    first = first[kept]
+    windows = sliding[first].transpose(0, 2, 3, 1)
+    if rule == "stgnf":
+        made = Normalised(windows, *normalise(windows, clip.frame_size))
+    else:
+        made = fill_and_normalise(windows, clip.frame_size)
+    first = first[made.kept]
     return Windows(
-        poses=poses,
+        poses=made.poses,
         clip=np.full(len(first), index, dtype=np.int64),
         person=persons[first].astype(np.int64),
         start=frames[first],
@@ -204,7 +271,8 @@ def _clip_windows(
         last=frames[first + length - 1],
         short_tracks=short,
         gaps=gaps,
-        broken=int((~kept).sum()),
+        rates=(),
+        **_counts(made, [points]),
     )
 
 
@@ -218,6 +286,7 @@ def _resampled_windows(
     longest = max_step(rate, fps, max_missing)
     every = 1 if stride == 1 else max(1, round(stride / ratio))
     points: list[npt.NDArray[np.float32]] = []
+    seen: list[npt.NDArray[np.float32]] = []
     persons: list[int] = []
     ends: list[npt.NDArray[np.float64]] = []
     short = gaps = 0
@@ -225,28 +294,30 @@ def _resampled_windows(
         chosen, skipped = _ends(track, ratio, length, longest, every)
         if len(chosen):
             moments = chosen[:, None] - np.arange(length - 1, -1, -1)
-            points.append(sample(_positions(track, ratio), track.points(), moments))
+            seen.append(track.points())
+            points.append(sample(_positions(track, ratio), seen[-1], moments))
             persons += [track.person] * len(chosen)
             ends.append(chosen)
         short += not len(chosen) and not skipped
         gaps += skipped
     if not points:
         return _no_windows(length, short, gaps)
-    poses, kept = normalise(np.concatenate(points).transpose(0, 3, 1, 2), clip.frame_size)
-    end = np.concatenate(ends)[kept]
+    made = fill_and_normalise(np.concatenate(points).transpose(0, 3, 1, 2), clip.frame_size)
+    end = np.concatenate(ends)[made.kept]
     first, middle, last = (
         np.rint((end - back) / ratio).astype(np.int64) for back in (length - 1, length - 1 - length // 2, 0)
     )
     return Windows(
-        poses=poses,
+        poses=made.poses,
         clip=np.full(len(end), index, dtype=np.int64),
-        person=np.array(persons, dtype=np.int64)[kept],
+        person=np.array(persons, dtype=np.int64)[made.kept],
         start=first,
         middle=middle,
         last=last,
         short_tracks=short,
         gaps=gaps,
-        broken=int((~kept).sum()),
+        rates=(),
+        **_counts(made, seen),
     )
 
 
@@ -260,6 +331,19 @@ def _ends(
     ends = ends_of_windows(positions, length, longest)
     late_enough = int((positions - positions[0] >= length - 1).sum())
     return positions[ends[::every]], (late_enough - len(ends)) // every
+
+
+def _as_written(track: Track) -> npt.NDArray[np.float32]:
+    return np.asarray(to_openpose(track.keypoints[..., :2]), dtype=np.float32)
+
+
+def _counts(made: Normalised, poses: Sequence[npt.NDArray[np.float32]]) -> dict[str, int]:
+    """Return the counts of windows, and of the joints in the poses `(P, 18, 2)` that they are cut from."""
+    return {
+        **{name: getattr(made, name) for name in ("unseen", "broken", "filled")},
+        "missing": sum(int((~np.isfinite(part).all(axis=2)).sum()) for part in poses),
+        "joints": sum(part.shape[0] * part.shape[1] for part in poses),
+    }
 
 
 def _positions(track: Track, ratio: float) -> npt.NDArray[np.float64]:

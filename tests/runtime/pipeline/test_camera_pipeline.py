@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle
+from daflow.core.data.missing_joints import MAX_HIDDEN
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import LENGTH, MAX_MISSING, Poses, make_windows
@@ -94,19 +95,21 @@ def test_nobody_has_a_score_before_a_window_is_full(fake_scorer: Any, walking: W
 
 
 @pytest.mark.parametrize("damage", [np.nan, np.inf])
-def test_skeletons_with_nan_are_counted_and_never_scored(
+def test_people_whose_shoulder_is_hidden_for_too_long_are_counted_and_never_scored(
     fake_scorer: Any, walking: Walking, damage: float
 ) -> None:
     scorer = fake_scorer()
     pipeline = make_pipeline(scorer)
     for index in range(2 * LENGTH):
         broken = walking(index).copy()
-        if index == LENGTH:
-            broken[3, 0] = damage
+        if LENGTH <= index <= LENGTH + MAX_HIDDEN:
+            broken[5, 0] = damage
         pipeline.process(frame_of(index, {1: broken, 2: walking(index)}))
-    assert pipeline.unusable == LENGTH
+    # The last pose of a hole that is too long arrives with frame LENGTH + MAX_HIDDEN.
+    assert pipeline.unusable == pipeline.hidden == LENGTH - MAX_HIDDEN
     assert all(np.isfinite(poses).all() for poses in scorer.calls)
-    assert [len(poses) for poses in scorer.calls] == [2] + [1] * LENGTH
+    bad = LENGTH - MAX_HIDDEN
+    assert [len(poses) for poses in scorer.calls] == [2] * (LENGTH + 1 - bad) + [1] * bad
 
 
 def test_a_skeleton_without_spread_is_not_scored(fake_scorer: Any) -> None:

@@ -66,7 +66,7 @@ class World:
         self.cameras[camera] = {
             "state": "streaming", "since_utc": iso(time.time() - 5000), "source": f"rtsp://10.0.0.2/{camera}",
             "error": None, "fps": 24.9, "frames": 120_000, "dropped": 3, "reconnects": 1, "restarts": 0,
-            "people": people, "score": 2.0, "p_value": 0.2, "alarm": False, "alarms": 2, "unusable": 0,
+            "people": people, "score": 2.0, "p_value": 0.2, "alarm": False, "alarms": 2, "unusable": 0, "hidden": 0,
             "threshold": THRESHOLD, "drift": "fits",
         }  # fmt: skip
 
