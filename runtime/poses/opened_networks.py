@@ -71,6 +71,11 @@ def open_networks(folder: Path, engine: Engine, precision: str = "auto") -> Shar
 
 
 def _open(bundle: PoseBundle, engine: Engine, precision: str) -> BundleNetworks:
+    if "landmarks" not in bundle.manifest.networks:
+        raise InputError(
+            f"The pose bundle {bundle.folder} has a detector alone, and people are followed by a network of landmarks. "
+            "Export it with one (--landmarks)."
+        )
     joints = bundle.network("landmarks").joints
     detector = _runner(bundle, "detector", engine, precision)
     try:

@@ -86,9 +86,19 @@ def test_tensorrt_without_a_gpu_says_what_else_to_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     network = SimpleNamespace(joints=33, precisions={"fp32": "a.onnx"})
-    bundle = SimpleNamespace(folder=tmp_path, network=lambda name: network, missed_limits=lambda *_: ())
+    manifest = SimpleNamespace(networks={"detector": network, "landmarks": network})
+    bundle = SimpleNamespace(
+        folder=tmp_path, manifest=manifest, network=lambda name: network, missed_limits=lambda *_: ()
+    )
     monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)
     monkeypatch.setattr(opened_networks, "find_gpu", lambda: None)
     with pytest.raises(InputError, match=r"needs an NVIDIA GPU\. Use --pose-engine onnxruntime"):
         open_networks(tmp_path, "tensorrt")
     assert opened_networks._opened == {}
+
+
+def test_a_detector_alone_follows_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bundle = SimpleNamespace(folder=tmp_path, manifest=SimpleNamespace(networks={"detector": None}))
+    monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)
+    with pytest.raises(InputError, match="has a detector alone"):
+        open_networks(tmp_path, "onnxruntime")
