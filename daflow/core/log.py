@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from collections.abc import Iterator
 
 PACKAGES = ("daflow", "export", "calibration", "runtime")
 
-# Also line and paragraph separators, and what changes the direction of the text after it.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_JOINERS = "\u200c\u200d"  # which some scripts need within words
 
 
 def one_line(text: str) -> str:
-    r"""Return text with the escapes of its control characters: a file's name adds no line and colours no screen.
+    r"""Return text with the escapes of what no screen shows: a file's name adds no line and colours no screen.
 
-    >>> one_line("a\nb\x1b[2J")
-    'a\\nb\\x1b[2J'
+    These are control characters, ends of lines and paragraphs, and what is invisible or changes the direction of text.
+
+    >>> one_line("a\nb\x1b[2J\ufeff")
+    'a\\nb\\x1b[2J\\ufeff'
     """
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in _JOINERS else repr(letter)[1:-1] for letter in text
+    )
 
 
 class LineFormatter(logging.Formatter):

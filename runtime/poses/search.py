@@ -46,6 +46,7 @@ class Search:
         self._in_vain: list[tuple[Points, float]] = []
         self._everywhere_at = self._moving_at = -np.inf
         self._across: int | None = None
+        self._followed: Boxes = np.zeros((0, 4), dtype=np.float32)
 
     def places(self, image: Image, time: float, people: Boxes, lost: Points) -> Regions:
         """Return the tiles to search in this picture, `(N, 4)`; N is 0 when there is no need.
@@ -58,7 +59,11 @@ class Search:
         """
         every = tiles(self._size, self._tiles.across)
         self._across = None
-        if time - self._everywhere_at >= max(_CROWD_S, _TILE_S * len(every), _QUIET_S / max(1, len(people))):
+        pause = max(_CROWD_S, _TILE_S * len(every), _QUIET_S / max(1, len(people)))
+        if len(people) and not self._tiles.is_settled:
+            pause = 0.0
+        self._followed = people
+        if time - self._everywhere_at >= pause:
             self._everywhere_at = self._moving_at = time
             self._moving = self._motion.places(image, people)
             self._motion.look(image, people)
@@ -81,8 +86,8 @@ class Search:
             found: the detector's boxes `(N, 4)`.
             people: boxes `(M, 4)` of everybody who is followed now.
         """
-        if self._across is not None and len(people):
-            seen = overlaps(people, found).max(axis=1, initial=0.0) >= SAME_PERSON
+        if self._across is not None and len(self._followed):
+            seen = overlaps(self._followed, found).max(axis=1, initial=0.0) >= SAME_PERSON
             self._tiles.learn(self._across, float(seen.mean()))
         for point in self._moving:
             inside = (people[:, :2] <= point) & (point <= people[:, 2:])

@@ -54,7 +54,9 @@ def check_message(message: str) -> None:
     lines = message.splitlines()
     assert lines, "the error has no message"
     for line in lines:
-        assert line.isprintable(), f"the message has characters that no screen shows: {line[:300]!r}"
+        assert line.replace("\u200c", "").replace("\u200d", "").isprintable(), (
+            f"the message has characters that no screen shows: {line[:300]!r}"
+        )
         assert len(line) <= _MAX_MESSAGE, f"the message has {len(line)} characters: {line[:300]!r}"
 
 
