@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -271,7 +272,10 @@ def test_every_option_is_explained() -> None:
             assert parameter.help, parameter.name
     output = run(export, "--help").output
     assert "Usage: daflow-export [OPTIONS] MODEL" in output
-    assert "Commands:\n  inspect  " in output
+    assert re.findall(r"^  (\w+)  +\S", output.partition("Commands:\n")[2], re.MULTILINE) == [
+        "pose",
+        "inspect",
+    ]
     assert "BUNDLE|ENGINE|ONNX" in run(export, "inspect", "--help").output
 
 

@@ -128,10 +128,14 @@ def test_max_frames_ends_the_run(bundle: Bundle, tmp_path: Path) -> None:
 
 def test_windows_that_cannot_be_scored_are_reported(bundle: Bundle, tmp_path: Path) -> None:
     clip, _ = generate_clip("01_0001", 3, Scene(frames=60, people=1, missed_poses=0))
-    clip.tracks[0].keypoints[30] = np.nan
+    clip.tracks[0].keypoints[30:46] = np.nan
     write_clips(tmp_path, [clip])
     ran = edge(bundle, "--source", f"tracks:{tmp_path / f'01_0001{SUFFIX}'}")
-    assert "24 windows could not be scored (NaN or zero variance)" in ran.output
+    assert re.search(r"\b\d+ windows do not show the shoulders and hips", ran.output)
+    clip.tracks[0].keypoints[:] = 100.0
+    write_clips(tmp_path, [clip])
+    ran = edge(bundle, "--source", f"tracks:{tmp_path / f'01_0001{SUFFIX}'}")
+    assert "37 windows could not be scored (NaN or zero variance)" in ran.output
 
 
 def assert_fails(ran: Result, *words: str) -> None:
@@ -194,7 +198,7 @@ def test_a_threshold_must_be_a_number_that_can_be_drawn(
         (["--precision", "int8"], "has no int8 graph; it has fp32"),
         (["--begin-seconds", "-1"], "--begin-seconds: Input should be greater than or equal to 0"),
         (["--max-frames", "many"], "--max-frames: Input should be a valid integer"),
-        (["--max-people", "21"], "--max-people: Input should be less than or equal to 20"),
+        (["--max-people", "101"], "--max-people: Input should be less than or equal to 100"),
         (["--colour", "red"], "No such option"),
     ],
 )

@@ -491,7 +491,9 @@ def test_the_estimator_of_each_camera_is_opened_in_a_process_of_its_own(tmp_path
     checks = dict(config_checks.config_checks(config, Machine(), connect=False))
     assert [name for name in checks if name.startswith("poses")] == ["poses door, hall", "poses yard"]
     assert checks["poses door, hall"]() == Finding(
-        "poses door, hall", "problem", "There is no pose model own.task; 'daflow models fetch' downloads one."
+        "poses door, hall",
+        "problem",
+        f"There is no pose model {Path('own.task').resolve()}; 'daflow models fetch' downloads one.",
     )
     assert "There is no pose estimator mine" in checks["poses yard"]().found
     crashing = dict(

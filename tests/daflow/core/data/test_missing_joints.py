@@ -39,6 +39,8 @@ def plain_fill(window: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     window = window.astype(np.float64)
     for joint in TORSO:
         window[..., joint] = plain_bridge(window[..., joint], MAX_HIDDEN)
+    if not np.isfinite(window[..., TORSO]).all():
+        return window
     for pose in range(window.shape[1]):
         if not np.isfinite(window[:, pose, NECK]).all():
             ends = [window[:, pose, OPENPOSE_JOINTS.index(f"{side}_shoulder")] for side in ("left", "right")]

@@ -96,7 +96,7 @@ def test_the_list_form_of_alphapose_is_the_same_track(path: Path) -> None:
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e300"])
-def test_coordinates_that_are_not_finite_are_read_and_cost_only_their_windows(
+def test_coordinates_that_are_not_finite_are_read_as_joints_that_were_not_seen(
     path: Path, literal: str
 ) -> None:
     good = {
@@ -105,7 +105,7 @@ def test_coordinates_that_are_not_finite_are_read_and_cost_only_their_windows(
     text = json.dumps({"1": good}).replace("[0.0,", f"[{literal},", 1)
     path.write_text(text)
     made = make_windows([read_clip(path)])
-    assert (made.start.tolist(), made.broken) == ([1], 1)
+    assert (made.start.tolist(), made.broken, made.filled) == ([0, 1], 0, 2)
 
 
 def test_a_score_beyond_float32_is_read(path: Path) -> None:
