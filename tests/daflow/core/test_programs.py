@@ -31,7 +31,8 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_folder_would_run_with_python_m(hostile: Path) -> None:
+def test_the_folder_would_run_with_python_m(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     subprocess.run([sys.executable, "-m", "runtime"], capture_output=True, check=False)
     assert (hostile / "ran").exists()
 

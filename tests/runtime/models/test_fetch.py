@@ -313,9 +313,18 @@ def test_a_command_that_is_ended_ends_the_client_and_leaves_nothing(
         **os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(tmp_path / "temporary"),
         "https_proxy": "http://127.0.0.1:9", "PYTHONPATH": str(Path(__file__).parents[3]),
     }  # fmt: skip
-    command = [sys.executable, "-m", "daflow.cli", "models", "fetch", "nanodet"]
+    code = (  # where these tests run in the background, SIGINT would be ignored
+        "import runpy, signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv = ['daflow', 'models', 'fetch', 'nanodet']\nrunpy.run_module('daflow.cli', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code]
     with (
-        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
+        subprocess.Popen(
+            command,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
         fifo.open() as running,
     ):
         assert running.readline().startswith(str(tmp_path / "temporary"))

@@ -134,7 +134,7 @@ def test_ped2_without_poses_says_how_they_are_made(tmp_path: Path) -> None:
     (tmp_path / "Test" / "Test001").mkdir(parents=True)
     result = evaluate("ped2", tmp_path, tmp_path / "figures.json")
     assert result.exit_code == 2
-    assert "daflow poses --source Test -o pose/test --fps 10 --estimator NAME" in result.output
+    assert "daflow poses --source Test -o pose/test --fps 10 --estimator bundle" in result.output
 
 
 @pytest.mark.parametrize("name", ["ubnormal-hr", "ped2"])
