@@ -14,17 +14,22 @@ SAME_PERSON = 0.3
 """Overlap of a detector's box and the box around the skeleton of the same person, at least."""
 
 _BODY = 0.08  # of a skeleton's longer side, that a body reaches beyond its joints
-_TORSO_AND_LIMBS = (5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
-_TWICE_SIGMA = 2 * np.array([79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
+_TORSO_AND_LIMBS = (5, 6, 7, 8, 11, 12, 13, 14, 15, 16)  # without wrists, which move most
+_TWICE_SIGMA = 2 * np.array([79, 79, 72, 72, 107, 107, 87, 87, 89, 89]) / 1000
 """Twice COCO's sigma of those joints: the disagreement of annotators, as a share of a person's size."""
+
+
+def joint_boxes(keypoints: npt.NDArray[np.float32]) -> Boxes:
+    """Return the boxes around the joints of skeletons `(N, J, >=2)`, `(N, 4)`."""
+    points = keypoints[..., :2]
+    return np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1).astype(np.float32)
 
 
 def body_boxes(keypoints: npt.NDArray[np.float32]) -> Boxes:
     """Return the boxes around the bodies of skeletons `(N, J, >=2)`, `(N, 4)`."""
-    points = keypoints[..., :2]
-    low, high = points.min(axis=1), points.max(axis=1)
-    margin = _BODY * (high - low).max(axis=1, keepdims=True)
-    return np.concatenate([low - margin, high + margin], axis=1).astype(np.float32)
+    boxes = joint_boxes(keypoints)
+    margin = _BODY * (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True)
+    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
 
 
 def overlaps(a: Boxes, b: Boxes) -> npt.NDArray[np.float32]:
@@ -90,7 +95,7 @@ def keypoint_similarity(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) 
     [[1.0, 0.0]]
     """
     first, second = _limbs(a), _limbs(b)
-    sizes = np.maximum(np.ptp(first, axis=1).prod(axis=1)[:, None], np.ptp(second, axis=1).prod(axis=1)[None])
+    sizes = np.maximum(_areas(joint_boxes(a))[:, None], _areas(joint_boxes(b))[None])
     squared = ((first[:, None] - second[None]) ** 2).sum(axis=-1)
     similarity = np.exp(-squared / (2 * np.maximum(sizes, 1.0)[..., None] * _TWICE_SIGMA**2)).mean(axis=-1)
     return np.asarray(similarity, dtype=np.float32)

@@ -127,7 +127,7 @@ class PeopleFollower:
         boxes = _boxes(self._seen_now())
         places = self._search.places(frame.image, frame.time, boxes, self._lost(frame.time))
         if len(places):
-            found, _ = self._networks.detect(frame.image, places)
+            found = self._networks.detect(frame.image, places)
             new = self._confirm(found, places)
             self._add(frame.image, found[new], frame.time)
             self._search.learn(frame.time, found, _boxes(self._seen_now()))

@@ -35,12 +35,13 @@ class Motion:
         except ImportError as error:
             raise unusable_package(error, "opencv-contrib-python", "edge") from None
         self._cv2: Any = cv2
+        self._now: npt.NDArray[np.int16] | None = None
         self._seen: npt.NDArray[np.int16] | None = None
         self._people: Boxes = np.zeros((0, 4), dtype=np.float32)
 
     def places(self, image: Image, people: Boxes) -> Points:
         """Return the middles `(N, 2)` of what changed, in pixels, largest first; everything the first time."""
-        now = self._small(image)
+        now = self._now = self._small(image)
         scale = image.shape[1] / now.shape[1]
         if self._seen is None or self._seen.shape != now.shape:
             return np.array([[image.shape[1] / 2, image.shape[0] / 2]], dtype=np.float32)
@@ -60,9 +61,9 @@ class Motion:
         order = np.argsort(-parts[1:, 4], kind="stable")
         return np.asarray(middles[1:][order] * scale, dtype=np.float32)
 
-    def look(self, image: Image, people: Boxes) -> None:
-        """Remember a picture that is searched now, and who is followed in it."""
-        self._seen, self._people = self._small(image), people
+    def look(self, people: Boxes) -> None:
+        """Remember the last picture, which is searched now, and who is followed in it."""
+        self._seen, self._people = self._now, people
 
     def _small(self, image: Image) -> npt.NDArray[np.int16]:
         width = min(_WIDTH, image.shape[1])

@@ -7,13 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import unusable_package
+from runtime.poses.boxes import covered, joint_boxes, keypoint_similarity, overlaps
 from runtime.poses.estimators import PoseEstimator
 from runtime.poses.foreground import Boxes, Foreground
-from runtime.poses.similarity import Box, are_same_person, box_of, covered, iou
 from runtime.sources.frames import Frame, Image, Keypoints
+
+Box = npt.NDArray[np.float32]
+"""`(4,)`: left, top, right, bottom in pixels."""
 
 _CROP = 256  # pixels; MediaPipe's networks see 224 and 256
 _MARGIN = 0.25  # of the box's longer side, on each side
@@ -26,6 +30,7 @@ _MIN_SIZE = 0.05  # of the picture's height: the joints of smaller people cannot
 _MIN_INSIDE = 0.7  # of a skeleton's joints, in its crop
 _MIN_SHARE = 0.5  # of the length of the box that it was looked for in
 _MAX_MISSES = 10  # searches without success where somebody was, until the place is given up
+_SAME_POSE, _SAME_BOX = 0.3, 0.5  # similarity of two skeletons and of their boxes, chosen
 _ZOOM = (1.0, 2.0, 3.0)  # only a leg may have moved: after each search without success the next crop is wider
 _FIRST_SURVEYS = 10  # frames
 _REST = 10  # frames without a search of a region after the widest crop
@@ -99,10 +104,10 @@ class PersonCrops:
             else:
                 self._look_again(frame, place, found)
         for region, looks in self._unsearched(regions):
-            if self.crops < last and covered(region, map(box_of, found)) < _COVERED:
+            if self.crops < last and _covered(region, found) < _COVERED:
                 self._look(frame, region, looks, found)
         for place in doubtful:
-            if self.crops < last and covered(place.box, map(box_of, found)) < _COVERED:
+            if self.crops < last and _covered(place.box, found) < _COVERED:
                 self._look_again(frame, place, found)
         if self.crops < last and self._is_time_for_a_survey():
             self._add(self._search(frame, None, 1.0, found), found)
@@ -121,7 +126,7 @@ class PersonCrops:
     def _look(self, frame: Frame, region: Box, looks: int, found: list[Keypoints]) -> None:
         new = self._search(frame, _uncovered(region, found), _ZOOM[min(looks, len(_ZOOM) - 1)], found)
         self._add(new, found)
-        self._empty = [empty for empty in self._empty if iou(empty.box, region) < _SAME_REGION]
+        self._empty = [empty for empty in self._empty if _overlap(empty.box, region) < _SAME_REGION]
         if not new:
             self._empty.append(_Empty(region, looks + 1, self._frame))
 
@@ -131,13 +136,16 @@ class PersonCrops:
 
     def _add(self, new: list[Keypoints], found: list[Keypoints]) -> None:
         found += new
-        self._places += [_Place(box_of(skeleton)) for skeleton in new]
+        self._places += [_Place(_box_of(skeleton)) for skeleton in new]
 
     def _unsearched(self, regions: Boxes) -> Iterator[tuple[Box, int]]:
         """Yield regions with their searches without success, the fewest first, without those that rest."""
         self._empty = [empty for empty in self._empty if self._frame - empty.frame < _REST]
         looks = [
-            max((empty.looks for empty in self._empty if iou(empty.box, region) >= _SAME_REGION), default=0)
+            max(
+                (empty.looks for empty in self._empty if _overlap(empty.box, region) >= _SAME_REGION),
+                default=0,
+            )
             for region in regions
         ]
         for index in np.argsort(looks, kind="stable"):
@@ -151,7 +159,7 @@ class PersonCrops:
         square = _whole_picture(frame.size) if box is None else _square(box, zoom)
         crop = self._cut(frame.image, square)
         scale = _CROP / (square[2] - square[0])
-        for other in map(box_of, found):
+        for other in map(_box_of, found):
             hidden = _grown(other) if box is None else _beside(other, box)
             left, top, right, bottom = ((hidden - np.tile(square[:2], 2)) * scale).clip(0, _CROP)
             crop[round(top) : round(bottom), round(left) : round(right)] = _GREY
@@ -175,6 +183,27 @@ class PersonCrops:
             ),
             dtype=np.uint8,
         )
+
+
+def are_same_person(a: Keypoints, b: Keypoints) -> bool:
+    """Return whether two skeletons `(J, 3)` are of one person, who was found twice."""
+    return bool(
+        keypoint_similarity(a[None], b[None])[0, 0] >= _SAME_POSE
+        or _overlap(_box_of(a), _box_of(b)) >= _SAME_BOX
+    )
+
+
+def _box_of(skeleton: Keypoints) -> Box:
+    return np.asarray(joint_boxes(skeleton[None])[0])
+
+
+def _overlap(a: Box, b: Box) -> float:
+    return float(overlaps(a[None], b[None])[0, 0])
+
+
+def _covered(box: Box, found: list[Keypoints]) -> float:
+    """Return the largest share of a box that one skeleton covers."""
+    return float(covered(box[None], joint_boxes(np.stack(found))).max()) if found else 0.0
 
 
 def _split(places: list[_Place]) -> tuple[list[_Place], list[_Place]]:
@@ -203,7 +232,9 @@ def _whole_picture(size: FrameSize) -> Box:
 
 def _uncovered(region: Box, found: list[Keypoints]) -> Box:
     """Return the widest strip of a region, from top to bottom, that no skeleton covers; all of it if none is wide."""
-    taken = sorted((float(b[0]), float(b[2])) for b in map(box_of, found) if covered(region, [b]) > 0.1)
+    taken = sorted(
+        (float(b[0]), float(b[2])) for b in map(_box_of, found) if covered(region[None], b[None]) > 0.1
+    )
     edge, widest = float(region[0]), (float(region[0]), float(region[0]))
     for left, right in [*taken, (float(region[2]), float(region[2]))]:
         widest = max(widest, (edge, left), key=lambda strip: strip[1] - strip[0])

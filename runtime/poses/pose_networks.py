@@ -43,8 +43,8 @@ class PoseNetworks(Protocol):
 
     aspect: float
 
-    def detect(self, image: Image, places: Regions) -> tuple[Boxes, npt.NDArray[np.float32]]:
-        """Return the boxes `(N, 4)` of people in places of a picture, in its pixels, and their scores `(N,)`."""
+    def detect(self, image: Image, places: Regions) -> Boxes:
+        """Return the boxes `(N, 4)` of people in places of a picture, in its pixels, the surest first."""
         ...
 
     def joints(self, image: Image, places: Regions) -> Bodies:
@@ -72,8 +72,8 @@ class BundleNetworks:
         self._crop = landmarks.row[1], landmarks.row[0]
         self.aspect = self._crop[0] / self._crop[1]
 
-    def detect(self, image: Image, places: Regions) -> tuple[Boxes, npt.NDArray[np.float32]]:
-        """Return the boxes `(N, 4)` of people in places of a picture, in its pixels, and their scores `(N,)`.
+    def detect(self, image: Image, places: Regions) -> Boxes:
+        """Return the boxes `(N, 4)` of people in places of a picture, in its pixels, the surest first.
 
         Of two boxes of one person the stronger one stays. What the edge of a tile cuts off and another tile shows whole
         is left out.
@@ -87,9 +87,8 @@ class BundleNetworks:
             whole = ~_is_cut_off(found, place, size)
             boxes.append(found[whole])
             scores.append(score[chosen][whole])
-        every, likely = np.concatenate(boxes), np.concatenate(scores)
-        kept = strongest(every, likely, _MOST_OVERLAP)
-        return every[kept], likely[kept]
+        every = np.concatenate(boxes)
+        return np.asarray(every[strongest(every, np.concatenate(scores), _MOST_OVERLAP)])
 
     def joints(self, image: Image, places: Regions) -> Bodies:
         """Return the joints of the person in each place of a picture."""

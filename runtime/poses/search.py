@@ -66,7 +66,7 @@ class Search:
         if time - self._everywhere_at >= pause:
             self._everywhere_at = self._moving_at = time
             self._moving = self._motion.places(image, people)
-            self._motion.look(image, people)
+            self._motion.look(people)
             self._across = self._tiles.next()
             return tiles(self._size, self._across)
         self._moving = np.zeros((0, 2), dtype=np.float32)
@@ -74,7 +74,7 @@ class Search:
             self._moving = self._promising(self._motion.places(image, people), time)
             if len(self._moving):
                 self._moving_at = time
-                self._motion.look(image, people)
+                self._motion.look(people)
         points = np.concatenate([lost, self._moving])
         return _containing(every, points) if len(points) else np.zeros((0, 4), dtype=np.float32)
 

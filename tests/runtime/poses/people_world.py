@@ -82,7 +82,7 @@ class World:
             picture[int(low[1]) : int(high[1]), int(low[0]) : int(high[0])] = 200
         return picture
 
-    def detect(self, image: Image, places: Regions) -> tuple[Boxes, np.ndarray]:
+    def detect(self, image: Image, places: Regions) -> Boxes:
         """The boxes of those whose middle is in a tile, and who are large enough in it."""
         self.tiles += len(places)
         self.searches.append(self.time)
@@ -97,8 +97,7 @@ class World:
                 if inside and walker.height * 416 / side >= self.min_height:
                     found.append([*joints[:, :2].min(axis=0), *joints[:, :2].max(axis=0)])
                     break
-        boxes = np.array(found, dtype=np.float32).reshape(-1, 4)
-        return boxes, np.full(len(boxes), 0.8, dtype=np.float32)
+        return np.array(found, dtype=np.float32).reshape(-1, 4)
 
     def joints(self, image: Image, places: Regions) -> Bodies:
         """The joints of whoever is nearest to the middle of each place; presence 0 when nobody is in it."""

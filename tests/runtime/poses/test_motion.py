@@ -22,7 +22,8 @@ def with_somebody(image: np.ndarray, left: int, top: int, height: int = 100) -> 
 
 def looked(image: np.ndarray, people: np.ndarray = NOBODY) -> Motion:
     motion = Motion()
-    motion.look(image, people)
+    motion.places(image, people)
+    motion.look(people)
     return motion
 
 

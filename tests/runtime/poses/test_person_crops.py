@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from runtime.poses.person_crops import PersonCrops
-from runtime.poses.similarity import are_same_person, box_of, keypoint_similarity
+from runtime.poses.boxes import joint_boxes
+from runtime.poses.person_crops import PersonCrops, are_same_person
 from runtime.sources.frames import Frame, Keypoints
 
 cv2 = pytest.importorskip("cv2")
@@ -63,13 +63,13 @@ def watch() -> Callable[..., list[Keypoints]]:
 
 
 def lefts(found: Keypoints) -> list[int]:
-    return sorted(round(float(box_of(k)[0])) for k in found)
+    return sorted(round(float(joint_boxes(k[None])[0, 0])) for k in found)
 
 
 def test_keypoints_come_back_in_pixels_of_the_picture(watch: Callable[..., list[Keypoints]]) -> None:
     people = ((60, 70), (200, 100))
     (found,) = watch(PersonCrops(WhitePeople(), 25, 4), [people])
-    boxes = sorted(box_of(k).tolist() for k in found)
+    boxes = sorted(joint_boxes(k[None])[0].tolist() for k in found)
     np.testing.assert_allclose(boxes, [(x, y, x + 24, y + 80) for x, y in people], atol=1.5)
 
 
@@ -174,4 +174,3 @@ def test_doubles_are_the_same_person_and_neighbours_are_not() -> None:
     neighbour = person + np.array([30, 4, 0], dtype=np.float32)
     assert are_same_person(person, person + noise)
     assert not are_same_person(person, neighbour)
-    assert keypoint_similarity(person, person + noise) > keypoint_similarity(person, neighbour)

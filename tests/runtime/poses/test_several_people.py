@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from runtime.config.schema import CameraOptions
+from runtime.poses.boxes import joint_boxes
 from runtime.poses.people import open_people
-from runtime.poses.similarity import box_of
 from runtime.sources.frames import Keypoints
 from runtime.sources.uri import open_source
 from runtime.stage_clock import StageClock
@@ -69,7 +69,7 @@ def nearest(people: dict[int, Keypoints], x: float, y: float) -> int | None:
     """Who of the found people stands there: within 16 pixels sideways and 32 up or down."""
     distances = {}
     for person, keypoints in people.items():
-        box = box_of(keypoints)
+        (box,) = joint_boxes(keypoints[None])
         distances[person] = np.hypot((box[0] + box[2]) / 2 - x, (box[1] + box[3]) / 4 - y / 2)
     person = min(distances, key=lambda p: distances[p], default=None)
     return person if person is not None and distances[person] < 16 else None
