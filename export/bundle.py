@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import torch
@@ -21,7 +20,6 @@ from daflow.core.data.frame_masks import Labels
 from daflow.core.data.track_files import Paths
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import MAX_MISSING, Poses
-from daflow.core.engines.builder import check_targets
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath, sha256, write_text
@@ -31,7 +29,7 @@ from daflow.core.scoring.limits import Limits, parse_limits
 from daflow.core.version import __version__
 from daflow.model.checkpoint import Checkpoint, load_checkpoint
 from daflow.model.flow import parameter_count
-from export.engines import Batch, EngineBuilder, build_options, engine_precisions, find_builder
+from export.engines import Batch, ScorerEngineBuilder, build_options, find_engine_builder
 from export.folded_flow import FoldedFlow
 from export.mixed_precision import RANGES, write_int8_graphs
 from export.onnx_graph import export_onnx
@@ -122,7 +120,7 @@ def export_model(
         engine=build_options(batch, workspace),
     )
     checkpoint = _checkpoint_of(model)
-    builder = _find_engine_builder(targets, layers, report) if engine else None
+    builder = find_engine_builder(ScorerEngineBuilder, targets, layers, report) if engine else None
     length, fps = checkpoint.model.config.window, checkpoint.fps
     recordings = calibrate_on if verify_on is None else verify_on
     folder = Path(folder)
@@ -137,8 +135,7 @@ def export_model(
             normal = recorded_set(calibrate_on, None, length, frame_size, fps).windows.poses
         manifest = _write_files(checkpoint, work, folder.name, data, normal, options, report)
         if builder is not None:
-            bundle = read_bundle(work)
-            builder.build(bundle, engine_precisions(bundle, fp32=not fp16))
+            builder.build(read_bundle(work), fp32=not fp16)
     return Bundle(folder, manifest)
 
 
@@ -164,21 +161,6 @@ def _checkpoint_of(model: Checkpoint | HasCheckpoint | StrPath) -> Checkpoint:
             f"{model!r} cannot be exported. Give a trained model, a checkpoint, or the path of one."
         )
     return checkpoint
-
-
-def _find_engine_builder(targets: Sequence[str], layers: bool, report: Report) -> EngineBuilder | None:
-    trt: ModuleType | None
-    trt, ahead_of_time = find_builder(targets)
-    if trt is not None:
-        check_targets(trt, ahead_of_time)
-        return EngineBuilder(trt, ahead_of_time, layers, report)
-    if targets:
-        raise InputError(
-            f"TensorRT is not installed, so no engine can be built for {', '.join(targets)}. It comes with JetPack, or "
-            "with: pip install 'daflow[export]'"
-        )
-    logger.warning("TensorRT is not installed, so the bundle has no engines; it runs on ONNX Runtime")
-    return None
 
 
 def _write_files(

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from daflow.core.bundle import Bundle, read_bundle, update_manifest
-from daflow.core.engines.builder import BuildRequest, Plan, build_plan
+from daflow.core.engines.builder import BuildRequest, Plan, build_plan, check_targets
 from daflow.core.engines.cache import store_engine
-from daflow.core.engines.file import BuildOptions
+from daflow.core.engines.file import BuildOptions, EngineKey
 from daflow.core.errors import InputError
 from daflow.core.files import write_text
 from daflow.core.gpu import find_gpu, load_tensorrt
@@ -30,9 +31,12 @@ _DEFAULT_TARGET = "sm86"
 """Without a GPU and without a named target: Ampere, the oldest generation of GPUs that is still common in PCs."""
 
 
+AnyBuilder = TypeVar("AnyBuilder", bound="EngineBuilder")
+
+
 @dataclass(frozen=True)
 class EngineBuilder:
-    """Builds the engines of a bundle.
+    """The TensorRT that builds the engines of a bundle, and what for.
 
     Attributes:
         trt: the TensorRT module.
@@ -46,39 +50,47 @@ class EngineBuilder:
     layers: bool
     report: Report
 
-    def build(self, bundle: Bundle, precisions: Sequence[Precision]) -> None:
-        """Build into the folder `engines` of the bundle.
+    def _store(self, folder: Path, key: EngineKey, graph: Path) -> None:
+        """Build an engine and write it into `engines` of a bundle, or a folder below that."""
+        ahead_of_time = None if key.device else key.target
+        plan = build_plan(self.trt, BuildRequest(graph, key.precision, key.options, ahead_of_time))
+        path = folder / key.file_name
+        folder.mkdir(parents=True, exist_ok=True)
+        store_engine(path, key, plan.data, plan.seconds, None)
+        self._report_plan(path, plan)
+
+    def _report_plan(self, path: Path, plan: Plan) -> None:
+        below = "/".join(path.parts[len(path.parts) - 1 - path.parts[::-1].index("engines") :])
+        self.report(
+            f"{below}: built by {self.trt.__name__} {self.trt.__version__} in {plan.seconds:.1f} s, "
+            f"{len(plan.data) / 2**20:.1f} MiB"
+        )
+        if self.layers:
+            write_text(path.with_suffix(".layers.json"), json.dumps(plan.layers, indent=1) + "\n")
+
+
+class ScorerEngineBuilder(EngineBuilder):
+    """Builds the engines of a scorer's bundle."""
+
+    def build(self, bundle: Bundle, fp32: bool) -> None:
+        """Build into the folder `engines` of the bundle; `fp32` is as for `engine_precisions`.
 
         Raises:
             InputError: TensorRT cannot build for a target.
             CheckFailed: an engine ran here and does not rank windows as the FP32 graph does.
         """
-        for precision in precisions:
+        version = str(self.trt.__version__)
+        for precision in engine_precisions(bundle.manifest.precisions, fp32):
             for target in self.targets:
-                self._build_ahead_of_time(bundle, precision, target)
+                key = bundle.engine_key(precision, self.trt.__name__, version, target, None)
+                self._store(bundle.folder / "engines", key, bundle.graph(precision))
             if not self.targets:
                 self._build_here(bundle, precision)
-
-    def _build_ahead_of_time(self, bundle: Bundle, precision: Precision, target: str) -> None:
-        key = bundle.engine_key(precision, self.trt.__name__, str(self.trt.__version__), target, None)
-        request = BuildRequest(bundle.graph(precision), precision, key.options, target)
-        plan = build_plan(self.trt, request)
-        path = bundle.folder / "engines" / key.file_name
-        store_engine(path, key, plan.data, plan.seconds, None)
-        self._report_plan(path, plan)
 
     def _build_here(self, bundle: Bundle, precision: Precision) -> None:
         from runtime.scorers.tensorrt import open_tensorrt
 
         open_tensorrt(bundle, precision, self.report, rebuild=True, on_build=self._report_plan).close()
-
-    def _report_plan(self, path: Path, plan: Plan) -> None:
-        self.report(
-            f"engines/{path.name}: built by {self.trt.__name__} {self.trt.__version__} in {plan.seconds:.1f} s, "
-            f"{len(plan.data) / 2**20:.1f} MiB"
-        )
-        if self.layers:
-            write_text(path.with_suffix(".layers.json"), json.dumps(plan.layers, indent=1) + "\n")
 
 
 def build_on_device(
@@ -109,16 +121,12 @@ def build_on_device(
         CheckFailed: an engine does not rank windows as the FP32 graph does.
     """
     bundle = read_bundle(Path(folder))
-    if find_gpu() is None:
-        raise InputError("--on-device builds for the GPU of this machine, but no NVIDIA GPU was found.")
-    trt = load_tensorrt()
-    if trt is None:
-        raise InputError("--on-device needs TensorRT, which is not installed. It comes with JetPack.")
+    builder = builder_of_this_gpu(ScorerEngineBuilder, layers, report)
     if batch is not None or workspace is not None:
         bundle = update_manifest(
             bundle, lambda now: {"engine_options": build_options(batch, workspace, now.engine_options)}
         )
-    EngineBuilder(trt, [], layers, report).build(bundle, engine_precisions(bundle, fp32))
+    builder.build(bundle, fp32)
     return bundle
 
 
@@ -143,12 +151,51 @@ def build_options(
         ) from None
 
 
-def engine_precisions(bundle: Bundle, fp32: bool) -> list[Precision]:
-    """Return what to build engines of: FP16 and INT8 where the bundle has them; else, or with `fp32`, FP32."""
-    reduced: list[Precision] = [
-        name for name in PRECISIONS if name in bundle.manifest.precisions and name != "fp32"
-    ]
+def engine_precisions(there: Collection[Precision], fp32: bool) -> list[Precision]:
+    """Return what to build engines of: FP16 and INT8 where such graphs are there; else, or with `fp32`, FP32."""
+    reduced: list[Precision] = [name for name in PRECISIONS if name in there and name != "fp32"]
     return ["fp32"] if fp32 or not reduced else reduced
+
+
+def find_engine_builder(
+    kind: type[AnyBuilder], targets: Sequence[str], layers: bool, report: Report
+) -> AnyBuilder | None:
+    """Return the builder for targets, or for the GPU of this machine, else sm86; None without TensorRT.
+
+    Args:
+        kind: what to build.
+        targets: compute capabilities; may be empty.
+        layers: see `EngineBuilder`.
+        report: see `EngineBuilder`.
+
+    Raises:
+        InputError: a target is asked for that cannot be built for here.
+    """
+    trt, ahead_of_time = find_builder(targets)
+    if trt is not None:
+        check_targets(trt, ahead_of_time)
+        return kind(trt, ahead_of_time, layers, report)
+    if targets:
+        raise InputError(
+            f"TensorRT is not installed, so no engine can be built for {', '.join(targets)}. It comes with JetPack, or "
+            "with: pip install 'daflow[export]'"
+        )
+    logger.warning("TensorRT is not installed, so the bundle has no engines; it runs on ONNX Runtime")
+    return None
+
+
+def builder_of_this_gpu(kind: type[AnyBuilder], layers: bool, report: Report) -> AnyBuilder:
+    """Return the builder for the GPU of this machine.
+
+    Raises:
+        InputError: there is no GPU or no TensorRT.
+    """
+    if find_gpu() is None:
+        raise InputError("--on-device builds for the GPU of this machine, but no NVIDIA GPU was found.")
+    trt = load_tensorrt()
+    if trt is None:
+        raise InputError("--on-device needs TensorRT, which is not installed. It comes with JetPack.")
+    return kind(trt, [], layers, report)
 
 
 def find_builder(targets: Sequence[str]) -> tuple[ModuleType | None, list[str]]:

@@ -20,7 +20,6 @@ from daflow.core.alarms.calibration import AlarmCalibration, CameraName, Manifes
 from daflow.core.data.frame_rate import Fps
 from daflow.core.engines.file import BuildOptions, EngineKey
 from daflow.core.errors import InputError
-from daflow.core.files import locked
 from daflow.core.manifest_file import Files, ManifestFile
 from daflow.core.schema import Count, FileName, PlainValues
 from daflow.core.scoring.comparison import Precision
@@ -193,13 +192,4 @@ def update_manifest(bundle: Bundle, change: Callable[[Manifest], dict[str, Any]]
         InputError: the bundle was replaced by another one meanwhile, or it is damaged. Nothing is changed.
         OSError: the folder cannot be written.
     """
-    with locked(bundle.folder):
-        now = read_bundle(bundle.folder)
-        if now.manifest.files != bundle.manifest.files:
-            raise InputError(
-                f"The bundle {bundle.folder} was exported again in the meantime, so this result is not written to it. "
-                "Run the command again."
-            )
-        manifest = now.manifest.model_copy(update=change(now.manifest))
-        write_manifest(bundle.folder, manifest)
-    return Bundle(bundle.folder, manifest)
+    return Bundle(bundle.folder, _FILE.update(bundle.folder, bundle.manifest, change))

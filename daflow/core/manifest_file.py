@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import reprlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Protocol, TypeVar
@@ -13,7 +14,7 @@ from pydantic import Field, ValidationError
 from typing_extensions import Self
 
 from daflow.core.errors import InputError
-from daflow.core.files import parse_json, sha256, write_text
+from daflow.core.files import locked, parse_json, sha256, write_text
 from daflow.core.schema import FileName, problem
 
 MANIFEST = "manifest.json"
@@ -37,6 +38,8 @@ class _Manifest(Protocol):
     def model_validate(cls, obj: Any) -> Self: ...
 
     def model_dump(self, *, mode: str, by_alias: bool) -> dict[str, Any]: ...
+
+    def model_copy(self, *, update: dict[str, Any]) -> Self: ...
 
 
 AnyManifest = TypeVar("AnyManifest", bound=_Manifest)
@@ -106,6 +109,34 @@ class ManifestFile(Generic[AnyManifest]):
         unhashed = set(manifest.graphs) - set(manifest.files)
         if unhashed:
             raise InputError(f"{path} is damaged: it has no hash of {min(unhashed)}. {again}")
+        return manifest
+
+    def update(
+        self, folder: Path, before: AnyManifest, change: Callable[[AnyManifest], dict[str, Any]]
+    ) -> AnyManifest:
+        """Change some fields of a manifest as it is now; what other processes changed meanwhile stays.
+
+        Args:
+            folder: of the bundle.
+            before: the manifest as it was read.
+            change: returns the fields to replace, given the present manifest.
+
+        Returns:
+            The new manifest.
+
+        Raises:
+            InputError: the bundle was replaced by another one meanwhile, or it is damaged. Nothing is changed.
+            OSError: the folder cannot be written.
+        """
+        with locked(folder):
+            now = self.read(folder)
+            if now.files != before.files:
+                raise InputError(
+                    f"The {self.noun} {folder} was exported again in the meantime, so this result is not written to "
+                    "it. Run the command again."
+                )
+            manifest = now.model_copy(update=change(now))
+            self.write(folder, manifest)
         return manifest
 
     def write(self, folder: Path, manifest: AnyManifest) -> None:

@@ -15,9 +15,10 @@ optionally `NAME.fp16.onnx` and `NAME.int8.onnx`. Every graph maps `images (B, H
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat
 
@@ -267,3 +268,8 @@ def write_pose_manifest(folder: Path, manifest: PoseManifest) -> None:
         OSError: the folder cannot be written.
     """
     _FILE.write(folder, manifest)
+
+
+def update_pose_manifest(bundle: PoseBundle, change: Callable[[PoseManifest], dict[str, Any]]) -> PoseBundle:
+    """Change some fields of a manifest as it is now; see `daflow.core.manifest_file.ManifestFile.update`."""
+    return PoseBundle(bundle.folder, _FILE.update(bundle.folder, bundle.manifest, change))

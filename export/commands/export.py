@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
-from calibration.int8_ranges import Method
 from daflow.core.bundle import Manifest
 from daflow.core.command_line import (
     FILE,
@@ -20,7 +19,7 @@ from daflow.core.command_line import (
 )
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import require_packages
-from export.commands.options import parse_batch, parse_limits, parse_targets
+from export.commands.options import calibration_option, engine_options, keep_failing_option, limit_option
 
 _NEEDED = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime", "scipy", "sklearn")
 
@@ -73,50 +72,19 @@ def _threshold(manifest: Manifest) -> str:
     type=FOLDER,
     help="Frame masks of the tracks to verify on; with them the change of the AUC is verified too.",
 )
-@click.option(
-    "--calibration",
-    type=click.Choice(get_args(Method)),
-    default="percentile",
-    help="How INT8 ranges are chosen: the largest magnitude, all but 1 value in 10,000, or the least loss of entropy.",
-)
+@calibration_option
 @click.option(
     "--ranges", type=FILE, help="Take INT8 ranges from this calibration cache (int8.ranges.json of a bundle)."
 )
-@click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=parse_limits,
-    help="Another verification limit, such as fp16.spearman=0.9999 or int8.auc_delta=1 (points); may be repeated. "
-    "Names: max_error, spearman, tail_spearman, alarm_agreement, auc_delta.",
+@limit_option(
+    "fp16.spearman=0.9999 or int8.auc_delta=1 (points); may be repeated. "
+    "Names: max_error, spearman, tail_spearman, alarm_agreement, auc_delta."
 )
-@click.option("--keep-failing", is_flag=True, help="Also write what misses its limits, marked as failing.")
-@click.option(
-    "--target",
-    "targets",
-    callback=parse_targets,
-    help="GPUs to build engines for, such as sm86,sm89.  [default: the GPU of this machine, else sm86 ahead of time]",
-)
-@click.option("--engine/--no-engine", default=True, help="Whether to build TensorRT engines.")
-@click.option(
-    "--on-device",
-    is_flag=True,
-    help="MODEL is a bundle: build and verify its engines on the GPU of this machine, without torch. For the Jetson.",
-)
-@click.option(
-    "--batch",
-    metavar="MIN,OPT,MAX",
-    callback=parse_batch,
-    help="Minimum, optimum and maximum of the windows in a call of the engine.  [default: 1,4,32]",
-)
-@click.option(
-    "--workspace",
-    type=click.IntRange(1, 1 << 20),
-    help="Maximum scratch memory for TensorRT's builder, MiB.  [default: 256]",
-)
-@click.option(
-    "--layers", is_flag=True, help="Write what is known about the layers beside each engine, as JSON."
+@keep_failing_option
+@engine_options(
+    "windows",
+    256,
+    "MODEL is a bundle: build and verify its engines on the GPU of this machine, without torch. For the Jetson.",
 )
 @json_option("the manifest")
 @frame_size_option

@@ -10,11 +10,10 @@ from typing import Any, TypeVar, get_args
 import click
 from click.core import ParameterSource
 
-from calibration.int8_ranges import Method
 from daflow.core.command_line import FILE, FOLDER, Command, json_option, write_json
 from daflow.core.errors import require_packages
 from daflow.core.pose_bundle import DetectorLayout, LandmarkLayout
-from export.commands.options import parse_batch, parse_limits, parse_targets
+from export.commands.options import calibration_option, engine_options, keep_failing_option, limit_option
 from runtime.commands.models import bring_people_models, offline_option
 from runtime.models.catalogue import DETECTOR, MODELS, POSE_MODELS
 from runtime.models.folder import default_pose_bundle
@@ -124,46 +123,13 @@ def _normalisation(prefix: str, whose: str) -> Callable[[_Decorated], _Decorated
     show_default="fp16",
 )
 @click.option("--int8", is_flag=True, help="Also write INT8 graphs; sensitive operations stay in FP32.")
-@click.option(
-    "--calibration",
-    type=click.Choice(get_args(Method)),
-    default="percentile",
-    help="How INT8 ranges are chosen: the largest magnitude, all but 1 value in 10,000, or the least loss of entropy.",
+@calibration_option
+@limit_option(
+    "landmarks.fp16.median_error=0.3 (percent of the body's height) or "
+    "detector.int8.overlap=0.85; may be repeated."
 )
-@click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=parse_limits,
-    help="Another verification limit, such as landmarks.fp16.median_error=0.3 (percent of the body's height) or "
-    "detector.int8.overlap=0.85; may be repeated.",
-)
-@click.option("--keep-failing", is_flag=True, help="Also write what misses its limits, marked as failing.")
-@click.option(
-    "--target",
-    "targets",
-    callback=parse_targets,
-    help="GPUs to build engines for, such as sm86,sm89.  [default: the GPU of this machine, else sm86 ahead of time]",
-)
-@click.option("--engine/--no-engine", default=True, help="Whether to build TensorRT engines.")
-@click.option(
-    "--on-device", is_flag=True, help="BUNDLE is a pose bundle: build its engines on the GPU of this machine."
-)
-@click.option(
-    "--batch",
-    metavar="MIN,OPT,MAX",
-    callback=parse_batch,
-    help="Minimum, optimum and maximum of the pictures in a call of an engine.  [default: 1,4,32]",
-)
-@click.option(
-    "--workspace",
-    type=click.IntRange(1, 1 << 20),
-    help="Maximum scratch memory for TensorRT's builder, MiB.  [default: 1024]",
-)
-@click.option(
-    "--layers", is_flag=True, help="Write what is known about the layers beside each engine, as JSON."
-)
+@keep_failing_option
+@engine_options("pictures", 1024, "BUNDLE is a pose bundle: build its engines on the GPU of this machine.")
 @offline_option
 @json_option("the manifest")
 def pose(

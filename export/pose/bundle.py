@@ -31,9 +31,9 @@ from daflow.core.pose_bundle import (
 )
 from daflow.core.scoring.comparison import Precision
 from daflow.core.version import __version__
-from export.engines import Batch, build_options
+from export.engines import Batch, build_options, find_engine_builder
 from export.pose.assembly import Normalisation, assemble
-from export.pose.engines import find_pose_engine_builder
+from export.pose.engines import PoseEngineBuilder
 from export.pose.int8 import Int8Writer
 from export.pose.layouts import LAYOUTS, Layout
 from export.pose.originals import Original, open_original
@@ -136,7 +136,7 @@ def export_pose(
         )
     parsed = parse_pose_limits(limits or {})
     options = build_options(batch, workspace or WORKSPACE)
-    builder = find_pose_engine_builder(targets, layers, report) if engine else None
+    builder = find_engine_builder(PoseEngineBuilder, targets, layers, report) if engine else None
     folder = Path(folder)
     sources: dict[NetworkName, NetworkSource] = {"detector": detector}
     if landmarks is not None:

@@ -16,7 +16,7 @@ from daflow.core.files import sha256
 from daflow.core.gpu import Gpu, load_tensorrt
 from export import engines
 from export.cli import main
-from export.engines import EngineBuilder, build_on_device, find_builder
+from export.engines import ScorerEngineBuilder, build_on_device, find_builder
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def trt() -> Any:
 
 def test_an_engine_ahead_of_time_records_what_it_depends_on(trt: Any, bundle_copy: Path) -> None:
     lines: list[str] = []
-    EngineBuilder(trt, ["sm89"], True, lines.append).build(read_bundle(bundle_copy), ["fp32"])
+    ScorerEngineBuilder(trt, ["sm89"], True, lines.append).build(read_bundle(bundle_copy), fp32=True)
     path = bundle_copy / "engines" / "fp32.sm89.tensorrt_rtx.engine"
     header, plan = read_engine(path)
     assert header.key.graph == sha256(bundle_copy / "scorer.fp32.onnx")
@@ -78,14 +78,12 @@ def test_on_a_device_given_options_become_those_of_the_bundle(
     monkeypatch.setattr(engines, "find_gpu", lambda: Gpu("sm87", "Orin"))
     monkeypatch.setattr(engines, "load_tensorrt", object)
     monkeypatch.setattr(
-        EngineBuilder,
+        ScorerEngineBuilder,
         "build",
-        lambda self, bundle_copy, precisions: built.append(
-            (bundle_copy.manifest.engine_options.batch, precisions)
-        ),
+        lambda self, bundle, fp32: built.append((bundle.manifest.engine_options.batch, fp32)),
     )
     result = CliRunner().invoke(main, [str(bundle_copy), "--on-device", "--batch", "1,2,8"])
     assert result.exit_code == 0, result.output
-    assert built == [((1, 2, 8), ["fp16"])]
+    assert built == [((1, 2, 8), False)]
     options = read_bundle(bundle_copy).manifest.engine_options
     assert (options.batch, options.workspace) == ((1, 2, 8), 256)

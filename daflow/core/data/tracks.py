@@ -317,7 +317,10 @@ def _clip_name(path: Path) -> str:
 
 
 def _person_json(track: Track) -> dict[str, dict[str, Any]]:
-    keypoints = np.round(track.keypoints.astype(np.float64), 3).reshape(len(track.frames), -1)
+    keypoints = np.round(track.keypoints.astype(np.float64), 3)
+    confidence, rounded = track.keypoints[..., 2], keypoints[..., 2]
+    rounded[(confidence > 0) & (rounded == 0)] = 0.001  # 0 would say that the joint was not seen
+    keypoints = keypoints.reshape(len(track.frames), -1)
     return {
         f"{frame:04d}": {
             "keypoints": points,

@@ -97,6 +97,45 @@ def test_tensorrt_without_a_gpu_says_what_else_to_use(
     assert opened_networks._opened == {}
 
 
+def test_on_a_gpu_the_engine_of_each_network_is_loaded_or_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    network = SimpleNamespace(joints=33, precisions={"fp32": "a.onnx", "fp16": "b.onnx"})
+    key = SimpleNamespace(options=SimpleNamespace(batch=(1, 4, 16)))
+    asked: list[tuple[str, str, str]] = []
+
+    def engine_key(name: str, precision: str, flavour: str, version: str, target: str, device: str) -> object:
+        asked.append((name, precision, f"{flavour} {version} {target} {device}"))
+        return key
+
+    bundle = SimpleNamespace(
+        folder=tmp_path, manifest=SimpleNamespace(networks={"detector": network, "landmarks": network}),
+        network=lambda name: network, missed_limits=lambda *_: (), engine_key=engine_key,
+        graph=lambda name, precision: tmp_path / f"{name}.{precision}.onnx",
+    )  # fmt: skip
+    folders: list[list[Path]] = []
+
+    def obtain(where: list[Path], wanted: object, build: Any, load: Any, verify: Any, report: Any) -> Runner:
+        assert (wanted, build()) == (key, (b"plan", 2.0))
+        folders.append(where)
+        return load(b"plan")  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)
+    monkeypatch.setattr(opened_networks, "find_gpu", lambda: SimpleNamespace(target="sm87", name="Orin"))
+    trt = SimpleNamespace(__name__="tensorrt", __version__="10.3")
+    monkeypatch.setattr(opened_networks, "load_tensorrt", lambda: trt)
+    monkeypatch.setattr(
+        opened_networks, "build_plan", lambda trt, request: SimpleNamespace(data=b"plan", seconds=2.0)
+    )
+    monkeypatch.setattr(opened_networks, "obtain_engine", obtain)
+    monkeypatch.setattr("runtime.networks.tensorrt.TensorRTRunner", lambda trt, data, batch, name: Runner())
+    open_networks(tmp_path, "tensorrt").close()
+    assert asked == [(name, "fp16", "tensorrt 10.3 sm87 Orin") for name in ("detector", "landmarks")]
+    assert [where[0] for where in folders] == [
+        tmp_path / "engines" / name for name in ("detector", "landmarks")
+    ]
+
+
 def test_a_detector_alone_follows_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bundle = SimpleNamespace(folder=tmp_path, manifest=SimpleNamespace(networks={"detector": None}))
     monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from daflow.core.data.missing_joints import MAX_HIDDEN, fill_missing, seen_points
 from daflow.core.data.skeleton import OPENPOSE_JOINTS, to_openpose
 from daflow.core.data.synthetic import Scene, generate_clip
-from daflow.core.data.tracks import Clip, Track
+from daflow.core.data.tracks import Clip, Track, read_clips, write_clips
 from daflow.core.data.windows import fill_and_normalise, make_windows, normalise
 
 SIZE = (640, 480)
@@ -173,3 +175,15 @@ def test_stgnf_takes_0_0_for_a_place_as_its_code_does() -> None:
     made = make_windows([zeroed(clip, 0.02)], rule="stgnf")
     assert made.filled == 0
     assert float(np.abs(made.poses - make_windows([clip], rule="stgnf").poses).max()) > 0.5
+
+
+def test_a_low_confidence_does_not_become_a_hidden_joint_in_a_file(tmp_path: Path) -> None:
+    keypoints = np.full((30, 17, 3), 50.0, np.float32)
+    keypoints[..., 2] = 0.9
+    keypoints[:, 4, 2] = 0.0002
+    keypoints[:, 5, 2] = 0.0
+    track = Track(1, np.arange(30), keypoints, np.ones(30, np.float32))
+    write_clips(tmp_path, [Clip("01_0001", (track,), SIZE)])
+    (clip,) = read_clips(tmp_path)
+    hidden = np.isnan(seen_points(clip.tracks[0].keypoints)).all(axis=(0, 2))
+    assert np.flatnonzero(hidden).tolist() == [5]
