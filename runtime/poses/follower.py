@@ -176,7 +176,7 @@ class PeopleFollower:
 
     def _add(self, image: Image, boxes: Boxes, time: float) -> None:
         """Look for joints in boxes in which nobody is followed, and follow who is there."""
-        boxes = boxes[: max(0, self._max_people - len(self._people))]
+        boxes = boxes[: max(0, self._max_people - len(self._seen_now()))]
         if not len(boxes):
             return
         bodies = self._networks.joints(image, upright_regions(boxes, self._networks.aspect))
@@ -190,6 +190,8 @@ class PeopleFollower:
             if self._is_here(bodies, int(row), _MIN_NEW_PRESENCE):
                 self._people.append(self._known_or_new(bodies, int(row), time))
         self._drop_twins(time)
+        # Somebody who is seen takes the place of somebody who is lost.
+        self._people = sorted(self._people, key=lambda person: -person.seen)[: self._max_people]
 
     def _known_or_new(self, bodies: Bodies, row: int, time: float) -> _Person:
         """Return somebody who was lost near there, else somebody new."""

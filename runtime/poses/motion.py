@@ -40,11 +40,11 @@ class Motion:
         self._people: Boxes = np.zeros((0, 4), dtype=np.float32)
 
     def places(self, image: Image, people: Boxes) -> Points:
-        """Return the middles `(N, 2)` of what changed, in pixels, largest first; everything the first time."""
+        """Return the middles `(N, 2)` of what has changed, in pixels; nothing in the first picture of a size."""
         now = self._now = self._small(image)
         scale = image.shape[1] / now.shape[1]
         if self._seen is None or self._seen.shape != now.shape:
-            return np.array([[image.shape[1] / 2, image.shape[0] / 2]], dtype=np.float32)
+            return np.zeros((0, 2), dtype=np.float32)
         difference = now - self._seen
         difference -= np.int16(np.median(difference))  # of the light
         changed = (np.abs(difference) > _CHANGED).astype(np.uint8)
@@ -57,9 +57,8 @@ class Motion:
         if changed.sum() < _MIN_CHANGED * changed.size:
             return np.zeros((0, 2), dtype=np.float32)
         joined = self._cv2.dilate(changed, np.ones((5, 5), np.uint8))
-        _, _, parts, middles = self._cv2.connectedComponentsWithStats(joined, connectivity=8)
-        order = np.argsort(-parts[1:, 4], kind="stable")
-        return np.asarray(middles[1:][order] * scale, dtype=np.float32)
+        middles = self._cv2.connectedComponentsWithStats(joined, connectivity=8)[3]
+        return np.asarray(middles[1:] * scale, dtype=np.float32)
 
     def look(self, people: Boxes) -> None:
         """Remember the last picture, which is searched now, and who is followed in it."""

@@ -116,6 +116,19 @@ def test_no_more_people_than_asked_for() -> None:
     assert {len(found) for found in follow(world, 3.0, follower)} == {3}
 
 
+@pytest.mark.parametrize("max_people", [1, 2])
+def test_who_was_lost_is_found_again_when_nobody_else_is_wanted(max_people: int) -> None:
+    def jumps(time: float) -> tuple[float, float]:
+        return (100, 240) if time < 1.0 else (500, 240)
+
+    world = World([Walker(jumps), *[standing(300)] * (max_people - 1)])
+    follower = PeopleFollower(world, max_people=max_people)
+    counts = [len(found) for found in follow(world, 2.0, follower)]
+    assert counts[:10] == [max_people] * 10
+    assert counts[13:] == [max_people] * 7
+    assert len(follower._people) == max_people
+
+
 @pytest.mark.parametrize("fps", [5.0, 10.0, 25.0])
 def test_somebody_who_falls_is_followed_at_any_rate(fps: float) -> None:
     def falling(time: float) -> tuple[float, float]:
