@@ -224,7 +224,8 @@ def _normalise_block(
 ) -> tuple[Poses, npt.NDArray[np.bool_]]:
     flat = points.reshape(len(points), 2, points.shape[2] * points.shape[3])
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        centred = flat / np.asarray(frame_size, dtype=np.float64)[:, None]
+        # In C order: the order of a sum must not depend on how the windows lie in memory.
+        centred = np.divide(flat, np.asarray(frame_size, dtype=np.float64)[:, None], order="C")
         centred -= centred.mean(axis=2, keepdims=True)
         deviation = centred[:, 1].std(axis=1)
         centred /= deviation[:, None, None]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from daflow.core.data.frame_rate import FrameRate
@@ -51,6 +51,7 @@ def edge_windows(
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10_000), st.sampled_from([17, 18]), st.sampled_from([0.0, 0.001, 0.01, 0.03]))
+@example(175, 18, 0.0)  # the sum over a window once depended on how it lay in memory
 def test_windows_with_hidden_joints_are_those_of_training_bit_for_bit(
     seed: int, joints: int, share: float
 ) -> None:
