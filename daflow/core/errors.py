@@ -53,9 +53,10 @@ class CheckFailed(DaflowError):  # noqa: N818  the result of a check, not an err
 
 
 def _for_a_screen(message: str) -> str:
-    if len(message) > _MAX_LENGTH:
-        message = f"{message[: _MAX_LENGTH // 2]} ... {message[-_MAX_LENGTH // 4 :]}"
-    return one_line(message)
+    line = one_line(message)
+    if len(line) > _MAX_LENGTH:  # as it is shown: an escape is longer than what it stands for
+        return f"{line[: _MAX_LENGTH // 2]} ... {line[-_MAX_LENGTH // 4 :]}"
+    return line
 
 
 def unusable_package(error: ImportError, package: str, extra: str) -> InputError:

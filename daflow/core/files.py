@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from daflow.core.errors import InputError
+from daflow.core.log import shortened
 
 logger = logging.getLogger(__name__)
 
 _MAX_NAME_BYTES = 255  # of all file systems in use
-_PREFIX = 40  # letters of the name that a temporary file shows
+_PREFIX = 40  # letters of a name that a temporary file and a message show
 
 StrPath = str | os.PathLike[str]
 """A path as callers of the library may give it."""
@@ -44,8 +45,8 @@ def require_short_name(path: Path) -> None:
     size = len(os.fsencode(path.name))
     if size > _MAX_NAME_BYTES:
         raise InputError(
-            f"The name {path.name[:_PREFIX]}... has {size} bytes, and a file name may have {_MAX_NAME_BYTES}. Give a "
-            "shorter one."
+            f"The name {shortened(path.name, _PREFIX)} has {size} bytes, and a file name may have {_MAX_NAME_BYTES}. "
+            "Give a shorter one."
         )
 
 

@@ -26,6 +26,15 @@ def one_line(text: str) -> str:
     )
 
 
+def shortened(text: str, letters: int = 80) -> str:
+    """Return the beginning of a text that may be long, such as a name in a file that somebody else wrote.
+
+    >>> shortened("a" * 100, letters=4)
+    'aaaa...'
+    """
+    return text if len(text) <= letters else f"{text[:letters]}..."
+
+
 class LineFormatter(logging.Formatter):
     """One line per record: level and message."""
 

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
+from daflow.core.log import shortened
+
 MAX_DEPTH = 20
 MAX_VALUES = 100_000
 _MAX_INTEGER = 2**63
 _MAX_NAME_BYTES = 255  # of all file systems in use
-_MAX_SHOWN = 80  # letters of a place in a file
 
 Count = Annotated[int, Field(ge=0, lt=_MAX_INTEGER)]
 
@@ -27,8 +28,7 @@ def problem(error: ValidationError) -> str:
     'windows: Input should be greater than or equal to 0'
     """
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    where = where if len(where) <= _MAX_SHOWN else f"{where[:_MAX_SHOWN]}..."
+    where = shortened(".".join(str(part) for part in first["loc"]))
     reason = first["msg"].removeprefix("Value error, ")
     return f"{where}: {reason}" if where else reason
 
@@ -46,8 +46,7 @@ def require_plain_name(name: str) -> str:
         or not _is_text(name)
         or len(name.encode()) > _MAX_NAME_BYTES
     ):
-        shown = name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}..."
-        raise ValueError(f"{shown!r} is not the plain name of a file in the folder")
+        raise ValueError(f"{shortened(name)!r} is not the plain name of a file in the folder")
     return name
 
 

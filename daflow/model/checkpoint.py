@@ -16,6 +16,7 @@ from torch import Tensor
 from daflow.core.data.frame_rate import Fps
 from daflow.core.errors import InputError
 from daflow.core.files import written_whole
+from daflow.core.log import shortened
 from daflow.core.schema import PlainValues, problem
 from daflow.core.version import __version__
 from daflow.model.flow import DAFlow, ModelConfig
@@ -23,7 +24,6 @@ from daflow.model.torch_file import is_plain_tensor, load_torch_file
 
 _FORMAT = "daflow-checkpoint"
 _VERSION = 1
-_MAX_SHOWN = 80  # letters of a name
 _MAX_DIMENSIONS = 6
 
 
@@ -121,7 +121,7 @@ def load_weights(model: DAFlow, state: Mapping[str, Tensor]) -> None:
         if name not in state:
             raise ValueError(f"the weight {name} is missing")
     for name, values in state.items():
-        shown = name[:_MAX_SHOWN]
+        shown = shortened(name)
         if name not in expected:
             raise ValueError(f"it holds the weight {shown}, which the model does not have")
         wanted = expected[name]

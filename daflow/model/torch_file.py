@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 _MAX_BYTES = 256 << 20  # a checkpoint has 60 kB, the state of a training 200 kB
+_ARCHIVE = b"PK\x03\x04"  # how an archive begins
 _TENSORS = frozenset({
     "collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter",
     *(f"torch {kind}Storage" for kind in ("Bool", "Byte", "Short", "Int", "Long", "Half", "Float", "Double")),
@@ -39,9 +40,9 @@ def load_torch_file(path: Path, also: Collection[type] = ()) -> Any:
         raise ValueError("it is too large")
     content = path.read_bytes()
     try:
-        _check(content, _TENSORS | {f"{kind.__module__} {kind.__qualname__}" for kind in also})
+        checked = _checked(content, _TENSORS | {f"{kind.__module__} {kind.__qualname__}" for kind in also})
         with torch.serialization.safe_globals(list(also)):
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            return torch.load(checked, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError("it is damaged, or holds more than tensors and plain values") from error
 
@@ -55,17 +56,31 @@ def is_plain_tensor(values: Tensor, dtype: torch.dtype) -> bool:
     )
 
 
-def _check(content: bytes, allowed: Collection[str]) -> None:
-    """Raise ValueError when the archive unpacks to more than its own bytes, or its pickle calls what is not allowed."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+def _checked(content: bytes, allowed: Collection[str]) -> io.BytesIO:
+    """Return an archive with the entries of this one.
+
+    What torch gets is written anew: in a file with a second directory, or with something before the archive, it may
+    find other entries than those that were checked.
+
+    Raises:
+        ValueError: the archive unpacks to more than its own bytes, or its pickle calls what is not allowed.
+    """
+    if not content.startswith(_ARCHIVE):  # torch reads all else as its older form, which is not checked here
+        raise ValueError("torch writes no such archive")
+    checked = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(checked, "w") as copy:
         entries = archive.infolist()
         names = [entry.filename.lower() for entry in entries]  # torch looks names up so
         packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
         if packed or sum(entry.file_size for entry in entries) > len(content) or len({*names}) < len(names):
             raise ValueError("torch writes no such archive")
         for name, entry in zip(names, entries, strict=True):
+            data = archive.read(entry)
             if name.endswith(".pkl"):
-                _check_pickle(archive.read(entry), allowed)
+                _check_pickle(data, allowed)
+            copy.writestr(entry.filename, data)
+    checked.seek(0)
+    return checked
 
 
 def _check_pickle(pickle: bytes, allowed: Collection[str]) -> None:

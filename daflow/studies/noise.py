@@ -21,6 +21,6 @@ def _trials(settings: Settings) -> list[Trial]:
 STUDY = Study(
     "Noise",
     "How much does a detector trained on clean tracks lose on bad ones? Jitter is a share of the person's height, "
-    "missing joints are 0, 0, and windows that miss more than two frames are not scored.",
+    "missing joints are written as 0, 0 and are filled in, and windows that miss more than two frames are not scored.",
     _trials,
 )

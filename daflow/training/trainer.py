@@ -12,12 +12,14 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from daflow.core.data.skeleton import OPENPOSE_MIRROR
@@ -25,8 +27,9 @@ from daflow.core.data.windows import Poses, Windows
 from daflow.core.errors import InputError
 from daflow.core.files import written_whole
 from daflow.core.progress import track
+from daflow.model.checkpoint import load_weights
 from daflow.model.flow import DAFlow, ModelConfig
-from daflow.model.torch_file import load_torch_file
+from daflow.model.torch_file import is_plain_tensor, load_torch_file
 from daflow.model.torch_scorer import score, torch_threads
 from daflow.training.options import TrainOptions
 
@@ -188,11 +191,11 @@ class _Run:
                     f"{path} was left by a training with other windows or options; give the same ones to continue, "
                     "or delete it to restart."
                 )
-            self.model.load_state_dict(content["best_weights"])  # they must fit as well
-            self.model.load_state_dict(content["model"])
-            self.optimizer.load_state_dict(content["optimizer"])
+            load_weights(self.model, content["best_weights"])  # they must fit as well
+            load_weights(self.model, content["model"])
+            self._load_moments(content["optimizer"]["state"])
             self.random.set_state(content["random"].cpu())
-            self.history = [Epoch(**epoch) for epoch in content["history"]]
+            self.history = TypeAdapter(list[Epoch]).validate_python(content["history"])
             self.best, self.best_weights = range(len(self.history))[content["best"]], content["best_weights"]
         except InputError:
             raise
@@ -200,6 +203,22 @@ class _Run:
             raise InputError(
                 f"{path} is not an interrupted training, or it is damaged; delete it to restart."
             ) from None
+
+    def _load_moments(self, moments: Mapping[int, Mapping[str, Tensor]]) -> None:
+        """Set the moments of the optimizer, of each parameter by its number; its options are those of this run."""
+        parameters = list(self.model.parameters())
+        for number, values in moments.items():
+            shape = parameters[number].shape
+            wanted = {"step": torch.Size(), "exp_avg": shape, "exp_avg_sq": shape}
+            if {name: value.shape for name, value in values.items()} != wanted or not all(
+                is_plain_tensor(value, torch.float32) and torch.isfinite(value).all()
+                for value in values.values()
+            ):
+                raise ValueError("the moments do not fit the model")
+            if values["step"] < 0 or (values["exp_avg_sq"] < 0).any():
+                raise ValueError("a step or a second moment is negative")
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": dict(moments), "param_groups": groups})
 
     def _batch(self, chosen: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return windows `(B, 2, T, 18)` by number, those from N on mirrored, and their labels."""

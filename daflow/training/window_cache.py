@@ -32,7 +32,7 @@ from daflow.core.progress import track
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 4
+_FORMAT = 5
 _KEPT_ENTRIES = 8
 
 
@@ -108,7 +108,7 @@ def read_training_set(
 
     Raises:
         InputError: the folder is missing or none of its files can be read, or the cache is damaged.
-        OSError: the cache cannot be written or is full.
+        OSError: the cache cannot be read or written, or the disk is full.
     """
     files = list(
         choose_clips(
@@ -129,10 +129,13 @@ def read_training_set(
             shutil.rmtree(temporary, ignore_errors=True)
         _forget_the_oldest(cache, entry)
     rates = {file.clip: file.rate.fps for file in files if file.rate}
-    try:
-        if found:
-            _repeat_warnings(entry)
+    if not found:
         return _read(entry, length, model_fps, rates)
+    try:
+        _repeat_warnings(entry)
+        return _read(entry, length, model_fps, rates)
+    except (OSError, MemoryError):  # it may be whole
+        raise
     except Exception:  # noqa: BLE001  damage of JSON and archives shows itself as an error of almost any class
         raise InputError(
             f"The cache of windows in {entry} is damaged. Delete this folder and run the command again."

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.data.frame_rate import Fps
 from daflow.core.data.tracks import DEFAULT_FPS
+from daflow.core.log import shortened
 from daflow.core.schema import Count
 from daflow.core.scoring.comparison import Precision
 
@@ -29,7 +30,7 @@ def camera_name_error(name: str) -> str | None:
     >>> camera_name_error("a/b")
     "A camera cannot be named 'a/b': use letters and digits of any script, spaces and - _ . ( ) &."
     """
-    shown = repr(name if len(name) <= _MAX_NAME_LETTERS else f"{name[:_MAX_NAME_LETTERS]}...")
+    shown = repr(shortened(name, _MAX_NAME_LETTERS))
     kinds = [unicodedata.category(letter)[0] for letter in name]
     if not all(kind in "LMN" or letter in _MARKS_IN_NAMES for kind, letter in zip(kinds, name, strict=True)):
         why = "use letters and digits of any script, spaces and - _ . ( ) &"

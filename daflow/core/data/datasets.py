@@ -73,7 +73,7 @@ BENCHMARKS = {
         "of people",
     ),
     "ped2": Benchmark(
-        "UCSD Ped2", ("Ped2", "UCSDped2"), ("gt/test_frame_mask", "Test", "test_labels.csv"), LENGTH, (360, 240),
+        "UCSD Ped2", ("Ped2", "UCSDped2"), ("gt/test_frame_mask", "test_labels.csv", "Test"), LENGTH, (360, 240),
         "videos and ground truth from svcl.ucsd.edu/projects/anomaly. Its poses are not published: make them with "
         "'daflow poses --source Test -o pose/test --fps 10 --estimator bundle' in its folder; MediaPipe alone finds "
         "no people as small as these. Other ground truth is given with --masks, with -1 for frames to be ignored",

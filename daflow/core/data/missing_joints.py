@@ -66,11 +66,13 @@ def fill_missing(points: Points) -> tuple[Points, npt.NDArray[np.bool_], npt.NDA
         points: `(N, 2, T, 18)` float32, pixels; a joint with a NaN or infinite coordinate is missing.
 
     Returns:
-        The points, with NaN where the torso cannot be filled; which windows miss joints, `(N,)` bool; and in which of
-        those a shoulder or hip is missing for too long, `(N,)` bool.
+        The points, with NaN where the torso cannot be filled, and the same array where no joint is missing; which
+        windows miss joints, `(N,)` bool; and in which of those a shoulder or hip is missing for too long, `(N,)` bool.
     """
     holes = np.asarray(~np.isfinite(points).all(axis=(1, 2, 3)))
     unseen = np.zeros(len(points), dtype=np.bool_)
+    if not holes.any():
+        return points, holes, unseen
     filled = points.copy()
     rows = np.flatnonzero(holes)
     for first in range(0, len(rows), _BLOCK):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from daflow.core.data.missing_joints import seen_points
 from daflow.core.data.tracks import DEFAULT_FPS, Clip, Track
 
 # Chosen so that somebody who walks on behind a pillar is one person: people walk about 0.8 of their height a second.
@@ -54,7 +55,7 @@ def join_tracks(clip: Clip) -> dict[int, int]:
 
 def _places(parts: Sequence[tuple[Track, slice, int]], fps: float) -> _Places:
     """Return where each track is in some of its poses, and when its frame is."""
-    found = [_place(track.keypoints[part, :, :2]) for track, part, _ in parts]
+    found = [_place(track.keypoints[part]) for track, part, _ in parts]
     return _Places(
         np.array([middle for middle, _ in found]).reshape(-1, 2),
         np.array([height for _, height in found]),
@@ -63,8 +64,8 @@ def _places(parts: Sequence[tuple[Track, slice, int]], fps: float) -> _Places:
 
 
 def _place(keypoints: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], float]:
-    points = keypoints.astype(np.float64).reshape(-1, 2)
-    seen = points[np.isfinite(points).all(axis=1) & (points != 0).any(axis=1)]
+    points = seen_points(keypoints).astype(np.float64).reshape(-1, 2)
+    seen = points[np.isfinite(points).all(axis=1)]
     if not len(seen):
         return np.full(2, np.nan), np.nan
     return np.median(seen, axis=0), float(np.ptp(seen, axis=0).max())

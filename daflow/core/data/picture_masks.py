@@ -68,6 +68,8 @@ def _colours(content: bytes) -> npt.NDArray[np.uint8]:
         raise ValueError
     used = width * bits // 8
     length = -(-used // 4) * 4  # of a row in the file
+    if length * abs(height) > len(content) - offset:
+        raise ValueError
     rows = np.frombuffer(content, np.uint8, length * abs(height), offset).reshape(abs(height), length)[
         :, :used
     ]

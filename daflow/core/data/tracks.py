@@ -36,6 +36,7 @@ from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.track_files import Paths, files_by_folder, name_paths
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath, parse_json, write_text
+from daflow.core.log import shortened
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +44,6 @@ SUFFIX = "_alphapose_tracked_person.json"
 DEFAULT_FRAME_SIZE = (1920, 1080)
 MAX_FRAMES = 10_000_000
 """Frames of a clip at most, 4.6 days at 25 per second: a wrong frame number must not make a huge array."""
-
-_MAX_SHOWN = 40  # letters of a name in a message
 
 DEFAULT_FPS = 25.0
 """Frames per second of recordings whose rate is not known."""
@@ -333,15 +332,15 @@ def _person_json(track: Track) -> dict[str, dict[str, Any]]:
 def _read_person(path: Path, name: str, poses: object) -> Track:
     if isinstance(poses, list):  # AlphaPose's other form: a list of {frame: pose}
         if not all(isinstance(part, dict) for part in poses):
-            raise InputError(f"{path}: person {_short(name)}: the list must hold objects by frame.")
+            raise InputError(f"{path}: person {shortened(name)}: the list must hold objects by frame.")
         pairs = [pair for part in poses for pair in part.items()]
     else:
         pairs = list(poses.items()) if isinstance(poses, dict) else []
     if not pairs:
-        raise InputError(f"{path}: person {_short(name)} has no poses by frame.")
-    person = _integer(name, f"{path}: person {_short(name)!r}: the name must be a number")
+        raise InputError(f"{path}: person {shortened(name)} has no poses by frame.")
+    person = _integer(name, f"{path}: person {shortened(name)!r}: the name must be a number")
     numbers = {
-        _integer(key, f"{path}: person {person}: frame {_short(key)!r} is not a number"): pose
+        _integer(key, f"{path}: person {person}: frame {shortened(key)!r} is not a number"): pose
         for key, pose in pairs
     }
     if len(numbers) != len(pairs):
@@ -377,10 +376,6 @@ def _read_pose(pose: object, where: str) -> tuple[list[float], float]:
         return [float(value) for value in row], float("nan") if score is None else float(score)
     except OverflowError:
         raise InputError(f"{where}: a value is too large.") from None
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}..."
 
 
 def _integer(text: str, error: str) -> int:

@@ -185,9 +185,6 @@ def fill_and_normalise(points: Poses, frame_size: FrameSize) -> Normalised:
         points: `(N, 2, T, 18)` float32, pixels, NaN where a joint was not seen.
         frame_size: width and height of the frame, pixels.
     """
-    poses, kept = normalise(points, frame_size)
-    if kept.all():
-        return Normalised(points, poses, kept)
     points, holes, unseen = fill_missing(points)
     poses, kept = normalise(points, frame_size)
     return Normalised(points, poses, kept, int((holes & kept).sum()), int(unseen.sum()))

@@ -1,6 +1,16 @@
 from __future__ import annotations
 
-from daflow.core.errors import unusable_package
+import pytest
+
+from daflow.core.errors import InputError, unusable_package
+
+
+@pytest.mark.parametrize("letter", ["a", "\x1b", "\U000e0001"])
+def test_a_long_message_is_shown_in_short_also_when_its_letters_are_escaped(letter: str) -> None:
+    message = InputError(f"begin {letter * 900} {letter * 900} end").message
+    assert len(message) < 800
+    assert message.startswith("begin ")
+    assert message.endswith(" end")
 
 
 def test_a_package_that_lacks_a_system_library_is_not_called_missing() -> None:

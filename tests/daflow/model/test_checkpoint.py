@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import pickle
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from daflow.core.errors import InputError
 from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow, ModelConfig
+from daflow.model.torch_file import load_torch_file
 
 
 @pytest.fixture
@@ -232,6 +235,42 @@ def test_two_entries_of_one_name_are_refused(saved: Path) -> None:
         archive.writestr(name.upper(), archive.read(name))
     with pytest.raises(InputError, match="is not a checkpoint"):
         load_checkpoint(saved)
+
+
+BOMB = pickle.dumps(Makes(bytearray, 1 << 27), 2)
+
+
+def test_an_older_form_of_a_file_hidden_before_an_archive_is_not_read(saved: Path) -> None:
+    """What follows is an archive of nothing, which a reader of archives finds at the end of any file."""
+    saved.write_bytes(BOMB + b"PK\x05\x06" + bytes(18))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="is not a checkpoint"):
+            load_checkpoint(saved)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    finally:
+        tracemalloc.stop()
+
+
+def archive(**entries: bytes) -> tuple[bytes, bytes, bytes]:
+    """An archive in three parts: its entries, its directory and its end."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as new:
+        for name, content in entries.items():
+            new.writestr(f"a/{name.replace('_', '.')}", content)
+    whole, start = file.getvalue(), new.start_dir
+    return whole[:start], whole[start:-22], whole[-22:]
+
+
+def test_the_entries_that_are_checked_are_those_that_are_read(saved: Path) -> None:
+    """Of two directories torch takes the one that the end points at, and zipfile the one that lies before the end."""
+    entries, first, _ = archive(data_pkl=BOMB, byteorder=b"little", version=b"3\n")
+    nothing = pickle.dumps(0, 2).ljust(len(BOMB), b"\0")
+    harmless, second, end = archive(data_pkl=nothing, byteorder=b"little", version=b"3\n")
+    end = end[:16] + len(entries).to_bytes(4, "little") + end[20:]
+    saved.write_bytes(entries + first + harmless + second + end)
+    assert len(torch.load(saved, weights_only=True)) == 1 << 27
+    assert load_torch_file(saved) == 0
 
 
 def test_any_changed_byte_is_refused_or_changes_a_value(saved: Path) -> None:

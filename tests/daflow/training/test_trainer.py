@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from daflow.model.torch_scorer import available_device, score
 from daflow.training import trainer as training
 from daflow.training.options import TrainOptions
 from daflow.training.trainer import Trained, fit, hold_out_windows, mirrored, one_cycle
+
+Change = Callable[[torch.Tensor], torch.Tensor]
 
 QUICK = TrainOptions(epochs=3)
 
@@ -109,6 +113,73 @@ def test_a_state_with_a_broken_part_is_refused(
     torch.save({**content, changed: value}, state)
     with pytest.raises(InputError, match="not an interrupted training"):
         fit(poses[:64], options=TrainOptions(epochs=1), state=state)
+
+
+def expanded(values: torch.Tensor) -> torch.Tensor:
+    return values.new_ones(1).expand(1 << 40)
+
+
+@pytest.mark.parametrize("weights", ["model", "best_weights"])
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("actnorm.bias", lambda values: values * torch.nan),
+        ("running_var", torch.neg),
+        ("actnorm.bias", expanded),
+    ],
+)
+def test_a_state_with_wrong_weights_is_refused(
+    stopped: dict[str, Any], poses: Poses, tmp_path: Path, weights: str, name: str, change: Change
+) -> None:
+    wrong = next(each for each in stopped[weights] if each.endswith(name))
+    state = {**stopped[weights], wrong: change(stopped[weights][wrong])}
+    refuses({**stopped, weights: state}, poses, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        *(
+            (name, change)
+            for name in ("step", "exp_avg", "exp_avg_sq")
+            for change in (expanded, torch.Tensor.double)
+        ),
+        ("step", torch.neg),
+        ("exp_avg", lambda values: values * torch.nan),
+        ("exp_avg_sq", lambda values: values - 1),
+    ],
+)
+def test_a_state_with_wrong_moments_of_the_optimizer_is_refused(
+    stopped: dict[str, Any], poses: Poses, tmp_path: Path, name: str, change: Change
+) -> None:
+    moments = stopped["optimizer"]["state"]
+    state = {**moments, 0: {**moments[0], name: change(moments[0][name])}}
+    refuses({**stopped, "optimizer": {**stopped["optimizer"], "state": state}}, poses, tmp_path)
+
+
+def test_the_options_of_the_optimizer_are_not_taken_from_a_state(
+    stopped: dict[str, Any], poses: Poses, tmp_path: Path
+) -> None:
+    groups = [{**stopped["optimizer"]["param_groups"][0], "betas": (9.0, 9.0)}]
+    torch.save({**stopped, "optimizer": {**stopped["optimizer"], "param_groups": groups}}, tmp_path / "state")
+    run = training._Run(poses[:64], ModelConfig(), QUICK, np.zeros(64, np.bool_), None)
+    run.resume(tmp_path / "state")
+    assert run.optimizer.param_groups[0]["betas"] == (0.9, 0.999)
+
+
+def refuses(content: dict[str, Any], poses: Poses, folder: Path) -> None:
+    torch.save(content, folder / "state")
+    with pytest.raises(InputError, match="not an interrupted training"):
+        fit(poses[:64], options=QUICK, state=folder / "state")
+
+
+@pytest.fixture(scope="module")
+def stopped(poses: Poses, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The state of a training that was stopped."""
+    state = tmp_path_factory.mktemp("stopped") / "state"
+    fit(poses[:64], options=QUICK, state=state)
+    content: dict[str, Any] = torch.load(state, weights_only=True)
+    return content
 
 
 def test_the_epoch_that_suits_those_held_out_best_is_kept(poses: Poses, rng: np.random.Generator) -> None:

@@ -106,6 +106,23 @@ def test_its_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     assert default_cache() == Path.home() / ".cache/daflow/windows"
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(5, "Input/output error"), FileNotFoundError(2, "gone")]
+)
+def test_a_machine_in_need_is_not_called_a_damaged_entry(
+    tracks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    read_training_set(tracks, 24, 6, cache=tmp_path / "cache")
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(window_cache.np, "load", fails)
+    with pytest.raises(type(error)) as caught:
+        read_training_set(tracks, 24, 6, cache=tmp_path / "cache")
+    assert caught.value is error
+
+
 @pytest.mark.parametrize("name", ["index.npz", "facts.json", "poses.f32"])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"[[[", b"{}"])
 def test_a_damaged_entry_is_named(tracks: Path, tmp_path: Path, name: str, content: bytes) -> None:

@@ -101,6 +101,7 @@ def ped2(root: Path, form: str) -> dict[str, np.ndarray]:
     masks = write_poses(root, ["Test001", "Test002"])
     for name, mask in masks.items():
         mask[-30:] = 1
+        (root / "Test" / name).mkdir(parents=True)  # its pictures
         if form == "published":
             folder = root / "Test" / f"{name}_gt"
             folder.mkdir(parents=True)

@@ -39,6 +39,14 @@ def test_a_track_that_continues_another_is_the_same_person() -> None:
     assert people(walker(1, 0, 100, 0), walker(2, 95, 200, 0)) == 1, "a little earlier than the old one ends"
 
 
+def test_joints_that_were_not_seen_say_nothing_about_a_person() -> None:
+    """A pose estimator gives a place to a joint that it did not see, with a confidence of 0."""
+    other = walker(2, 110, 200, 0)
+    keypoints = other.keypoints.copy()
+    keypoints[:, 3] = 5000, 5000, 0
+    assert people(walker(1, 0, 100, 0), replace(other, keypoints=keypoints)) == 1
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -75,7 +75,8 @@ def test_masks_are_read_as_ffmpeg_writes_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"BM", b"no picture" * 20, bmp(blank(4, 4), compression=1), bmp(blank(4, 4))[:-9], bmp(marked(4, 4), b"")],
+    [b"", b"BM", b"no picture" * 20, bmp(blank(4, 4), compression=1), bmp(blank(4, 4))[:-9], bmp(marked(4, 4), b""),
+     struct.pack("<2s8xIIiiHHI24x", b"BM", 54, 40, 2**31 - 1, -(2**31), 1, 24, 0)],
 )  # fmt: skip
 def test_what_is_no_mask_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a_gt").mkdir()
