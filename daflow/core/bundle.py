@@ -18,7 +18,7 @@ from pydantic import Field
 from daflow.core import manifest_file
 from daflow.core.alarms.calibration import AlarmCalibration, CameraName, ManifestPart
 from daflow.core.data.frame_rate import Fps
-from daflow.core.engines.file import BuildOptions, EngineKey
+from daflow.core.engines.file import BuildOptions, EngineKey, engine_key
 from daflow.core.errors import InputError
 from daflow.core.manifest_file import Files, ManifestFile
 from daflow.core.schema import Count, FileName, PlainValues
@@ -153,10 +153,7 @@ class Bundle:
             InputError: the bundle has no graph of that precision.
         """
         graph = self.manifest.files[self.graph(precision).name]  # names are plain
-        return EngineKey.model_validate({
-            "graph": graph, "precision": precision, "flavour": flavour, "version": version, "target": target,
-            "device": device, "options": self.manifest.engine_options,
-        })  # fmt: skip
+        return engine_key(graph, self.manifest.engine_options, precision, flavour, version, target, device)
 
 
 def read_bundle(folder: Path) -> Bundle:

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat
 
 from daflow.core.alarms.calibration import ManifestPart
-from daflow.core.engines.file import BuildOptions, EngineKey
+from daflow.core.engines.file import BuildOptions, EngineKey, engine_key
 from daflow.core.errors import InputError
 from daflow.core.manifest_file import MANIFEST, Files, Hash, ManifestFile
 from daflow.core.schema import Count, FileName
@@ -102,7 +102,7 @@ class PoseVerdict(ManifestPart):
 
 
 class Origin(ManifestPart):
-    """The file that a network was made from: its name and its SHA-256."""
+    """The file that a network was made from: its name, and the SHA-256 of it and of the weights beside it, if any."""
 
     file: str
     sha256: Hash
@@ -237,10 +237,7 @@ class PoseBundle:
             InputError: the bundle has no such graph.
         """
         graph = self.manifest.files[self.graph(name, precision).name]
-        return EngineKey.model_validate({
-            "graph": graph, "precision": precision, "flavour": flavour, "version": version, "target": target,
-            "device": device, "options": self.manifest.engine_options,
-        })  # fmt: skip
+        return engine_key(graph, self.manifest.engine_options, precision, flavour, version, target, device)
 
 
 def is_pose_bundle(folder: Path) -> bool:

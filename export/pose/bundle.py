@@ -37,7 +37,7 @@ from export.pose.engines import PoseEngineBuilder
 from export.pose.int8 import Int8Writer
 from export.pose.layouts import LAYOUTS, Layout
 from export.pose.originals import Original, open_original
-from export.pose.people_pictures import Detect, Image, fit, people_crops, read_frames
+from export.pose.people_pictures import Detect, fit, people_crops, read_frames
 from export.pose.precision import half
 from export.pose.report import PoseForm, pose_report
 from export.pose.verification import (
@@ -49,6 +49,7 @@ from export.pose.verification import (
     verification_pictures,
 )
 from export.replacement import replace_when_done
+from runtime.sources.frames import Image
 
 logger = logging.getLogger(__name__)
 
@@ -194,6 +195,12 @@ def _plan(name: NetworkName, source: NetworkSource) -> _Plan:
             f"The normalisation of {source.path} divides by {normalisation.std}. Give numbers above 0."
         )
     original = open_original(source.path)
+    width, height = original.network.width, original.network.height
+    if name == "detector" and width != height:
+        raise InputError(
+            f"{source.path} takes pictures of {width} x {height}, and daflow-edge searches for people in squares. "
+            "Give a detector of a square input."
+        )
     try:
         model = assemble(original.network, layout, normalisation)
     except InputError as error:
@@ -260,7 +267,7 @@ class _Exporter:
         return Network.model_validate({
             "layout": plan.source.layout, "width": network.width, "height": network.height,
             "joints": plan.layout.joints, "precisions": files, "nodes": nodes, "verification": verdicts,
-            "source": Origin(file=plan.source.path.name, sha256=sha256(plan.source.path)),
+            "source": Origin(file=plan.source.path.name, sha256=plan.original.sha256),
             "licence": plan.source.licence, "int8": described,
         })  # fmt: skip
 

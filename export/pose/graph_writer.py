@@ -6,8 +6,10 @@ a transposition is remembered and not computed: a node is written only where an 
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +24,12 @@ OPSET = 17  # TensorRT 8.6 supports no later one
 IR_VERSION = 8  # that of opset 17
 MAX_ELEMENTS = 2**26  # of one tensor for one picture; the networks for devices have less than a tenth of it
 CHANNELS_FIRST = (0, 3, 1, 2)
+
+BROKEN = (
+    struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError, OverflowError, MemoryError,
+    RecursionError,
+)  # fmt: skip
+"""What damaged content raises where it is read."""
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
@@ -39,6 +47,39 @@ class Tensor:
     name: str
     shape: tuple[int, ...]
     order: tuple[int, ...]
+
+
+Operand = Tensor | np.ndarray
+"""What an operator takes: a tensor that comes from the picture, or a constant."""
+
+
+@contextlib.contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn whatever is wrong with the content of a file into one sentence with its name.
+
+    Raises:
+        InputError: it is damaged, or cannot be converted.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name} cannot be converted. {error.message}") from None
+    except BROKEN as error:
+        raise InputError(f"{name} is damaged, or no network of pictures: {error}. Get it again.") from error
+
+
+def as_tensor(value: Operand) -> Tensor:
+    """Return an operand that must come from the picture."""
+    if not isinstance(value, Tensor):
+        raise InputError("It computes on a constant where a picture is expected.")
+    return value
+
+
+def as_constant(value: Operand) -> np.ndarray:
+    """Return an operand that must be a constant."""
+    if not isinstance(value, np.ndarray):
+        raise InputError("It computes a weight or a shape from the picture.")
+    return value
 
 
 class GraphWriter(Nodes):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from calibration.int8_ranges import Method, Ranges, calibrate, write_ranges
@@ -16,9 +15,11 @@ from daflow.core.pose_bundle import PoseInt8, PoseLimits
 from daflow.core.progress import track
 from export.int8_graph import activations, operations, quantise
 from export.pose.layouts import Layout
+from export.pose.people_pictures import even_places
 from export.pose.verification import (
     GraphRunner,
     Images,
+    Results,
     check_pose_limits,
     compare_detectors,
     compare_landmarks,
@@ -74,9 +75,13 @@ class Int8Writer:
         values = partial(activations, self.graph, self.images, batch=_BATCH)
         ranges = calibrate(self.graph, tensors, values, len(self.images), self.method, self.origin)
         write_ranges(self.ranges, ranges)
-        worst_first = self._worst_first(list(candidates), ranges)
+        few = self.images[even_places(len(self.images), _MEASURED)]
+        trial = _Trial(self.graph, ranges, self.layout, few, GraphRunner(self.graph.read_bytes()).run(few))
+        worst_first = trial.worst_first(list(candidates))
+        count = 0
         for margin in MARGINS:
-            kept = self._kept(worst_first, ranges, margin)
+            count = trial.kept(worst_first, tightened(self.limits, margin), count)
+            kept = set(worst_first[:count])
             chosen = [name for name in candidates if name not in kept]
             onnx.save(quantise(self.graph, ranges, chosen), self.output)
             self.report(
@@ -92,44 +97,50 @@ class Int8Writer:
                 margin == MARGINS[-1],
             )  # fmt: skip
 
-    def _worst_first(self, names: Sequence[str], ranges: Ranges) -> list[str]:
+
+@dataclass(frozen=True)
+class _Trial:
+    """Runs graphs with some operations in INT8 on a few pictures; `expected` is what the FP32 graph makes of these."""
+
+    graph: Path
+    ranges: Ranges
+    layout: Layout
+    images: Images
+    expected: Results
+
+    def worst_first(self, names: Sequence[str]) -> list[str]:
         """The operations by the difference that each makes when it alone is INT8."""
-        images = self._few()
-        expected = GraphRunner(self.graph.read_bytes()).run(images)
-        differences = {}
-        for name in track(names, f"INT8 sensitivity of {self.graph.stem}", len(names)):
-            found = GraphRunner(quantise(self.graph, ranges, [name])).run(images)
-            differences[name] = mean_difference(expected, found, self.layout)
+        differences = {
+            name: mean_difference(self.expected, self._run([name]), self.layout)
+            for name in track(names, f"INT8 sensitivity of {self.graph.stem}", len(names))
+        }
         return sorted(names, key=lambda name: -differences[name])
 
-    def _kept(self, worst_first: Sequence[str], ranges: Ranges, margin: float) -> set[str]:
-        """The worst operations, about as few as are needed to keep the tightened limits."""
-        images = self._few()
-        limits = tightened(self.limits, margin)
-        expected = GraphRunner(self.graph.read_bytes()).run(images)
-        count = 0
+    def kept(self, worst_first: Sequence[str], limits: PoseLimits, count: int) -> int:
+        """How many of the worst operations must stay in FP32 to keep limits, about as few as possible.
+
+        Args:
+            worst_first: the operations.
+            limits: to keep.
+            count: how many stay in FP32 at least.
+        """
         while count < len(worst_first):
-            kept = set(worst_first[:count])
-            found = GraphRunner(
-                quantise(self.graph, ranges, [name for name in worst_first if name not in kept])
-            ).run(images)
+            found = self._run(worst_first[count:])
             compared = (
-                compare_detectors(expected, found)
+                compare_detectors(self.expected, found)
                 if self.layout.role == "detector"
-                else compare_landmarks(expected, found, self.layout.joints)
+                else compare_landmarks(self.expected, found, self.layout.joints)
             )
             if not check_pose_limits(compared, limits).missed:
-                return kept
+                return count
             count = max(count + 1, int(count * _GROWTH))
         raise CheckFailed(
             f"No operation of {self.graph.name} can be computed in INT8 within the limits. Export without --int8, or "
             "set other limits with --limit."
         )
 
-    def _few(self) -> Images:
-        places = np.linspace(0, len(self.images) - 1, min(_MEASURED, len(self.images))).round().astype(int)
-        few: Images = self.images[places]
-        return few
+    def _run(self, quantised: Sequence[str]) -> Results:
+        return GraphRunner(quantise(self.graph, self.ranges, quantised)).run(self.images)
 
 
 def tightened(limits: PoseLimits, margin: float) -> PoseLimits:

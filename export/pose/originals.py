@@ -6,6 +6,8 @@ than the graph that is made from it: LiteRT, NumPy, or ONNX Runtime on the file 
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -19,6 +21,8 @@ import onnx
 import onnxruntime
 
 from daflow.core.errors import InputError
+from daflow.core.files import sha256
+from daflow.core.scoring.graph_file import has_external_data
 from export.pose.assembly import Network
 from export.pose.tfjs_graph import parse_tfjs
 from export.pose.tfjs_network import convert_tfjs
@@ -43,6 +47,7 @@ class Original:
         network: its ONNX graph.
         run: computes the outputs, by the names of `network.outputs`, for normalised pictures `(B, H, W, 3)`.
         by: what computes them, for people.
+        sha256: of the file, and of the weights beside it, if any.
         needs: packages that this needs.
     """
 
@@ -50,6 +55,7 @@ class Original:
     network: Network
     run: Run
     by: str
+    sha256: str
     needs: tuple[str, ...] = ()
 
 
@@ -100,10 +106,14 @@ def _open_tflite(content: bytes, path: Path) -> Original:
     network = _channels_first(model)
     names = list(network.outputs)
 
-    def run(pixels: Floats) -> Outputs:
-        return _one_by_one(_litert(content, path), names)(pixels)
+    @functools.cache
+    def opened() -> Run:
+        return _one_by_one(_litert(content, path), names)
 
-    return Original(path, network, run, "LiteRT", ("ai_edge_litert",))
+    def run(pixels: Floats) -> Outputs:
+        return opened()(pixels)
+
+    return Original(path, network, run, "LiteRT", sha256(path), ("ai_edge_litert",))
 
 
 def _litert(content: bytes, path: Path) -> Callable[[Floats], list[np.ndarray]]:
@@ -139,7 +149,9 @@ def _open_tfjs(path: Path) -> Original:
     def one(pixels: Floats) -> list[np.ndarray]:
         return run_tfjs(graph, pixels if graph.shape[3] == 3 else pixels.transpose(0, 3, 1, 2))
 
-    return Original(path, network, _one_by_one(one, list(network.outputs)), "NumPy, operator by operator")
+    return Original(
+        path, network, _one_by_one(one, list(network.outputs)), "NumPy, operator by operator", graph.sha256
+    )
 
 
 def _one_by_one(one: Callable[[Floats], Sequence[np.ndarray]], names: Sequence[str]) -> Run:
@@ -164,14 +176,20 @@ def _channels_first(model: onnx.ModelProto) -> Network:
 
 
 def _open_onnx(path: Path) -> Original:
+    content = path.read_bytes()
     try:
-        model = onnx.load(path)
+        external = has_external_data(content)
+        model = onnx.load_model_from_string(content)
         reason = None if model.graph.node else "it has no operators"
     except Exception as error:  # noqa: BLE001  protobuf and the checker raise classes of their own for each damage
         reason = first_line(error)
     if reason is not None:
         raise InputError(
             f"{path} is no MediaPipe task, TFLite network, TensorFlow.js graph model or ONNX file: {reason}."
+        )
+    if external:
+        raise InputError(
+            f"{path} has weights in another file. Save it with all of its weights in the one file."
         )
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if opset < FIRST_OPSET:
@@ -198,7 +216,8 @@ def _open_onnx(path: Path) -> Original:
     if any(value.ndim == 0 or len(value) != 2 for value in outputs.values()):
         raise InputError(f"{path} does not take several pictures at once. Export it with a dynamic batch.")
     shapes = {name: (1, *value.shape[1:]) for name, value in outputs.items()}
-    return Original(path, Network(model, width, height, channels_first, shapes), run, "ONNX Runtime")
+    network = Network(model, width, height, channels_first, shapes)
+    return Original(path, network, run, "ONNX Runtime", hashlib.sha256(content).hexdigest())
 
 
 def _onnx_run(model: onnx.ModelProto, picture: Any, channels_first: bool, path: Path) -> Run:

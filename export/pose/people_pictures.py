@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -10,25 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.core.errors import InputError
+from runtime.poses.boxes import Boxes, overlaps, strongest
+from runtime.poses.regions import cut, upright_regions
+from runtime.sources.frames import Image
 from runtime.sources.images import ImagesSource
 from runtime.sources.video import VideoSource
 
-Image = npt.NDArray[np.uint8]
-Boxes = npt.NDArray[np.float32]
 Detect = Callable[[Image], tuple[npt.NDArray[np.float32], Boxes]]
-
-FRAMES = 48
-"""Of all recordings together; more hardly change a range or an error."""
 
 CROPS = 96
 FOUND = 0.4  # score of a box that counts
 SAME = 0.5  # overlap of boxes of the same person
 _SMALLEST = 24  # pixels; what is smaller is not a person to see joints on
-_MARGIN = 1.25  # of a crop around a box
 _SEED = 5  # any number; the same crops every time
 
 
-def read_frames(paths: Sequence[Path], count: int = FRAMES) -> list[Image]:
+def read_frames(paths: Sequence[Path], count: int) -> list[Image]:
     """Return frames spread evenly over recordings, each `(H, W, 3)` uint8 RGB.
 
     Args:
@@ -44,10 +41,29 @@ def read_frames(paths: Sequence[Path], count: int = FRAMES) -> list[Image]:
         if not path.exists():
             raise InputError(f"There is no folder of pictures or video {path}.")
         with ImagesSource(path) if path.is_dir() else VideoSource(path) as source:
-            step = max(1, (source.frames or each) // each)
-            chosen = [frame.image for frame in source if frame.index % step == 0 and frame.image is not None]
-        frames += chosen[:each]
-    return frames[:count]
+            frames += _spread((frame.image for frame in source if frame.image is not None), each)
+    return [frames[place] for place in even_places(len(frames), count)]
+
+
+def _spread(images: Iterable[Image], count: int) -> list[Image]:
+    """Return images spread evenly, of which never more than `2 * count` are held, however many there are."""
+    kept: list[Image] = []
+    step = 1
+    for index, image in enumerate(images):
+        if index % step == 0:
+            kept.append(image)
+        if len(kept) == 2 * count:
+            kept, step = kept[::2], 2 * step
+    return [kept[place] for place in even_places(len(kept), count)]
+
+
+def even_places(length: int, count: int) -> npt.NDArray[np.int64]:
+    """Return at most `count` places in a list, from the first to the last, equally far apart.
+
+    >>> even_places(9, 3).tolist(), even_places(2, 3).tolist()
+    ([0, 4, 8], [0, 1])
+    """
+    return np.asarray(np.linspace(0, length - 1, min(count, length)).round(), np.int64)
 
 
 def fit(image: Image, width: int, height: int) -> tuple[Image, float]:
@@ -60,24 +76,11 @@ def fit(image: Image, width: int, height: int) -> tuple[Image, float]:
     return fitted, scale
 
 
-def overlaps(box: Boxes, boxes: Boxes) -> npt.NDArray[np.float32]:
-    """Return the intersection over union of a box `(4,)` and others `(N, 4)`."""
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    shared = np.clip(sides, 0, None).prod(axis=1)
-    areas = [np.clip(b[..., 2:] - b[..., :2], 0, None).prod(axis=-1) for b in (box, boxes)]
-    shares: npt.NDArray[np.float32] = shared / np.maximum(areas[0] + areas[1] - shared, 1e-6)
-    return shares
-
-
-def distinct(scores: npt.NDArray[np.float32], boxes: Boxes) -> list[int]:
+def distinct(scores: npt.NDArray[np.float32], boxes: Boxes) -> Boxes:
     """Return the boxes that count, best first, without those that overlap a better one."""
-    kept: list[int] = []
-    for index in np.argsort(-scores, kind="stable"):
-        if scores[index] < FOUND:
-            break
-        if not kept or overlaps(boxes[index], boxes[kept]).max() < SAME:
-            kept.append(int(index))
-    return kept
+    counting = scores >= FOUND
+    counted = boxes[counting]
+    return np.asarray(counted[strongest(counted, scores[counting], SAME)])
 
 
 def people_crops(frames: Sequence[Image], detect: Detect, width: int, height: int) -> npt.NDArray[np.uint8]:
@@ -93,38 +96,29 @@ def people_crops(frames: Sequence[Image], detect: Detect, width: int, height: in
         InputError: the detector finds nobody.
     """
     rng = np.random.default_rng(_SEED)
-    crops = [crop for frame in frames for crop in _crops(frame, detect, width / height, (width, height), rng)]
+    crops = [
+        crop
+        for frame in frames
+        for crop in cut(frame, upright_regions(_places(frame, detect, rng), width / height), (width, height))
+    ]
     if not crops:
         raise InputError(
-            "The detector finds nobody in the pictures to verify on. Give pictures or a video in which people are seen."
+            "The detector finds nobody in the pictures. Give pictures or a video in which people are seen."
         )
-    places = np.linspace(0, len(crops) - 1, min(CROPS, len(crops))).round().astype(int)
-    return np.stack([crops[place] for place in places])
+    return np.stack([crops[place] for place in even_places(len(crops), CROPS)])
 
 
-def _crops(
-    frame: Image, detect: Detect, aspect: float, size: tuple[int, int], rng: np.random.Generator
-) -> Iterator[Image]:
-    scores, boxes = detect(frame)
-    people = boxes[distinct(scores, boxes)]
+def _places(frame: Image, detect: Detect, rng: np.random.Generator) -> Boxes:
+    """The boxes `(N, 4)` of people, and behind every fourth one of the same size without people, if there is room."""
+    people = distinct(*detect(frame))
     people = people[(people[:, 3] - people[:, 1]) >= _SMALLEST]
+    places = []
     for number, box in enumerate(people):
-        yield _cut(frame, box, aspect, size)
+        places.append(box)
         if number % 4 == 0:
             extent = box[2:] - box[:2]
             corner = rng.uniform(0, np.maximum(np.array(frame.shape[1::-1]) - extent, 1))
             empty = np.concatenate([corner, corner + extent]).astype(np.float32)
-            if overlaps(empty, people).max() == 0:
-                yield _cut(frame, empty, aspect, size)
-
-
-def _cut(frame: Image, box: Boxes, aspect: float, size: tuple[int, int]) -> Image:
-    """Cut a box with a margin; what is beyond the picture is black."""
-    centre = (box[:2] + box[2:]) / 2
-    width, height = (box[2:] - box[:2]) * _MARGIN
-    height = max(height, width / aspect)
-    scale = size[1] / height
-    offset = np.array(size) / 2 - centre * scale
-    matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
-    cut = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return np.asarray(cut, np.uint8)
+            if overlaps(empty[None], people).max() == 0:
+                places.append(empty)
+    return np.array(places, np.float32).reshape(-1, 4)

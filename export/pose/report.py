@@ -14,7 +14,7 @@ from daflow.core.pose_bundle import NetworkName, PoseVerdict
 from daflow.core.scoring.comparison import Precision
 from daflow.evaluation.plots import figure, picture
 from export.pose.people_pictures import distinct
-from export.pose.verification import Results, VerificationPictures, landmark_errors
+from export.pose.verification import Results, VerificationPictures, landmark_errors, seen_presence
 
 _DRAWN = 4  # pictures of each graph
 _ROWS = (
@@ -106,7 +106,7 @@ def _rows(verdict: PoseVerdict) -> Iterator[str]:
         if value is None:
             continue
         limit = 0 if name == "non_finite" else getattr(verdict.limits, name)
-        missed = any(text.startswith(name) for text in verdict.missed)
+        missed = value > 0 if name == "non_finite" else any(text.startswith(name) for text in verdict.missed)
         mark = (
             "" if limit is None else f"{'&le;' if name.endswith(('error', 'finite')) else '&ge;'} {limit:g}"
         )
@@ -120,12 +120,10 @@ def _pictures(form: PoseForm) -> str:
     expected, found = form.pictures.expected, form.found
     if form.network == "landmarks":
         errors = np.nan_to_num(landmark_errors(expected, found, form.joints).mean(axis=1), nan=np.inf)
+        errors[expected["presence"] < seen_presence(form.joints)] = -1
     else:
         errors = np.nan_to_num(np.abs(expected["scores"] - found["scores"]).max(axis=1), nan=np.inf)
-    people = (
-        expected["presence"] >= np.median(expected["presence"]) if "presence" in expected else errors >= 0
-    )
-    order = np.argsort(-np.where(people, errors, -1))
+    order = np.argsort(-errors)
     for axis, index in zip(axes, order, strict=False):
         axis.imshow(form.pictures.images[index])
         for results, colour, size in ((expected, "#22c55e", 3.0), (found, "#ef4444", 1.0)):
@@ -142,8 +140,7 @@ def _draw(axis: Any, results: Results, index: int, joints: int, colour: str, siz
         x, y = results["keypoints"][index, :joints, :2].T
         axis.plot(x, y, ".", color=colour, markersize=3 * size)
         return
-    boxes = results["boxes"][index]
-    for left, top, right, bottom in boxes[distinct(results["scores"][index], boxes)]:
+    for left, top, right, bottom in distinct(results["scores"][index], results["boxes"][index]):
         axis.add_patch(
             Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=size)
         )

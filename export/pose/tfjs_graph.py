@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,10 @@ import numpy as np
 
 from daflow.core.errors import InputError
 from daflow.core.files import parse_json
+from export.pose.graph_writer import explained
 
 MAX_NODES = 20_000
 MAX_BYTES = 2**29  # of the weights
-BROKEN = (
-    IndexError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    KeyError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-)
-"""What damaged content raises where it is read."""
 
 _DTYPES = {
     "float32": np.float32,
@@ -100,6 +91,7 @@ class TfjsGraph:
         nodes: those that the outputs depend on, in an order to compute them in, without input and constants.
         constants: by name.
         outputs: in the order of the file.
+        sha256: of the JSON file and the weights together.
     """
 
     picture: str
@@ -107,6 +99,7 @@ class TfjsGraph:
     nodes: tuple[Node, ...]
     constants: Mapping[str, np.ndarray]
     outputs: tuple[Reference, ...]
+    sha256: str
 
 
 def parse_tfjs(path: Path) -> TfjsGraph:
@@ -115,23 +108,23 @@ def parse_tfjs(path: Path) -> TfjsGraph:
     Raises:
         InputError: it is no graph model, or is damaged.
     """
+    file = path.read_bytes()
     try:
-        content = parse_json(path.read_bytes())
+        content = parse_json(file)
     except ValueError as error:
         raise InputError(
             f"{path} is not a TensorFlow.js graph model: it is not valid JSON ({error})."
         ) from None
     if not isinstance(content, dict) or content.get("format") != "graph-model":
         raise InputError(f"{path} is not a TensorFlow.js graph model.")
-    try:
-        return _parse(content, path.parent)
-    except InputError as error:
-        raise InputError(f"{path} cannot be converted. {error.message}") from None
-    except BROKEN as error:
-        raise InputError(f"{path} is damaged: {error}. Get it again.") from error
+    with explained(str(path)):
+        parts = _read_parts(
+            path.parent, [name for group in content["weightsManifest"] for name in group["paths"]]
+        )
+        return _parse(content, parts, hashlib.sha256(b"".join([file, *parts.values()])).hexdigest())
 
 
-def _parse(content: Mapping[str, Any], folder: Path) -> TfjsGraph:
+def _parse(content: Mapping[str, Any], parts: Mapping[str, bytes], digest: str) -> TfjsGraph:
     entries = {entry["name"]: entry for entry in content["modelTopology"]["node"]}
     if len(entries) > MAX_NODES:
         raise ValueError("it has more operators than any network has")
@@ -152,7 +145,7 @@ def _parse(content: Mapping[str, Any], folder: Path) -> TfjsGraph:
     outputs = tuple(_reference(output["name"]) for output in content["signature"]["outputs"].values())
     return TfjsGraph(
         pictures[0]["name"], tuple(sizes), tuple(_in_order(nodes, outputs)),
-        _weights(content["weightsManifest"], folder), outputs,
+        _weights(content["weightsManifest"], parts), outputs, digest,
     )  # fmt: skip
 
 
@@ -178,10 +171,10 @@ def _in_order(nodes: Mapping[str, Node], outputs: tuple[Reference, ...]) -> list
     return order
 
 
-def _weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, np.ndarray]:
+def _weights(manifest: list[dict[str, Any]], parts: Mapping[str, bytes]) -> dict[str, np.ndarray]:
     constants: dict[str, np.ndarray] = {}
     for group in manifest:
-        content = b"".join(_part(folder, name) for name in group["paths"])
+        content = b"".join(parts[name] for name in group["paths"])
         start = 0
         for weight in group["weights"]:
             quantization = weight.get("quantization", {})
@@ -199,13 +192,16 @@ def _weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, np.ndarr
     return constants
 
 
-def _part(folder: Path, name: str) -> bytes:
-    path = folder / name
-    if Path(name).name != name or not path.is_file():
-        raise InputError(f"Its weights {name!r} are not beside it. Put them there.")
-    if path.stat().st_size > MAX_BYTES:
+def _read_parts(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """The files of the weights by name, each of which is named once."""
+    for name in names:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise InputError(f"Its weights {name!r} are not beside it. Put them there.")
+    if len(set(names)) != len(names):
+        raise ValueError("it names a file of weights twice")
+    if sum((folder / name).stat().st_size for name in names) > MAX_BYTES:
         raise ValueError("its weights are larger than those of any network for devices")
-    return path.read_bytes()
+    return {name: (folder / name).read_bytes() for name in names}
 
 
 def _reference(source: str) -> Reference:

@@ -10,10 +10,9 @@ import numpy as np
 import onnx
 
 from daflow.core.errors import InputError
-from export.pose.graph_writer import GraphWriter, Tensor
-from export.pose.tfjs_graph import BROKEN, Attributes, TfjsGraph
+from export.pose.graph_writer import GraphWriter, Operand, Tensor, as_constant, as_tensor, explained
+from export.pose.tfjs_graph import Attributes, TfjsGraph
 
-Operand = Tensor | np.ndarray
 Converter = Callable[[GraphWriter, str, Attributes, list[Operand]], Operand]
 
 
@@ -27,12 +26,8 @@ def convert_tfjs(graph: TfjsGraph, path: Path) -> onnx.ModelProto:
     Raises:
         InputError: it has an operator that is not supported, or shapes that do not fit.
     """
-    try:
+    with explained(str(path)):
         return _convert(graph)
-    except InputError as error:
-        raise InputError(f"{path} cannot be converted. {error.message}") from None
-    except BROKEN as error:
-        raise InputError(f"{path} is damaged, or no network of pictures: {error}. Get it again.") from error
 
 
 def _convert(graph: TfjsGraph) -> onnx.ModelProto:
@@ -46,25 +41,15 @@ def _convert(graph: TfjsGraph) -> onnx.ModelProto:
         results = convert(writer, node.name, node.attributes, [values[source] for source in node.inputs])
         for number, result in enumerate(results if isinstance(results, list) else [results]):
             values[node.name, number] = result
-    return writer.model([(f"output.{name}", _tensor(values[name, number])) for name, number in graph.outputs])
-
-
-def _tensor(value: Operand) -> Tensor:
-    if not isinstance(value, Tensor):
-        raise InputError("It computes on a constant where a picture is expected.")
-    return value
-
-
-def _constant(value: Operand) -> np.ndarray:
-    if not isinstance(value, np.ndarray):
-        raise InputError("It computes a weight or a shape from the picture.")
-    return value
+    return writer.model(
+        [(f"output.{name}", as_tensor(values[name, number])) for name, number in graph.outputs]
+    )
 
 
 def _convolution(writer: GraphWriter, name: str, attributes: Attributes, operands: list[Operand]) -> Operand:
     tensor, weight, *bias = operands
     return writer.convolution(
-        name, _tensor(tensor), _constant(weight).transpose(3, 2, 0, 1), _constant(bias[0]) if bias else None,
+        name, as_tensor(tensor), as_constant(weight).transpose(3, 2, 0, 1), as_constant(bias[0]) if bias else None,
         attributes.picture_axes("strides"), attributes.text("padding"), attributes.picture_axes("dilations"),
     )  # fmt: skip
 
@@ -77,11 +62,11 @@ def _fused_convolution(
 
 def _depthwise(writer: GraphWriter, name: str, attributes: Attributes, operands: list[Operand]) -> Operand:
     tensor, weight, *bias = operands
-    kernel = _constant(weight)
+    kernel = as_constant(weight)
     rows, columns, channels, multiplier = kernel.shape
     return writer.convolution(
-        name, _tensor(tensor), kernel.reshape(rows, columns, 1, channels * multiplier).transpose(3, 2, 0, 1),
-        _constant(bias[0]) if bias else None, attributes.picture_axes("strides"), attributes.text("padding"),
+        name, as_tensor(tensor), kernel.reshape(rows, columns, 1, channels * multiplier).transpose(3, 2, 0, 1),
+        as_constant(bias[0]) if bias else None, attributes.picture_axes("strides"), attributes.text("padding"),
         attributes.picture_axes("dilations"), channels,
     )  # fmt: skip
 
@@ -104,16 +89,16 @@ def _fused(
     kind = activation[0]
     if kind not in ("Relu", "Relu6"):
         raise InputError(f"Its fused activation {kind} is not supported.")
-    linear = _tensor(convolution(writer, f"{name}.linear", attributes, operands))
+    linear = as_tensor(convolution(writer, f"{name}.linear", attributes, operands))
     return _rectified(writer, name, linear, kind)
 
 
 def _relu(writer: GraphWriter, name: str, _attributes: Attributes, operands: list[Operand]) -> Operand:
-    return _rectified(writer, name, _tensor(operands[0]), "Relu")
+    return _rectified(writer, name, as_tensor(operands[0]), "Relu")
 
 
 def _relu6(writer: GraphWriter, name: str, _attributes: Attributes, operands: list[Operand]) -> Operand:
-    return _rectified(writer, name, _tensor(operands[0]), "Relu6")
+    return _rectified(writer, name, as_tensor(operands[0]), "Relu6")
 
 
 def _rectified(writer: GraphWriter, name: str, tensor: Tensor, kind: str) -> Tensor:
@@ -122,7 +107,7 @@ def _rectified(writer: GraphWriter, name: str, tensor: Tensor, kind: str) -> Ten
 
 def _max_pool(writer: GraphWriter, name: str, attributes: Attributes, operands: list[Operand]) -> Operand:
     return writer.max_pool(
-        name, _tensor(operands[0]), attributes.picture_axes("ksize"), attributes.picture_axes("strides"),
+        name, as_tensor(operands[0]), attributes.picture_axes("ksize"), attributes.picture_axes("strides"),
         attributes.text("padding"),
     )  # fmt: skip
 
@@ -130,66 +115,66 @@ def _max_pool(writer: GraphWriter, name: str, attributes: Attributes, operands: 
 def _resize(writer: GraphWriter, name: str, attributes: Attributes, operands: list[Operand]) -> Operand:
     tensor, size = operands
     return writer.resize(
-        name, _tensor(tensor), _constant(size).tolist(),
+        name, as_tensor(tensor), as_constant(size).tolist(),
         half_pixel=attributes.flag("half_pixel_centers"), align_corners=attributes.flag("align_corners"),
     )  # fmt: skip
 
 
 def _add(writer: GraphWriter, name: str, _attributes: Attributes, operands: list[Operand]) -> Operand:
     if all(isinstance(operand, np.ndarray) for operand in operands):
-        total: np.ndarray = np.add(*map(_constant, operands))
+        total: np.ndarray = np.add(*map(as_constant, operands))
         return total
     return writer.elementwise("Add", name, *operands)
 
 
 def _pad(writer: GraphWriter, name: str, _attributes: Attributes, operands: list[Operand]) -> Operand:
     tensor, pads, *value = operands
-    filling = float(_constant(value[0])) if value else 0.0
-    return writer.pad(name, _tensor(tensor), _constant(pads), filling)
+    filling = float(as_constant(value[0])) if value else 0.0
+    return writer.pad(name, as_tensor(tensor), as_constant(pads), filling)
 
 
 def _transpose(writer: GraphWriter, _name: str, _attributes: Attributes, operands: list[Operand]) -> Operand:
     tensor, permutation = operands
-    return writer.transpose(_tensor(tensor), _constant(permutation).tolist())
+    return writer.transpose(as_tensor(tensor), as_constant(permutation).tolist())
 
 
 def _leaky_relu(writer: GraphWriter, name: str, attributes: Attributes, operands: list[Operand]) -> Operand:
     alpha = attributes.number("alpha", 0.2)
-    return writer.activation("LeakyRelu", name, _tensor(operands[0]), alpha=alpha)
+    return writer.activation("LeakyRelu", name, as_tensor(operands[0]), alpha=alpha)
 
 
 def _sigmoid(writer: GraphWriter, name: str, _attributes: Attributes, operands: list[Operand]) -> Operand:
-    return writer.activation("Sigmoid", name, _tensor(operands[0]))
+    return writer.activation("Sigmoid", name, as_tensor(operands[0]))
 
 
 def _concatenation(
     writer: GraphWriter, name: str, _attributes: Attributes, operands: list[Operand]
 ) -> Operand:
     *tensors, axis = operands
-    return writer.concatenate(name, [_tensor(t) for t in tensors], int(_constant(axis)))
+    return writer.concatenate(name, [as_tensor(t) for t in tensors], int(as_constant(axis)))
 
 
 def _split(writer: GraphWriter, name: str, _attributes: Attributes, operands: list[Operand]) -> list[Operand]:
     tensor, sizes, axis = operands
-    ends = np.cumsum(_constant(sizes)).tolist()
+    ends = np.cumsum(as_constant(sizes)).tolist()
     starts = [0, *ends[:-1]]
-    source = _tensor(tensor)
+    source = as_tensor(tensor)
     return [
-        writer.slice(f"{name}.{n}", source, int(_constant(axis)), start, end)
+        writer.slice(f"{name}.{n}", source, int(as_constant(axis)), start, end)
         for n, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
 
 
 def _reshape(writer: GraphWriter, name: str, _attributes: Attributes, operands: list[Operand]) -> Operand:
     tensor, shape = operands
-    return writer.reshape(name, _tensor(tensor), _constant(shape).tolist())
+    return writer.reshape(name, as_tensor(tensor), as_constant(shape).tolist())
 
 
 def _sparse_to_dense(
     _writer: GraphWriter, _name: str, _attributes: Attributes, operands: list[Operand]
 ) -> Operand:
     """Part of how a shape is computed; in a network of fixed size nothing is sparse."""
-    indices, shape, values, default = (_constant(operand) for operand in operands)
+    indices, shape, values, default = (as_constant(operand) for operand in operands)
     if not 0 <= math.prod(shape.tolist()) <= 16:
         raise ValueError(f"a shape of {shape.tolist()} axes")
     dense = np.full(shape, default)

@@ -5,7 +5,6 @@ The file is untrusted: its tables point to each other by offsets. Whatever is wr
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -14,12 +13,9 @@ import onnx
 import tflite
 
 from daflow.core.errors import InputError
-from export.pose.graph_writer import GraphWriter, Tensor
+from export.pose.graph_writer import GraphWriter, Operand, Tensor, as_constant, as_tensor, explained
 
 MAX_TABLES = 20_000  # tensors or operators
-_BROKEN = (
-    struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError, OverflowError, MemoryError,
-)  # fmt: skip
 _DTYPES = {
     tflite.TensorType.FLOAT32: np.float32,
     tflite.TensorType.FLOAT16: np.float16,
@@ -28,8 +24,6 @@ _DTYPES = {
 }
 _OPERATORS = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
 _PADDINGS = {tflite.Padding.SAME: "SAME", tflite.Padding.VALID: "VALID"}
-
-Operand = Tensor | np.ndarray
 
 
 def read_tflite(content: bytes, name: str) -> onnx.ModelProto:
@@ -44,12 +38,8 @@ def read_tflite(content: bytes, name: str) -> onnx.ModelProto:
     """
     if content[4:8] != b"TFL3":
         raise InputError(f"{name} is not a TFLite network.")
-    try:
+    with explained(name):
         return _Reader(content).read()
-    except InputError as error:
-        raise InputError(f"{name} cannot be converted. {error}") from None
-    except _BROKEN as error:
-        raise InputError(f"{name} is damaged, or no network of pictures: {error}. Get it again.") from error
 
 
 class _Reader:
@@ -89,7 +79,7 @@ class _Reader:
         outputs = []
         for index in range(self.graph.OutputsLength()):
             number = self.graph.Outputs(index)
-            outputs.append((f"output.{self._name(number)}", self.tensor(self.values[number])))
+            outputs.append((f"output.{self._name(number)}", as_tensor(self.values[number])))
         return self.writer.model(outputs)
 
     def operands(self, operator: tflite.Operator) -> list[Operand]:
@@ -124,13 +114,6 @@ class _Reader:
         value: np.ndarray = np.frombuffer(content.tobytes(), dtype).reshape(tensor.ShapeAsNumpy())
         return value
 
-    @staticmethod
-    def tensor(value: Operand) -> Tensor:
-        """An operand that must come from the picture."""
-        if not isinstance(value, Tensor):
-            raise InputError("It computes on a constant where a picture is expected.")
-        return value
-
 
 def _options(operator: tflite.Operator, kind: type) -> Any:
     options = kind()
@@ -141,33 +124,29 @@ def _options(operator: tflite.Operator, kind: type) -> Any:
     return options
 
 
-def _constant(value: Operand) -> np.ndarray:
-    if not isinstance(value, np.ndarray):
-        raise InputError("It computes a weight or a shape from the picture.")
-    return value
-
-
 def _pad(reader: _Reader, operator: tflite.Operator, name: str) -> Operand:
     tensor, pads = reader.operands(operator)
-    return reader.writer.pad(name, reader.tensor(tensor), _constant(pads))
+    return reader.writer.pad(name, as_tensor(tensor), as_constant(pads))
 
 
 def _dequantize(reader: _Reader, operator: tflite.Operator, _name: str) -> Operand:
     (value,) = reader.operands(operator)
-    return _constant(value).astype(np.float32)
+    return as_constant(value).astype(np.float32)
 
 
 def _convolution(reader: _Reader, operator: tflite.Operator, name: str) -> Operand:
     options = _options(operator, tflite.Conv2DOptions)
     tensor, weight, *bias = reader.operands(operator)
-    return _convolved(reader, name, options, tensor, _constant(weight).transpose(0, 3, 1, 2), bias, groups=1)
+    return _convolved(
+        reader, name, options, tensor, as_constant(weight).transpose(0, 3, 1, 2), bias, groups=1
+    )
 
 
 def _depthwise_convolution(reader: _Reader, operator: tflite.Operator, name: str) -> Operand:
     options = _options(operator, tflite.DepthwiseConv2DOptions)
     tensor, weight, *bias = reader.operands(operator)
-    groups = reader.tensor(tensor).shape[3]
-    return _convolved(reader, name, options, tensor, _constant(weight).transpose(3, 0, 1, 2), bias, groups)
+    groups = as_tensor(tensor).shape[3]
+    return _convolved(reader, name, options, tensor, as_constant(weight).transpose(3, 0, 1, 2), bias, groups)
 
 
 def _convolved(
@@ -177,7 +156,7 @@ def _convolved(
         name,
         options.FusedActivationFunction(),
         lambda inner: reader.writer.convolution(
-            inner, reader.tensor(tensor), weight, _constant(bias[0]) if bias else None,
+            inner, as_tensor(tensor), weight, as_constant(bias[0]) if bias else None,
             (options.StrideH(), options.StrideW()), _PADDINGS[options.Padding()],
             (options.DilationHFactor(), options.DilationWFactor()), groups,
         ),
@@ -198,7 +177,7 @@ def _resize(reader: _Reader, operator: tflite.Operator, name: str) -> Operand:
     options = _options(operator, tflite.ResizeBilinearOptions)
     tensor, size = reader.operands(operator)
     return reader.writer.resize(
-        name, reader.tensor(tensor), _constant(size).tolist(),
+        name, as_tensor(tensor), as_constant(size).tolist(),
         half_pixel=options.HalfPixelCenters(), align_corners=options.AlignCorners(),
     )  # fmt: skip
 
@@ -210,7 +189,7 @@ def _max_pool(reader: _Reader, operator: tflite.Operator, name: str) -> Operand:
         name,
         options.FusedActivationFunction(),
         lambda inner: reader.writer.max_pool(
-            inner, reader.tensor(tensor), (options.FilterHeight(), options.FilterWidth()),
+            inner, as_tensor(tensor), (options.FilterHeight(), options.FilterWidth()),
             (options.StrideH(), options.StrideW()), _PADDINGS[options.Padding()],
         ),
     )  # fmt: skip
@@ -219,12 +198,12 @@ def _max_pool(reader: _Reader, operator: tflite.Operator, name: str) -> Operand:
 def _depth_to_space(reader: _Reader, operator: tflite.Operator, name: str) -> Operand:
     options = _options(operator, tflite.DepthToSpaceOptions)
     (tensor,) = reader.operands(operator)
-    return reader.writer.depth_to_space(name, reader.tensor(tensor), options.BlockSize())
+    return reader.writer.depth_to_space(name, as_tensor(tensor), options.BlockSize())
 
 
 def _concatenation(reader: _Reader, operator: tflite.Operator, name: str) -> Operand:
     options = _options(operator, tflite.ConcatenationOptions)
-    tensors = [reader.tensor(value) for value in reader.operands(operator)]
+    tensors = [as_tensor(value) for value in reader.operands(operator)]
     return reader.activated(
         name,
         options.FusedActivationFunction(),
@@ -234,12 +213,12 @@ def _concatenation(reader: _Reader, operator: tflite.Operator, name: str) -> Ope
 
 def _reshape(reader: _Reader, operator: tflite.Operator, name: str) -> Operand:
     tensor, shape = reader.operands(operator)
-    return reader.writer.reshape(name, reader.tensor(tensor), _constant(shape).tolist())
+    return reader.writer.reshape(name, as_tensor(tensor), as_constant(shape).tolist())
 
 
 def _logistic(reader: _Reader, operator: tflite.Operator, name: str) -> Operand:
     (tensor,) = reader.operands(operator)
-    return reader.writer.activation("Sigmoid", name, reader.tensor(tensor))
+    return reader.writer.activation("Sigmoid", name, as_tensor(tensor))
 
 
 _CONVERTERS: dict[str, Callable[[_Reader, tflite.Operator, str], Operand]] = {

@@ -60,7 +60,7 @@ class CudaContext:
             self._driver.init()
             self._context = self._driver.Device(0).retain_primary_context()
         except Exception as error:  # noqa: BLE001  pycuda's own classes, known only once it is imported
-            raise InputError(f"CUDA cannot be used: {error}. Use --scorer onnxruntime.") from None
+            raise InputError(f"CUDA cannot be used: {error}. Use onnxruntime in place of tensorrt.") from None
         with self.current():
             self._stream: Any = self._driver.Stream()
 

@@ -111,7 +111,11 @@ def _bundle(options: CameraOptions) -> PoseEstimator:
     assert options.pose_bundle is not None
     networks = open_networks(options.pose_bundle, options.pose_engine, options.pose_precision)
     most = 1 if options.people == "one" else options.max_people or _MAX_PEOPLE
-    return PeopleFollower(networks, most, MAX_ACROSS if options.people in ("auto", "many") else 1)
+    try:
+        return PeopleFollower(networks, most, MAX_ACROSS if options.people in ("auto", "many") else 1)
+    except InputError:
+        networks.close()
+        raise
 
 
 def _mediapipe(options: CameraOptions) -> PoseEstimator:

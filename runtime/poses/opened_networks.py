@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from daflow.core.engines.builder import BuildRequest, build_plan
-from daflow.core.engines.cache import engine_folder, obtain_engine
+from daflow.core.engines.cache import engine_folders, obtain_engine
 from daflow.core.engines.onnxruntime import OnnxRunner
 from daflow.core.errors import InputError
 from daflow.core.gpu import find_gpu, load_tensorrt
@@ -76,6 +76,12 @@ def _open(bundle: PoseBundle, engine: Engine, precision: str) -> BundleNetworks:
             f"The pose bundle {bundle.folder} has a detector alone, and people are followed by a network of landmarks. "
             "Export it with one (--landmarks)."
         )
+    found = bundle.network("detector")
+    if found.width != found.height:
+        raise InputError(
+            f"The detector of the pose bundle {bundle.folder} takes pictures of {found.width} x {found.height}, and "
+            "pictures are searched in squares. Export it with a detector of a square input."
+        )
     joints = bundle.network("landmarks").joints
     detector = _runner(bundle, "detector", engine, precision)
     try:
@@ -119,6 +125,6 @@ def _tensorrt(bundle: PoseBundle, name: NetworkName, precision: Precision) -> Ne
         return plan.data, plan.seconds
 
     return obtain_engine(
-        [bundle.folder / "engines" / name, engine_folder(bundle.folder) / name], key, build,
+        engine_folders(bundle.folder, name), key, build,
         lambda data: TensorRTRunner(trt, data, key.options.batch, title), lambda _: None, logger.info,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.core.errors import unusable_package
+from runtime.poses.boxes import Boxes, overlaps
 from runtime.sources.frames import Keypoints
 
 _MAX_LOST_SECONDS = 1.0  # the package's default, 30 frames at 30 frames per second
@@ -99,14 +100,6 @@ class _Boxes:
 class _Overlap:
     """Intersection over union of boxes, with the interface that `trackers` requires."""
 
-    def compute(
-        self, ours: npt.NDArray[np.float64], others: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float64]:
+    def compute(self, ours: Boxes, others: Boxes) -> npt.NDArray[np.float32]:
         """Return the similarity `(N, M)` of boxes `(N, 4)` and `(M, 4)`."""
-        if not len(ours) or not len(others):
-            return np.zeros((len(ours), len(others)))
-        a, b = ours[:, None], others[None].astype(np.float64)
-        sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-        shared = np.maximum(sides, 0).prod(axis=2)
-        union = (a[..., 2:] - a[..., :2]).prod(axis=2) + (b[..., 2:] - b[..., :2]).prod(axis=2) - shared
-        return np.asarray(shared / np.maximum(union, 1e-9))
+        return overlaps(ours.reshape(-1, 4), others)  # of none it may be `(0,)`

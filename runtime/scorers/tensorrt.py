@@ -14,7 +14,7 @@ from daflow.core.bundle import Bundle
 from daflow.core.data.synthetic import Scene, generate_clip, test_scenes
 from daflow.core.data.windows import Poses, make_windows
 from daflow.core.engines.builder import BuildRequest, Plan, build_plan
-from daflow.core.engines.cache import Report, engine_folder, obtain_engine
+from daflow.core.engines.cache import Report, engine_folders, obtain_engine
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.gpu import find_gpu, load_tensorrt
 from daflow.core.scoring.comparison import Precision, WindowSets, compare
@@ -56,9 +56,7 @@ def open_tensorrt(
     key = bundle.engine_key(precision, trt.__name__, str(trt.__version__), hardware.target, hardware.name)
     request = BuildRequest(bundle.graph(precision), precision, key.options)
     name = f"{trt.__name__} {precision}"
-    folders = [engine_folder(bundle.folder)]
-    if bundle.folder / "engines" not in folders:
-        folders.insert(0, bundle.folder / "engines")
+    folders = engine_folders(bundle.folder)
 
     def build() -> tuple[bytes, float]:
         plan = build_plan(trt, request)

@@ -25,8 +25,9 @@ from daflow.core.scoring.graph_file import read_graph
 if TYPE_CHECKING:
     import tensorrt
 
-SINGLE_PRECISION = ("likelihood.", "head.")
-"""Prefixes of the names of the operations that stay in FP32 (see `export.folded_flow`, `export.pose.layouts`)."""
+SINGLE_PRECISION = ("likelihood.", "input.", "head.")
+"""Prefixes of the names of the operations that stay in FP32 (see `export.folded_flow`, `export.pose.assembly` and
+`export.pose.layouts`)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def check_targets(trt: ModuleType, targets: Sequence[str]) -> None:
         if target not in known:
             raise InputError(
                 f"{trt.__name__} {trt.__version__} cannot build for {target} on this machine, only for "
-                f"{', '.join(known) or 'its own GPU'}. Run 'daflow-export BUNDLE --on-device' on the device itself."
+                f"{', '.join(known) or 'its own GPU'}. Use --on-device on the device itself."
             )
 
 

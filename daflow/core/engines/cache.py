@@ -34,6 +34,18 @@ def engine_folder(bundle: Path) -> Path:
         return cache / "daflow" / "engines" / name
 
 
+def engine_folders(bundle: Path, *below: str) -> list[Path]:
+    """Return the folders to look for an engine in, each once: the bundle's own, then the one that can be written.
+
+    Args:
+        bundle: its folder.
+        below: names of folders in these, such as that of a network.
+    """
+    return list(
+        dict.fromkeys(folder.joinpath(*below) for folder in (bundle / "engines", engine_folder(bundle)))
+    )
+
+
 def obtain_engine(
     folders: list[Path],
     wanted: EngineKey,

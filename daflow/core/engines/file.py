@@ -110,6 +110,20 @@ class EngineKey(_Part):
         return reasons
 
 
+def engine_key(
+    graph: str, options: BuildOptions, precision: Precision, flavour: str, version: str, target: str, device: str | None
+) -> EngineKey:  # fmt: skip
+    """Return the key of an engine whose flavour and target are texts that are still to be checked; see `EngineKey`.
+
+    Raises:
+        ValidationError: the flavour or the target is of no engine.
+    """
+    return EngineKey.model_validate({
+        "graph": graph, "precision": precision, "flavour": flavour, "version": version, "target": target,
+        "device": device, "options": options,
+    })  # fmt: skip
+
+
 class EngineHeader(_Part):
     """What an engine file says about its engine.
 

@@ -52,23 +52,20 @@ class OnnxRunner:
             (graph_input,) = self._session.get_inputs()
             self.input: str = graph_input.name
             self.row = tuple(int(size) for size in graph_input.shape[1:])
-            self._rows = {
-                output.name: tuple(int(size) for size in output.shape[1:])
-                for output in self._session.get_outputs()
-            }
+            self.outputs: list[str] = [output.name for output in self._session.get_outputs()]
         except Exception as error:  # noqa: BLE001  onnxruntime raises a class of its own for each kind of damage
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(
                 f"{path} is not a graph with one input that ONNX Runtime can load: {reason}"
             ) from None
         self.name = f"onnxruntime {precision}"
-        self.outputs = list(self._rows)
         self._max_batch = max_batch
 
     def run(self, batch: npt.NDArray[Any]) -> Mapping[str, npt.NDArray[Any]]:
         """Return the outputs by name, `(B, ...)` each, of an input `(B, *row)`; B may be 0 and may change."""
         if not len(batch):  # which not every operator accepts
-            return {name: np.zeros((0, *row), np.float32) for name, row in self._rows.items()}
+            one = self._run(np.zeros((1, *self.row), batch.dtype))
+            return {name: rows[:0] for name, rows in one.items()}
         if len(batch) <= self._max_batch:
             return self._run(batch)
         parts = [

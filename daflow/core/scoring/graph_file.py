@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daflow.core.errors import InputError
 
-_MAX_BYTES = 256 << 20  # a graph has about 200 kB
+_MAX_BYTES = 256 << 20  # a scorer's graph has about 200 kB, one of a pose network about 10 MB
 
 # The messages of onnx.proto in which a tensor can be, by the numbers of their fields.
 _MESSAGES = {
@@ -44,7 +44,7 @@ def read_graph(path: Path) -> bytes:
     if not path.is_file():
         raise InputError(f"There is no graph {path}.")
     if path.stat().st_size > _MAX_BYTES:
-        raise InputError(f"{path} is too large for a scorer graph.")
+        raise InputError(f"{path} has more than {_MAX_BYTES >> 20} MiB, which no graph for a device has.")
     content = path.read_bytes()
     try:
         external = has_external_data(content)

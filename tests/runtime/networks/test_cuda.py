@@ -208,7 +208,8 @@ def test_threads_take_turns(driver: Recorder) -> None:
 def test_a_cuda_that_does_not_start_is_one_sentence(driver: Recorder) -> None:
     driver.failing_init = True
     with pytest.raises(
-        InputError, match=r"CUDA cannot be used: cuInit failed: no device\. Use --scorer onnxruntime"
+        InputError,
+        match=r"CUDA cannot be used: cuInit failed: no device\. Use onnxruntime in place of tensorrt",
     ):
         open_gpu(driver)
 
