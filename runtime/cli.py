@@ -125,7 +125,6 @@ def private_files() -> Iterator[None]:
     Files and folders that are there already keep their permissions.
     """
     before = os.umask(0o077)
-    os.umask(before | 0o077)
     try:
         yield
     finally:

@@ -3,7 +3,8 @@
 
     .venv/bin/python scripts/audit.py
 
-Exit code 1 when one has. Without a way to the database nothing can be found: a line says so, and the exit code is 0.
+Exit code 1 when one has, and when pip-audit fails. Without a way to the database nothing can be found: a line says so,
+and the exit code is 0.
 pip-audit is installed apart from the environment of the project, into build/audit.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ ACCEPTED = {
     "CVE-2023-48022": "Ray: a cluster has no authentication, which SECURITY.md says",
 }
 """Known vulnerabilities that no version mends, each with the reason why the package is used all the same."""
+_NO_CONNECTION = re.compile(r"(?:Connect|Connection|Proxy)Error|(?:Connect|Read)Timeout|Could not connect")
 
 
 def main() -> int:
@@ -38,12 +41,15 @@ def main() -> int:
     if python is None:
         print("Nothing was audited: pip-audit cannot be installed here.")
         return 0
-    pinned = [_versions(options.constraints, older) for older in (True, False)]
-    answers = [_audit(python, versions, options.osv_url) for versions in pinned]
-    found = [dependency for answer in answers if answer is not None for dependency in answer]
-    if None in answers or not any("vulns" in dependency for dependency in found):
-        print(f"Nothing was audited: {options.osv_url} cannot be reached.")
-        return 0
+    found: list[dict[str, Any]] = []
+    failures: dict[str, bool] = {}  # why something was not audited, and whether it is an error
+    for older in (True, False):
+        said = _audit(python, _versions(options.constraints, older), options.osv_url)
+        try:
+            found += json.loads(said.stdout)["dependencies"]
+        except (ValueError, KeyError):
+            unreached = _NO_CONNECTION.search(said.stderr) is not None
+            failures[f"{options.osv_url} cannot be reached." if unreached else _reason(said)] = not unreached
     lines = {
         f"{dependency['name']} {dependency['version']}: {vulnerability['id']}, "
         f"mended in {', '.join(vulnerability['fix_versions']) or 'no version'}"
@@ -53,8 +59,9 @@ def main() -> int:
     unknown = {
         f"{each['name']}: not audited, {each['skip_reason']}" for each in found if "skip_reason" in each
     }
-    print("\n".join(sorted(lines) + sorted(unknown)) or "No known vulnerability.")
-    return 1 if lines else 0
+    missing = [f"{'Not everything' if found else 'Nothing'} was audited: {why}" for why in failures]
+    print("\n".join([*sorted(lines), *sorted(unknown), *missing]) or "No known vulnerability.")
+    return 1 if lines or any(failures.values()) else 0
 
 
 def _pip_audit() -> Path | None:
@@ -74,8 +81,8 @@ def _versions(constraints: Path, older: bool) -> list[str]:
     return [version.strip() for version, _, condition in parts if f"python_version {other}" not in condition]
 
 
-def _audit(python: Path, versions: Sequence[str], url: str) -> list[dict[str, Any]] | None:
-    """Return what pip-audit says of each dependency, None when it gets no answer."""
+def _audit(python: Path, versions: Sequence[str], url: str) -> subprocess.CompletedProcess[str]:
+    """Run pip-audit: its standard output is JSON unless it fails."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "requirements.txt"
         file.write_text("\n".join(versions) + "\n", encoding="utf-8")
@@ -101,12 +108,13 @@ def _audit(python: Path, versions: Sequence[str], url: str) -> list[dict[str, An
             *words,
             *ignored,
         ]
-        said = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        dependencies: list[dict[str, Any]] = json.loads(said.stdout)["dependencies"]
-    except (ValueError, KeyError):
-        return None
-    return dependencies
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _reason(said: subprocess.CompletedProcess[str]) -> str:
+    """Return the last line of an error, which may have a picture of the wrong place below it."""
+    lines = [f"pip-audit ended with {said.returncode}", *filter(None, said.stderr.splitlines())]
+    return next((line for line in reversed(lines) if "error" in line.lower()), lines[-1])
 
 
 if __name__ == "__main__":

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 from daflow.core.data.tracks import DEFAULT_FPS
 from runtime.sources.frames import Source
-from runtime.sources.images import ImagesSource, images_in
+from runtime.sources.images import ImagesSource, images_in, tell_default_rate
 from runtime.sources.uri import is_live, needs_poses, recording_path
 from runtime.sources.video import VideoSource
 from runtime.sources.video_timing import Extent, VideoRate, extent, video_rate
-
-logger = logging.getLogger(__name__)
 
 
 def recording_rate(path: Path, fps: float | None) -> VideoRate:
@@ -61,8 +58,4 @@ def tell_assumed_rate(uris: Iterable[str], fps: float | None) -> None:
     if fps is not None:
         return
     recordings = (recording_path(uri) for uri in uris if needs_poses(uri) and not is_live(uri))
-    if count := sum(path.is_dir() for path in recordings):
-        logger.warning(
-            "%d folder%s of images: %g frames per second are assumed, as images do not say their rate; give it with "
-            "--fps", count, "s" * (count != 1), DEFAULT_FPS,
-        )  # fmt: skip
+    tell_default_rate([path for path in recordings if path.is_dir()])

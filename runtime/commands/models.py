@@ -112,13 +112,18 @@ def _entry(model: Model, directory: Path, state: str) -> dict[str, object]:
 
 @contextlib.contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP do what Ctrl-C does: the client of packages is ended, and what it wrote is removed."""
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, signal.default_int_handler) for number in signals]
+    """Let SIGTERM and SIGHUP do what Ctrl-C does: the client of packages is ended, and what it wrote is removed.
+
+    One that is ignored, as nohup lets SIGHUP be, stays so.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heard = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in heard:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        for number, handler in zip(signals, before, strict=True):
+        for number, handler in heard.items():
             signal.signal(number, handler)
 
 

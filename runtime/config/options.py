@@ -28,15 +28,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9]*:")
 _FOLDERS: tuple[Place, ...] = (("bundle",), ("record",), ("pose_bundle",))
 _GROUPS = {
     "Cameras and recordings": ("policy", "realtime", "fps", "max_frames", "stall_seconds"),
-    "Poses": (
-        "people",
-        "max_people",
-        "estimator",
-        "pose_bundle",
-        "pose_engine",
-        "pose_precision",
-        "pose_model",
-    ),
+    "Poses": POSE_FIELDS,
     "Model": ("bundle", "scorer", "precision"),
     "Alarm": ("alarm",),
     "Files": ("scores", "record", "video", "privacy"),

@@ -12,6 +12,7 @@ from daflow.core.errors import SYSTEM_LIBRARIES
 from runtime.doctor.findings import Finding, Requirements, State, state_if_missing
 from runtime.machine import facts
 from runtime.machine.board import Machine, Ran
+from runtime.sources.pipeline_runner import LIBRARY
 
 _INSTALL_EDGE = "Install it with: pip install 'daflow[edge]'"
 _SYSTEM_LIBRARIES = (
@@ -30,6 +31,12 @@ _TENSORRT = """
 from daflow.core.gpu import load_tensorrt
 module = load_tensorrt()
 print(f"{module.__name__} {module.__version__}" if module else "")
+"""
+_GSTREAMER = f"""
+import ctypes
+said = ctypes.CDLL({LIBRARY!r}).gst_version_string
+said.restype = ctypes.c_char_p
+print(said().decode())
 """
 _PYCUDA = "import pycuda.driver\nprint(pycuda.VERSION_TEXT)"
 _ONNXRUNTIME = """
@@ -148,14 +155,14 @@ def package(
 
 
 def gstreamer(machine: Machine, required: bool | None = None) -> Finding:
-    """GStreamer's command, which reads the cameras of a Jetson."""
-    version = facts.gstreamer_version(machine)
-    if version is not None:
-        return Finding("GStreamer", "ok", version)
+    """GStreamer's library, which reads the cameras of a Jetson."""
+    ran = machine.python(_GSTREAMER)
+    if ran.returncode == 0 and ran.stdout.strip():
+        return Finding("GStreamer", "ok", _last_line(ran.stdout).removeprefix("GStreamer "))
     state = state_if_missing(required, "warning" if machine.is_jetson else "absent")
     parts = "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
-    advice = f"Sources of GStreamer (gst:, csi://, v4l2://) need it: apt-get install {parts}"
-    return Finding("GStreamer", state, "no gst-launch-1.0", None if state == "absent" else advice)
+    advice = f"Sources such as gst:, csi:// and v4l2:// need it: apt-get install {parts}"
+    return Finding("GStreamer", state, f"no {LIBRARY}", None if state == "absent" else advice)
 
 
 def pose_model(required: bool | None = None) -> Finding:

@@ -98,12 +98,9 @@ def source(
 
 def _with_decoder(finding: Finding, uri: str) -> Finding:
     """Say of a network camera that works what decodes it."""
-    decoder = decoder_of(uri)
-    return (
-        replace(finding, found=f"{finding.found}, {decoder}")
-        if decoder and finding.state == "ok"
-        else finding
-    )
+    if finding.state != "ok" or (decoder := decoder_of(uri)) is None:
+        return finding
+    return replace(finding, found=f"{finding.found}, {decoder}")
 
 
 def _picture(name: str, shown: str, picture: FirstPicture, model_fps: float | None) -> Finding:

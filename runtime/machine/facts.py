@@ -221,12 +221,6 @@ def cuda_toolkit(machine: Machine) -> str | None:
         return "unknown"
 
 
-def gstreamer_version(machine: Machine) -> str | None:
-    """Return the version of GStreamer's command gst-launch-1.0."""
-    found = re.search(r"version ([\d.]+)", machine.run(["gst-launch-1.0", "--version"]).stdout)
-    return found[1] if found else None
-
-
 def time_is_synchronised(machine: Machine) -> bool | None:
     """Return whether the system's time comes from the network."""
     said = machine.run(["timedatectl", "show", "-p", "NTPSynchronized"]).stdout.strip()

@@ -6,6 +6,8 @@ daflow-edge. It writes raw pictures with their time stamps as Matroska into a pi
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import json
 import logging
 import re
@@ -21,12 +23,12 @@ from runtime.sources.camera import Picture
 from runtime.sources.child_process import ReaderProcess, SourceLostError
 from runtime.sources.containers import open_limited
 from runtime.sources.packets import Damage, NoVideoError, decode_packets, read_packets, video_stream
+from runtime.sources.pipeline_runner import LIBRARY
 from runtime.sources.redaction import Redactor
 from runtime.sources.video_timing import plausible_rate
 
 logger = logging.getLogger(__name__)
 
-_PROGRAM = "gst-launch-1.0"
 _TO_PIPE = shlex.split(
     "! videoconvert ! videoflip video-direction=auto ! video/x-raw,format=I420 "  # turned as its tag says
     "! matroskamux streamable=true ! fdsink sync=false"
@@ -92,13 +94,26 @@ def network_pipeline(address: str, decoder: str, options: Mapping[str, str]) -> 
     return [*received, "!", decoder, *copied]
 
 
-def find_decoders(codec: str) -> list[str]:
-    """Return the decoders of a codec that GStreamer has here: one in hardware, then one on the processor, if it has."""
-    needed = {_JETSON_DECODER: [_JETSON_DECODER, "!", _JETSON_CONVERTER]}
-    there = [name for name in _DECODERS[codec] if missing_element(needed.get(name, [name])) is None]
-    hardware = [name for name in there if is_hardware(name)]
-    software = [name for name in there if not is_hardware(name)]
-    return [*hardware[:1], *software[:1]]
+@functools.cache
+def find_decoders(codec: str) -> tuple[str, ...]:
+    """Return the decoders of a codec that GStreamer has here: one in hardware, then one on the processor, if it has.
+
+    Raises:
+        InputError: none is found. This alone is not remembered, as one may be installed.
+    """
+    best = (
+        next((name for name in _DECODERS[codec] if is_hardware(name) == hardware and _is_usable(name)), None)
+        for hardware in (True, False)
+    )
+    if not (found := tuple(filter(None, best))):
+        packages = "gstreamer1.0-tools gstreamer1.0-libav"
+        raise InputError(f"{_INSPECT} finds no decoder of {codec} here: apt-get install {packages}")
+    return found
+
+
+def _is_usable(decoder: str) -> bool:
+    needed = (decoder, _JETSON_CONVERTER) if decoder == _JETSON_DECODER else (decoder,)
+    return all(has_element(name) for name in needed)
 
 
 def is_hardware(decoder: str) -> bool:
@@ -117,8 +132,10 @@ def find_gstreamer() -> None:
     Raises:
         InputError: one is missing.
     """
-    if find_program(_PROGRAM) is None:
-        raise InputError(f"Sources of GStreamer (gst:, csi://, v4l2://) need {_PROGRAM}: {_INSTALL}")
+    try:
+        ctypes.CDLL(LIBRARY)  # as `pipeline_runner` does
+    except OSError:
+        raise InputError(f"Sources such as gst:, csi:// and v4l2:// need GStreamer: {_INSTALL}") from None
     try:
         import av  # noqa: F401
     except ImportError as error:
@@ -126,19 +143,22 @@ def find_gstreamer() -> None:
 
 
 def missing_element(pipeline: Sequence[str]) -> str | None:
-    """Return the first element of a pipeline that GStreamer does not have here; None when it has all."""
-    if (program := find_program(_INSPECT)) is None:
-        return None  # it is not known
+    """Return the first element of a pipeline that GStreamer does not have here; None when none is known to be missing."""
     places = [0, *(number + 1 for number, word in enumerate(pipeline) if word == "!")]
     words = [pipeline[place] for place in places if place < len(pipeline)]
-    for name in dict.fromkeys(word for word in words if _ELEMENT.fullmatch(word)):
-        try:
-            ran = subprocess.run([program, "--exists", name], capture_output=True, check=False, timeout=60)
-        except (OSError, subprocess.TimeoutExpired):
-            return None  # it is not known
-        if ran.returncode == 1:
-            return name
-    return None
+    names = dict.fromkeys(word for word in words if _ELEMENT.fullmatch(word))
+    return next((name for name in names if has_element(name) is False), None)
+
+
+def has_element(name: str) -> bool | None:
+    """Whether GStreamer has an element here; None when that is not known, as without gst-inspect-1.0."""
+    if (program := find_program(_INSPECT)) is None:
+        return None
+    try:
+        ran = subprocess.run([program, "--exists", name], capture_output=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return {0: True, 1: False}.get(ran.returncode)
 
 
 class PipelineStream:
@@ -214,9 +234,10 @@ class PipelineStream:
 
 
 class FirstThatWorks:
-    """Connects by one of several pipelines: by the next one whenever a connection gave no picture.
+    """Connects by one of several pipelines: by the next one whenever a connection gave no picture, until one did.
 
-    A camera that is away makes it go round, so a decoder that fails is passed over, and one that works is kept.
+    A camera that is away at first makes it go round, so a decoder that fails is passed over. One that has worked is
+    kept, whatever happens to the camera later.
 
     Args:
         pipelines: by what decodes in them, in words; the best first.
@@ -235,6 +256,7 @@ class FirstThatWorks:
         self._name = name
         self._chosen = 0
         self._last: PipelineStream | None = None
+        self._works = False  # the chosen one
         self._told = False
 
     def __call__(self) -> PipelineStream:
@@ -243,7 +265,8 @@ class FirstThatWorks:
         Raises:
             OSError: the process cannot be started.
         """
-        if self._last is not None and not self._last.delivered and len(self._pipelines) > 1:
+        self._works = self._works or (self._last is not None and self._last.delivered)
+        if self._last is not None and not self._works and len(self._pipelines) > 1:
             failed, _ = self._pipelines[self._chosen]
             self._chosen = (self._chosen + 1) % len(self._pipelines)
             other, _ = self._pipelines[self._chosen]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,16 @@ def images_in(folder: Path) -> list[Path]:
         )
     except OSError as error:
         raise InputError(f"The folder {folder} cannot be read: {error.strerror}.") from None
+
+
+def tell_default_rate(folders: Sequence[Path]) -> None:
+    """Tell, once for all folders of images, that a rate is assumed for them; without a folder nothing is told."""
+    if folders:
+        logger.warning(
+            "%s: %g frames per second are assumed, as images do not say their rate; give it with --fps",
+            folders[0] if len(folders) == 1 else f"{len(folders)} folders of images",
+            DEFAULT_FPS,
+        )
 
 
 class ImagesSource(Recording):

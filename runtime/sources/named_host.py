@@ -2,7 +2,8 @@
 
 A camera can answer with a redirect, or with a playlist whose segments lie elsewhere, and so let this device ask hosts
 that only it can reach. FFmpeg has no option against that which holds for HTTP, HLS and RTSP. But it says in its log
-where it is about to connect to, and waits until the log is written. There the process is ended.
+where it is about to connect to by TCP, and waits until the log is written. There the process is ended. With
+`#transport=udp` RTSP is asked by TCP, but its media goes by UDP to the host that the camera's answer names.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import logging
 import os
 import re
 import socket
-import sys
 from urllib.parse import urlsplit
+
+from runtime.sources.child_program import fail
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}  # FFmpeg's
 _CONNECTS = re.compile(r"Starting connection attempt to (\S+) port (\d+)")
@@ -34,6 +38,7 @@ class NamedHost(logging.Handler):
         parts = urlsplit(address)
         self._host = parts.hostname or ""
         self._ports = {parts.port or _PORTS[parts.scheme]} | ({443} if parts.scheme == "http" else set())
+        self._addresses: set[_Address] = set()
         self._asked = False
 
     def install(self) -> None:
@@ -55,7 +60,7 @@ class NamedHost(logging.Handler):
         Call it once the address is open.
         """
         if not self._asked:
-            _end(
+            fail(
                 "this version of FFmpeg does not say where it connects to; install the av of constraints.txt"
             )
 
@@ -66,19 +71,22 @@ class NamedHost(logging.Handler):
         self._asked = True
         host, port = found[1], int(found[2])
         if port not in self._ports or not self._is_named(host):
-            _end(
+            fail(
                 f"it leads to {host} port {port}, another host or port than the named one, which is not asked"
             )
 
     def _is_named(self, address: str) -> bool:
+        """Whether an address is one that the name has had: the answers for it may change while a stream lasts."""
         try:
-            found = socket.getaddrinfo(self._host, None, type=socket.SOCK_STREAM)
-            named = {ipaddress.ip_address(entry[4][0]) for entry in found}
-            return ipaddress.ip_address(address) in named
+            wanted = _without_zone(address)
+            if wanted not in self._addresses:
+                found = socket.getaddrinfo(self._host, None, type=socket.SOCK_STREAM)
+                self._addresses |= {_without_zone(str(entry[4][0])) for entry in found}
+            return wanted in self._addresses
         except (OSError, ValueError):
             return False
 
 
-def _end(reason: str) -> None:
-    print(reason, file=sys.stderr, flush=True)  # noqa: T201 - the parent reads it
-    os._exit(1)
+def _without_zone(address: str) -> _Address:
+    """Return an address without the interface of a link-local one, which FFmpeg tells and Python does not."""
+    return ipaddress.ip_address(address.partition("%")[0])

@@ -2,29 +2,22 @@
 
 FFmpeg's network code can block where nothing can interrupt it, and its decoders are fed by whoever answers at the
 address. So both run in a process that may be killed, may crash, and has little memory. It writes pictures as
-`raw_pictures` says. The address comes on standard input, as everybody can read command lines.
+`raw_pictures` says.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import resource
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from runtime.sources.child_program import MEMORY_BYTES, begin, end, fail
 from runtime.sources.containers import NETWORK_CODECS, NETWORK_FORMATS, TOO_LARGE, open_limited, reason_of
 from runtime.sources.named_host import NamedHost
 from runtime.sources.packets import Damage, NoVideoError, decode_packets, read_packets, video_stream
 from runtime.sources.raw_pictures import PictureWriter
 
-_MEMORY_BYTES = 2 << 30  # chosen: 17 pictures of 8K, which H.264 may keep, take half of it
-_KILL_FIRST = "1000"  # the process that Linux ends when memory is short, rather than the service
 _PROTOCOLS = {"http": "http,https,tcp,tls,crypto", "rtsp": "rtsp,rtsps,tcp,tls,udp,rtp,srtp"}
 _UNTIMED = frozenset(
     {"mpjpeg", "mjpeg", "h264", "hevc"}
@@ -37,9 +30,7 @@ def main() -> None:
     """Receive the stream that the request on standard input names; write its pictures to the given file descriptor."""
     import av
 
-    _limit_resources()
-    request = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    request = begin()
     address, seconds = request["address"], request["seconds"]
     protocols = _PROTOCOLS["rtsp" if address.startswith("rtsp") else "http"]
     options = {
@@ -57,18 +48,10 @@ def main() -> None:
     except BrokenPipeError:
         pass
     except MemoryError:
-        _fail(f"it needs more than {_MEMORY_BYTES >> 30} GiB of memory")
+        fail(f"it needs more than {MEMORY_BYTES >> 30} GiB of memory")
     except (av.error.FFmpegError, NoVideoError, OSError, ValueError) as error:
-        _fail("no answer in time" if isinstance(error, av.error.ExitError) else reason_of(error))
-    os._exit(0)  # the end of Python would wait for the thread that reads standard input, and abort
-
-
-def _limit_resources() -> None:
-    for kind, limit in ((resource.RLIMIT_DATA, _MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
-        with contextlib.suppress(OSError, ValueError):  # a lower limit holds already
-            resource.setrlimit(kind, (limit, limit))
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_KILL_FIRST, encoding="ascii")
+        fail("no answer in time" if isinstance(error, av.error.ExitError) else reason_of(error))
+    end()
 
 
 def _copy(container: Any, output: int, patience: float) -> None:
@@ -114,16 +97,6 @@ def _wait(stamp: float, began: float | None) -> float:
         return now - stamp
     time.sleep(max(0.0, began + stamp - now))
     return began
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(0)
-
-
-def _fail(reason: str) -> None:
-    print(reason, file=sys.stderr, flush=True)  # noqa: T201 - the parent reads it
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ from runtime.sources.video_timing import plausible_rate
 
 logger = logging.getLogger(__name__)
 
+_OPTIONS = {
+    "rtsp": {"timeout", "transport", "latency"},
+    "http": {"timeout"},
+    "gst:rtsp": {"codec", "transport", "latency"},
+}  # after # in an address, also with TLS
 _START_S = 5.0  # chosen: the child starts Python and loads PyAV within a second or two
 
 
@@ -113,17 +118,21 @@ class NetworkStream:
         return self._redactor(said[-1]) if said else "the stream ended"
 
 
-def check_options(options: Mapping[str, str], scheme: str) -> None:
+def check_options(options: Mapping[str, str], kind: str) -> None:
     """Check the options after # in an address.
+
+    Args:
+        options: by name.
+        kind: rtsp, rtsps, http, https, gst:rtsp or gst:rtsps.
 
     Raises:
         InputError: one is unknown or wrong.
     """
-    known = {"timeout", "transport", "latency"} if scheme.startswith("rtsp") else {"timeout"}
+    known = _OPTIONS[kind.rstrip("s")]
     if unknown := sorted(set(options) - known):
         # A password with a # in it ends up here, so unknown options are not repeated.
         raise InputError(
-            f"An address of {scheme} may have these options after #: {', '.join(sorted(known))}; it has {len(unknown)} "
+            f"An address of {kind} may have these options after #: {', '.join(sorted(known))}; it has {len(unknown)} "
             "others. Write a # in a password as %23."
         )
     if options.get("transport", "tcp") not in ("tcp", "udp"):

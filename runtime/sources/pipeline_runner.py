@@ -1,21 +1,21 @@
 """The program of the child process that runs a GStreamer pipeline, as gst-launch-1.0 does.
 
-The words of the pipeline come on standard input, as everybody can read command lines and a word may be a password.
 GStreamer is called through ctypes, as its Python bindings are not in the environment of daflow-edge.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
-import os
 import sys
-import threading
 from collections.abc import Sequence
 from ctypes import POINTER, byref, c_char_p, c_int, c_uint, c_uint32, c_uint64, c_void_p
 from typing import Any
 
-_LIBRARY = "libgstreamer-1.0.so.0"
+from runtime.sources.child_program import begin, end, fail
+
+LIBRARY = "libgstreamer-1.0.so.0"
+"""The library of GStreamer, which must be found by the system."""
+
 _PAUSED, _PLAYING = 3, 4  # GstState
 _EOS, _ERROR, _CLOCK_LOST, _LATENCY = 1 << 0, 1 << 1, 1 << 10, 1 << 19  # GstMessageType
 _FOREVER = (1 << 64) - 1  # GST_CLOCK_TIME_NONE
@@ -38,22 +38,21 @@ class _Message(ctypes.Structure):
 
 
 def main() -> None:
-    """Run the pipeline on standard input, a line of JSON with its words, until it ends or fails.
+    """Run the pipeline that the request lists the words of, until it ends or fails.
 
     It ends in an fdsink, which writes to the given file descriptor.
     """
-    words = [*json.loads(sys.stdin.buffer.readline()), f"fd={sys.argv[1]}"]
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    words = [*begin(), f"fd={sys.argv[1]}"]
     try:
         library = _load()
     except OSError as error:
-        _fail(f"ERROR: {error}")
+        fail(f"ERROR: {error}")
     _run(library, words)
-    os._exit(0)  # the end of Python would wait for the thread that reads standard input, and abort
+    end()
 
 
 def _load() -> Any:
-    library = ctypes.CDLL(_LIBRARY)
+    library = ctypes.CDLL(LIBRARY)
     failure = POINTER(POINTER(_Failure))
     for name, returned, arguments in (
         ("gst_init", None, (c_void_p, c_void_p)),
@@ -77,7 +76,7 @@ def _run(library: Any, words: Sequence[str]) -> None:
     encoded = [word.encode(errors="surrogateescape") for word in words]
     pipeline = library.gst_parse_launchv((c_char_p * (len(words) + 1))(*encoded, None), byref(failure))
     if failure:
-        _fail(f"WARNING: erroneous pipeline: {_text(failure.contents.message)}")
+        fail(f"WARNING: erroneous pipeline: {_text(failure.contents.message)}")
     library.gst_element_set_state(pipeline, _PLAYING)  # a failure is on the bus, too
     bus = library.gst_element_get_bus(pipeline)
     while message := library.gst_bus_timed_pop_filtered(
@@ -91,7 +90,7 @@ def _run(library: Any, words: Sequence[str]) -> None:
             library.gst_message_parse_error(message, byref(failure), byref(debug))
             path = _text(library.gst_object_get_path_string(message.contents.source))
             text = f"ERROR: from element {path}: {_text(failure.contents.message)}"
-            _fail(f"{text}\nAdditional debug info:\n{_text(debug.value)}")
+            fail(f"{text}\nAdditional debug info:\n{_text(debug.value)}")
         if kind == _LATENCY:
             library.gst_bin_recalculate_latency(pipeline)
         else:
@@ -102,16 +101,6 @@ def _run(library: Any, words: Sequence[str]) -> None:
 
 def _text(content: bytes | None) -> str:
     return (content or b"").decode(errors="replace")
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(0)
-
-
-def _fail(reason: str) -> None:
-    print(reason, file=sys.stderr, flush=True)  # noqa: T201 - the parent reads it
-    os._exit(1)
 
 
 if __name__ == "__main__":

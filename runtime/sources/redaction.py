@@ -55,9 +55,11 @@ def redacted(uri: str) -> str:
     'rtsp://10.0.0.5:8554'
     >>> redacted("rtsp://admin:se/cret@10.0.0.5/live"), redacted("rtsp://${CAMERA}/live"), redacted("shop.mp4")
     ('rtsp:...', 'rtsp:...', 'shop.mp4')
-    >>> redacted("monday/16:38:41.mp4"), redacted("rtps://admin:secret@10.0.0.5/live")
-    ('monday/16:38:41.mp4', 'rtps:...')
+    >>> redacted("monday/16:38:41.mp4"), redacted("rtps://admin:secret@10.0.0.5/live"), redacted("${CAMERA}/?tk=secret")
+    ('monday/16:38:41.mp4', 'rtps:...', '...')
     """
+    if uri.startswith("${") and not _PLACEHOLDER.fullmatch(uri):  # it may stand for all but the end of an address
+        return "..."
     scheme, colon, rest = uri.partition(":")
     if not colon or scheme in _HARMLESS or _is_file_name(uri):
         return uri
@@ -108,6 +110,8 @@ def holds_secret(uri: str, *, secret_path: bool = False) -> bool:
     if "\0" in uri:
         return True
     marked = _PLACEHOLDER.sub("\0", uri)
+    if marked.startswith("\0") and marked != "\0":  # it may stand for a scheme and a host
+        return marked[1] != "/" or not _is_plain_address(f"://{marked}", secret_path)
     scheme, colon, rest = marked.partition(":")
     if not colon or scheme in _HARMLESS or _is_file_name(marked):
         return False
@@ -188,8 +192,8 @@ class Redactor:
         values = [os.environ.get(name, "") for name in _PLACEHOLDER.findall(uri)]
         try:
             opened = with_environment(uri)
-        except InputError:
-            opened = uri
+        except InputError:  # what follows a variable at the beginning is then a path, as in `holds_secret`
+            opened = re.sub(rf"^{_PLACEHOLDER.pattern}", "rtsp://host/", uri)
         found = {value for value in values if value}
         for address in [opened, *(match[0] for match in _ADDRESS.finditer(opened))]:
             found |= set(_secrets_of_address(address))

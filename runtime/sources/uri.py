@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -41,7 +40,7 @@ from runtime.sources.gstreamer import (
     network_pipeline,
     v4l2_pipeline,
 )
-from runtime.sources.images import ImagesSource
+from runtime.sources.images import ImagesSource, tell_default_rate
 from runtime.sources.network_stream import NetworkStream, check_options, positive_number, stream_options
 from runtime.sources.realtime_playback import RealtimeSource
 from runtime.sources.recorded_tracks import ClipSource
@@ -51,8 +50,6 @@ from runtime.sources.video import VideoSource
 from runtime.sources.video_timing import video_rate
 
 __all__ = ["Policy", "check_present", "connector", "is_live", "open_source", "redacted"]
-
-logger = logging.getLogger(__name__)
 
 Policy = Literal["auto", "latest", "all"]
 
@@ -135,11 +132,7 @@ def _recording(uri: str, fps: float | None) -> Source:
     if not folder:
         return VideoSource(path, rate=video_rate(path, fps))
     if fps is None:
-        logger.warning(
-            "%s is a folder of images: %g frames per second are assumed; give its rate with --fps",
-            path,
-            DEFAULT_FPS,
-        )
+        tell_default_rate([path])
     return ImagesSource(path, fps or DEFAULT_FPS)
 
 
@@ -239,8 +232,9 @@ def decoder_of(uri: str) -> str | None:
     if scheme not in _NETWORK:
         return None
     hint = ""
-    if _is_rtsp(uri) and any(map(is_hardware, find_decoders(CODECS[0]))):
-        hint = f" (gst:{scheme}://... would be decoded in hardware)"
+    with contextlib.suppress(InputError):
+        if _is_rtsp(uri) and any(map(is_hardware, find_decoders(CODECS[0]))):
+            hint = f" (gst:{scheme}://... would be decoded in hardware)"
     return f"decoded by FFmpeg on the processor{hint}"
 
 
@@ -253,13 +247,10 @@ def _ready_pipelines(text: str) -> dict[str, list[str]]:
     """Return the pipelines for the address of a camera by what decodes in them, in words; the best first."""
     find_gstreamer()
     address, options = _address(text)
-    codec = options["codec"]
-    if not (decoders := find_decoders(codec)):
-        raise InputError(f"GStreamer has no decoder of {codec} here: apt-get install gstreamer1.0-libav")
     places = {True: "in hardware", False: "on the processor"}
     return {
         f"decoded by {name} {places[is_hardware(name)]}": network_pipeline(address, name, options)
-        for name in decoders
+        for name in find_decoders(options["codec"])
     }
 
 
@@ -267,15 +258,13 @@ def _address(text: str) -> tuple[str, dict[str, str]]:
     """Return the address of a camera that a ready pipeline reads, and the options after #."""
     redactor = Redactor(text)
     address, _, fragment = with_environment(text).partition("#")
-    options = dict(parse_qsl(fragment, keep_blank_values=True))
-    codec = options.pop("codec", CODECS[0])
-    if codec not in CODECS:
+    options = {"codec": CODECS[0], **dict(parse_qsl(fragment, keep_blank_values=True))}
+    if options["codec"] not in CODECS:
         raise InputError(f"The codec of a gst:rtsp address is {' or '.join(CODECS)}, as in #codec=h265.")
-    _require_valid(address, redactor(redacted(text)), address.partition(":")[0])
-    if "timeout" in options:
-        raise InputError("A gst:rtsp address has no option timeout; it has codec, latency and transport.")
-    check_options(options, "rtsp")
-    return address, {**options, "codec": codec}
+    scheme = address.partition(":")[0].lower()
+    _require_valid(address, redactor(redacted(text)), scheme)
+    check_options(options, f"gst:{scheme}")
+    return address, options
 
 
 def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connection]:

@@ -76,6 +76,16 @@ def test_a_whole_run_writes_events_scores_and_video(
         assert scores[begin["frame"] - 1]["alarm"] == "0"
 
 
+def test_the_umask_of_a_run_is_077_whatever_it_was() -> None:
+    before = os.umask(0o277)
+    try:
+        with private_files():
+            assert os.umask(0o077) == 0o077
+        assert os.umask(before) == 0o277
+    finally:
+        os.umask(before)
+
+
 def test_only_the_own_user_may_read_what_a_run_writes(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

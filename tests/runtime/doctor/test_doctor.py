@@ -54,7 +54,7 @@ cpu2: Online=0 Governor=schedutil MinFreq=729600 MaxFreq=1728000 CurrentFreq=729
 GPU MinFreq=1020000000 MaxFreq=1020000000 CurrentFreq=1020000000
 EMC MinFreq=204000000 MaxFreq=3199000000 CurrentFreq=3199000000 FreqOverride=0
 """
-GST = "gst-launch-1.0 version 1.20.3\nGStreamer 1.20.3\n"
+GST = "GStreamer 1.20.3\n"
 
 
 def made_up(folder: Path, files: Mapping[str, str], said: Mapping[str, str | Ran] | None = None) -> Machine:
@@ -242,7 +242,7 @@ def test_tensorrt_pycuda_and_gstreamer_are_missed_where_they_are_wanted(
 
 
 def test_what_is_there_says_its_version(tmp_path: Path) -> None:
-    said = {"load_tensorrt": "tensorrt 10.3.0\n", "pycuda.driver": "2024.1\n", "gst-launch-1.0": GST}
+    said = {"load_tensorrt": "tensorrt 10.3.0\n", "pycuda.driver": "2024.1\n", "gst_version": GST}
     machine = made_up(tmp_path, ORIN, said)
     assert doctor_packages.tensorrt(machine).found == "tensorrt 10.3.0"
     assert doctor_packages.pycuda(machine).found == "2024.1"
@@ -667,7 +667,7 @@ def test_a_store_that_outlives_the_run(tmp_path: Path) -> None:
 
 def test_a_jetson_that_is_in_order_has_no_problem(bundle: Bundle, tmp_path: Path) -> None:
     said = {
-        "find_gpu": "Orin, sm87, CUDA 12.6", "load_tensorrt": "tensorrt 10.3.0", "gst-launch": GST,
+        "find_gpu": "Orin, sm87, CUDA 12.6", "load_tensorrt": "tensorrt 10.3.0", "gst_version": GST,
         "nvpmodel": "NV Power Mode: MAXN_SUPER\n2\n", "jetson_clocks": CLOCKS.format(low=1728000),
         "timedatectl": "NTPSynchronized=yes\n", " -c ": "1.0\n",
     }  # fmt: skip

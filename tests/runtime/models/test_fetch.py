@@ -313,8 +313,9 @@ def test_a_command_that_is_ended_ends_the_client_and_leaves_nothing(
         **os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(tmp_path / "temporary"),
         "https_proxy": "http://127.0.0.1:9", "PYTHONPATH": str(Path(__file__).parents[3]),
     }  # fmt: skip
-    code = (  # where these tests run in the background, SIGINT would be ignored
+    code = (  # where these tests run in the background or under nohup, some would be ignored
         "import runpy, signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "for number in (signal.SIGTERM, signal.SIGHUP):\n    signal.signal(number, signal.SIG_DFL)\n"
         "sys.argv = ['daflow', 'models', 'fetch', 'nanodet']\nrunpy.run_module('daflow.cli', run_name='__main__')"
     )
     command = [sys.executable, "-c", code]
@@ -337,6 +338,19 @@ def test_a_command_that_is_ended_ends_the_client_and_leaves_nothing(
     assert "Traceback" not in said
     assert list((tmp_path / "temporary").iterdir()) == []
     assert list(here.iterdir()) == []
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
+    numbers = (signal.SIGHUP, signal.SIGTERM)
+    before = [signal.signal(number, handler) for number, handler in zip(numbers, (signal.SIG_IGN, signal.SIG_DFL), strict=True)]
+    try:
+        with _ended_in_order():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+        assert [signal.getsignal(number) for number in numbers] == [signal.SIG_IGN, signal.SIG_DFL]
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def test_importing_the_module_is_cheap() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runtime.sources import named_host
 from runtime.sources.camera import CameraSource
 from runtime.sources.frames import Frame
 from runtime.sources.uri import connector, open_source
@@ -204,6 +206,41 @@ def test_a_redirect_of_rtsp_is_followed_at_the_named_host_alone() -> None:
         other.setblocking(False)
         with pytest.raises(BlockingIOError):
             other.accept()
+
+
+LOST = "fe80::99"
+
+
+@pytest.mark.parametrize(
+    ("host", "answers", "asked"),
+    [
+        ("[fe80::1%eth0]", [["fe80::1"]], ["fe80::1%eth0", "fe80::1"]),
+        ("camera", [["10.0.0.5"], ["10.0.0.6"], ["10.0.0.7"]], ["10.0.0.5", "10.0.0.6", "10.0.0.5"]),
+        ("camera", [["10.0.0.5", "fe80::1"]], ["fe80::1%3", "10.0.0.5"]),
+    ],
+)
+def test_every_address_that_the_name_has_had_is_the_named_host(
+    monkeypatch: pytest.MonkeyPatch, host: str, answers: list[list[str]], asked: list[str]
+) -> None:
+    refused: list[str] = []
+    given = iter(answers)
+    monkeypatch.setattr(named_host, "fail", refused.append)
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda *_, **__: [(0, 0, 0, "", (address, 0)) for address in next(given, answers[-1])],
+    )
+    handler = named_host.NamedHost(f"rtsp://{host}/live")
+
+    def ask(address: str) -> None:
+        message = f"Starting connection attempt to {address} port 554"
+        handler.emit(logging.LogRecord("libav", logging.INFO, "", 0, message, None, None))
+
+    for address in asked:
+        ask(address)
+    assert refused == []
+    ask(LOST)
+    assert len(refused) == 1
 
 
 COLOURS = {

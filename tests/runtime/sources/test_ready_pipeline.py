@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from daflow.core.errors import InputError
-from runtime.doctor.sources import source
+from runtime.doctor.sources import FirstPicture, source
 from runtime.machine.board import Machine
 from runtime.sources import gstreamer
 from runtime.sources import uri as uri_module
@@ -21,13 +23,18 @@ from runtime.sources.uri import check_present, connector, decoder_of
 JETSON = {"nvv4l2decoder", "nvvidconv", "avdec_h264", "avdec_h265"}
 
 
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    """Let no test see the decoders of another."""
+    gstreamer.find_decoders.cache_clear()
+    yield
+    gstreamer.find_decoders.cache_clear()
+
+
 def install(monkeypatch: pytest.MonkeyPatch, *elements: str) -> None:
     """Let GStreamer have these elements alone."""
 
-    def missing(pipeline: Sequence[str]) -> str | None:
-        return next((word for word in pipeline if word != "!" and word not in elements), None)
-
-    monkeypatch.setattr(gstreamer, "missing_element", missing)
+    monkeypatch.setattr(gstreamer, "has_element", elements.__contains__)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,8 @@ def test_a_decoder_that_fails_is_passed_over_with_one_warning(
 ) -> None:
     broken, software = "v4l2h264dec", gstreamer.find_decoders("h264")[-1]
     monkeypatch.setattr(gstreamer, "_DECODERS", {"h264": (broken, software)})
-    monkeypatch.setattr(gstreamer, "missing_element", lambda _: None)  # so it is said to be there
+    gstreamer.find_decoders.cache_clear()
+    install(monkeypatch, broken, software)
     connect = connector(f"gst:{rtsp_server.uri}")
 
     def width() -> int:
@@ -76,6 +84,72 @@ def test_a_decoder_that_fails_is_passed_over_with_one_warning(
     assert [width(), width()] == [320, 320]
     (warning,) = [record.getMessage() for record in caplog.records]
     assert f"no picture when decoded by {broken} in hardware; it is decoded by {software} on" in warning
+
+
+def test_a_decoder_that_has_worked_is_kept_when_the_camera_was_away() -> None:
+    """Each connection gives a picture or not; the pipelines are tried in this order."""
+    gives = {"hardware": [False, True, False, False, True], "software": [False]}
+    tried = []
+
+    def connect(words: Sequence[str]) -> Any:
+        tried.append(words[0])
+        return SimpleNamespace(delivered=gives[words[0]].pop(0))
+
+    connector = gstreamer.FirstThatWorks({name: [name] for name in gives}, connect, "door")
+    for _ in range(6):
+        connector()
+    assert tried == ["hardware", "software", *["hardware"] * 4]
+
+
+def test_without_its_program_of_search_no_decoder_is_said_to_be_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert decoder_of("rtsp://camera/live") == "decoded by FFmpeg on the processor"
+    with pytest.raises(InputError, match="gst-inspect-1.0 finds no decoder of h264 here: .*gstreamer1.0-tools"):
+        connector("gst:rtsp://camera/live")
+
+
+def test_decoders_are_looked_for_once_and_those_that_are_missing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    there: set[str] = set()
+
+    def has_element(name: str) -> bool:
+        looked.append(name)
+        return name in there
+
+    monkeypatch.setattr(gstreamer, "has_element", has_element)
+    with pytest.raises(InputError):
+        gstreamer.find_decoders("h264")
+    there |= {"v4l2slh264dec", "openh264dec", "v4l2h264dec"}
+    looked.clear()
+    assert gstreamer.find_decoders("h264") == ("v4l2slh264dec", "openh264dec")
+    assert looked == ["nvv4l2decoder", "v4l2slh264dec", "avdec_h264", "openh264dec"]
+    gstreamer.find_decoders("h264")
+    assert len(looked) == 4
+
+
+def test_a_camera_without_a_picture_is_told_without_a_search_for_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.doctor.sources._unavailable", lambda *_: None)
+    monkeypatch.setattr("runtime.doctor.sources.decoder_of", None)  # calling it would raise
+    found = source(Machine(), "camera door", "rtsp://camera/live", lambda _: FirstPicture((0, 0)))
+    assert found.state == "problem"
+
+
+def test_the_child_process_has_little_memory_and_ends_with_its_parent() -> None:
+    connection = connector("gst:videotestsrc is-live=true ! video/x-raw,width=64,height=48")()
+    try:
+        next(iter(connection))
+        child = connection._child._process  # type: ignore[attr-defined]
+        process = Path(f"/proc/{child.pid}")
+        limits = (process / "limits").read_text()
+        assert re.search(rf"Max data size +{2 << 30} ", limits)
+        assert re.search(r"Max core file size +0 ", limits)
+        assert int((process / "oom_score_adj").read_text()) == 1000
+        child.stdin.close()
+        assert child.wait(60) == 0
+    finally:
+        connection.close()
 
 
 def test_no_password_is_in_the_list_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +174,7 @@ def command_lines() -> Iterator[bytes]:
 
 def test_without_a_decoder_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "openh264dec")
-    with pytest.raises(InputError, match="no decoder of h265 here: apt-get install"):
+    with pytest.raises(InputError, match="finds no decoder of h265 here: apt-get install"):
         connector("gst:rtsp://camera/live#codec=h265")
 
 
@@ -115,9 +189,9 @@ def test_other_sources_are_decoded_as_before() -> None:
     ("rest", "message"),
     [
         ("/live#codec=av1", "The codec of a gst:rtsp address is h264 or h265"),
-        ("/live#timeout=3", "has no option timeout"),
+        ("/live#timeout=3", "of gst:rtsp may have these options after #: codec, latency, transport; it has 1 others"),
         ("/live#latency=soon", "latency"),
-        ("/live#colour=red", "it has 1 others"),
+        ("/live#colour=red", "of gst:rtsp may have these options after #: codec, latency, transport; it has 1"),
         (":0/live", "is invalid"),
     ],
 )

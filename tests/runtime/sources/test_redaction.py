@@ -82,6 +82,8 @@ def test_no_password_of_letters_and_digits_is_shown(password: str) -> None:
         "rtsp://10.0.0.5/user=${USER}&password=${PASSWORD}&channel=1&stream=0.sdp",
         "http://camera.local/axis-media/media%20one.amp",
         "${CAMERA}",
+        "${CAMERA}/live?channel=1#timeout=5",
+        "${FILMS}/monday.mp4",
         "0",
         "v4l2:///dev/video0?width=1280&fps=30",
         "synthetic:seed=3,event=fall",
@@ -105,6 +107,9 @@ def test_what_holds_no_secret_is_taken_as_it_is(uri: str) -> None:
         ("http://10.0.0.3:1880/", False),
         ("${WEBHOOK_URL}", False),
         ("https://example.com/${HOOK}", False),
+        ("${WEBHOOK_URL}/", False),
+        ("${WEBHOOK_URL}/bot${TOKEN}/send", False),
+        ("${WEBHOOK_URL}/services/T0AAA/B0BBB/XyZ0123456789", True),
         ("https://api.telegram.org/bot${TOKEN}/sendMessage", False),
         ("https://ntfy.sh/thetopic", True),
         ("https://hooks.slack.com/services/T0AAA/B0BBB/XyZ0123456789", True),
@@ -117,6 +122,17 @@ def test_what_holds_no_secret_is_taken_as_it_is(uri: str) -> None:
 )
 def test_the_path_of_a_webhook_may_be_a_secret(url: str, secret: bool) -> None:
     assert holds_secret(url, secret_path=True) == secret
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["${A}/x?token=abc", "${A}/bot1:ABC", "${A}@h/x", "${A}Gr3en", "${A}://admin:Gr3en@h/", "${A} user-pw=Gr3en"],
+)
+def test_what_follows_a_variable_is_judged_and_never_shown(uri: str) -> None:
+    assert holds_secret(uri)
+    assert holds_secret(uri, secret_path=True)
+    assert redacted(uri) == "..."
+    assert hidden(uri) == HIDDEN
 
 
 # A secret with a digit, as every token of more than a few letters has one.
@@ -151,6 +167,9 @@ WITH_A_SECRET = st.sampled_from(
         "gst:souphttpsrc location=http://h cookies='a={};b' ! decodebin",
         "gst:thing setting={} ! decodebin",
         "gst:rtsp://u:{}@camera/live ! decodebin",
+        "${{NOT_SET_HERE}}/live?tk={}",
+        "${{NOT_SET_HERE}}:{}@camera/live",
+        "${{NOT_SET_HERE}}{}",
     ]
 )
 

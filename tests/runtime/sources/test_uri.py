@@ -73,8 +73,8 @@ def test_a_whole_source_may_come_from_the_environment(
 
 
 def test_a_missing_gstreamer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gstreamer, "find_program", lambda _: None)
-    with pytest.raises(InputError, match=r"need gst-launch-1\.0: apt-get install gstreamer1\.0-tools"):
+    monkeypatch.setattr(gstreamer, "LIBRARY", "libnobody-1.0.so.0")
+    with pytest.raises(InputError, match=r"need GStreamer: apt-get install gstreamer1\.0-tools"):
         open_source("gst:videotestsrc")
 
 
