@@ -185,8 +185,8 @@ def pose(
             raise click.UsageError("Missing argument 'TASK', or --landmarks: the network that finds joints.")
         if path is None and not _is_given("output"):
             raise click.UsageError(
-                "Missing option '-o': daflow-edge does not run a detector alone yet, so its bundle is not written where "
-                "daflow-edge looks for one."
+                "Missing option '-o': daflow-edge does not run a detector alone yet, so its bundle is not written "
+                "where daflow-edge looks for one."
             )
         from export.pose.bundle import NetworkSource, export_pose
 

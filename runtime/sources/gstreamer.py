@@ -143,7 +143,7 @@ def find_gstreamer() -> None:
 
 
 def missing_element(pipeline: Sequence[str]) -> str | None:
-    """Return the first element of a pipeline that GStreamer does not have here; None when none is known to be missing."""
+    """Return the first element of a pipeline that GStreamer is known not to have here; None when there is none."""
     places = [0, *(number + 1 for number, word in enumerate(pipeline) if word == "!")]
     words = [pipeline[place] for place in places if place < len(pipeline)]
     names = dict.fromkeys(word for word in words if _ELEMENT.fullmatch(word))

@@ -23,7 +23,7 @@ from daflow.core.bundle import Bundle, read_bundle, write_manifest
 from daflow.core.command_line import OTHER_OPTIONS, option_groups
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import SUFFIX, write_clips
-from runtime.cli import main
+from runtime.cli import main, private_files
 from runtime.service.service import Service
 
 StartEdge = Callable[..., "subprocess.Popen[str]"]

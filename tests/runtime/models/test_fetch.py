@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
-from runtime.commands.models import models
+from runtime.commands.models import _ended_in_order, models
 from runtime.models.catalogue import MODELS, Member, Model, ModelFile, Package
 from runtime.models.download import Part
 from runtime.models.fetch import fetch, require_people_models, require_pose_model
@@ -342,7 +342,10 @@ def test_a_command_that_is_ended_ends_the_client_and_leaves_nothing(
 
 def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
     numbers = (signal.SIGHUP, signal.SIGTERM)
-    before = [signal.signal(number, handler) for number, handler in zip(numbers, (signal.SIG_IGN, signal.SIG_DFL), strict=True)]
+    before = [
+        signal.signal(number, handler)
+        for number, handler in zip(numbers, (signal.SIG_IGN, signal.SIG_DFL), strict=True)
+    ]
     try:
         with _ended_in_order():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

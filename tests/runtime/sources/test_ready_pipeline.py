@@ -106,11 +106,15 @@ def test_without_its_program_of_search_no_decoder_is_said_to_be_there(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert decoder_of("rtsp://camera/live") == "decoded by FFmpeg on the processor"
-    with pytest.raises(InputError, match="gst-inspect-1.0 finds no decoder of h264 here: .*gstreamer1.0-tools"):
+    with pytest.raises(
+        InputError, match=r"gst-inspect-1\.0 finds no decoder of h264 here: .*gstreamer1\.0-tools"
+    ):
         connector("gst:rtsp://camera/live")
 
 
-def test_decoders_are_looked_for_once_and_those_that_are_missing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoders_are_looked_for_once_and_those_that_are_missing_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     looked: list[str] = []
     there: set[str] = set()
 
@@ -129,7 +133,9 @@ def test_decoders_are_looked_for_once_and_those_that_are_missing_again(monkeypat
     assert len(looked) == 4
 
 
-def test_a_camera_without_a_picture_is_told_without_a_search_for_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_camera_without_a_picture_is_told_without_a_search_for_decoders(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("runtime.doctor.sources._unavailable", lambda *_: None)
     monkeypatch.setattr("runtime.doctor.sources.decoder_of", None)  # calling it would raise
     found = source(Machine(), "camera door", "rtsp://camera/live", lambda _: FirstPicture((0, 0)))
@@ -189,9 +195,15 @@ def test_other_sources_are_decoded_as_before() -> None:
     ("rest", "message"),
     [
         ("/live#codec=av1", "The codec of a gst:rtsp address is h264 or h265"),
-        ("/live#timeout=3", "of gst:rtsp may have these options after #: codec, latency, transport; it has 1 others"),
+        (
+            "/live#timeout=3",
+            "of gst:rtsp may have these options after #: codec, latency, transport; it has 1 others",
+        ),
         ("/live#latency=soon", "latency"),
-        ("/live#colour=red", "of gst:rtsp may have these options after #: codec, latency, transport; it has 1"),
+        (
+            "/live#colour=red",
+            "of gst:rtsp may have these options after #: codec, latency, transport; it has 1",
+        ),
         (":0/live", "is invalid"),
     ],
 )

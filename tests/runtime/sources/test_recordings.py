@@ -68,7 +68,10 @@ def test_the_rate_that_is_assumed_for_images_is_told(
     assert not caplog.text
     with open_source(str(tmp_path)) as source:
         assert source.fps == 25
-    assert ": 25 frames per second are assumed, as images do not say their rate; give it with --fps" in caplog.text
+    assert (
+        ": 25 frames per second are assumed, as images do not say their rate; give it with --fps"
+        in caplog.text
+    )
 
 
 def test_a_folder_without_a_usable_image_is_refused(tmp_path: Path) -> None:

@@ -126,7 +126,14 @@ def test_the_path_of_a_webhook_may_be_a_secret(url: str, secret: bool) -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["${A}/x?token=abc", "${A}/bot1:ABC", "${A}@h/x", "${A}Gr3en", "${A}://admin:Gr3en@h/", "${A} user-pw=Gr3en"],
+    [
+        "${A}/x?token=abc",
+        "${A}/bot1:ABC",
+        "${A}@h/x",
+        "${A}Gr3en",
+        "${A}://admin:Gr3en@h/",
+        "${A} user-pw=Gr3en",
+    ],
 )
 def test_what_follows_a_variable_is_judged_and_never_shown(uri: str) -> None:
     assert holds_secret(uri)
