@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner, Result
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from daflow.core.gpu import load_tensorrt
 from daflow.core.pose_bundle import read_pose_bundle
@@ -20,6 +20,8 @@ from export.cli import main
 from export.pose import bundle as export_bundle
 from export.pose.originals import Original, open_original
 from export.pose.verification import GraphRunner
+
+from .conftest import save_onnx
 
 Export = Callable[..., Result]
 
@@ -29,15 +31,11 @@ def export(detector_file: Path, landmarks_file: Path, pictures: Path, tmp_path: 
     """Run the command; `*more` come behind the networks and the pictures."""
 
     def run(*more: object) -> Result:
-        layouts = [
-            value
-            for name, layout in (("--layout", "simcc"), ("--detector-layout", "yolo"))
-            for value in (name, layout)
-            if name not in more
-        ]
+        usual = {"--layout": "simcc", "--detector-layout": "yolo", "--detector": detector_file}
+        chosen = [part for name, value in usual.items() if name not in more for part in (name, value)]
         arguments = [
-            "pose", "--landmarks", landmarks_file, "--detector", detector_file, *layouts, "-o",
-            tmp_path / "pose.bundle", "--verify-on", pictures, *more,
+            "pose", "--landmarks", landmarks_file, *chosen, "-o", tmp_path / "pose.bundle", "--verify-on", pictures,
+            *more,
         ]  # fmt: skip
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
@@ -238,6 +236,17 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_detector_of_pictures_that_are_not_square_is_refused(export: Export, tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    wide = save_onnx(tmp_path / "wide.onnx", nodes, {}, ["batch", 3, 32, 64], ["y"])
+    result = export("--detector", wide, "--no-engine")
+    assert result.exit_code == 2
+    assert (
+        f"{wide} takes pictures of 64 x 32, and daflow-edge searches for people in squares" in result.output
+    )
+    assert not (tmp_path / "pose.bundle").exists()
+
+
 def test_pictures_are_needed(detector_file: Path, landmarks_file: Path, tmp_path: Path) -> None:
     arguments = [
         "pose", "--landmarks", landmarks_file, "--layout", "simcc", "--detector", detector_file, "--detector-layout",
@@ -262,6 +271,10 @@ def test_a_missing_network_is_asked_for(tmp_path: Path, monkeypatch: pytest.Monk
         (["a.task", "--offline", "--verify-on", "."], "daflow models fetch people"),
         (["a.task", "--detector-layout", "yolo"], "Missing option '--detector'"),
         (["--detector", "b", "--detector-layout", "yolo"], "Missing argument 'TASK'"),
+        (
+            ["--detector", "b", "--detector-layout", "yolo-pose"],
+            "Missing option '-o': daflow-edge does not run",
+        ),
         (["a.task", "--landmarks", "b"], "not both"),
         (
             ["none.task", "--detector", "b", "-o", str(tmp_path / "x"), "--verify-on", "."],

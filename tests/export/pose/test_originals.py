@@ -52,6 +52,17 @@ def test_a_network_of_no_pictures_is_refused(tmp_path: Path) -> None:
         open_original(path)
 
 
+def test_a_network_with_weights_in_another_file_is_refused(tmp_path: Path, landmarks_file: Path) -> None:
+    path = tmp_path / "two-files.onnx"
+    model = onnx.load(landmarks_file)
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    with pytest.raises(InputError) as error:
+        open_original(path)
+    assert error.value.message == (
+        f"{path} has weights in another file. Save it with all of its weights in the one file."
+    )
+
+
 @pytest.mark.parametrize("opset", [13, 17, 20])
 def test_networks_of_every_opset_get_the_same_outputs(
     tmp_path: Path, landmarks_file: Path, opset: int

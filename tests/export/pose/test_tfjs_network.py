@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from daflow.core.errors import InputError
+from export.pose import tfjs_graph
 from export.pose.originals import open_original
 from export.pose.tfjs_graph import parse_tfjs
 from export.pose.tfjs_network import convert_tfjs
@@ -194,6 +195,7 @@ def node(content: dict[str, Any], name: str) -> dict[str, Any]:
         (lambda c: c["weightsManifest"][0]["weights"][0].update(shape=[-1, 2**62]), "is damaged"),
         (lambda c: c["weightsManifest"][0].update(paths=["../model.bin"]), "are not beside it"),
         (lambda c: c["weightsManifest"][0].update(paths=["other.bin"]), "are not beside it"),
+        (lambda c: c["weightsManifest"][0].update(paths=["model.bin"] * 2), "it names a file of weights twice"),
         (lambda c: c.update(modelTopology={}), "is damaged"),
         (lambda c: c["modelTopology"]["node"].pop(0), "has 0 inputs in place of one picture"),
         (lambda c: c.update(format="layers-model"), "is not a TensorFlow.js graph model"),
@@ -221,6 +223,38 @@ def test_weights_that_break_off_are_one_sentence(tmp_path: Path) -> None:
     weights = tmp_path / "model.bin"
     weights.write_bytes(weights.read_bytes()[:-4])
     with pytest.raises(InputError, match="its weights are cut off"):
+        open_original(path)
+
+
+def in_two_files(path: Path) -> Path:
+    """Divide the weights among two files."""
+    content = (path.parent / "model.bin").read_bytes()
+    (path.parent / "a.bin").write_bytes(content[:100])
+    (path.parent / "b.bin").write_bytes(content[100:])
+    return change(path, lambda c: c["weightsManifest"][0].update(paths=["a.bin", "b.bin"]))
+
+
+def test_other_weights_are_another_network(tmp_path: Path) -> None:
+    path = in_two_files(every_operator(tmp_path))
+    before = open_original(path).sha256
+    assert open_original(path).sha256 == before
+    for name in ("a.bin", "b.bin"):
+        weights = tmp_path / name
+        content = weights.read_bytes()
+        weights.write_bytes(content[:60] + bytes([content[60] ^ 1]) + content[61:])
+        assert open_original(path).sha256 != before
+        weights.write_bytes(content)
+
+
+def test_the_files_of_weights_may_not_be_too_large_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = in_two_files(every_operator(tmp_path))
+    together = (tmp_path / "model.bin").stat().st_size
+    monkeypatch.setattr(tfjs_graph, "MAX_BYTES", together)
+    open_original(path)
+    monkeypatch.setattr(tfjs_graph, "MAX_BYTES", together - 1)
+    with pytest.raises(InputError, match="its weights are larger than those of any network"):
         open_original(path)
 
 

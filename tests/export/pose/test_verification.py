@@ -72,6 +72,33 @@ def test_boxes_of_the_same_person_are_compared_and_counted_once() -> None:
     assert compared.score_error == pytest.approx((0.1 + 0.6 + 0.4) / 3)
 
 
+def with_joints(found: Results, x: float = 0) -> Results:
+    """Add joints to boxes, each body from the top of its box to the bottom."""
+    boxes = found["boxes"]
+    points = np.zeros((*boxes.shape[:2], 17, 3), np.float32)
+    points[..., 0] = boxes[..., :1] + x
+    points[..., 1] = np.linspace(boxes[..., 1], boxes[..., 3], 17, axis=-1)
+    points[..., 2] = 0.5
+    return {**found, "keypoints": points}
+
+
+def test_joints_of_a_detector_are_compared_where_people_are() -> None:
+    found = boxes((0.9, 0, 0, 50, 100), (0.1, 0, 0, 9, 9))
+    expected = with_joints(found)
+    moved_joints = with_joints(found, x=3)
+    moved_joints["keypoints"][0, 1] += 1000  # where nobody is
+    moved_joints["keypoints"][0, 0, :, 2] += 0.25
+    compared = compare_detectors(expected, moved_joints)
+    assert (compared.agreement, compared.overlap) == (1, 1)
+    assert compared.median_error == pytest.approx(3)
+    assert compared.p99_error == pytest.approx(3)
+    assert compared.visibility_error == pytest.approx(0.25)
+    missed = check_pose_limits(compared, LIMITS["detector"]["fp16"]).missed
+    assert [words.split()[0] for words in missed] == ["median_error", "visibility_error"]
+    assert mean_difference(expected, moved_joints, LAYOUTS["yolo-pose"]) == pytest.approx(3)
+    assert compare_detectors(found, found).median_error is None
+
+
 def test_outputs_that_are_no_numbers_miss_every_limit() -> None:
     found = landmarks()
     found["keypoints"][0, 0, 0] = np.nan

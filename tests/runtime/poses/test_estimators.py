@@ -169,6 +169,26 @@ def test_auto_is_the_pose_bundle_where_there_is_one_and_mediapipe_elsewhere(
     assert resolved(found) == found
 
 
+def test_networks_of_people_who_cannot_be_followed_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Networks:
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    def refuse(*_: object) -> None:
+        raise InputError("a package is missing")
+
+    networks = Networks()
+    monkeypatch.setattr("runtime.poses.opened_networks.open_networks", lambda *_: networks)
+    monkeypatch.setattr("runtime.poses.follower.PeopleFollower", refuse)
+    with pytest.raises(InputError, match="a package is missing"):
+        open_estimator(CameraOptions(pose_bundle=tmp_path), 25)
+    assert networks.closed == 1
+
+
 def test_a_folder_that_is_no_pose_bundle_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a pose bundle"):
         open_people(CameraOptions(pose_bundle=tmp_path), 25, needs_poses=True)

@@ -85,7 +85,7 @@ def test_threads_that_open_and_close_leave_nothing_open(opened: list[BundleNetwo
 def test_tensorrt_without_a_gpu_says_what_else_to_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    network = SimpleNamespace(joints=33, precisions={"fp32": "a.onnx"})
+    network = SimpleNamespace(joints=33, width=64, height=64, precisions={"fp32": "a.onnx"})
     manifest = SimpleNamespace(networks={"detector": network, "landmarks": network})
     bundle = SimpleNamespace(
         folder=tmp_path, manifest=manifest, network=lambda name: network, missed_limits=lambda *_: ()
@@ -100,7 +100,7 @@ def test_tensorrt_without_a_gpu_says_what_else_to_use(
 def test_on_a_gpu_the_engine_of_each_network_is_loaded_or_built(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    network = SimpleNamespace(joints=33, precisions={"fp32": "a.onnx", "fp16": "b.onnx"})
+    network = SimpleNamespace(joints=33, width=64, height=64, precisions={"fp32": "a.onnx", "fp16": "b.onnx"})
     key = SimpleNamespace(options=SimpleNamespace(batch=(1, 4, 16)))
     asked: list[tuple[str, str, str]] = []
 
@@ -141,3 +141,15 @@ def test_a_detector_alone_follows_nobody(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)
     with pytest.raises(InputError, match="has a detector alone"):
         open_networks(tmp_path, "onnxruntime")
+
+
+def test_a_detector_of_pictures_that_are_not_square_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    network = SimpleNamespace(joints=33, width=64, height=32)
+    manifest = SimpleNamespace(networks={"detector": network, "landmarks": network})
+    bundle = SimpleNamespace(folder=tmp_path, manifest=manifest, network=lambda name: network)
+    monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)
+    with pytest.raises(InputError, match=r"takes pictures of 64 x 32, .* searched in squares\. Export it"):
+        open_networks(tmp_path, "onnxruntime")
+    assert opened_networks._opened == {}

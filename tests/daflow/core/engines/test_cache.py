@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daflow.core.engines import cache
-from daflow.core.engines.cache import engine_folder, obtain_engine
+from daflow.core.engines.cache import engine_folder, engine_folders, obtain_engine
 from daflow.core.engines.file import BuildOptions, EngineHeader, EngineKey, read_engine, write_engine
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.scoring.limits import Verdict
@@ -159,9 +159,12 @@ def test_a_bundle_that_cannot_be_written_has_its_engines_in_the_users_cache(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "bundle").mkdir()
     assert engine_folder(tmp_path / "bundle") == tmp_path / "bundle" / "engines"
+    assert engine_folders(tmp_path / "bundle", "net") == [tmp_path / "bundle" / "engines" / "net"]
     (tmp_path / "read-only").mkdir()
     (tmp_path / "read-only" / "engines").write_text("in the way, as for a folder that forbids writing")
-    assert engine_folder(tmp_path / "read-only").is_relative_to(tmp_path / "cache" / "daflow" / "engines")
+    cached = engine_folder(tmp_path / "read-only")
+    assert cached.is_relative_to(tmp_path / "cache" / "daflow" / "engines")
+    assert engine_folders(tmp_path / "read-only") == [tmp_path / "read-only" / "engines", cached]
 
 
 def _build_slowly(folder: Path, lines: multiprocessing.Queue[str]) -> None:
