@@ -20,9 +20,9 @@ class Fuzzer:
     """A way into the toolkit, and what is sent there.
 
     Attributes:
-        seeds: returns valid inputs, and wild ones that are too large for the corpus.
+        seeds: returns valid inputs, whose names begin with `valid`, and wild ones that are too large for the corpus.
         mutated: returns a strategy of more inputs, given the seeds and the corpus.
-        opened: opens what takes the inputs, given an empty folder to work in.
+        opened: opens what takes the inputs, given an empty folder to work in; what takes them refuses no valid one.
     """
 
     seeds: Callable[[], list[Input]]

@@ -29,6 +29,11 @@ class Input:
         """What follows the first dot of the name, such as `json` or `sizes.json`."""
         return self.name.partition(".")[2]
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether it must be accepted."""
+        return self.name.startswith("valid")
+
 
 @dataclass(frozen=True)
 class Raw:

@@ -21,7 +21,18 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 from .fuzzer import Check, Fuzzer
-from .fuzzers import broker, bundles, checkpoints, configurations, engines, masks, requests, tracks
+from .fuzzers import (
+    broker,
+    bundles,
+    checkpoints,
+    configurations,
+    engines,
+    masks,
+    pose_bundles,
+    requests,
+    tracks,
+    trainings,
+)
 from .guards import Hang, guarded
 from .inputs import Input
 
@@ -29,8 +40,10 @@ FUZZERS: dict[str, Fuzzer] = {
     "tracks": tracks.FUZZER,
     "masks": masks.FUZZER,
     "bundles": bundles.FUZZER,
+    "pose_bundles": pose_bundles.FUZZER,
     "configurations": configurations.FUZZER,
     "checkpoints": checkpoints.FUZZER,
+    "trainings": trainings.FUZZER,
     "engines": engines.FUZZER,
     "broker": broker.FUZZER,
     "requests": requests.FUZZER,
@@ -51,6 +64,16 @@ def _few_words() -> Iterator[None]:
     logging.disable(logging.WARNING)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("fuzzer", FUZZERS)
+def test_valid_inputs_are_accepted(fuzzer: str, tmp_path: Path) -> None:
+    """What refused them would be fuzzed in vain."""
+    valid = [each for each in FUZZERS[fuzzer].seeds() if each.is_valid]
+    assert valid
+    with FUZZERS[fuzzer].opened(tmp_path) as check:
+        for each in valid:
+            check(each)
 
 
 @pytest.mark.parametrize("fuzzer", FUZZERS)

@@ -75,7 +75,6 @@ class HostileBroker:
 
     def __init__(self) -> None:
         self.says = b""
-        self.said = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()

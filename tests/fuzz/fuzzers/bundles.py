@@ -1,4 +1,4 @@
-"""Bundles: manifests with a right checksum or without, and their engine files' headers are of another fuzzer."""
+"""Bundles: their manifests, with a right checksum or without; engine files are those of another fuzzer."""
 
 from __future__ import annotations
 
@@ -10,16 +10,36 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 
 import daflow
 from daflow.core.alarms.calibration import AlarmCalibration, NormalScores
 from daflow.core.bundle import Bundle, Int8, Manifest, read_bundle, update_manifest, write_manifest
+from daflow.core.data.synthetic import Scene, generate_clip
 from export.commands.inspect import describe
 
 from ..fuzzer import Check, Fuzzer
 from ..inputs import WILD_VALUES, Input, Raw, json_trees, mutated, mutated_trees, to_json
 
-_GRAPH = b"not a graph"
+
+def graph(picture: str, element: int, sizes: Sequence[int], result: str) -> bytes:
+    """Return an ONNX graph from one input of these sizes for each row to the mean of each row."""
+    source = helper.make_tensor_value_info(picture, element, ["batch", *sizes])
+    target = helper.make_tensor_value_info(result, TensorProto.FLOAT, ["batch"])
+    nodes = [
+        helper.make_node("Cast", [picture], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["numbers"], [result], axes=[1, 2, 3], keepdims=0),
+    ]
+    opsets = [helper.make_opsetid("", 17)]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [source], [target]), opset_imports=opsets, ir_version=8
+    )
+    content: bytes = model.SerializeToString()
+    return content
+
+
+_GRAPH = graph("poses", TensorProto.FLOAT, (2, 24, 18), "nll")
+_CLIP, _ = generate_clip("clip", 0, Scene(frames=60))
 _FILES = ("scorer.fp32.onnx", "int8.ranges.json")
 _INSIDE = "graphs/scorer.fp16.onnx"
 
@@ -46,12 +66,12 @@ def _seeds() -> list[Input]:
     files = {**content["files"], _INSIDE: content["files"][_FILES[0]]}
     inside = {**content, "precisions": {"fp32": _INSIDE}, "files": files}
     return [
-        Input(f"{name}.json", _signed(each))
+        Input(f"{name}.json", signed(each))
         for name, each in (("valid", content), ("deep", deep), ("inside", inside))
     ]
 
 
-def _signed(content: Any) -> bytes:
+def signed(content: Any) -> bytes:
     """Return a manifest whose checksum is right where that can be computed."""
     if not isinstance(content, dict):
         return to_json(content)
@@ -77,7 +97,7 @@ def _mutated(inputs: Sequence[Input]) -> st.SearchStrategy[Input]:
     )
 
     def structured(kind: str, contents: list[bytes]) -> st.SearchStrategy[bytes]:
-        return mutated_trees(json_trees(contents), wild).map(_signed)
+        return mutated_trees(json_trees(contents), wild).map(signed)
 
     return mutated(inputs, structured)
 
@@ -106,7 +126,7 @@ def _use(bundle: Bundle) -> None:
         bundle.engine_key(precision, "tensorrt", "10.3.0", "sm87", None)
     write_manifest(bundle.folder, bundle.manifest)
     update_manifest(read_bundle(bundle.folder), lambda manifest: {"alarm": manifest.alarm})
-    daflow.load(bundle.folder)
+    daflow.load(bundle.folder).score([_CLIP])
 
 
 FUZZER = Fuzzer(_seeds, _mutated, _opened)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow, ModelConfig
 from daflow.model.stgnf import read_stgnf
 
+from ...daflow.model.test_stgnf import write
 from ..fuzzer import Check, Fuzzer
 from ..inputs import WILD_VALUES, Input, Raw, mutated, mutated_trees
 
@@ -33,7 +35,27 @@ def _content() -> dict[str, Any]:
     return content
 
 
-def _saved(content: Any) -> bytes:
+def _theirs() -> dict[str, Any]:
+    """Return what a small checkpoint of STG-NF holds, with its options as a dictionary."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = ModelConfig(block="tcn", steps=1, window=4)
+        path = write(Path(folder) / "theirs.tar", DAFlow(config, torch.Generator()).eval(), K=1)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, weights_only=True)
+    return {**content, "state_dict": dict(content["state_dict"]), "args": vars(content["args"])}
+
+
+def _with_namespace(content: Any) -> Any:
+    """Turn the options of STG-NF into what holds them in a checkpoint, where they are still options."""
+    if not isinstance(content, dict) or not isinstance(content.get("args"), dict):
+        return content
+    options = argparse.Namespace()
+    vars(options).update(content["args"])
+    return {**content, "args": options}
+
+
+def saved(content: Any) -> bytes:
+    """Return a file as torch writes it."""
     file = io.BytesIO()
     torch.save(content, file)
     return file.getvalue()
@@ -42,10 +64,11 @@ def _saved(content: Any) -> bytes:
 def _seeds() -> list[Input]:
     content = _content()
     return [
-        Input("valid.pt", _saved(content)),
+        Input("valid.pt", saved(content)),
+        Input("valid-stgnf.pt", saved(_with_namespace(_theirs()))),
         Input("old-form.pt", _old_form(content)),
         *(
-            Input(f"training-{type(wild).__name__}.pt", _saved({**content, "training": wild}))
+            Input(f"training-{type(wild).__name__}.pt", saved({**content, "training": wild}))
             for wild in (3, "text", [1])
         ),
     ]
@@ -57,7 +80,8 @@ def _old_form(content: Any) -> bytes:
     return file.getvalue()
 
 
-def _wild() -> tuple[Any, ...]:
+def wild_values() -> tuple[Any, ...]:
+    """Return tensors and values that no honest file of torch has where they are put."""
     tensors = (
         torch.zeros(()), torch.zeros(0), torch.full((3,), float("nan")), torch.zeros(2, 2, dtype=torch.complex64),
         torch.zeros(3, dtype=torch.float64), torch.zeros(1, dtype=torch.int64), torch.zeros(1).expand(10**12),
@@ -85,10 +109,8 @@ def _wild() -> tuple[Any, ...]:
 
 
 def _mutated(inputs: Sequence[Input]) -> st.SearchStrategy[Input]:
-    trees = mutated_trees([_content()], _wild())
-    return mutated(
-        inputs, lambda kind, _: st.one_of(trees.map(_saved), trees.map(_saved), trees.map(_old_form))
-    )
+    trees = mutated_trees([_content(), _theirs()], wild_values()).map(_with_namespace)
+    return mutated(inputs, lambda kind, _: trees.map(saved))
 
 
 @contextmanager
@@ -104,8 +126,8 @@ def _opened(folder: Path) -> Iterator[Check]:
             save_checkpoint(folder / "again.pt", checkpoint)
             load_checkpoint(folder / "again.pt")
         except InputError:
-            read_stgnf(path)
-            raise
+            save_checkpoint(folder / "again.pt", read_stgnf(path))
+            load_checkpoint(folder / "again.pt")
 
     yield check
 

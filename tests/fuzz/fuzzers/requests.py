@@ -25,7 +25,7 @@ _CAMERA = "vault-7f3a"
 """A name that nobody may see without the token."""
 _TOKEN = "correct horse battery"  # noqa: S105
 _ALARM = "0" * 31 + "1"
-_QUIET = 0.05  # seconds without a byte after which an answer is taken as whole
+_SECONDS = 30.0  # far more than any answer takes
 _PATHS = (
     "/", "/login", "/logout", "/static/app.js", "/static/login.html", "/static/..%2fserver.py",
     "/static/../app.py", "//", "/api/health", "/api/live", f"/api/history?camera={_CAMERA}", "/api/alarms",
@@ -101,7 +101,7 @@ def _requests() -> st.SearchStrategy[bytes]:
 
 def _seeds() -> list[Input]:
     return [
-        Input("page.http", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
+        Input("valid.http", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
         Input(
             "login.http", b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 11\r\n\r\ntoken=wrong"
         ),
@@ -144,10 +144,11 @@ def _opened(folder: Path) -> Iterator[Check]:
 
         def check(given: Input) -> None:
             for port in (seen_by_all, guarded):
-                said = _say(port, given.content)
+                said, health = _say(port, given.content)
                 assert not re.search(rb"HTTP/1\.1 500", said), "the server failed"
                 assert port != guarded or _CAMERA.encode() not in said, "it is told without the token"
-                assert b"HTTP/1.1 200" in _say(port, _HEALTH), "the server does not answer any more"
+                assert not given.is_valid or re.match(rb"HTTP/1\.1 [23]", said), "a valid request is refused"
+                assert b"HTTP/1.1 200" in health, "the server does not answer any more"
             assert not failures.found, failures.found.pop()
 
         yield check
@@ -156,12 +157,30 @@ def _opened(folder: Path) -> Iterator[Check]:
 _HEALTH = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
-def _say(port: int | None, content: bytes) -> bytes:
-    """Send bytes to the server and return what it answers."""
+def _say(port: int | None, content: bytes) -> tuple[bytes, bytes]:
+    """Send bytes to the server, then ask for its health; return both answers.
+
+    The bytes come to an end only then: the server drops what it has not answered when they do.
+    """
+    with _connected(port) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(content)
+        with _connected(port) as another:
+            another.sendall(_HEALTH)
+            health = _answer(another)
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+        return _answer(connection), health
+
+
+def _connected(port: int | None) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), _SECONDS)
+
+
+def _answer(connection: socket.socket) -> bytes:
+    """Return what comes until the end of the connection."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", port), 10) as connection, suppress(OSError):
-        connection.sendall(content)
-        connection.settimeout(10 if content == _HEALTH else _QUIET)
+    with suppress(ConnectionError):
         while (new := connection.recv(100_000)) and len(answer) < 1_000_000:
             answer += new
     return answer

@@ -45,12 +45,12 @@ def _seeds() -> list[Input]:
     small = {name: dict(islice(poses.items(), 3)) for name, poses in _CLIP.items()}
     return [
         Input("valid.json", json.dumps(_CLIP).encode()),
-        Input("small.json", json.dumps(small).encode()),
+        Input("valid-small.json", json.dumps(small).encode()),
         Input("crowd.json", _crowd()),
         Input("nested.json", b"[" * 100_000),
         *(Input(f"valid.{kind}", json.dumps(table).encode()) for kind, table in _TABLES.items()),
         Input("valid.csv", b"clip,frame,posture\nclip,0,-1\nclip,1,0\nclip,2,1\n"),
-        Input("label.csv", b"clip,frame,label\nclip,0,-1\nclip,1,0\nother,9,1\n"),
+        Input("valid-label.csv", b"clip,frame,label\nclip,0,-1\nclip,1,0\nother,9,1\n"),
     ]
 
 
