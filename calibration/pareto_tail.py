@@ -74,7 +74,7 @@ def fit(excesses: Values) -> Pareto | None:
         theta = np.where(np.abs(theta) < 1e-9, 1e-9, theta)
         shapes = np.log1p(-theta[:, None] * rising).mean(axis=1)
         likelihood = size * (np.log(-theta / shapes) - shapes - 1)
-        weights = np.exp(likelihood - np.nanmax(likelihood))
+        weights = np.exp(likelihood - np.fmax.reduce(likelihood))  # NaN where all are
         weights = np.where(np.isfinite(weights), weights, 0.0)
         best = float((theta * weights).sum() / weights.sum())
         shape = float(np.log1p(-best * rising).mean())

@@ -60,7 +60,10 @@ def test_the_oldest_versions_that_are_allowed_pass_the_tests(extra: str, tmp_pat
     assert "ResolutionImpossible" not in installed.stderr, (
         f"the bounds contradict each other: {installed.stderr}"
     )
-    if installed.returncode:
+    if (
+        installed.returncode
+    ):  # newer Pythons have no wheels of old versions, and without a network there are none at all
+        assert sys.version_info >= (3, 12) or "from versions: none" in installed.stderr, installed.stderr
         pytest.skip(f"the packages cannot be installed here: {installed.stderr[-300:]}")
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow and not everything",
