@@ -98,7 +98,7 @@ def read_signals(
             unknown, len(files), assumed,
         )  # fmt: skip
     files = [replace(file, rate=file.rate or FrameRate.constant(assumed)) for file in files]
-    with OnnxScorer(bundle.graph("fp32"), threads=0) as scorer:
+    with OnnxScorer(bundle.graph("fp32"), threads=0, window=bundle.manifest.window) as scorer:
         for clip in track(read_each(files, broken), "clips", len(files)):
             signal, reason = replay(clip, scorer.score, bundle, rule)
             if signal:

@@ -83,8 +83,8 @@ class BundleModel(ScoringModel):
     """
 
     def __init__(self, bundle: Bundle, precision: Precision = "fp32") -> None:
-        self._scorer = OnnxScorer(bundle.graph(precision), precision, threads=0)
         manifest = bundle.manifest
+        self._scorer = OnnxScorer(bundle.graph(precision), precision, threads=0, window=manifest.window)
         super().__init__(
             f"{bundle.folder} ({self._scorer.name})", manifest.window, manifest.fps, manifest.alarm
         )

@@ -38,4 +38,4 @@ def open_scorer(bundle: Bundle, name: str, precision: str = "auto") -> Scorer:
 
         return open_tensorrt(bundle, wanted)
     chosen: Precision = wanted or "fp32"
-    return OnnxScorer(bundle.graph(chosen), chosen)
+    return OnnxScorer(bundle.graph(chosen), chosen, window=bundle.manifest.window)

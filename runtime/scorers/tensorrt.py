@@ -93,7 +93,7 @@ def verify_engine(bundle: Bundle, scorer: TensorRTScorer, limits: Limits, report
     clips = [generate_clip(f"scene_{index}", _SEED + index, scene)[0] for index, scene in scenes]
     windows = make_windows(clips, bundle.manifest.window).poses
     alarm = bundle.manifest.alarm
-    with OnnxScorer(bundle.graph("fp32"), threads=0) as reference:
+    with OnnxScorer(bundle.graph("fp32"), threads=0, window=bundle.manifest.window) as reference:
         comparison = compare(
             WindowSets.of(windows), reference.score, scorer.score, alarm.threshold if alarm else None
         )

@@ -19,18 +19,29 @@ class OnnxScorer:
         precision: the precision of the graph, for `name`.
         threads: threads within an operator; one is fastest for the few windows of a camera. 0 takes OMP_NUM_THREADS,
             which torch uses too, else one for each core.
+        window: T, that a bundle's manifest says; None takes what the graph has.
 
     Raises:
-        InputError: onnxruntime is missing, or the file is not a scorer graph.
+        InputError: onnxruntime is missing, or the file is not a scorer graph, or one of other windows.
     """
 
-    def __init__(self, path: StrPath, precision: str = "fp32", threads: int = 1) -> None:
+    def __init__(
+        self, path: StrPath, precision: str = "fp32", threads: int = 1, window: int | None = None
+    ) -> None:
         self._runner = OnnxRunner(path, precision, threads)
-        if self._runner.input != "poses" or self._runner.outputs != ["nll"] or len(self._runner.row) != 3:
+        self.name, row = self._runner.name, self._runner.row
+        if (
+            self._runner.input != "poses"
+            or self._runner.outputs != ["nll"]
+            or (*row[:1], *row[2:]) != (2, 18)
+        ):
             self._runner.close()
             raise InputError(f"{path} is not a scorer graph: it must map 'poses' to 'nll'.")
-        self.window = self._runner.row[1]
-        self.name = self._runner.name
+        if window not in (None, row[1]):
+            self._runner.close()
+            raise InputError(
+                f"{path} takes windows of {row[1]} poses, but the manifest says {window}. Export the bundle again."
+            )
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the nll of windows `(B, 2, T, 18)` float32, `(B,)` float32."""

@@ -1,4 +1,4 @@
-"""How many threads ONNX Runtime is given; what it computes is tested with the graphs."""
+"""How many threads ONNX Runtime is given, and for which windows; what it computes is tested with the graphs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
+from daflow.core.errors import InputError
 from daflow.core.scoring.onnx import OnnxScorer
 
 
@@ -32,3 +33,9 @@ def test_all_threads_are_those_that_the_environment_allows(
     monkeypatch.setattr(onnxruntime, "SessionOptions", Options)
     OnnxScorer(graphs["fp32"], threads=threads)
     assert asked == [taken]
+
+
+def test_a_graph_of_other_windows_than_the_manifest_says_is_refused(graphs: dict[str, Path]) -> None:
+    OnnxScorer(graphs["fp32"], window=24)
+    with pytest.raises(InputError, match=r"takes windows of 24 poses, but the manifest says 17\. Export"):
+        OnnxScorer(graphs["fp32"], window=17)
