@@ -31,11 +31,21 @@ TESTS = {
 }
 """The tests that use what an extra installs."""
 
+BESIDE = {"ray": ["train"]}
+"""The extras that these tests need too."""
+
 
 def oldest(extra: str) -> dict[str, str]:
-    """Return the lowest versions of the direct dependencies of an extra; its own bounds go before the base."""
+    """Return the lowest versions of the direct dependencies of an extra and of those beside it.
+
+    Its own bounds go before theirs, and theirs before the base.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"][extra]]
+    extras = project["optional-dependencies"]
+    lines = [
+        *project["dependencies"],
+        *(line for name in (*BESIDE.get(extra, ()), extra) for line in extras[name]),
+    ]
     bounds = [re.fullmatch(r"([\w-]+)[>=]=([\d.]+)(?:;.*)?", line.replace(" ;", ";")) for line in lines]
     assert all(bounds), "every dependency has a lower bound"
     return {bound[1]: bound[2] for bound in bounds if bound and bound[1] not in UNTESTED}
