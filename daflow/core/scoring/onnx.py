@@ -42,6 +42,7 @@ class OnnxScorer:
             raise InputError(
                 f"{path} takes windows of {row[1]} poses, but the manifest says {window}. Export the bundle again."
             )
+        self.window = row[1]
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the nll of windows `(B, 2, T, 18)` float32, `(B,)` float32."""
