@@ -130,7 +130,7 @@ class PeopleFollower:
             found = self._networks.detect(frame.image, places)
             new = self._confirm(found, places)
             self._add(frame.image, found[new], frame.time)
-            self._search.learn(frame.time, found, _boxes(self._seen_now()))
+            self._search.learn(frame.time, _boxes(self._seen_now()))
         self._drop(frame.time)
         return _coco([person.keypoints for person in self._seen_now()])
 

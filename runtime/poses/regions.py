@@ -73,9 +73,14 @@ def tiles(size: FrameSize, across: int) -> Regions:
     ([[180.0, 120.0, 360.0, 0.0]], [[100.0, 100.0], [260.0, 100.0], [100.0, 140.0], [260.0, 140.0]])
     """
     width, height = size
-    side = max(size) / (across - (across - 1) * OVERLAP)
+    side = tile_side(size, across)
     places = [(x, y, side, 0.0) for y in _middles(height, side) for x in _middles(width, side)]
     return np.array(places, dtype=np.float32)
+
+
+def tile_side(size: FrameSize, across: int) -> float:
+    """Return the side of a tile in pixels, for so many tiles along the longer side of a picture."""
+    return max(size) / (across - (across - 1) * OVERLAP)
 
 
 def _middles(length: float, side: float) -> npt.NDArray[np.float64]:

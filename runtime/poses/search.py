@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from daflow.core.data.clip_tables import FrameSize
-from runtime.poses.boxes import SAME_PERSON, Boxes, overlaps
+from runtime.poses.boxes import Boxes
 from runtime.poses.motion import Motion, Points
 from runtime.poses.regions import Regions, tiles
 from runtime.poses.tile_choice import TileChoice
@@ -40,13 +40,11 @@ class Search:
 
     def __init__(self, size: FrameSize, max_across: int = MAX_ACROSS) -> None:
         self._size = size
-        self._tiles = TileChoice(max(1, min(max_across, max(size) // _MIN_TILE)))
+        self._tiles = TileChoice(size, max(1, min(max_across, max(size) // _MIN_TILE)))
         self._motion = Motion()
         self._moving: Points = np.zeros((0, 2), dtype=np.float32)
         self._in_vain: list[tuple[Points, float]] = []
         self._everywhere_at = self._moving_at = -np.inf
-        self._across: int | None = None
-        self._followed: Boxes = np.zeros((0, 4), dtype=np.float32)
 
     def places(self, image: Image, time: float, people: Boxes, lost: Points) -> Regions:
         """Return the tiles to search in this picture, `(N, 4)`; N is 0 when there is no need.
@@ -58,17 +56,12 @@ class Search:
             lost: `(M, 2)` where people are expected who were just lost.
         """
         every = tiles(self._size, self._tiles.across)
-        self._across = None
         pause = max(_CROWD_S, _TILE_S * len(every), _QUIET_S / max(1, len(people)))
-        if len(people) and not self._tiles.is_settled:
-            pause = 0.0
-        self._followed = people
         if time - self._everywhere_at >= pause:
             self._everywhere_at = self._moving_at = time
             self._moving = self._motion.places(image, people)
             self._motion.look(people)
-            self._across = self._tiles.next()
-            return tiles(self._size, self._across)
+            return tiles(self._size, self._tiles.next())
         self._moving = np.zeros((0, 2), dtype=np.float32)
         if time - self._moving_at >= _MOVING_S:
             self._moving = self._promising(self._motion.places(image, people), time)
@@ -78,17 +71,17 @@ class Search:
         points = np.concatenate([lost, self._moving])
         return _containing(every, points) if len(points) else np.zeros((0, 4), dtype=np.float32)
 
-    def learn(self, time: float, found: Boxes, people: Boxes) -> None:
+    def learn(self, time: float, people: Boxes) -> None:
         """Take the result of a search.
 
         Args:
             time: of the picture in seconds.
-            found: the detector's boxes `(N, 4)`.
-            people: boxes `(M, 4)` of everybody who is followed now.
+            people: boxes `(N, 4)` of everybody who is followed now.
         """
-        if self._across is not None and len(self._followed):
-            seen = overlaps(self._followed, found).max(axis=1, initial=0.0) >= SAME_PERSON
-            self._tiles.learn(self._across, float(seen.mean()))
+        before = self._tiles.across
+        self._tiles.learn(people)
+        if self._tiles.across > before:  # whoever is small was probably missed
+            self._everywhere_at = -np.inf
         for point in self._moving:
             inside = (people[:, :2] <= point) & (point <= people[:, 2:])
             if not inside.all(axis=1).any():

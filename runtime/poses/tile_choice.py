@@ -2,56 +2,62 @@
 
 from __future__ import annotations
 
-_GAIN = 1.1  # so many times the share of people must be found with smaller tiles, or they are not worth their time
-_MEMORY = 0.7  # of the share found before, when one more search with the same tiles is counted
-_COMPARE_EVERY = 8  # searches of the whole picture: one with smaller tiles, one with larger ones
-_COMPARED = 2  # searches of people who were followed, after which something is known
+import numpy as np
+
+from daflow.core.data.clip_tables import FrameSize
+from runtime.poses.boxes import Boxes
+from runtime.poses.regions import tile_side
+
+_LEAST = 0.13  # of a tile's side, that people should be high: smaller ones are often missed (on Ped2, opencv_vtest.avi)
+_SMALL = 0.25  # the share of people who may be smaller
+_MEMORY = 0.7  # of the height of people before, when some more are seen
+_SMALLER_EVERY = (
+    8  # searches of the whole picture: one with smaller tiles, for whoever is too small for the others
+)
 
 
 class TileChoice:
-    """Chooses how many tiles a picture is divided into, by the share of people that is found with more or fewer.
+    """Chooses how many tiles a picture is divided into, by the height of the people who are seen.
 
-    How small a person the detector finds depends on the camera. So now and then the picture is searched with other
-    tiles. Whoever they find is followed, and with which tiles they are seen again shows in the searches after that.
+    While nobody was seen, it goes through all sizes of tiles.
 
-    >>> choice = TileChoice(max_across=3)
-    >>> for _ in range(8):
-    ...     across = choice.next()
-    ...     choice.learn(across, {1: 0.5, 2: 0.9, 3: 0.9}[across])
-    >>> choice.across
-    2
+    Args:
+        size: width and height of the picture in pixels.
+        most: tiles along its longer side, at most.
+
+    >>> choice = TileChoice((360, 240), 3)
+    >>> [choice.next() for _ in range(4)]
+    [1, 2, 3, 1]
+    >>> choice.learn(np.array([[10, 10, 20, 40], [50, 10, 60, 40]], np.float32))
+    >>> [choice.next() for _ in range(8)]
+    [2, 2, 2, 3, 2, 2, 2, 2]
     """
 
-    def __init__(self, max_across: int) -> None:
-        self._most = max_across
+    def __init__(self, size: FrameSize, most: int) -> None:
+        self._sides = [tile_side(size, across) for across in range(1, most + 1)]
         self._searches = 0
-        self._compared = 0
-        self._shares: dict[int, float] = {}
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the number of tiles is more than a guess."""
-        return self._most == 1 or self._compared >= _COMPARED
+        self._height: float | None = None
 
     @property
     def across(self) -> int:
         """The best number of tiles along the longer side of the picture."""
-        across = 1  # what was not tried yet is taken to see everybody
-        while across < self._most and self._share(across + 1) > _GAIN * self._share(across):
-            across += 1
-        return across
-
-    def _share(self, across: int) -> float:
-        return self._shares.get(across, 1.0)
+        if self._height is None:
+            return 1
+        large_enough = (across for across, side in enumerate(self._sides, 1) if self._height >= _LEAST * side)
+        return next(large_enough, len(self._sides))
 
     def next(self) -> int:
         """Return how many tiles there are along the longer side in the next search of the whole picture."""
         self._searches += 1
-        step = {2: 1, 6: -1}.get(self._searches % _COMPARE_EVERY, 0)
-        return min(max(1, self.across + step), self._most)
+        if self._height is None:
+            return (self._searches - 1) % len(self._sides) + 1
+        smaller = self._searches % _SMALLER_EVERY == 0
+        return min(self.across + smaller, len(self._sides))
 
-    def learn(self, across: int, share: float) -> None:
-        """Take which share of the people who were followed, 0 to 1, a search of the whole picture found too."""
-        self._compared += 1
-        before = self._shares.get(across, share)
-        self._shares[across] = _MEMORY * before + (1 - _MEMORY) * share
+    def learn(self, people: Boxes) -> None:
+        """Take the boxes `(N, 4)` of the people who are seen after a search."""
+        if not len(people):
+            return
+        height = float(np.quantile((people[:, 2:] - people[:, :2]).max(axis=1), _SMALL))
+        before = height if self._height is None else self._height
+        self._height = _MEMORY * before + (1 - _MEMORY) * height

@@ -1,43 +1,66 @@
-"""How finely a picture is divided follows from what smaller tiles find."""
+"""How finely a picture is divided follows from how large its people are."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.poses.boxes import Boxes
 from runtime.poses.tile_choice import TileChoice
 
+SIZE = (360, 240)
 
-def settled(shares: dict[int, float], most: int = 3, searches: int = 64) -> TileChoice:
-    choice = TileChoice(most)
-    for _ in range(searches):
-        across = choice.next()
-        choice.learn(across, shares[across])
+
+def people(*heights: float) -> Boxes:
+    return np.array([[0, 0, height / 3, height] for height in heights], np.float32).reshape(-1, 4)
+
+
+def settled(*heights: float, most: int = 3) -> TileChoice:
+    choice = TileChoice(SIZE, most)
+    choice.learn(people(*heights))
     return choice
 
 
-def test_large_people_need_one_tile_and_small_ones_more() -> None:
-    assert settled({1: 1.0, 2: 1.0, 3: 1.0}).across == 1
-    assert settled({1: 0.6, 2: 1.0, 3: 1.0}).across == 2
-    assert settled({1: 0.3, 2: 0.6, 3: 1.0}).across == 3
-    assert settled({1: 0.0, 2: 1.0, 3: 1.0}).across == 2
+@pytest.mark.parametrize(("height", "across"), [(200, 1), (50, 1), (45, 2), (30, 2), (20, 3), (5, 3)])
+def test_the_smaller_people_are_the_smaller_are_the_tiles(height: float, across: int) -> None:
+    assert settled(height).across == across
 
 
-def test_it_follows_when_people_become_larger() -> None:
-    choice = settled({1: 0.5, 2: 1.0, 3: 1.0})
-    for _ in range(200):
-        choice.learn(choice.next(), 1.0)
+def test_a_few_small_people_among_large_ones_count() -> None:
+    assert settled(100, 100, 100).across == 1
+    assert settled(100, 100, 30, 30).across == 2
+
+
+def test_while_nobody_was_seen_all_tiles_are_tried_in_turn() -> None:
+    choice = TileChoice(SIZE, 3)
+    tried = []
+    for _ in range(6):
+        tried.append(choice.next())
+        choice.learn(people())
+    assert tried == [1, 2, 3, 1, 2, 3]
+
+
+def test_it_follows_when_people_become_larger_and_nobody_changes_nothing() -> None:
+    choice = settled(20)
+    choice.learn(people())
+    assert choice.across == 3
+    for _ in range(20):
+        choice.learn(people(100))
     assert choice.across == 1
 
 
-@given(seed=st.integers(0, 200), most=st.integers(1, 4))
-def test_the_number_of_tiles_stays_within_its_limits(seed: int, most: int) -> None:
-    choice, rng = TileChoice(most), np.random.default_rng(seed)
-    tried = set()
-    for _ in range(60):
-        across = choice.next()
-        tried.add(across)
-        choice.learn(across, float(rng.uniform()))
+def test_smaller_tiles_are_tried_now_and_then() -> None:
+    choice = settled(100)
+    tried = [choice.next() for _ in range(64)]
+    assert (tried.count(2), tried.count(1)) == (8, 56)
+
+
+@given(heights=st.lists(st.floats(0.1, 5000), max_size=9), most=st.integers(1, 4))
+def test_the_number_of_tiles_stays_within_its_limits(heights: list[float], most: int) -> None:
+    choice = TileChoice(SIZE, most)
+    for height in heights:
+        assert 1 <= choice.next() <= most
+        choice.learn(people(height))
         assert 1 <= choice.across <= most
-    assert tried <= set(range(1, most + 1))
