@@ -25,8 +25,10 @@ from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
 from daflow.model.stgnf import read_stgnf
 
-settings.register_profile("any machine", deadline=None)  # a slow one must not fail a test
-settings.load_profile("any machine")
+# A slow machine must not fail a test, and the same change must not pass once and fail once.
+settings.register_profile("the same every time", deadline=None, derandomize=True)
+settings.register_profile("others every time", deadline=None)
+settings.load_profile("the same every time")
 
 SLOWEST_FIRST = (
     "test_aihub.py",
@@ -43,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--everything", action="store_true", help="Also run the tests that take minutes.")
     parser.addoption("--fuzz-seconds", type=float, default=5.0, help="How long each fuzzer runs.")
     parser.addoption("--fuzz-seed", type=int, default=0, help="The inputs that each fuzzer begins with.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With `--everything` properties are tried on other inputs every time."""
+    if config.getoption("--everything"):
+        settings.load_profile("others every time")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
