@@ -8,8 +8,7 @@ from daflow.core.data.clip_tables import FrameSize
 from runtime.poses.boxes import Boxes
 from runtime.poses.regions import tile_side
 
-_LEAST = 0.13  # of a tile's side, that people should be high: smaller ones are often missed (on Ped2, opencv_vtest.avi)
-_SMALL = 0.25  # the share of people who may be smaller
+_LEAST = 0.1  # of a tile's side, that people should be high: smaller ones are often missed (on Ped2)
 _MEMORY = 0.7  # of the height of people before, when some more are seen
 _SMALLER_EVERY = (
     8  # searches of the whole picture: one with smaller tiles, for whoever is too small for the others
@@ -17,7 +16,7 @@ _SMALLER_EVERY = (
 
 
 class TileChoice:
-    """Chooses how many tiles a picture is divided into, by the height of the people who are seen.
+    """Chooses how many tiles a picture is divided into, by the median height of the people who are seen.
 
     While nobody was seen, it goes through all sizes of tiles.
 
@@ -58,6 +57,6 @@ class TileChoice:
         """Take the boxes `(N, 4)` of the people who are seen after a search."""
         if not len(people):
             return
-        height = float(np.quantile((people[:, 2:] - people[:, :2]).max(axis=1), _SMALL))
+        height = float(np.median((people[:, 2:] - people[:, :2]).max(axis=1)))
         before = height if self._height is None else self._height
         self._height = _MEMORY * before + (1 - _MEMORY) * height

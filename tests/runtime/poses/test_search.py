@@ -67,7 +67,7 @@ def test_what_moves_is_searched_for_again_where_it_is_then() -> None:
 
 def test_a_place_where_somebody_was_lost_is_searched_in_the_tile_around_it() -> None:
     search = Search(SIZE, max_across=2)
-    small = people(4) / 2
+    small = people(4) * 0.4
     assert search.places(GROUND, 0.0, small, NOWHERE)[0, 2] == 640
     search.learn(0.0, small)
     assert len(search.places(GROUND, 0.1, small, NOWHERE)) == 4, "at once with smaller tiles"
