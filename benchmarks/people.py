@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from runtime.sources.uri import open_source
 from runtime.stage_clock import StageClock
 
 SETS = ("ped2", "vtest", "fights")
+WALKERS = "walkers"
 WALKERS_FRAMES = 131
 
 _HAND_CHECKED = Path(__file__).parent / "hand_checked"
@@ -62,6 +63,10 @@ class Seconds:
     pose: float = 0.0
     estimate: float = 0.0
     track: float = 0.0
+
+    def since(self, before: Seconds) -> Seconds:
+        """Return what has been added since then."""
+        return Seconds(*(getattr(self, part.name) - getattr(before, part.name) for part in fields(self)))
 
     def per_frame(self) -> dict[str, float]:
         """Return milliseconds a frame: `crop` is what an estimator does around its networks."""
@@ -150,7 +155,9 @@ def watch_walkers(data: Path, finder: Open) -> tuple[Walked, Sequence[Mapping[in
 
 
 def has_data(name: str, data: Path) -> bool:
-    """Whether the pictures of a set are there."""
+    """Whether the pictures of a set, or of the walkers, are there."""
+    if name == WALKERS:
+        return (data / _VTEST).is_file()
     return _place(name, data, next(iter(_read(name))))[0].exists()
 
 
@@ -272,8 +279,20 @@ def mediapipe_finder(model: Path, seconds: Seconds) -> Open:
 @click.option(
     "--pose-model", "models", type=click.Path(path_type=Path), multiple=True, help="A MediaPipe task (.task)."
 )
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice((*SETS, WALKERS)),
+    help="Measure this alone; may be repeated. The milliseconds are those of the walkers.  [default: all]",
+)
 @json_option("the figures")
-def main(data: Path, bundles: tuple[Path, ...], models: tuple[Path, ...], json_target: str | None) -> None:
+def main(
+    data: Path,
+    bundles: tuple[Path, ...],
+    models: tuple[Path, ...],
+    only: tuple[str, ...],
+    json_target: str | None,
+) -> None:
     """Measure recall and precision of people, changes of ids and milliseconds a frame, for each estimator."""
     timed: list[tuple[str, Seconds, Open]] = []
     for bundle in bundles:
@@ -283,29 +302,31 @@ def main(data: Path, bundles: tuple[Path, ...], models: tuple[Path, ...], json_t
     for model in models:
         seconds = Seconds()
         timed.append((f"mediapipe {model.name}", seconds, mediapipe_finder(model, seconds)))
-    sets = [name for name in SETS if has_data(name, data)]
+    sets = [name for name in (*SETS, WALKERS) if (not only or name in only) and has_data(name, data)]
     if not timed or not sets:
         raise InputError(
             f"There is nothing to measure: give --pose-bundle or --pose-model, and in {data} one of {', '.join(SETS)}."
         )
-    figures = {name: _measure(data, sets, seconds, finder) for name, seconds, finder in timed}
+    figures = {}
+    for name, seconds, finder in timed:
+        figures[name] = _measure(data, sets, seconds, finder)
+        if json_target != "-":
+            click.echo(f"{name}: {_sentence(figures[name])}")
     if json_target:
         write_json(json_target, figures)
-    if json_target != "-":
-        for name, measured in figures.items():
-            click.echo(f"{name}: {_sentence(measured)}")
 
 
 def _measure(data: Path, sets: Sequence[str], seconds: Seconds, finder: Open) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     for name in sets:
-        counts = count_people(name, data, finder)
-        measured[name] = {"recall": counts.recall, "precision": counts.precision}
-    if "vtest" in sets:
-        seconds.__init__()  # type: ignore[misc]  # milliseconds are those of one whole video
-        walked, _ = watch_walkers(data, finder)
-        measured["walkers"] = {"recall": walked.recall, "switches": walked.all_switches}
-        measured["ms_per_frame"] = seconds.per_frame()
+        if name == WALKERS:
+            before = replace(seconds)
+            walked, _ = watch_walkers(data, finder)
+            measured[name] = {"recall": walked.recall, "switches": walked.all_switches}
+            measured["ms_per_frame"] = seconds.since(before).per_frame()
+        else:
+            counts = count_people(name, data, finder)
+            measured[name] = {"recall": counts.recall, "precision": counts.precision}
     return measured
 
 
@@ -315,8 +336,8 @@ def _sentence(measured: Mapping[str, Any]) -> str:
         for name in SETS
         if name in measured
     ]
-    if "walkers" in measured:
-        walkers, ms = measured["walkers"], measured["ms_per_frame"]
+    if WALKERS in measured:
+        walkers, ms = measured[WALKERS], measured["ms_per_frame"]
         split = ", ".join(f"{name} {value:.1f}" for name, value in ms.items())
         parts.append(
             f"walkers {100 * walkers['recall']:.1f} %, {walkers['switches']} changes of id, "
