@@ -23,7 +23,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.command_line import FOLDER, Command, json_option, write_json
+from daflow.core.command_line import FILE, FOLDER, Command, json_option, write_json
 from daflow.core.errors import InputError
 from daflow.core.pose_bundle import read_pose_bundle
 from runtime.config.schema import CameraOptions
@@ -60,8 +60,8 @@ class Seconds:
 
     frames: int = 0
     detect: float = 0.0
+    crop: float = 0.0
     pose: float = 0.0
-    estimate: float = 0.0
     track: float = 0.0
 
     def since(self, before: Seconds) -> Seconds:
@@ -70,9 +70,12 @@ class Seconds:
 
     def per_frame(self) -> dict[str, float]:
         """Return milliseconds a frame: `crop` is what an estimator does around its networks."""
-        crop = self.estimate - self.detect - self.pose
-        parts = {"detect": self.detect, "crop": crop, "pose": self.pose, "track": self.track}
-        return {name: 1e3 * seconds / max(self.frames, 1) for name, seconds in parts.items()}
+        parts = ("detect", "crop", "pose", "track")
+        return {part: 1e3 * getattr(self, part) / max(self.frames, 1) for part in parts}
+
+    def add(self, part: str, seconds: float) -> None:
+        """Count time for a part."""
+        setattr(self, part, getattr(self, part) + seconds)
 
 
 @dataclass
@@ -203,7 +206,7 @@ class _TimedRunner:
     def run(self, batch: npt.NDArray[Any]) -> Mapping[str, npt.NDArray[Any]]:
         began = time.perf_counter()
         outputs = self._runner.run(batch)
-        setattr(self._seconds, self._part, getattr(self._seconds, self._part) + time.perf_counter() - began)
+        self._seconds.add(self._part, time.perf_counter() - began)
         return outputs
 
     def close(self) -> None:
@@ -211,15 +214,18 @@ class _TimedRunner:
 
 
 class _TimedEstimator:
-    """An estimator whose frames and time are counted."""
+    """An estimator whose frames are counted; what its networks do not take counts for a part."""
 
-    def __init__(self, estimator: PoseEstimator, seconds: Seconds, close: Callable[[], None]) -> None:
-        self._estimator, self._seconds, self.close = estimator, seconds, close
+    def __init__(
+        self, estimator: PoseEstimator, part: str, seconds: Seconds, close: Callable[[], None]
+    ) -> None:
+        self._estimator, self._part, self._seconds, self.close = estimator, part, seconds, close
 
     def estimate(self, frame: Frame) -> Keypoints:
-        began = time.perf_counter()
+        began, networks = time.perf_counter(), self._seconds.detect + self._seconds.pose
         found = self._estimator.estimate(frame)
-        self._seconds.estimate += time.perf_counter() - began
+        networks = self._seconds.detect + self._seconds.pose - networks
+        self._seconds.add(self._part, time.perf_counter() - began - networks)
         self._seconds.frames += 1
         return found
 
@@ -233,7 +239,7 @@ class _TimedFinder(PeopleFinder):
 
     def find(self, frame: Frame, clock: StageClock) -> Mapping[int, Keypoints]:
         people = super().find(frame, clock)
-        self._seconds.track += clock.seconds["track"][-1]
+        self._seconds.add("track", clock.seconds["track"][-1])
         return people
 
 
@@ -246,21 +252,23 @@ def bundle_finder(bundle: Path, precision: str, seconds: Seconds) -> Open:
         timed = BundleNetworks(
             _TimedRunner(detector, "detect", seconds), _TimedRunner(landmarks, "pose", seconds), joints
         )
-        estimator = _TimedEstimator(PeopleFollower(timed, _MOST), seconds, networks.close)
+        estimator = _TimedEstimator(PeopleFollower(timed, _MOST), "crop", seconds, networks.close)
         return _TimedFinder(estimator, fps, 1, seconds)
 
     return finder
 
 
 def mediapipe_finder(model: Path, seconds: Seconds) -> Open:
-    """Return what opens MediaPipe's finder of many people, whose time is counted; all of it is `crop`."""
+    """Return what opens MediaPipe's finder of many people, whose time is counted, all of it as `pose`."""
 
     def finder(fps: float) -> PeopleFinder:
         options = CameraOptions.model_validate({
             "people": "many", "estimator": "mediapipe", "max_people": _MOST_MEDIAPIPE, "pose_model": model,
         })  # fmt: skip
         estimator = open_estimator(options, fps)
-        return _TimedFinder(_TimedEstimator(estimator, seconds, estimator.close), fps, MIN_FRAMES, seconds)
+        return _TimedFinder(
+            _TimedEstimator(estimator, "pose", seconds, estimator.close), fps, MIN_FRAMES, seconds
+        )
 
     return finder
 
@@ -276,9 +284,7 @@ def mediapipe_finder(model: Path, seconds: Seconds) -> Open:
     multiple=True,
     help="A pose bundle, each precision of which is measured.",
 )
-@click.option(
-    "--pose-model", "models", type=click.Path(path_type=Path), multiple=True, help="A MediaPipe task (.task)."
-)
+@click.option("--pose-model", "models", type=FILE, multiple=True, help="A MediaPipe task (.task).")
 @click.option(
     "--only",
     multiple=True,

@@ -47,7 +47,7 @@ def main() -> int:
         said = _audit(python, _versions(options.constraints, older), options.osv_url)
         try:
             found += json.loads(said.stdout)["dependencies"]
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             unreached = _NO_CONNECTION.search(said.stderr) is not None
             failures[f"{options.osv_url} cannot be reached." if unreached else _reason(said)] = not unreached
     lines = {

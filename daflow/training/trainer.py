@@ -197,7 +197,7 @@ class _Run:
             self.random.set_state(content["random"].cpu())
             self.history = TypeAdapter(list[Epoch]).validate_python(content["history"])
             self.best, self.best_weights = range(len(self.history))[content["best"]], content["best_weights"]
-        except InputError:
+        except (InputError, OSError):  # a file that cannot be read may be whole
             raise
         except Exception:  # noqa: BLE001  damage shows itself in torch as an error of almost any class
             raise InputError(

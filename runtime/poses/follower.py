@@ -32,9 +32,7 @@ _MIN_PRESENCE = 0.2  # of somebody who is followed; small people often have 0.3
 _MIN_NEW_PRESENCE = 0.3
 _MIN_REFINED = 0.2  # presence above which a detected person is cut out again, turned upright
 _MAX_LOST_S = 0.6  # how long somebody is looked for where they were going
-_SEARCHED_AFTER_S = (
-    0.12  # without joints, until the detector looks for somebody: mostly the next picture has them again
-)
+_SEARCHED_AFTER_S = 0.12  # without joints, until the detector looks: mostly the next picture has them again
 _MAX_UNCONFIRMED = 3  # searches of the place of a followed person in which the detector sees nobody there,
 _MAX_UNCONFIRMED_S = 2.0  # and how long that may last
 _SURPRISE, _SURPRISE_PER_S = 0.04, 0.65  # largest step off the way they were going, of the region's height

@@ -96,9 +96,19 @@ def _runner(bundle: PoseBundle, name: NetworkName, engine: Engine, precision: st
     chosen = _precision(bundle, name, engine, precision)
     if missed := bundle.missed_limits(name, chosen):
         logger.warning("the %s graph of %s misses its limits: %s", chosen, name, "; ".join(missed))
-    if engine == "tensorrt":
-        return _tensorrt(bundle, name, chosen)
-    return OnnxRunner(bundle.graph(name, chosen), chosen, threads=0, max_batch=_MAX_BATCH)
+    runner: NetworkRunner = (
+        _tensorrt(bundle, name, chosen)
+        if engine == "tensorrt"
+        else OnnxRunner(bundle.graph(name, chosen), chosen, threads=0, max_batch=_MAX_BATCH)
+    )
+    network = bundle.network(name)
+    if runner.row != (network.height, network.width, 3):
+        runner.close()
+        raise InputError(
+            f"The {chosen} graph of {name} in {bundle.folder} does not take pictures of {network.width} x "
+            f"{network.height}, as the manifest says. Export the pose bundle again."
+        )
+    return runner
 
 
 def _precision(bundle: PoseBundle, name: NetworkName, engine: Engine, precision: str) -> Precision:

@@ -24,10 +24,8 @@ OVERLAP = 0.2
 
 _MARGIN = 1.25  # of a person's longer side, as MediaPipe and most top-down networks are trained with
 _BLAZEPOSE_JOINTS = 33
-_MIDDLE, _RIM = (
-    33,
-    34,
-)  # BlazePose's auxiliary joints: the middle of the hips, and a point on the circle around the body
+# BlazePose's auxiliary joints: the middle of the hips, and a point on the circle around the body.
+_MIDDLE, _RIM = 33, 34
 
 
 def upright_regions(boxes: npt.NDArray[np.float32], aspect: float = 1.0, margin: float = _MARGIN) -> Regions:

@@ -10,9 +10,7 @@ from runtime.poses.regions import tile_side
 
 _LEAST = 0.1  # of a tile's side, that people should be high: smaller ones are often missed (on Ped2)
 _MEMORY = 0.7  # of the height of people before, when some more are seen
-_SMALLER_EVERY = (
-    8  # searches of the whole picture: one with smaller tiles, for whoever is too small for the others
-)
+_SMALLER_EVERY = 8  # searches of the whole picture: one with smaller tiles, for whoever is smaller
 
 
 class TileChoice:

@@ -58,9 +58,8 @@ def redacted(uri: str) -> str:
     >>> redacted("monday/16:38:41.mp4"), redacted("rtps://admin:secret@10.0.0.5/live"), redacted("${CAMERA}/?tk=secret")
     ('monday/16:38:41.mp4', 'rtps:...', '...')
     """
-    if uri.startswith("${") and not _PLACEHOLDER.fullmatch(
-        uri
-    ):  # it may stand for all but the end of an address
+    # A variable at the beginning may stand for all but the end of an address.
+    if uri.startswith("${") and not _PLACEHOLDER.fullmatch(uri):
         return "..."
     scheme, colon, rest = uri.partition(":")
     if not colon or scheme in _HARMLESS or _is_file_name(uri):

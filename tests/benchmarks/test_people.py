@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from benchmarks import people
 from benchmarks.people import SETS, Counts, Seconds, Walked, has_data, main
+from runtime.sources.frames import Frame, Keypoints
 
 
 def test_who_is_hidden_counts_neither_as_missed_nor_as_false() -> None:
@@ -28,9 +31,32 @@ def test_an_id_that_comes_back_changes_twice_and_a_gap_is_no_change() -> None:
     assert walked.recall == 0.8
 
 
-def test_the_time_around_the_networks_is_that_of_the_crops() -> None:
-    seconds = Seconds(frames=10, detect=0.1, pose=0.2, estimate=0.5, track=0.05)
-    assert seconds.per_frame() == pytest.approx({"detect": 10, "crop": 20, "pose": 20, "track": 5})
+class Slow:
+    """An estimator with a network, whose clock is turned by hand."""
+
+    def __init__(self, seconds: Seconds) -> None:
+        self.now, self.seconds = 0.0, seconds
+
+    def estimate(self, frame: Frame) -> Keypoints:
+        self.now += 0.05
+        self.seconds.add("pose", 0.03)
+        return np.zeros((0, 17, 3), np.float32)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def test_the_time_around_the_networks_is_that_of_the_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = Seconds()
+    slow = Slow(seconds)
+    monkeypatch.setattr(people.time, "perf_counter", lambda: slow.now)
+    estimator = people._TimedEstimator(slow, "crop", seconds, slow.close)
+    before = replace(seconds)
+    for index in range(4):
+        estimator.estimate(Frame(index, 0.0, (640, 480)))
+    assert seconds.since(before).per_frame() == pytest.approx(
+        {"detect": 0, "crop": 20, "pose": 30, "track": 0}
+    )
 
 
 def test_every_set_is_of_the_shared_data(shared: Path) -> None:

@@ -157,6 +157,20 @@ def test_a_state_with_wrong_moments_of_the_optimizer_is_refused(
     refuses({**stopped, "optimizer": {**stopped["optimizer"], "state": state}}, poses, tmp_path)
 
 
+def test_a_state_that_cannot_be_read_is_not_called_damaged(
+    stopped: dict[str, Any], poses: Poses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(stopped, tmp_path / "state")
+    broken = OSError(5, "Input/output error")
+
+    def fails(*_: object) -> None:
+        raise broken
+
+    monkeypatch.setattr(training, "load_torch_file", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        fit(poses[:64], options=QUICK, state=tmp_path / "state")
+
+
 def test_the_options_of_the_optimizer_are_not_taken_from_a_state(
     stopped: dict[str, Any], poses: Poses, tmp_path: Path
 ) -> None:

@@ -85,7 +85,7 @@ def test_threads_that_open_and_close_leave_nothing_open(opened: list[BundleNetwo
 def test_tensorrt_without_a_gpu_says_what_else_to_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    network = SimpleNamespace(joints=33, width=64, height=64, precisions={"fp32": "a.onnx"})
+    network = SimpleNamespace(joints=33, width=256, height=256, precisions={"fp32": "a.onnx"})
     manifest = SimpleNamespace(networks={"detector": network, "landmarks": network})
     bundle = SimpleNamespace(
         folder=tmp_path, manifest=manifest, network=lambda name: network, missed_limits=lambda *_: ()
@@ -100,7 +100,9 @@ def test_tensorrt_without_a_gpu_says_what_else_to_use(
 def test_on_a_gpu_the_engine_of_each_network_is_loaded_or_built(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    network = SimpleNamespace(joints=33, width=64, height=64, precisions={"fp32": "a.onnx", "fp16": "b.onnx"})
+    network = SimpleNamespace(
+        joints=33, width=256, height=256, precisions={"fp32": "a.onnx", "fp16": "b.onnx"}
+    )
     key = SimpleNamespace(options=SimpleNamespace(batch=(1, 4, 16)))
     asked: list[tuple[str, str, str]] = []
 
@@ -152,4 +154,30 @@ def test_a_detector_of_pictures_that_are_not_square_is_refused(
     monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)
     with pytest.raises(InputError, match=r"takes pictures of 64 x 32, .* searched in squares\. Export it"):
         open_networks(tmp_path, "onnxruntime")
+    assert opened_networks._opened == {}
+
+
+@pytest.mark.parametrize("wrong", ["detector", "landmarks"])
+def test_a_graph_of_other_pictures_than_the_manifest_says_is_refused_and_all_are_closed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str
+) -> None:
+    networks = {name: SimpleNamespace(joints=33, width=256, height=256) for name in ("detector", "landmarks")}
+    networks[wrong].width = networks[wrong].height = 128
+    bundle = SimpleNamespace(
+        folder=tmp_path, manifest=SimpleNamespace(networks=networks), network=networks.__getitem__,
+        missed_limits=lambda *_: (), graph=lambda name, precision: tmp_path / f"{name}.{precision}.onnx",
+    )  # fmt: skip
+    runners: list[Runner] = []
+
+    def open_runner(*_: object, **__: object) -> Runner:
+        runners.append(Runner())
+        return runners[-1]
+
+    monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)
+    monkeypatch.setattr(opened_networks, "OnnxRunner", open_runner)
+    with pytest.raises(
+        InputError, match=f"The fp32 graph of {wrong} in .* does not take pictures of 128 x 128"
+    ):
+        open_networks(tmp_path, "onnxruntime", "fp32")
+    assert [runner.closed for runner in runners] == [1] * len(runners)
     assert opened_networks._opened == {}
