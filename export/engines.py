@@ -19,7 +19,7 @@ from daflow.core.engines.cache import store_engine
 from daflow.core.engines.file import BuildOptions, EngineKey
 from daflow.core.errors import InputError
 from daflow.core.files import write_text
-from daflow.core.gpu import find_gpu, load_tensorrt
+from daflow.core.gpu import find_gpu, load_tensorrt, tensorrt_of_this_machine, unsupported_here
 from daflow.core.scoring.comparison import PRECISIONS, Precision
 
 logger = logging.getLogger(__name__)
@@ -188,13 +188,9 @@ def builder_of_this_gpu(kind: type[AnyBuilder], layers: bool, report: Report) ->
     """Return the builder for the GPU of this machine.
 
     Raises:
-        InputError: there is no GPU or no TensorRT.
+        InputError: there is no GPU, or no TensorRT that runs on it.
     """
-    if find_gpu() is None:
-        raise InputError("--on-device builds for the GPU of this machine, but no NVIDIA GPU was found.")
-    trt = load_tensorrt()
-    if trt is None:
-        raise InputError("--on-device needs TensorRT, which is not installed. It comes with JetPack.")
+    _, trt = tensorrt_of_this_machine("--on-device", "Without it the bundle runs on ONNX Runtime.")
     return kind(trt, [], layers, report)
 
 
@@ -202,12 +198,16 @@ def find_builder(targets: Sequence[str]) -> tuple[ModuleType | None, list[str]]:
     """Find the TensorRT that can build for the targets, and the targets that must be built ahead of time.
 
     Args:
-        targets: compute capabilities; empty means the GPU of this machine, or sm86 without one.
+        targets: compute capabilities; empty means the GPU of this machine, or sm86 without one that TensorRT runs on.
 
     Returns:
         The module, None when it is not installed; and the targets, empty when there is only the GPU of this machine.
     """
     gpu = find_gpu()
     if gpu is not None and all(target == gpu.target for target in targets):
-        return load_tensorrt(), []
+        trt = load_tensorrt()
+        reason = None if trt is None else unsupported_here(trt)
+        if reason is None:
+            return trt, []
+        logger.warning("%s Engines are built ahead of time, for other GPUs.", reason)
     return load_tensorrt(("tensorrt_rtx",)), list(targets) or [_DEFAULT_TARGET]

@@ -75,8 +75,23 @@ def unusable_package(error: ImportError, package: str, extra: str) -> InputError
             f"The package {package} is not installed. Install it with: pip install 'daflow[{extra}]'"
         )
     return InputError(
-        f"The package {package} cannot be loaded ({error}). On Debian, Ubuntu and JetPack, install its system "
-        f"libraries with: apt-get install {SYSTEM_LIBRARIES}"
+        f"The package {package} cannot be loaded ({error}). {broken_package_advice(str(error), package)}"
+    )
+
+
+def broken_package_advice(reason: str, package: str) -> str:
+    """Return what to do about a package that is installed and cannot be imported.
+
+    >>> broken_package_advice("libcuda.so.1: cannot open shared object file", "pycuda")
+    "It needs NVIDIA's driver and CUDA; JetPack brings both."
+    """
+    if "libcu" in reason:
+        return "It needs NVIDIA's driver and CUDA; JetPack brings both."
+    if "cannot open shared object file" in reason:
+        return f"On Debian, Ubuntu and JetPack, install its system libraries with: apt-get install {SYSTEM_LIBRARIES}"
+    return (
+        "It does not fit the libraries of this machine; install it again with: pip install --force-reinstall "
+        f"--no-cache-dir {package}"
     )
 
 

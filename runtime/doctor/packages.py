@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import signal
 
-from daflow.core.errors import SYSTEM_LIBRARIES
+from daflow.core.errors import broken_package_advice
 from runtime.doctor.findings import Finding, Requirements, State, state_if_missing
 from runtime.machine import facts
 from runtime.machine.board import Machine, Ran
 from runtime.sources.pipeline_runner import LIBRARY
 
 _INSTALL_EDGE = "Install it with: pip install 'daflow[edge]'"
-_SYSTEM_LIBRARIES = (
-    f"On Debian, Ubuntu and JetPack its system libraries come with: apt-get install {SYSTEM_LIBRARIES}"
-)
 
 _GPU = """
 import ctypes
@@ -28,8 +25,10 @@ if gpu:
     print(f"{gpu.name}, {gpu.target}, CUDA {version.value // 1000}.{version.value % 1000 // 10}")
 """
 _TENSORRT = """
-from daflow.core.gpu import load_tensorrt
+from daflow.core.gpu import load_tensorrt, unsupported_here
 module = load_tensorrt()
+if module and (reason := unsupported_here(module)):
+    raise SystemExit(reason)
 print(f"{module.__name__} {module.__version__}" if module else "")
 """
 _GSTREAMER = f"""
@@ -88,6 +87,8 @@ def tensorrt(machine: Machine, required: bool | None = None) -> Finding:
     ran = machine.python(_TENSORRT)
     if ran.returncode == 0 and ran.stdout.strip():
         return Finding("TensorRT", "ok", _last_line(ran.stdout))
+    if "does not run on this GPU" in ran.stderr:
+        return Finding("TensorRT", state_if_missing(required), _last_line(ran.stderr))
     state = state_if_missing(required, "warning" if machine.is_jetson else "absent")
     if machine.is_jetson:
         advice = (
@@ -150,7 +151,10 @@ def package(
         return Finding(name, missing, "not installed", None if missing == "absent" else advice)
     broken: State = "warning" if missing == "absent" else missing
     return Finding(
-        name, broken, reason or "cannot be imported", _SYSTEM_LIBRARIES if ".so" in reason else advice
+        name,
+        broken,
+        reason or "cannot be imported",
+        broken_package_advice(reason, name) if ".so" in reason else advice,
     )
 
 

@@ -21,6 +21,7 @@ class PowerMeter:
 
     Attributes:
         name: what it measures.
+        gpu_only: it does not see what the processor takes.
         watts: reads it; None when there is no reading at the moment.
         interval: useful time between two readings, in seconds.
     """
@@ -28,11 +29,17 @@ class PowerMeter:
     name: str
     watts: Callable[[], float | None]
     interval: float = 0.1
+    gpu_only: bool = False
 
 
-def find_power_meter(machine: Machine) -> PowerMeter | None:
-    """Return the power meter of the whole board, else of the GPU, else of the processor; None without any."""
-    return _ina(machine) or _nvidia(machine) or _rapl(machine)
+def find_power_meter(machine: Machine, on_gpu: bool) -> PowerMeter | None:
+    """Return the power meter of the whole board, else of the part that does the work; None without one.
+
+    Args:
+        machine: whose meters.
+        on_gpu: networks run on a GPU; else the power of a GPU says nothing about them.
+    """
+    return _ina(machine) or (_nvidia(machine) if on_gpu else _rapl(machine))
 
 
 def _ina(machine: Machine) -> PowerMeter | None:
@@ -70,7 +77,8 @@ def _nvidia(machine: Machine) -> PowerMeter | None:
         except ValueError:  # absent, or [N/A] as on Jetson
             return None
 
-    return PowerMeter("GPU, nvidia-smi", watts, interval=1.0) if watts() is not None else None
+    found = PowerMeter("GPU, nvidia-smi", watts, interval=1.0, gpu_only=True)
+    return found if watts() is not None else None
 
 
 def _rapl(machine: Machine) -> PowerMeter | None:

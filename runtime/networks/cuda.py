@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -153,7 +154,9 @@ def _check(result: int) -> None:
 
 def _load_pycuda() -> Any:
     try:
-        import pycuda.driver
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns before it fails; the error says it all
+            import pycuda.driver
     except ImportError as error:
         raise unusable_package(error, "pycuda", "jetson") from None
     return pycuda.driver

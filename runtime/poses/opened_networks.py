@@ -11,7 +11,7 @@ from daflow.core.engines.builder import BuildRequest, build_plan
 from daflow.core.engines.cache import engine_folders, obtain_engine
 from daflow.core.engines.onnxruntime import OnnxRunner
 from daflow.core.errors import InputError
-from daflow.core.gpu import find_gpu, load_tensorrt
+from daflow.core.gpu import tensorrt_of_this_machine
 from daflow.core.pose_bundle import NetworkName, PoseBundle, read_pose_bundle
 from daflow.core.scoring.comparison import Precision
 from runtime.networks.runner import NetworkRunner
@@ -122,10 +122,7 @@ def _tensorrt(bundle: PoseBundle, name: NetworkName, precision: Precision) -> Ne
     """Return the engine for the GPU of this machine, built first when none fits."""
     from runtime.networks.tensorrt import TensorRTRunner
 
-    gpu, trt = find_gpu(), load_tensorrt()
-    if gpu is None or trt is None:
-        missing = "an NVIDIA GPU" if gpu is None else "TensorRT, which comes with JetPack"
-        raise InputError(f"The pose engine tensorrt needs {missing}. Use --pose-engine onnxruntime.")
+    gpu, trt = tensorrt_of_this_machine("The pose engine tensorrt", "Use --pose-engine onnxruntime.")
     key = bundle.engine_key(name, precision, trt.__name__, str(trt.__version__), gpu.target, gpu.name)
     request = BuildRequest(bundle.graph(name, precision), precision, key.options)
     title = f"{trt.__name__} {precision}"

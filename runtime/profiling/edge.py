@@ -72,6 +72,11 @@ class EdgeRun:
     scorer: str
     options: Mapping[str, Any]
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a network of the edge runs on a GPU."""
+        return "tensorrt" in {self.scorer, self.options.get("pose_engine")}
+
     def config(self, threshold: float, **fields: Any) -> Config:
         """Return the configuration, with one camera."""
         source = self.source

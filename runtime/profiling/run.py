@@ -23,9 +23,16 @@ from runtime.profiling.cold_start import measure_cold_start
 from runtime.profiling.edge import EdgeRun, measure_edge, measure_pace
 from runtime.profiling.machine_watch import MachineWatch, peak_memory_mb
 from runtime.profiling.profile import Cost, Profile, ScorerComparison, windows_text
-from runtime.profiling.scorers import Candidate, measure_scorers, open_candidates, walker_windows
+from runtime.profiling.scorers import (
+    Candidate,
+    measure_scorers,
+    open_candidates,
+    scorers_of_this_machine,
+    walker_windows,
+)
 from runtime.profiling.statistics import Quartiles
 from runtime.profiling.timing import time_calls
+from runtime.scorers.tensorrt import PhasedScorer
 from runtime.sources.redaction import redacted
 
 _COLD_STARTS = 5
@@ -73,13 +80,14 @@ def take_profile(bundle: Bundle, request: Request, machine: Machine | None = Non
     run.check()
     machine = machine or Machine()
     facts = environment(machine)
-    meter = find_power_meter(machine)
     skipped: list[str] = []
+    scorers = request.scorers or scorers_of_this_machine(skipped)
+    meter = find_power_meter(machine, "tensorrt" in scorers or run.on_gpu)
     per_window: dict[str, float] = {}
     with MachineWatch(machine, meter) as idle:
         time.sleep(_IDLE_SECONDS if meter else 0.0)
     with MachineWatch(machine, meter) as whole:
-        with open_candidates(bundle, request.scorers, request.precisions, skipped) as candidates:
+        with open_candidates(bundle, scorers, request.precisions, skipped) as candidates:
             baseline = _baseline(request.baseline, candidates)
             window = bundle.manifest.window
             alone = measure_scorers(
@@ -96,6 +104,7 @@ def take_profile(bundle: Bundle, request: Request, machine: Machine | None = Non
             pace = measure_pace(run, request.seconds)
     during, at_pace = whole.readings(), paced.readings()
     watts = at_pace.watts
+    seen = watts if run.on_gpu or not (meter and meter.gpu_only) else None
     cost = Cost(
         peak_memory_mb=peak_memory_mb(),
         gpu_memory_mb=during.gpu_memory_mb,
@@ -103,7 +112,7 @@ def take_profile(bundle: Bundle, request: Request, machine: Machine | None = Non
         meter=at_pace.meter,
         idle_watts=idle.readings().watts,
         watts=watts,
-        millijoules_per_frame=1000 * watts * pace.seconds / pace.frames if watts else None,
+        millijoules_per_frame=1000 * seen * pace.seconds / pace.frames if seen else None,
         millijoules_per_window=per_window,
         temperature_c=during.temperature_c,
         clock_mhz=during.clock_mhz,
@@ -182,6 +191,8 @@ def _energy_per_window(
     found = {}
     poses = walker_windows(window, 1)
     for candidate in candidates:
+        if meter.gpu_only and not isinstance(candidate.scorer, PhasedScorer):
+            continue  # it runs on the processor
         with MachineWatch(machine, meter) as watch:
             calls = len(time_calls(functools.partial(candidate.scorer.score, poses), _ENERGY_SECONDS))
         if watch.joules:

@@ -14,7 +14,7 @@ from daflow.core.bundle import Bundle
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.windows import Poses, make_windows
 from daflow.core.errors import CheckFailed, InputError
-from daflow.core.gpu import find_gpu
+from daflow.core.gpu import tensorrt_of_this_machine
 from daflow.core.scoring.scorer import Scorer
 from runtime.profiling.profile import BatchTiming, ScorerComparison, ScorerTiming, windows_text
 from runtime.profiling.reference_work import time_reference_work
@@ -39,6 +39,16 @@ class Candidate:
     precision: str
 
 
+def scorers_of_this_machine(skipped: list[str]) -> tuple[str, ...]:
+    """Return the names of the scorers that run here; `skipped` takes a sentence for each that does not."""
+    try:
+        tensorrt_of_this_machine("tensorrt", "")
+    except InputError as error:
+        skipped.append(error.message.strip())
+        return ("onnxruntime",)
+    return ("onnxruntime", "tensorrt")
+
+
 @contextlib.contextmanager
 def open_candidates(
     bundle: Bundle, names: Sequence[str], precisions: Sequence[str], skipped: list[str]
@@ -47,7 +57,7 @@ def open_candidates(
 
     Args:
         bundle: whose scorers.
-        names: `onnxruntime` and `tensorrt`; empty for whatever runs here.
+        names: `onnxruntime` and `tensorrt`.
         precisions: which of the bundle's; empty for all.
         skipped: takes a sentence for each that cannot be opened here.
 
@@ -60,12 +70,9 @@ def open_candidates(
         raise InputError(
             f"{bundle.folder} has no {missing[0]}; it has {', '.join(bundle.manifest.precisions)}."
         )
-    chosen = names or ("onnxruntime", *(("tensorrt",) if find_gpu() else ()))
-    if not names and "tensorrt" not in chosen:
-        skipped.append("tensorrt: no NVIDIA GPU is here")
     with contextlib.ExitStack() as stack:
         opened: list[Candidate] = []
-        for name in chosen:
+        for name in names:
             for precision in wanted:
                 began = time.perf_counter()
                 try:

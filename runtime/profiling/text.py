@@ -39,7 +39,7 @@ def profile_text(profile: Profile, width: int) -> Iterator[str]:
         width: columns of the terminal; below 100 the tables have fewer columns.
     """
     columns = COLUMNS if width >= _NARROW else _NARROW_COLUMNS
-    yield f"Profile of {profile.bundle} on {machine_name(profile.environment)}"
+    yield from _wrap(f"Profile of {profile.bundle} on {machine_name(profile.environment)}", width)
     yield from _heading("The scorer alone")
     yield f"Milliseconds per call; {profile.rounds} rounds in turn; ratio to {profile.baseline}"
     yield from table_text(scorer_table(profile.scorer_alone, columns))
@@ -48,7 +48,7 @@ def profile_text(profile: Profile, width: int) -> Iterator[str]:
     for sentence in scorer_sentences(profile):
         yield from _wrap(sentence, width)
     yield from _heading("The whole edge")
-    yield f"{profile.scorer} on {profile.source}; milliseconds per frame"
+    yield from _wrap(f"{profile.scorer} on {profile.source}; milliseconds per frame", width)
     yield from table_text(stage_table({**profile.stages, **delays(profile)}, profile.edge.share, columns))
     for sentence in edge_sentences(profile.edge, profile.pace):
         yield from _wrap(sentence, width)

@@ -16,7 +16,7 @@ from daflow.core.data.windows import Poses, make_windows
 from daflow.core.engines.builder import BuildRequest, Plan, build_plan
 from daflow.core.engines.cache import Report, engine_folders, obtain_engine
 from daflow.core.errors import CheckFailed, InputError
-from daflow.core.gpu import find_gpu, load_tensorrt
+from daflow.core.gpu import tensorrt_of_this_machine
 from daflow.core.scoring.comparison import Precision, WindowSets, compare
 from daflow.core.scoring.limits import LIMITS, Limits, Verdict, check_limits
 from daflow.core.scoring.onnx import OnnxScorer
@@ -44,16 +44,9 @@ def open_tensorrt(
         InputError: there is no GPU, TensorRT or pycuda, or TensorRT cannot build or load the engine.
         CheckFailed: the engine does not rank windows as the FP32 graph does.
     """
-    hardware = find_gpu()
-    if hardware is None:
-        raise InputError(
-            "The scorer tensorrt needs an NVIDIA GPU, and none was found. Use --scorer onnxruntime."
-        )
-    trt = load_tensorrt()
-    if trt is None:
-        raise InputError("TensorRT is not installed. It comes with JetPack; else use --scorer onnxruntime.")
+    gpu, trt = tensorrt_of_this_machine("The scorer tensorrt", "Use --scorer onnxruntime.")
     precision = precision or default_precision(bundle)
-    key = bundle.engine_key(precision, trt.__name__, str(trt.__version__), hardware.target, hardware.name)
+    key = bundle.engine_key(precision, trt.__name__, str(trt.__version__), gpu.target, gpu.name)
     request = BuildRequest(bundle.graph(precision), precision, key.options)
     name = f"{trt.__name__} {precision}"
     folders = engine_folders(bundle.folder)

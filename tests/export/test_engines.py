@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from daflow.core.files import sha256
 from daflow.core.gpu import Gpu, load_tensorrt
 from export import engines
 from export.cli import main
-from export.engines import ScorerEngineBuilder, build_on_device, find_builder
+from export.engines import ScorerEngineBuilder, build_on_device, builder_of_this_gpu, find_builder
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +57,31 @@ def test_only_another_gpus_engine_is_built_ahead_of_time(
     monkeypatch: pytest.MonkeyPatch, gpu: Gpu | None, targets: list[str], ahead: list[str]
 ) -> None:
     monkeypatch.setattr(engines, "find_gpu", lambda: gpu)
+    monkeypatch.setattr("daflow.core.gpu.find_gpu", lambda: gpu)
     assert find_builder(targets)[1] == ahead
+
+
+def test_on_a_gpu_that_this_tensorrt_does_not_run_on_engines_are_for_others(
+    trt: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for module in ("export.engines", "daflow.core.gpu"):
+        monkeypatch.setattr(f"{module}.find_gpu", lambda: Gpu("sm90", "H100"))
+    with caplog.at_level(logging.WARNING):
+        assert find_builder([]) == (trt, ["sm86"])
+    assert "does not run on this GPU (H100, sm90)" in caplog.text
+    with pytest.raises(InputError, match="does not run on this GPU"):
+        builder_of_this_gpu(ScorerEngineBuilder, False, print)
 
 
 def test_on_a_device_there_must_be_a_gpu_and_tensorrt(
     exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "find_gpu", lambda: None)
+    monkeypatch.setattr("daflow.core.gpu.find_gpu", lambda: None)
     result = CliRunner().invoke(main, [str(exported), "--on-device"])
     assert result.exit_code == 2
-    assert "--on-device builds for the GPU of this machine, but no NVIDIA GPU was found" in result.output
-    monkeypatch.setattr(engines, "find_gpu", lambda: Gpu("sm87", "Orin"))
-    monkeypatch.setattr(engines, "load_tensorrt", lambda: None)
+    assert "--on-device needs an NVIDIA GPU, and none was found" in result.output
+    monkeypatch.setattr("daflow.core.gpu.find_gpu", lambda: Gpu("sm87", "Orin"))
+    monkeypatch.setattr("daflow.core.gpu.load_tensorrt", lambda: None)
     with pytest.raises(InputError, match="comes with JetPack"):
         build_on_device(exported)
 
@@ -75,8 +90,8 @@ def test_on_a_device_given_options_become_those_of_the_bundle(
     bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[tuple[Any, Any]] = []
-    monkeypatch.setattr(engines, "find_gpu", lambda: Gpu("sm87", "Orin"))
-    monkeypatch.setattr(engines, "load_tensorrt", object)
+    monkeypatch.setattr("daflow.core.gpu.find_gpu", lambda: Gpu("sm87", "Orin"))
+    monkeypatch.setattr("daflow.core.gpu.load_tensorrt", lambda: SimpleNamespace(__name__="tensorrt"))
     monkeypatch.setattr(
         ScorerEngineBuilder,
         "build",

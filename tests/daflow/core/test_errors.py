@@ -19,3 +19,12 @@ def test_a_package_that_lacks_a_system_library_is_not_called_missing() -> None:
     assert "cannot be loaded (libGL.so.1" in message
     assert "apt-get install libegl1 libgles2 libgl1" in message
     assert "not installed" not in message
+
+
+def test_a_package_that_was_built_for_other_libraries_is_to_be_installed_again() -> None:
+    error = ImportError("_driver.so: undefined symbol: mempcpy_v9")
+    message = unusable_package(error, "pycuda", "jetson").message
+    assert "apt-get" not in message
+    assert "--force-reinstall --no-cache-dir pycuda" in message
+    lost = unusable_package(ImportError("libcuda.so.1: cannot open shared object file"), "pycuda", "jetson")
+    assert "NVIDIA's driver" in lost.message

@@ -287,7 +287,7 @@ def test_a_missing_network_is_asked_for(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_on_device_needs_a_gpu(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.pose.engines.find_gpu", lambda: None)
+    monkeypatch.setattr("daflow.core.gpu.find_gpu", lambda: None)
     result = CliRunner().invoke(main, ["pose", str(exported), "--on-device"])
     assert result.exit_code == 2
-    assert "no NVIDIA GPU was found" in result.output
+    assert "needs an NVIDIA GPU, and none was found" in result.output

@@ -249,6 +249,13 @@ def test_what_is_there_says_its_version(tmp_path: Path) -> None:
     assert doctor_packages.gstreamer(machine).found == "1.20.3"
 
 
+def test_a_tensorrt_that_does_not_run_on_the_gpu_is_not_ok(tmp_path: Path) -> None:
+    reason = "tensorrt_rtx 1.7.1 does not run on this GPU (H100, sm90)."
+    machine = made_up(tmp_path, {}, {"load_tensorrt": failed(reason)})
+    for needed, state in ((None, "warning"), (True, "problem"), (False, "absent")):
+        assert doctor_packages.tensorrt(machine, needed) == Finding("TensorRT", state, reason)
+
+
 def test_a_package_that_is_missing_broken_or_crashes(tmp_path: Path) -> None:
     said = {
         "gone": failed("ModuleNotFoundError: No module named 'gone'"),

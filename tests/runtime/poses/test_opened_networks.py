@@ -91,8 +91,8 @@ def test_tensorrt_without_a_gpu_says_what_else_to_use(
         folder=tmp_path, manifest=manifest, network=lambda name: network, missed_limits=lambda *_: ()
     )
     monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)
-    monkeypatch.setattr(opened_networks, "find_gpu", lambda: None)
-    with pytest.raises(InputError, match=r"needs an NVIDIA GPU\. Use --pose-engine onnxruntime"):
+    monkeypatch.setattr("daflow.core.gpu.find_gpu", lambda: None)
+    with pytest.raises(InputError, match=r"needs an NVIDIA GPU, .* Use --pose-engine onnxruntime"):
         open_networks(tmp_path, "tensorrt")
     assert opened_networks._opened == {}
 
@@ -123,9 +123,9 @@ def test_on_a_gpu_the_engine_of_each_network_is_loaded_or_built(
         return load(b"plan")  # type: ignore[no-any-return]
 
     monkeypatch.setattr(opened_networks, "read_pose_bundle", lambda folder: bundle)
-    monkeypatch.setattr(opened_networks, "find_gpu", lambda: SimpleNamespace(target="sm87", name="Orin"))
+    monkeypatch.setattr("daflow.core.gpu.find_gpu", lambda: SimpleNamespace(target="sm87", name="Orin"))
     trt = SimpleNamespace(__name__="tensorrt", __version__="10.3")
-    monkeypatch.setattr(opened_networks, "load_tensorrt", lambda: trt)
+    monkeypatch.setattr("daflow.core.gpu.load_tensorrt", lambda: trt)
     monkeypatch.setattr(
         opened_networks, "build_plan", lambda trt, request: SimpleNamespace(data=b"plan", seconds=2.0)
     )

@@ -76,6 +76,7 @@ def profile_file(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Pa
              "--report", folder / "profile.html"]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("runtime.profiling.run._COLD_STARTS", 1)
+        patch.setattr("daflow.core.gpu.find_gpu", lambda: None)
         ran = CliRunner().invoke(
             main, [str(word) for word in words], env={"COLUMNS": "80"}, catch_exceptions=False
         )

@@ -41,7 +41,7 @@ def board(tmp_path: Path) -> Machine:
 
 
 def test_the_power_of_a_board_is_measured(board: Machine) -> None:
-    with MachineWatch(board, find_power_meter(board)) as watch:
+    with MachineWatch(board, find_power_meter(board, on_gpu=False)) as watch:
         pass
     assert watch.readings().meter == "board, INA3221 VDD_IN"
     assert watch.readings().watts == pytest.approx(7.0)
@@ -52,10 +52,20 @@ def test_the_energy_of_a_window_is_that_of_its_share_of_the_calls(
 ) -> None:
     monkeypatch.setattr(run, "time_calls", lambda function, seconds: [0.1] * 20)
     monkeypatch.setattr(MachineWatch, "joules", property(lambda _: 2.0, lambda *_: None), raising=False)
-    meter = find_power_meter(board)
+    meter = find_power_meter(board, on_gpu=False)
     assert meter
     energy = run._energy_per_window(board, meter, [Candidate(_Silent(), 0.0, "fp32")], 24)
     assert energy == {"onnxruntime fp32": pytest.approx(100.0)}
+
+
+def test_the_power_of_a_gpu_says_nothing_about_a_scorer_on_the_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "time_calls", lambda function, seconds: [0.1] * 20)
+    machine = Machine(tmp_path, lambda command: subprocess.CompletedProcess(command, 0, "71.25", ""))
+    meter = find_power_meter(machine, on_gpu=True)
+    assert meter
+    assert run._energy_per_window(machine, meter, [Candidate(_Silent(), 0.0, "fp32")], 24) == {}
 
 
 def test_energy_is_shown(old_profile: Profile) -> None:

@@ -31,7 +31,7 @@ def measured(profile_file: Path) -> Profile:
 
 def test_every_part_is_measured(measured: Profile) -> None:
     assert measured.baseline == "onnxruntime fp32"
-    assert measured.skipped == ["tensorrt: no NVIDIA GPU is here"]
+    assert measured.skipped == ["tensorrt needs an NVIDIA GPU, and none was found."]
     (scorer,) = measured.scorer_alone.scorers.values()
     assert list(scorer.batches) == [1, 4]
     assert all(len(batch.call.rounds_ms) == 4 and not batch.phases for batch in scorer.batches.values())
@@ -64,6 +64,13 @@ def test_the_table_fits_its_terminal(profile_file: Path, measured: Profile) -> N
     assert max(map(len, lines)) <= 80
     for heading in ("The scorer alone", "The whole edge", "Cold start", "Cost", "Environment"):
         assert heading in lines
+    server = {
+        **measured.environment,
+        "processor": "Intel(R) Xeon(R) Processor (x86_64)",
+        "gpu": "NVIDIA H100 80GB, sm90",
+    }
+    narrow = list(profile_text(measured.model_copy(update={"environment": server}), 80))
+    assert max(map(len, narrow)) <= 80
     wide = list(profile_text(measured, 120))
     assert max(map(len, wide)) <= 120
     assert any("mean" in line for line in wide)
@@ -139,6 +146,7 @@ def test_what_cannot_be_measured_is_said(
     bundle: Bundle, words: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runtime.profiling.run._COLD_STARTS", 1)
+    monkeypatch.setattr("daflow.core.gpu.find_gpu", lambda: None)
     ran = profile(bundle, "--batch", "1", "--seconds", "0.2", *words)
     assert ran.exit_code == 2, ran.output
     assert message in ran.output

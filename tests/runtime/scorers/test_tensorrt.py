@@ -16,7 +16,7 @@ from daflow.core.bundle import Bundle, read_bundle, write_manifest
 from daflow.core.engines.file import read_engine
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.gpu import Gpu as Hardware
-from daflow.core.gpu import find_gpu, load_tensorrt
+from daflow.core.gpu import find_gpu, load_tensorrt, unsupported_here
 from daflow.core.scoring.limits import LIMITS, Limits
 from daflow.core.scoring.onnx import OnnxScorer
 from runtime.scorers import tensorrt as tensorrt_scorer
@@ -79,18 +79,18 @@ def bundle(exported: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def orin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorrt_scorer, "find_gpu", lambda: Hardware("sm87", "Orin"))
+    monkeypatch.setattr("daflow.core.gpu.find_gpu", lambda: Hardware("sm87", "Orin"))
 
 
 def test_without_a_gpu_it_says_what_else_to_use(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorrt_scorer, "find_gpu", lambda: None)
+    monkeypatch.setattr("daflow.core.gpu.find_gpu", lambda: None)
     with pytest.raises(InputError, match=r"needs an NVIDIA GPU, .* --scorer onnxruntime"):
         open_scorer(read_bundle(bundle), "tensorrt")
 
 
 @pytest.mark.usefixtures("orin")
 def test_without_tensorrt_it_says_where_it_comes_from(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorrt_scorer, "load_tensorrt", lambda: None)
+    monkeypatch.setattr("daflow.core.gpu.load_tensorrt", lambda: None)
     with pytest.raises(InputError, match="comes with JetPack"):
         open_tensorrt(read_bundle(bundle))
 
@@ -104,7 +104,7 @@ class FakeOrin:
         self.scorers: list[Any] = []
         self.bundle, self.noise = read_bundle(folder), 0.0
         trt = SimpleNamespace(__name__="tensorrt", __version__="10.3.0")
-        monkeypatch.setattr(tensorrt_scorer, "load_tensorrt", lambda: trt)
+        monkeypatch.setattr("daflow.core.gpu.load_tensorrt", lambda: trt)
         monkeypatch.setattr(tensorrt_scorer, "build_plan", self._build)
         monkeypatch.setattr(tensorrt_scorer, "TensorRTRunner", lambda trt, data, batch, name: name)
         monkeypatch.setattr(tensorrt_scorer, "TensorRTScorer", self.scorer)
@@ -192,8 +192,11 @@ def test_a_failing_precision_is_logged(bundle: Path, caplog: pytest.LogCaptureFi
 def real_gpu() -> None:
     if find_gpu() is None:
         pytest.skip("no NVIDIA GPU is here")
-    if load_tensorrt() is None:
+    trt = load_tensorrt()
+    if trt is None:
         pytest.skip("TensorRT is not installed")
+    if reason := unsupported_here(trt):
+        pytest.skip(reason)
     pytest.importorskip("pycuda.driver", reason="pycuda is not installed")
 
 
