@@ -28,15 +28,18 @@ from runtime.poses.regions import upright_regions
 from runtime.poses.search import MAX_ACROSS, Search
 from runtime.sources.frames import Frame, Image, Keypoints
 
-_MIN_PRESENCE = 0.2  # of somebody who is followed; small people often have 0.3
-_MIN_NEW_PRESENCE = 0.3
+_MIN_PRESENCE = 0.4  # of somebody who is followed
+_MIN_NEW_PRESENCE = 0.3  # of somebody in whom the detector agrees; small people often have no more
 _MIN_REFINED = 0.2  # presence above which a detected person is cut out again, turned upright
+_FITS = 0.4  # overlap of the skeleton of somebody new and the detector's box
 _MAX_LOST_S = 0.6  # how long somebody is looked for where they were going
 _SEARCHED_AFTER_S = 0.12  # without joints, until the detector looks: mostly the next picture has them again
 _MAX_UNCONFIRMED = 3  # searches of the place of a followed person in which the detector sees nobody there,
 _MAX_UNCONFIRMED_S = 2.0  # and how long that may last
 _SURPRISE, _SURPRISE_PER_S = 0.04, 0.65  # largest step off the way they were going, of the region's height
 _RESIZED = 1.6  # largest change of size
+_GROWN = 1.7  # and since the detector saw them
+_SHADOW = 0.6  # of a body, that another one covers, and that the detector does not see apart
 _COVERED = 0.7  # of a box of the detector, by somebody who is followed
 _SAME_BOX, _SAME_POSE = 0.6, 0.5  # overlap and similarity of the skeletons of one person
 _INERTIA_S = 0.15  # over which the speed is averaged
@@ -54,20 +57,33 @@ class _Person:
         searched: whether the detector has looked for them since they were followed.
         confirmed: when the detector saw them last, seconds.
         unconfirmed: searches since then.
+        size: height of the region that the detector's box asked for then, pixels.
     """
 
-    __slots__ = ("confirmed", "keypoints", "region", "searched", "seen", "since", "speed", "unconfirmed")
+    __slots__ = (
+        "confirmed",
+        "keypoints",
+        "region",
+        "searched",
+        "seen",
+        "since",
+        "size",
+        "speed",
+        "unconfirmed",
+    )
 
-    def __init__(self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float) -> None:
+    def __init__(
+        self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float, size: float
+    ) -> None:
         self.keypoints, self.region = keypoints, region
         self.speed = np.zeros(2, dtype=np.float32)
         self.seen = self.since = time
         self.searched = True
-        self.confirm(time)
+        self.confirm(time, size)
 
-    def confirm(self, time: float) -> None:
-        """Note that the detector sees them."""
-        self.confirmed, self.unconfirmed = time, 0
+    def confirm(self, time: float, size: float) -> None:
+        """Note that the detector sees them, and how large."""
+        self.confirmed, self.unconfirmed, self.size = time, 0, size
 
     def is_doubtful(self, time: float) -> bool:
         """Whether the detector has not seen them for so long that nobody is there."""
@@ -78,6 +94,11 @@ class _Person:
         moved = self.speed * (time - self.seen)
         return np.asarray(self.region + np.array([*moved, 0.0, 0.0], dtype=np.float32))
 
+    def expected_box(self, time: float) -> npt.NDArray[np.float32]:
+        """Return the box `(4,)` around the body in that region."""
+        (box,) = body_boxes(self.keypoints[None])
+        return np.asarray(box + np.tile(self.speed * (time - self.seen), 2))
+
     def is_likely(self, region: npt.NDArray[np.float32], time: float) -> bool:
         """Whether they can have moved to this region; otherwise the joints are of somebody beside them."""
         way = self.speed * (time - self.seen)
@@ -86,7 +107,8 @@ class _Person:
         surprise = float(np.hypot(*(moved - along * way))) / float(self.region[2])
         resized = float(region[2]) / float(self.region[2])
         likely = _SURPRISE + _SURPRISE_PER_S * (time - self.seen)
-        return surprise <= likely and 1 / _RESIZED < resized < _RESIZED
+        grown = float(region[2]) / self.size
+        return surprise <= likely and 1 / _RESIZED < resized < _RESIZED and 1 / _GROWN < grown < _GROWN
 
     def move(self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float) -> None:
         """Take where they are now."""
@@ -139,7 +161,10 @@ class PeopleFollower:
     def _follow(self, image: Image, time: float) -> None:
         if not self._people:
             return
-        bodies = self._networks.joints(image, np.stack([person.expected(time) for person in self._people]))
+        places = np.stack([person.expected(time) for person in self._people])
+        bodies = self._networks.joints(
+            image, places, np.stack([person.expected_box(time) for person in self._people])
+        )
         for row, person in enumerate(self._people):
             if self._is_here(bodies, row, _MIN_PRESENCE) and person.is_likely(bodies.following[row], time):
                 person.move(bodies.keypoints[row], bodies.following[row], time)
@@ -166,8 +191,10 @@ class PeopleFollower:
         for person in people:
             person.unconfirmed += _is_inside(person.region[:2], places)
         pairs = matches(boxes, found, SAME_PERSON)
-        for row, _ in pairs:
-            people[row].confirm(self._time)
+        sizes = upright_regions(found, self._networks.aspect)[:, 2]
+        for row, column in pairs:
+            people[row].confirm(self._time, float(sizes[column]))
+        self._drop_shadows(people, boxes)
         new = covered(found, boxes).max(axis=1, initial=0.0) < _COVERED
         new[[column for _, column in pairs]] = False
         return np.asarray(new)
@@ -177,30 +204,34 @@ class PeopleFollower:
         boxes = boxes[: max(0, self._max_people - len(self._seen_now()))]
         if not len(boxes):
             return
-        bodies = self._networks.joints(image, upright_regions(boxes, self._networks.aspect))
+        others = _boxes(self._seen_now())
+        people = np.concatenate([boxes, others])
+        bodies = self._networks.joints(image, upright_regions(boxes, self._networks.aspect), people)
         turned = bodies.presence >= _MIN_REFINED
+        people = np.concatenate([boxes[turned], others, boxes[~turned]])
+        sizes = upright_regions(boxes, self._networks.aspect)[turned, 2]
         boxes, regions = boxes[turned], bodies.following[turned]
         if not len(boxes):
             return
-        bodies = self._networks.joints(image, regions)
-        fits = overlaps(body_boxes(bodies.keypoints), boxes).diagonal() >= SAME_PERSON
+        bodies = self._networks.joints(image, regions, people)
+        fits = overlaps(body_boxes(bodies.keypoints), boxes).diagonal() >= _FITS
         for row in np.flatnonzero(fits):
             if self._is_here(bodies, int(row), _MIN_NEW_PRESENCE):
-                self._people.append(self._known_or_new(bodies, int(row), time))
+                self._people.append(self._known_or_new(bodies, int(row), time, float(sizes[row])))
         self._drop_twins(time)
         # Somebody who is seen takes the place of somebody who is lost.
         self._people = sorted(self._people, key=lambda person: -person.seen)[: self._max_people]
 
-    def _known_or_new(self, bodies: Bodies, row: int, time: float) -> _Person:
+    def _known_or_new(self, bodies: Bodies, row: int, time: float, size: float) -> _Person:
         """Return somebody who was lost near there, else somebody new."""
         region, keypoints = bodies.following[row], bodies.keypoints[row]
         for person in self._people:
             if person.seen < time and person.is_likely(region, time):
                 self._people.remove(person)
                 person.move(keypoints, region, time)
-                person.confirm(time)
+                person.confirm(time, size)
                 return person
-        return _Person(keypoints, region, time)
+        return _Person(keypoints, region, time, size)
 
     def _is_here(self, bodies: Bodies, row: int, min_presence: float) -> bool:
         if bodies.presence[row] < min_presence or not np.isfinite(bodies.keypoints[row]).all():
@@ -216,6 +247,17 @@ class PeopleFollower:
             for person in self._people
             if time - person.seen <= _MAX_LOST_S and not person.is_doubtful(time)
         ]
+
+    def _drop_shadows(self, people: list[_Person], boxes: Boxes) -> None:
+        """Drop those before or behind somebody else whom the detector does not see there."""
+        shared = covered(boxes, boxes)
+        np.fill_diagonal(shared, 0)
+        shadows = [
+            person
+            for person, share in zip(people, shared.max(axis=1, initial=0.0), strict=True)
+            if person.unconfirmed and share > _SHADOW
+        ]
+        self._people = [person for person in self._people if person not in shadows]
 
     def _drop_twins(self, time: float) -> None:
         """Of two skeletons of one body keep the one that was followed longer."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from daflow.core.data.clip_tables import FrameSize
 from runtime.networks.runner import NetworkRunner
 from runtime.poses.boxes import Boxes, strongest
+from runtime.poses.neighbours import blur_neighbours
 from runtime.poses.regions import OVERLAP, Regions, cut, following_regions, to_picture
 from runtime.sources.frames import Image
 
@@ -47,8 +48,14 @@ class PoseNetworks(Protocol):
         """Return the boxes `(N, 4)` of people in places of a picture, in its pixels, the surest first."""
         ...
 
-    def joints(self, image: Image, places: Regions) -> Bodies:
-        """Return the joints of the person in each place of a picture."""
+    def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
+        """Return the joints of the person in each place of a picture.
+
+        Args:
+            image: the picture.
+            places: `(N, 4)`.
+            people: boxes `(M, 4)`, M >= N, of the people of these places, in their order, and of others.
+        """
         ...
 
     def close(self) -> None:
@@ -90,9 +97,11 @@ class BundleNetworks:
         every = np.concatenate(boxes)
         return np.asarray(every[strongest(every, np.concatenate(scores), _MOST_OVERLAP)])
 
-    def joints(self, image: Image, places: Regions) -> Bodies:
-        """Return the joints of the person in each place of a picture."""
-        outputs = self._landmarks.run(cut(image, places, self._crop))
+    def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
+        """Return the joints of the person in each place of a picture; what belongs to others is blurred."""
+        crops = cut(image, places, self._crop)
+        blur_neighbours(crops, places, people)
+        outputs = self._landmarks.run(crops)
         points = to_picture(outputs["keypoints"][..., :2], places, self._crop)
         visibility = outputs["keypoints"][:, : self._joints, 2:3]
         keypoints = np.concatenate([points[:, : self._joints], visibility], axis=2)

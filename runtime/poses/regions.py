@@ -108,7 +108,7 @@ def cut(image: Image, regions: Regions, shape: FrameSize) -> npt.NDArray[np.uint
         raise unusable_package(error, "opencv-contrib-python", "edge") from None
     opencv: Any = cv2
     cuts = np.empty((len(regions), shape[1], shape[0], 3), dtype=np.uint8)
-    for matrix, target in zip(_to_network(regions, shape), cuts, strict=True):
+    for matrix, target in zip(to_network(regions, shape), cuts, strict=True):
         opencv.warpAffine(image, matrix, shape, dst=target, flags=opencv.INTER_LINEAR)
     return cuts
 
@@ -125,7 +125,7 @@ def to_picture(
     return np.stack([x, y], axis=-1).astype(np.float32)
 
 
-def _to_network(regions: Regions, shape: FrameSize) -> npt.NDArray[np.float64]:
+def to_network(regions: Regions, shape: FrameSize) -> npt.NDArray[np.float64]:
     """Return the affine matrices `(N, 2, 3)` from the picture to the network's input."""
     x, y, height, angle = regions.astype(np.float64).T
     scale = shape[1] / np.maximum(height, 1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,7 @@ class SkeletonTracker:
             raise unusable_package(error, "trackers", "edge") from None
         self._step = 1 / fps
         self._time = -np.inf
+        self._at_once = min_frames == 1
         overlap: Any = _Overlap()
         self._tracker: Any = ByteTrackTracker(
             lost_track_buffer=max(1, round(_MAX_LOST_SECONDS * 30)),
@@ -71,7 +73,15 @@ class SkeletonTracker:
         ids = np.full(len(found), -1, dtype=np.int64)
         if len(tracked):
             ids[tracked.index] = tracked.tracker_id
+        if self._at_once:
+            self._number_new(ids, tracked.index[tracked.tracker_id < 0] if len(tracked) else [])
         return ids
+
+    def _number_new(self, ids: npt.NDArray[np.int64], new: Sequence[int] | npt.NDArray[np.int64]) -> None:
+        """Give ids to people who are seen for the first time, which the library does in their second frame."""
+        begun = [track for track in self._tracker.tracks if track.tracker_id < 0]
+        for row, track in zip(new, begun, strict=True):
+            ids[row] = track.tracker_id = self._tracker._allocate_tracker_id()
 
     def _next(self, time: float | None) -> float:
         """Return a time that grows, which the library requires."""

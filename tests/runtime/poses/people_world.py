@@ -99,8 +99,9 @@ class World:
                     break
         return np.array(found, dtype=np.float32).reshape(-1, 4)
 
-    def joints(self, image: Image, places: Regions) -> Bodies:
+    def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
         """The joints of whoever is nearest to the middle of each place; presence 0 when nobody is in it."""
+        assert len(people) >= len(places)
         self.crops += len(places)
         keypoints, presence = np.zeros((len(places), 17, 3), np.float32), np.zeros(len(places), np.float32)
         for row, (x, y, height, _) in enumerate(places.tolist()):

@@ -101,6 +101,29 @@ def test_what_only_the_landmarks_believe_in_ends() -> None:
     assert middles(found[-1]) == [300, 500]
 
 
+def test_a_skeleton_that_shrinks_away_from_what_the_detector_saw_is_nobody() -> None:
+    shrinking = Walker(lambda time: (100.0, 240.0), height=120.0)
+    world = World([shrinking, standing(300)])
+    follower = PeopleFollower(world, max_people=20)
+    follow(world, 0.5, follower)
+    shrinking.detected = False
+    counts = []
+    for step in range(20):
+        shrinking.height = 120.0 * 0.93**step
+        counts += [len(found) for found in follow(world, 0.1, follower, begin=0.5 + step / 10)]
+    assert counts[:5] == [2] * 5
+    assert counts[-5:] == [1] * 5
+
+
+def test_who_is_before_somebody_else_and_not_detected_apart_is_nobody() -> None:
+    shadow = standing(320, height=80)
+    world = World([shadow, standing(300, height=180)])
+    follower = PeopleFollower(world, max_people=20)
+    assert len(follow(world, 0.3, follower)[-1]) == 2
+    shadow.detected = False
+    assert len(follow(world, 2.0, follower, begin=0.3)[-1]) == 1  # after one search
+
+
 def test_small_people_are_found_with_smaller_tiles_which_large_ones_do_not_need() -> None:
     small = [standing(60 + 90 * number, y=200, height=32) for number in range(6)]
     world = World(small, min_height=30.0)
@@ -150,8 +173,8 @@ def test_another_picture_size_or_an_earlier_time_begins_anew() -> None:
 
 def test_joints_that_are_no_number_are_nobody() -> None:
     class Broken(World):
-        def joints(self, image: np.ndarray, places: np.ndarray) -> object:  # type: ignore[override]
-            bodies = super().joints(image, places)
+        def joints(self, image: np.ndarray, places: np.ndarray, people: np.ndarray) -> object:  # type: ignore[override]
+            bodies = super().joints(image, places, people)
             bodies.keypoints[..., 0] = np.nan
             return bodies
 

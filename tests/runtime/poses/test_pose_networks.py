@@ -78,7 +78,9 @@ def test_nothing_is_nobody() -> None:
 
 def test_joints_are_in_pixels_of_the_picture_with_their_visibility() -> None:
     places = np.array([[100, 200, 80, 0.5], [300, 100, 40, 0]], np.float32)
-    bodies = networks().joints(IMAGE, places)
+    bodies = networks().joints(
+        IMAGE, places, np.array([[60, 160, 140, 240], [280, 80, 320, 120]], np.float32)
+    )
     assert bodies.keypoints.shape == (2, 33, 3)
     np.testing.assert_allclose(bodies.keypoints[:, 0], [[100, 200, 0.75], [300, 100, 0.75]], atol=1e-3)
     np.testing.assert_allclose(bodies.following, places, atol=1e-2)

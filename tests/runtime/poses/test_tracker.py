@@ -48,6 +48,17 @@ def test_people_who_cross_keep_their_ids() -> None:
     assert ids["there"] != ids["back"]
 
 
+def test_where_one_frame_is_enough_everybody_has_an_id_at_once_and_keeps_it() -> None:
+    tracker, there = SkeletonTracker(10, min_frames=1), walker(100, 100, 4)
+    first = tracker.update(there(0)[None])
+    later = walker(500, 100, 0)
+    second = tracker.update(np.stack([later(1), there(1)]))
+    third = tracker.update(np.stack([there(2), later(2)]))
+    assert len({*second.tolist(), -1}) == 3
+    assert second.tolist() == [second[0], first[0]]
+    assert third.tolist() == [first[0], second[0]]
+
+
 def test_generated_walkers_keep_their_ids() -> None:
     clip, _ = generate_clip("clip", 3, Scene(frames=150, missed_poses=0))
     walks: dict[str, Walk] = {str(t.person): t.keypoints.__getitem__ for t in clip.tracks}
