@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.core.errors import unusable_package
-from runtime.poses.boxes import Boxes
+from runtime.poses.boxes import Boxes, covered
 from runtime.poses.regions import Regions, to_network
 
 _BLUR = 0.24  # of a crop's side: nothing of a person is left
+_ENTANGLED = 0.5  # of a body, that the other one covers: there the limbs of both are everywhere
 
 Crops = npt.NDArray[np.uint8]
 
@@ -58,4 +59,4 @@ def _beside(regions: Regions, people: Boxes) -> npt.NDArray[np.bool_]:
     low, high = regions[:, None, :2] - half, regions[:, None, :2] + half
     reaches = np.asarray(((people[None, :, :2] < high) & (people[None, :, 2:] > low)).all(axis=2))
     np.fill_diagonal(reaches, val=False)  # themselves
-    return reaches
+    return np.asarray(reaches & (covered(people[: len(regions)], people) < _ENTANGLED))
