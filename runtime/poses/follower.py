@@ -7,6 +7,7 @@ and from how they moved. That takes one crop a person. The detector runs when an
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from runtime.poses.boxes import (
     overlaps,
 )
 from runtime.poses.motion import Points
-from runtime.poses.pose_networks import Bodies, PoseNetworks
+from runtime.poses.pose_networks import Bodies, Detections, PoseNetworks
 from runtime.poses.regions import upright_regions
 from runtime.poses.search import MAX_ACROSS, Search
 from runtime.sources.frames import Frame, Image, Keypoints
@@ -31,6 +32,8 @@ from runtime.sources.frames import Frame, Image, Keypoints
 _MIN_PRESENCE = 0.4  # of somebody who is followed
 _MIN_NEW_PRESENCE = 0.3  # of somebody in whom the detector agrees; small people often have no more
 _MIN_REFINED = 0.2  # presence above which a detected person is cut out again, turned upright
+_SURE = 0.65  # score of the detector for somebody who need not move; office chairs have up to 0.56
+_MOVED = 0.12  # of the region's height, by somebody of whom the detector is less sure; joints on a chair move by 0.08
 _FITS = 0.4  # overlap of the skeleton of somebody new and the detector's box
 _MAX_LOST_S = 0.6  # how long somebody is looked for where they were going
 _SEARCHED_AFTER_S = 0.12  # without joints, until the detector looks: mostly the next picture has them again
@@ -38,11 +41,18 @@ _MAX_UNCONFIRMED = 3  # searches of the place of a followed person in which the 
 _MAX_UNCONFIRMED_S = 2.0  # and how long that may last
 _SURPRISE, _SURPRISE_PER_S = 0.04, 0.65  # largest step off the way they were going, of the region's height
 _RESIZED = 1.6  # largest change of size
-_GROWN = 1.7  # and since the detector saw them
+_SHRUNK = 1.7  # since the detector saw them; it may have seen a part of them only, so that they can be larger
 _SHADOW = 0.6  # of a body, that another one covers, and that the detector does not see apart
 _COVERED = 0.7  # of a box of the detector, by somebody who is followed
 _SAME_BOX, _SAME_POSE = 0.6, 0.5  # overlap and similarity of the skeletons of one person
 _INERTIA_S = 0.15  # over which the speed is averaged
+
+
+class _Sighting(NamedTuple):
+    """What the detector saw: the height of the region around it, and its score."""
+
+    size: float
+    score: float
 
 
 class _Person:
@@ -58,32 +68,23 @@ class _Person:
         confirmed: when the detector saw them last, seconds.
         unconfirmed: searches since then.
         size: height of the region that the detector's box asked for then, pixels.
+        alive: whether the detector was sure once, or they have moved; a chair does neither.
     """
 
-    __slots__ = (
-        "confirmed",
-        "keypoints",
-        "region",
-        "searched",
-        "seen",
-        "since",
-        "size",
-        "speed",
-        "unconfirmed",
-    )
-
     def __init__(
-        self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float, size: float
+        self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float, seen: _Sighting
     ) -> None:
         self.keypoints, self.region = keypoints, region
+        self._start, self.alive = region[:2], False
         self.speed = np.zeros(2, dtype=np.float32)
         self.seen = self.since = time
         self.searched = True
-        self.confirm(time, size)
+        self.confirm(time, seen)
 
-    def confirm(self, time: float, size: float) -> None:
-        """Note that the detector sees them, and how large."""
-        self.confirmed, self.unconfirmed, self.size = time, 0, size
+    def confirm(self, time: float, seen: _Sighting) -> None:
+        """Note that the detector sees them."""
+        self.confirmed, self.unconfirmed, self.size = time, 0, seen.size
+        self.alive |= seen.score >= _SURE
 
     def is_doubtful(self, time: float) -> bool:
         """Whether the detector has not seen them for so long that nobody is there."""
@@ -107,8 +108,8 @@ class _Person:
         surprise = float(np.hypot(*(moved - along * way))) / float(self.region[2])
         resized = float(region[2]) / float(self.region[2])
         likely = _SURPRISE + _SURPRISE_PER_S * (time - self.seen)
-        grown = float(region[2]) / self.size
-        return surprise <= likely and 1 / _RESIZED < resized < _RESIZED and 1 / _GROWN < grown < _GROWN
+        shrunk = self.size / float(region[2])
+        return surprise <= likely and 1 / _RESIZED < resized < _RESIZED and shrunk < _SHRUNK
 
     def move(self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float) -> None:
         """Take where they are now."""
@@ -116,6 +117,7 @@ class _Person:
         old = math.exp(-since / _INERTIA_S)
         self.speed = old * self.speed + (1 - old) * (region[:2] - self.region[:2]) / since
         self.keypoints, self.region, self.seen = keypoints, region, time
+        self.alive |= float(np.hypot(*(region[:2] - self._start))) > _MOVED * float(region[2])
 
 
 class PeopleFollower:
@@ -152,7 +154,7 @@ class PeopleFollower:
             self._add(frame.image, found[new], frame.time)
             self._search.learn(frame.time, _boxes(self._seen_now()))
         self._drop(frame.time)
-        return _coco([person.keypoints for person in self._seen_now()])
+        return _coco([person.keypoints for person in self._seen_now() if person.alive])
 
     def close(self) -> None:
         """Release the networks."""
@@ -184,32 +186,37 @@ class PeopleFollower:
                 lost.append(person.expected(time)[:2])
         return np.array(lost, dtype=np.float32).reshape(-1, 2)
 
-    def _confirm(self, found: Boxes, places: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """Match the detector's boxes with the people who are followed; return which boxes are of somebody new."""
+    def _confirm(self, found: Detections, places: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Match what the detector sees with the people who are followed; return which of it is somebody new."""
         people = self._seen_now()
         boxes = _boxes(people)
         for person in people:
             person.unconfirmed += _is_inside(person.region[:2], places)
-        pairs = matches(boxes, found, SAME_PERSON)
-        sizes = upright_regions(found, self._networks.aspect)[:, 2]
+        pairs = matches(boxes, found.boxes, SAME_PERSON)
+        sightings = self._sightings(found)
         for row, column in pairs:
-            people[row].confirm(self._time, float(sizes[column]))
+            people[row].confirm(self._time, sightings[column])
         self._drop_shadows(people, boxes)
-        new = covered(found, boxes).max(axis=1, initial=0.0) < _COVERED
+        new = covered(found.boxes, boxes).max(axis=1, initial=0.0) < _COVERED
         new[[column for _, column in pairs]] = False
         return np.asarray(new)
 
-    def _add(self, image: Image, boxes: Boxes, time: float) -> None:
-        """Look for joints in boxes in which nobody is followed, and follow who is there."""
-        boxes = boxes[: max(0, self._max_people - len(self._seen_now()))]
-        if not len(boxes):
+    def _sightings(self, found: Detections) -> list[_Sighting]:
+        heights = upright_regions(found.boxes, self._networks.aspect)[:, 2]
+        return [_Sighting(*row) for row in zip(heights.tolist(), found.scores.tolist(), strict=True)]
+
+    def _add(self, image: Image, found: Detections, time: float) -> None:
+        """Look for joints where the detector sees somebody who is not followed, and follow who is there."""
+        found = found[: max(0, self._max_people - len(self._seen_now()))]
+        if not len(found):
             return
+        boxes = found.boxes
         others = _boxes(self._seen_now())
         people = np.concatenate([boxes, others])
         bodies = self._networks.joints(image, upright_regions(boxes, self._networks.aspect), people)
         turned = bodies.presence >= _MIN_REFINED
         people = np.concatenate([boxes[turned], others, boxes[~turned]])
-        sizes = upright_regions(boxes, self._networks.aspect)[turned, 2]
+        sightings = self._sightings(found[turned])
         boxes, regions = boxes[turned], bodies.following[turned]
         if not len(boxes):
             return
@@ -217,21 +224,21 @@ class PeopleFollower:
         fits = overlaps(body_boxes(bodies.keypoints), boxes).diagonal() >= _FITS
         for row in np.flatnonzero(fits):
             if self._is_here(bodies, int(row), _MIN_NEW_PRESENCE):
-                self._people.append(self._known_or_new(bodies, int(row), time, float(sizes[row])))
+                self._people.append(self._known_or_new(bodies, int(row), time, sightings[row]))
         self._drop_twins(time)
         # Somebody who is seen takes the place of somebody who is lost.
         self._people = sorted(self._people, key=lambda person: -person.seen)[: self._max_people]
 
-    def _known_or_new(self, bodies: Bodies, row: int, time: float, size: float) -> _Person:
+    def _known_or_new(self, bodies: Bodies, row: int, time: float, seen: _Sighting) -> _Person:
         """Return somebody who was lost near there, else somebody new."""
         region, keypoints = bodies.following[row], bodies.keypoints[row]
         for person in self._people:
             if person.seen < time and person.is_likely(region, time):
                 self._people.remove(person)
                 person.move(keypoints, region, time)
-                person.confirm(time, size)
+                person.confirm(time, seen)
                 return person
-        return _Person(keypoints, region, time, size)
+        return _Person(keypoints, region, time, seen)
 
     def _is_here(self, bodies: Bodies, row: int, min_presence: float) -> bool:
         if bodies.presence[row] < min_presence or not np.isfinite(bodies.keypoints[row]).all():

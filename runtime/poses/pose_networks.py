@@ -35,6 +35,25 @@ class Bodies:
     following: Regions
 
 
+@dataclass(frozen=True)
+class Detections:
+    """People whom the detector sees.
+
+    Attributes:
+        boxes: `(N, 4)` in pixels of the picture.
+        scores: `(N,)` how sure it is, 0..1.
+    """
+
+    boxes: Boxes
+    scores: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Detections:
+        return Detections(self.boxes[rows], self.scores[rows])
+
+
 class PoseNetworks(Protocol):
     """Finds boxes and joints.
 
@@ -44,8 +63,8 @@ class PoseNetworks(Protocol):
 
     aspect: float
 
-    def detect(self, image: Image, places: Regions) -> Boxes:
-        """Return the boxes `(N, 4)` of people in places of a picture, in its pixels, the surest first."""
+    def detect(self, image: Image, places: Regions) -> Detections:
+        """Return the people in places of a picture, the surest first."""
         ...
 
     def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
@@ -79,8 +98,8 @@ class BundleNetworks:
         self._crop = landmarks.row[1], landmarks.row[0]
         self.aspect = self._crop[0] / self._crop[1]
 
-    def detect(self, image: Image, places: Regions) -> Boxes:
-        """Return the boxes `(N, 4)` of people in places of a picture, in its pixels, the surest first.
+    def detect(self, image: Image, places: Regions) -> Detections:
+        """Return the people in places of a picture, the surest first.
 
         Of two boxes of one person the stronger one stays. What the edge of a tile cuts off and another tile shows whole
         is left out.
@@ -94,8 +113,8 @@ class BundleNetworks:
             whole = ~_is_cut_off(found, place, size)
             boxes.append(found[whole])
             scores.append(score[chosen][whole])
-        every = np.concatenate(boxes)
-        return np.asarray(every[strongest(every, np.concatenate(scores), _MOST_OVERLAP)])
+        every = Detections(np.concatenate(boxes), np.concatenate(scores))
+        return every[strongest(every.boxes, every.scores, _MOST_OVERLAP)]
 
     def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
         """Return the joints of the person in each place of a picture; what belongs to others is blurred."""

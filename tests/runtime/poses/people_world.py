@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from runtime.poses.boxes import Boxes
-from runtime.poses.pose_networks import Bodies
+from runtime.poses.pose_networks import Bodies, Detections
 from runtime.poses.regions import Regions, upright_regions
 from runtime.sources.frames import Frame, Image
 
@@ -32,13 +32,15 @@ class Walker:
         where: their middle over time.
         height: pixels.
         presence: what the landmarks say when they look at them.
-        detected: whether the detector sees them.
+        detected: whether the detector sees them,
+        score: and how sure it is.
     """
 
     where: Where
     height: float = 100.0
     presence: float = 0.9
     detected: bool = True
+    score: float = 0.8
 
     def joints(self, time: float) -> np.ndarray | None:
         """The joints `(17, 3)` at a time."""
@@ -82,11 +84,11 @@ class World:
             picture[int(low[1]) : int(high[1]), int(low[0]) : int(high[0])] = 200
         return picture
 
-    def detect(self, image: Image, places: Regions) -> Boxes:
-        """The boxes of those whose middle is in a tile, and who are large enough in it."""
+    def detect(self, image: Image, places: Regions) -> Detections:
+        """Those whose middle is in a tile, and who are large enough in it."""
         self.tiles += len(places)
         self.searches.append(self.time)
-        found = [list(box) for box in self.clutter]
+        found = [[*box, 0.4] for box in self.clutter]
         for walker in self.walkers:
             joints = walker.joints(self.time)
             if joints is None or not walker.detected:
@@ -95,9 +97,10 @@ class World:
             for x, y, side, _ in places.tolist():
                 inside = np.abs(middle - (x, y)).max() < side / 2
                 if inside and walker.height * 416 / side >= self.min_height:
-                    found.append([*joints[:, :2].min(axis=0), *joints[:, :2].max(axis=0)])
+                    found.append([*joints[:, :2].min(axis=0), *joints[:, :2].max(axis=0), walker.score])
                     break
-        return np.array(found, dtype=np.float32).reshape(-1, 4)
+        rows = np.array(found, dtype=np.float32).reshape(-1, 5)
+        return Detections(rows[:, :4], rows[:, 4])
 
     def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
         """The joints of whoever is nearest to the middle of each place; presence 0 when nobody is in it."""

@@ -53,7 +53,7 @@ def networks() -> BundleNetworks:
 
 
 def test_boxes_are_in_pixels_of_the_picture_and_of_doubles_the_stronger_stays() -> None:
-    boxes = networks().detect(IMAGE, tiles((600, 400), 1))
+    boxes = networks().detect(IMAGE, tiles((600, 400), 1)).boxes
     np.testing.assert_allclose(boxes, [[300, 100, 340, 200]], atol=1.5)
 
 
@@ -61,7 +61,7 @@ def test_who_is_in_two_tiles_is_one_person() -> None:
     small = np.zeros_like(IMAGE)
     small[160:220, 290:315] = 255
     for across in (2, 3):
-        boxes = networks().detect(small, tiles((600, 400), across))
+        boxes = networks().detect(small, tiles((600, 400), across)).boxes
         np.testing.assert_allclose(boxes, [[290, 160, 315, 220]], atol=1.5)
 
 
@@ -73,7 +73,7 @@ def test_what_the_edge_of_a_tile_cuts_off_is_left_out() -> None:
 
 
 def test_nothing_is_nobody() -> None:
-    assert networks().detect(np.zeros_like(IMAGE), tiles((600, 400), 2)).shape == (0, 4)
+    assert networks().detect(np.zeros_like(IMAGE), tiles((600, 400), 2)).boxes.shape == (0, 4)
 
 
 def test_joints_are_in_pixels_of_the_picture_with_their_visibility() -> None:
