@@ -29,11 +29,12 @@ from runtime.poses.regions import upright_regions
 from runtime.poses.search import MAX_ACROSS, Search
 from runtime.sources.frames import Frame, Image, Keypoints
 
-_MIN_PRESENCE = 0.4  # of somebody who is followed
+_MIN_PRESENCE = 0.2  # of somebody who is followed; of who lies on the floor it may be low
 _MIN_NEW_PRESENCE = 0.3  # of somebody in whom the detector agrees; small people often have no more
 _MIN_REFINED = 0.2  # presence above which a detected person is cut out again, turned upright
-_SURE = 0.65  # score of the detector for somebody who need not move; office chairs have up to 0.56
-_MOVED = 0.12  # of the region's height, by somebody of whom the detector is less sure; joints on a chair move by 0.08
+_SURE = 0.6  # score of the detector for somebody who need not move; office chairs have up to 0.56
+_PROOF_S = 1.0  # in which others must have moved,
+_MOVED = 0.1  # by so much of the region's height; joints on a chair move by 0.08
 _FITS = 0.4  # overlap of the skeleton of somebody new and the detector's box
 _MAX_LOST_S = 0.6  # how long somebody is looked for where they were going
 _SEARCHED_AFTER_S = 0.12  # without joints, until the detector looks: mostly the next picture has them again
@@ -85,6 +86,10 @@ class _Person:
         """Note that the detector sees them."""
         self.confirmed, self.unconfirmed, self.size = time, 0, seen.size
         self.alive |= seen.score >= _SURE
+
+    def is_somebody(self, time: float) -> bool:
+        """Whether they are alive, or may still prove it; of whom the detector is not sure must move."""
+        return self.alive or time - self.since <= _PROOF_S
 
     def is_doubtful(self, time: float) -> bool:
         """Whether the detector has not seen them for so long that nobody is there."""
@@ -154,7 +159,7 @@ class PeopleFollower:
             self._add(frame.image, found[new], frame.time)
             self._search.learn(frame.time, _boxes(self._seen_now()))
         self._drop(frame.time)
-        return _coco([person.keypoints for person in self._seen_now() if person.alive])
+        return _coco([person.keypoints for person in self._seen_now() if person.is_somebody(self._time)])
 
     def close(self) -> None:
         """Release the networks."""
