@@ -34,7 +34,7 @@ def pose_bundle(build_once: BuildOnce, shared: Path) -> Path:
 @pytest.mark.everything
 @pytest.mark.parametrize(
     ("name", "min_recall", "min_precision"),
-    [("ped2", 0.76, 0.86), ("vtest", 0.93, 0.82), ("fights", 0.53, 0.6)],
+    [("ped2", 0.74, 0.85), ("vtest", 0.93, 0.82), ("fights", 0.64, 0.7)],
 )
 def test_people_are_found_where_somebody_saw_them(
     pose_bundle: Path, shared: Path, name: str, min_recall: float, min_precision: float
@@ -52,5 +52,5 @@ def test_nearly_all_walkers_of_a_surveillance_view_are_followed_under_one_id(
     walked, _ = watch_walkers(shared / "data", bundle_finder(pose_bundle, "fp32", seconds))
     assert sum(map(len, walked.ids.values())) == 458
     assert walked.recall >= 0.95
-    assert walked.all_switches <= 6
+    assert walked.all_switches <= 7
     assert min(seconds.per_frame().values()) > 0
