@@ -159,7 +159,7 @@ class PeopleFollower:
             self._add(frame.image, found[new], frame.time)
             self._search.learn(frame.time, _boxes(self._seen_now()))
         self._drop(frame.time)
-        return _coco([person.keypoints for person in self._seen_now() if person.is_somebody(self._time)])
+        return _coco([person.keypoints for person in self._somebody_now()])
 
     def close(self) -> None:
         """Release the networks."""
@@ -181,6 +181,10 @@ class PeopleFollower:
     def _seen_now(self) -> list[_Person]:
         """Return those whose joints were found in this picture."""
         return [person for person in self._people if person.seen == self._time]
+
+    def _somebody_now(self) -> list[_Person]:
+        """Return those of them who are no furniture, as far as is known."""
+        return [person for person in self._seen_now() if person.is_somebody(self._time)]
 
     def _lost(self, time: float) -> Points:
         """Return where those should be, `(N, 2)`, whom the detector is to look for: once each time they are lost."""
@@ -212,7 +216,7 @@ class PeopleFollower:
 
     def _add(self, image: Image, found: Detections, time: float) -> None:
         """Look for joints where the detector sees somebody who is not followed, and follow who is there."""
-        found = found[: max(0, self._max_people - len(self._seen_now()))]
+        found = found[: max(0, self._max_people - len(self._somebody_now()))]
         if not len(found):
             return
         boxes = found.boxes
@@ -231,8 +235,11 @@ class PeopleFollower:
             if self._is_here(bodies, int(row), _MIN_NEW_PRESENCE):
                 self._people.append(self._known_or_new(bodies, int(row), time, sightings[row]))
         self._drop_twins(time)
-        # Somebody who is seen takes the place of somebody who is lost.
-        self._people = sorted(self._people, key=lambda person: -person.seen)[: self._max_people]
+        # Somebody who is seen takes the place of somebody who is lost; furniture takes nobody's place.
+        newest = sorted(self._people, key=lambda person: -person.seen)
+        somebody = [person for person in newest if person.is_somebody(time)]
+        furniture = [person for person in newest if not person.is_somebody(time)]
+        self._people = somebody[: self._max_people] + furniture[: self._max_people]
 
     def _known_or_new(self, bodies: Bodies, row: int, time: float, seen: _Sighting) -> _Person:
         """Return somebody who was lost near there, else somebody new."""

@@ -136,6 +136,14 @@ def test_of_whom_the_detector_is_not_sure_must_move() -> None:
     assert world.crops <= 2 * 50 + 4  # the chair is followed, and so not looked for again and again
 
 
+def test_furniture_takes_nobody_s_place() -> None:
+    chair, walker = standing(100, score=0.5), walking(60, begin=200, since=2.0)
+    world = World([chair, walker])
+    found = follow(world, 8.0, PeopleFollower(world, max_people=1))
+    assert [len(each) for each in found[:10]] == [1] * 10
+    assert all(middles(each) == [200 + 6 * (index - 20)] for index, each in enumerate(found) if index >= 60)
+
+
 def test_small_people_are_found_with_smaller_tiles_which_large_ones_do_not_need() -> None:
     small = [standing(60 + 90 * number, y=200, height=32) for number in range(6)]
     world = World(small, min_height=30.0)
