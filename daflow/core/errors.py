@@ -85,7 +85,7 @@ def broken_package_advice(reason: str, package: str) -> str:
     >>> broken_package_advice("libcuda.so.1: cannot open shared object file", "pycuda")
     "It needs NVIDIA's driver and CUDA; JetPack brings both."
     """
-    if "libcu" in reason:
+    if any(name in reason for name in ("libcuda", "libcurand")):
         return "It needs NVIDIA's driver and CUDA; JetPack brings both."
     if "cannot open shared object file" in reason:
         return f"On Debian, Ubuntu and JetPack, install its system libraries with: apt-get install {SYSTEM_LIBRARIES}"

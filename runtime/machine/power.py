@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from runtime.machine.board import Machine
 
@@ -21,7 +22,7 @@ class PowerMeter:
 
     Attributes:
         name: what it measures.
-        gpu_only: it does not see what the processor takes.
+        part: of the machine that it measures.
         watts: reads it; None when there is no reading at the moment.
         interval: useful time between two readings, in seconds.
     """
@@ -29,7 +30,11 @@ class PowerMeter:
     name: str
     watts: Callable[[], float | None]
     interval: float = 0.1
-    gpu_only: bool = False
+    part: Literal["board", "GPU", "processor"] = "board"
+
+    def sees(self, on_gpu: bool) -> bool:
+        """Whether it measures what a network takes that runs on the GPU, or on the processor."""
+        return self.part in {"board", "GPU" if on_gpu else "processor"}
 
 
 def find_power_meter(machine: Machine, on_gpu: bool) -> PowerMeter | None:
@@ -77,7 +82,7 @@ def _nvidia(machine: Machine) -> PowerMeter | None:
         except ValueError:  # absent, or [N/A] as on Jetson
             return None
 
-    found = PowerMeter("GPU, nvidia-smi", watts, interval=1.0, gpu_only=True)
+    found = PowerMeter("GPU, nvidia-smi", watts, interval=1.0, part="GPU")
     return found if watts() is not None else None
 
 
@@ -109,7 +114,7 @@ def _rapl(machine: Machine) -> PowerMeter | None:
         seconds, at = now - at, now
         return joules / seconds if complete and seconds > 0 else None
 
-    return PowerMeter("processor, RAPL", watts)
+    return PowerMeter("processor, RAPL", watts, part="processor")
 
 
 def _text(path: Path) -> str:

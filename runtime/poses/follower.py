@@ -95,19 +95,17 @@ class _Person:
         """Whether the detector has not seen them for so long that nobody is there."""
         return self.unconfirmed >= _MAX_UNCONFIRMED and time - self.confirmed > _MAX_UNCONFIRMED_S
 
+    def way(self, time: float) -> npt.NDArray[np.float32]:
+        """Return how far `(2,)` they should have gone since they were seen."""
+        return np.asarray(self.speed * (time - self.seen))
+
     def expected(self, time: float) -> npt.NDArray[np.float32]:
         """Return the region `(4,)` in which they should be."""
-        moved = self.speed * (time - self.seen)
-        return np.asarray(self.region + np.array([*moved, 0.0, 0.0], dtype=np.float32))
-
-    def expected_box(self, time: float) -> npt.NDArray[np.float32]:
-        """Return the box `(4,)` around the body in that region."""
-        (box,) = body_boxes(self.keypoints[None])
-        return np.asarray(box + np.tile(self.speed * (time - self.seen), 2))
+        return np.concatenate([self.region[:2] + self.way(time), self.region[2:]])
 
     def is_likely(self, region: npt.NDArray[np.float32], time: float) -> bool:
         """Whether they can have moved to this region; otherwise the joints are of somebody beside them."""
-        way = self.speed * (time - self.seen)
+        way = self.way(time)
         moved = region[:2] - self.region[:2]
         along = np.clip(moved @ way / max(float(way @ way), 1e-6), 0.0, 1.0)  # they may also have stopped
         surprise = float(np.hypot(*(moved - along * way))) / float(self.region[2])
@@ -169,9 +167,8 @@ class PeopleFollower:
         if not self._people:
             return
         places = np.stack([person.expected(time) for person in self._people])
-        bodies = self._networks.joints(
-            image, places, np.stack([person.expected_box(time) for person in self._people])
-        )
+        ways = np.stack([person.way(time) for person in self._people])
+        bodies = self._networks.joints(image, places, _boxes(self._people) + np.tile(ways, 2))
         for row, person in enumerate(self._people):
             if self._is_here(bodies, row, _MIN_PRESENCE) and person.is_likely(bodies.following[row], time):
                 person.move(bodies.keypoints[row], bodies.following[row], time)

@@ -23,7 +23,6 @@ OVERLAP = 0.2
 """How much neighbouring tiles overlap, at least, as a share of their side: whoever is not larger is whole in one."""
 
 _MARGIN = 1.25  # of a person's longer side, as MediaPipe and most top-down networks are trained with
-_BLAZEPOSE_JOINTS = 33
 # BlazePose's auxiliary joints: the middle of the hips, and a point on the circle around the body.
 _MIDDLE, _RIM = 33, 34
 

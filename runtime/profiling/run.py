@@ -82,7 +82,7 @@ def take_profile(bundle: Bundle, request: Request, machine: Machine | None = Non
     facts = environment(machine)
     skipped: list[str] = []
     scorers = request.scorers or scorers_of_this_machine(skipped)
-    meter = find_power_meter(machine, "tensorrt" in scorers or run.on_gpu)
+    meter = find_power_meter(machine, run.on_gpu)
     per_window: dict[str, float] = {}
     with MachineWatch(machine, meter) as idle:
         time.sleep(_IDLE_SECONDS if meter else 0.0)
@@ -104,7 +104,6 @@ def take_profile(bundle: Bundle, request: Request, machine: Machine | None = Non
             pace = measure_pace(run, request.seconds)
     during, at_pace = whole.readings(), paced.readings()
     watts = at_pace.watts
-    seen = watts if run.on_gpu or not (meter and meter.gpu_only) else None
     cost = Cost(
         peak_memory_mb=peak_memory_mb(),
         gpu_memory_mb=during.gpu_memory_mb,
@@ -112,7 +111,7 @@ def take_profile(bundle: Bundle, request: Request, machine: Machine | None = Non
         meter=at_pace.meter,
         idle_watts=idle.readings().watts,
         watts=watts,
-        millijoules_per_frame=1000 * seen * pace.seconds / pace.frames if seen else None,
+        millijoules_per_frame=1000 * watts * pace.seconds / pace.frames if watts else None,
         millijoules_per_window=per_window,
         temperature_c=during.temperature_c,
         clock_mhz=during.clock_mhz,
@@ -191,8 +190,8 @@ def _energy_per_window(
     found = {}
     poses = walker_windows(window, 1)
     for candidate in candidates:
-        if meter.gpu_only and not isinstance(candidate.scorer, PhasedScorer):
-            continue  # it runs on the processor
+        if not meter.sees(on_gpu=isinstance(candidate.scorer, PhasedScorer)):
+            continue
         with MachineWatch(machine, meter) as watch:
             calls = len(time_calls(functools.partial(candidate.scorer.score, poses), _ENERGY_SECONDS))
         if watch.joules:

@@ -61,7 +61,7 @@ def test_a_gpu_is_asked_by_its_tool(tmp_path: Path) -> None:
     assert meter is not None
     assert meter.watts() == 71.25
     assert meter.interval >= 1.0
-    assert meter.gpu_only
+    assert (meter.sees(on_gpu=True), meter.sees(on_gpu=False)) == (True, False)
     assert find_power_meter(Machine(tmp_path, smi), on_gpu=False) is None  # the work is on the processor
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,24 +14,19 @@ from daflow.core.gpu import find_gpu
 from runtime.networks.cuda import CudaContext
 from runtime.networks.tensorrt import TensorRTRunner
 
+from .imitated_tensorrt import Execution, engine, imitation
+
 pytestmark = pytest.mark.gpu
 
 ROW = (3, 5)
 
 
-class Execution:
-    """An execution context whose engine copies its input to its output, on the stream that it is given."""
+class Copy(Execution):
+    """Copies its input to its output, on the stream that it is given."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.driver = ctypes.CDLL("libcuda.so.1")
-        self.size = 0
-        self.addresses: dict[str, int] = {}
-
-    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> None:
-        self.size = shape[0]
-
-    def set_tensor_address(self, name: str, address: int) -> None:
-        self.addresses[name] = address
 
     def execute_async_v3(self, stream: int) -> bool:
         count = ctypes.c_size_t(self.size * int(np.prod(ROW)) * 4)
@@ -40,28 +34,13 @@ class Execution:
         return bool(self.driver.cuMemcpyDtoDAsync_v2(target, source, count, ctypes.c_void_p(stream)) == 0)
 
 
-def imitation() -> Any:
+def copying() -> Any:
     """A TensorRT module whose engine has the input `rows` and the output `copy`."""
-    modes = {"rows": "TensorIOMode.INPUT", "copy": "TensorIOMode.OUTPUT"}
-    engine = SimpleNamespace(
-        num_io_tensors=2,
-        get_tensor_name=list(modes).__getitem__,
-        get_tensor_mode=modes.__getitem__,
-        get_tensor_dtype=lambda name: "DataType.FLOAT",
-        get_tensor_shape=lambda name: (-1, *ROW),
-        create_execution_context=Execution,
-    )
-
-    class Module(SimpleNamespace):
-        def __hash__(self) -> int:
-            return id(self)
-
-    return Module(
-        __name__="tensorrt",
-        __version__="10.3.0",
-        ILogger=type("ILogger", (), {"Severity": SimpleNamespace(ERROR=1)}),
-        Runtime=lambda logger: SimpleNamespace(deserialize_cuda_engine=lambda data: engine),
-    )
+    tensors = {
+        name: (f"TensorIOMode.{mode}", "DataType.FLOAT", (-1, *ROW))
+        for name, mode in (("rows", "INPUT"), ("copy", "OUTPUT"))
+    }
+    return imitation(engine(tensors, Copy))
 
 
 @pytest.fixture
@@ -115,7 +94,7 @@ def test_a_captured_graph_reads_the_memory_anew_at_each_launch(gpu: CudaContext)
 def test_the_runner_captures_its_graphs_and_serves_threads(
     gpu: CudaContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    runner = TensorRTRunner(imitation(), b"", (1, 8, 16), "rows", gpu)
+    runner = TensorRTRunner(copying(), b"", (1, 8, 16), "rows", gpu)
     assert caplog.text == "", "a graph could not be captured"
     for count in range(41):
         written = rows(count, count)
@@ -138,7 +117,7 @@ def test_the_runner_captures_its_graphs_and_serves_threads(
 
 
 def test_contexts_can_be_opened_beside_and_after_each_other(gpu: CudaContext) -> None:
-    first, second = (TensorRTRunner(imitation(), b"", (1, 4, 4), "rows") for _ in range(2))
+    first, second = (TensorRTRunner(copying(), b"", (1, 4, 4), "rows") for _ in range(2))
     written = rows(7)
     for _ in range(2):
         for runner in (first, second):
@@ -146,6 +125,6 @@ def test_contexts_can_be_opened_beside_and_after_each_other(gpu: CudaContext) ->
     first.close()
     np.testing.assert_array_equal(second.run(written)["copy"], written)
     second.close()
-    third = TensorRTRunner(imitation(), b"", (1, 4, 4), "rows")
+    third = TensorRTRunner(copying(), b"", (1, 4, 4), "rows")
     np.testing.assert_array_equal(third.run(written)["copy"], written)
     third.close()

@@ -17,6 +17,8 @@ from daflow.core.errors import InputError
 from runtime.networks.runner import BUCKETS, buckets, split_into_buckets
 from runtime.networks.tensorrt import TensorRTRunner
 
+from .imitated_tensorrt import Execution, engine, imitation
+
 
 @given(count=st.integers(0, 500), most=st.integers(1, 64))
 def test_calls_take_every_window_in_the_smallest_bucket(count: int, most: int) -> None:
@@ -83,19 +85,12 @@ class FakeGpu:
         self.closed = True
 
 
-class Execution:
-    """An execution context of TensorRT."""
+class Pictures(Execution):
+    """Gives each picture its mean, and the sums of its rows."""
 
     def __init__(self, gpu: FakeGpu) -> None:
+        super().__init__()
         self.gpu = gpu
-        self.size = 0
-        self.addresses: dict[str, int] = {}
-
-    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> None:
-        self.size = shape[0]
-
-    def set_tensor_address(self, name: str, address: int) -> None:
-        self.addresses[name] = address
 
     def execute_async_v3(self, stream: int) -> bool:
         host = {name: self.gpu.buffers[address].host[: self.size] for name, address in self.addresses.items()}
@@ -110,40 +105,12 @@ TENSORS = {
     "mean": ("TensorIOMode.OUTPUT", "DataType.FLOAT", (-1,)),
     "rows": ("TensorIOMode.OUTPUT", "DataType.FLOAT", (-1, 6)),
 }
-"""An engine's inputs and outputs: mode, type and shape as TensorRT writes them."""
-
-
-class Engine(SimpleNamespace):
-    """An engine that gives each picture its mean, and the sums of its rows."""
-
-    def __init__(self, gpu: FakeGpu, tensors: dict[str, tuple[str, str, tuple[int, ...]]]) -> None:
-        names = list(tensors)
-        super().__init__(
-            num_io_tensors=len(names),
-            get_tensor_name=lambda index: names[index],
-            get_tensor_mode=lambda name: tensors[name][0],
-            get_tensor_dtype=lambda name: tensors[name][1],
-            get_tensor_shape=lambda name: tensors[name][2],
-            create_execution_context=lambda: Execution(gpu),
-        )
-
-
-def imitation(engine: Any) -> Any:
-    """A TensorRT module that loads an engine; None refuses it."""
-
-    class Module(SimpleNamespace):
-        def __hash__(self) -> int:
-            return id(self)
-
-    return Module(
-        __name__="tensorrt", __version__="10.3.0",
-        ILogger=type("ILogger", (), {"Severity": SimpleNamespace(ERROR=1)}),
-        Runtime=lambda logger: SimpleNamespace(deserialize_cuda_engine=lambda data: engine),
-    )  # fmt: skip
 
 
 def runner(gpu: FakeGpu, batch: tuple[int, int, int] = (1, 4, 32), tensors: Any = TENSORS) -> TensorRTRunner:
-    return TensorRTRunner(imitation(Engine(gpu, tensors)), b"plan", batch, "tensorrt fp16", gpu)  # type: ignore[arg-type]
+    return TensorRTRunner(
+        imitation(engine(tensors, lambda: Pictures(gpu))), b"plan", batch, "tensorrt fp16", gpu
+    )  # type: ignore[arg-type]
 
 
 def pictures(count: int) -> np.ndarray:
