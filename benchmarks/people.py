@@ -247,7 +247,7 @@ def bundle_finder(bundle: Path, precision: str, seconds: Seconds) -> Open:
     """Return what opens the finder of a pose bundle with ONNX Runtime, whose time is counted."""
 
     def finder(fps: float) -> PeopleFinder:
-        networks = open_networks(bundle, "onnxruntime", precision)
+        networks = open_networks(read_pose_bundle(bundle), "onnxruntime", precision)
         detector, landmarks, joints = networks.parts
         timed = BundleNetworks(
             _TimedRunner(detector, "detect", seconds), _TimedRunner(landmarks, "pose", seconds), joints
@@ -259,13 +259,13 @@ def bundle_finder(bundle: Path, precision: str, seconds: Seconds) -> Open:
 
 
 def mediapipe_finder(model: Path, seconds: Seconds) -> Open:
-    """Return what opens MediaPipe's finder of many people, whose time is counted, all of it as `pose`."""
+    """Return what opens MediaPipe's finder of a few people, whose time is counted, all of it as `pose`."""
 
     def finder(fps: float) -> PeopleFinder:
         options = CameraOptions.model_validate({
-            "people": "many", "estimator": "mediapipe", "max_people": _MOST_MEDIAPIPE, "pose_model": model,
+            "people": "few", "estimator": "mediapipe", "max_people": _MOST_MEDIAPIPE, "pose_model": model,
         })  # fmt: skip
-        estimator = open_estimator(options, fps)
+        estimator = open_estimator(options)
         return _TimedFinder(
             _TimedEstimator(estimator, "pose", seconds, estimator.close), fps, MIN_FRAMES, seconds
         )

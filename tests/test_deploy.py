@@ -45,7 +45,7 @@ def example() -> Config:
 
 def test_the_example_is_a_configuration() -> None:
     config = example()
-    assert config.camera("door").people == "few"
+    assert config.camera("door").people == "auto"
     assert config.privacy == "skeletons"
     assert config.store.path is not None
     again = tomllib.loads(to_toml(config))
@@ -58,7 +58,7 @@ def test_the_example_is_one_with_all_its_comments_switched_on(tmp_path: Path) ->
     path = tmp_path / "edge.toml"
     path.write_text(text)
     config = make_config(path, {}, {})
-    assert config.camera("hall").people == "many"
+    assert config.camera("hall").people == "few"
     assert config.camera("hall").alarm.threshold == 4.2
     assert config.camera("hall").alarm.update_seconds == 5
     assert config.mqtt.host
@@ -156,7 +156,7 @@ def test_the_command_line_of_the_images_and_of_the_unit_is_accepted() -> None:
         here = [str(EXAMPLE) if word == "/etc/daflow/edge.toml" else word for word in options]
         ran = CliRunner().invoke(daflow_edge, [*here, "--print-config"])
         assert ran.exit_code == 0, ran.output
-        assert tomllib.loads(ran.output)["people"] == "few"
+        assert tomllib.loads(ran.output)["people"] == "auto"
 
 
 PACKAGES = ("daflow", "export", "calibration", "runtime")

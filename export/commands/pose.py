@@ -91,8 +91,7 @@ def _normalisation(prefix: str, whose: str) -> Callable[[_Decorated], _Decorated
     "--detector-layout",
     type=click.Choice(get_args(DetectorLayout)),
     default="nanodet",
-    help="What the outputs of the detector mean. yolo-pose needs no network of landmarks; daflow-edge does not run it "
-    "alone yet.",
+    help="What the outputs of the detector mean. yolo-pose finds the joints too, and needs no network of landmarks.",
 )
 @_normalisation("detector-", "the detector")
 @click.option(
@@ -183,11 +182,6 @@ def pose(
             raise click.UsageError("Missing option '--detector': the network that finds people.")
         if path is None and detector_layout != "yolo-pose":
             raise click.UsageError("Missing argument 'TASK', or --landmarks: the network that finds joints.")
-        if path is None and not _is_given("output"):
-            raise click.UsageError(
-                "Missing option '-o': daflow-edge does not run a detector alone yet, so its bundle is not written "
-                "where daflow-edge looks for one."
-            )
         from export.pose.bundle import NetworkSource, export_pose
 
         bundle = export_pose(

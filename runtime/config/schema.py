@@ -86,15 +86,13 @@ class CameraOptions(_Section):
         description="Whom to look for. With a pose bundle: auto and many find everybody, small people too; few "
         "searches whole pictures only, and one follows a single person. With mediapipe: auto and one search whole "
         "pictures for one person; few for up to --max-people, which takes half as long again while fewer are there and "
-        "misses people who are small; many searches a crop around each thing that moves, for fixed cameras only, about "
-        "25 ms of a CPU each.",
+        "misses people who are small; many needs a pose bundle.",
     )
     max_people: int | None = Field(
         None,
         ge=1,
         le=100,
-        description="Largest number of people to find; with mediapipe and --people many, of crops per frame, which "
-        "should be twice the expected number of people. Unset, 30 with a pose bundle and 4 with mediapipe.",
+        description="Largest number of people to find. Unset, 30 with a pose bundle and 4 with mediapipe.",
     )
     pose_bundle: Path | None = Field(
         None,

@@ -6,6 +6,6 @@
   and where the detector runs, with `motion` (what has changed) and `tile_choice` (how finely to divide the picture).
 - `opened_networks`, `pose_networks`: the networks at work, with `regions` (what is cut out) and `boxes` (overlaps).
 - `mediapipe`: MediaPipe's estimator.
-- `person_crops`: several small people with MediaPipe or a plug-in, with `foreground` (what moves).
+- `whole_pictures`: the network of a pose bundle that finds boxes and joints at once.
 - `tracker`: ids that stay with people from frame to frame.
 """

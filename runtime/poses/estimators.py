@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from daflow.core.errors import InputError
-from daflow.core.pose_bundle import is_pose_bundle
+from daflow.core.pose_bundle import is_pose_bundle, read_pose_bundle
 from runtime.config.schema import CameraOptions
 from runtime.models.folder import default_pose_bundle, find_pose_model, missing_pose_model
 from runtime.sources.frames import Frame, Keypoints
@@ -70,15 +70,11 @@ def resolved(options: Options) -> Options:
     return options.model_copy(update=chosen)
 
 
-def open_estimator(options: CameraOptions, fps: float) -> PoseEstimator:
+def open_estimator(options: CameraOptions) -> PoseEstimator:
     """Open the estimator that `options.estimator` names, for the pictures of one camera in order.
-
-    With `options.people == "many"` MediaPipe and plug-ins get crops of 256 by 256 pixels, each around one of several
-    people, and about once a second the whole picture at that size; otherwise the whole pictures.
 
     Args:
         options: need not be resolved.
-        fps: the nominal rate of the pictures, frames per second.
 
     Raises:
         InputError: there is no such estimator, it cannot be loaded, or its model is missing.
@@ -86,16 +82,7 @@ def open_estimator(options: CameraOptions, fps: float) -> PoseEstimator:
     options = resolved(options)
     if options.estimator == BUNDLE:
         return _bundle(options)
-    estimator = _mediapipe(options) if options.estimator == MEDIAPIPE else _plugin(options)
-    if options.people != "many":
-        return estimator
-    from runtime.poses.person_crops import PersonCrops
-
-    try:
-        return PersonCrops(estimator, fps, options.max_people or _MAX_PEOPLE_MEDIAPIPE)
-    except InputError:
-        estimator.close()
-        raise
+    return _mediapipe(options) if options.estimator == MEDIAPIPE else _plugin(options)
 
 
 def installed() -> Mapping[str, EntryPoint]:
@@ -105,12 +92,16 @@ def installed() -> Mapping[str, EntryPoint]:
 
 def _bundle(options: CameraOptions) -> PoseEstimator:
     from runtime.poses.follower import PeopleFollower
-    from runtime.poses.opened_networks import open_networks
+    from runtime.poses.opened_networks import finds_joints, open_detector, open_networks
     from runtime.poses.search import MAX_ACROSS
+    from runtime.poses.whole_pictures import WholePictures
 
     assert options.pose_bundle is not None
-    networks = open_networks(options.pose_bundle, options.pose_engine, options.pose_precision)
+    bundle = read_pose_bundle(options.pose_bundle)
     most = 1 if options.people == "one" else options.max_people or _MAX_PEOPLE
+    if finds_joints(bundle):
+        return WholePictures(open_detector(bundle, options.pose_engine, options.pose_precision), most)
+    networks = open_networks(bundle, options.pose_engine, options.pose_precision)
     try:
         return PeopleFollower(networks, most, MAX_ACROSS if options.people in ("auto", "many") else 1)
     except InputError:
@@ -121,13 +112,15 @@ def _bundle(options: CameraOptions) -> PoseEstimator:
 def _mediapipe(options: CameraOptions) -> PoseEstimator:
     from runtime.poses.mediapipe import MediaPipePoses
 
+    if options.people == "many":
+        raise InputError(
+            "MediaPipe finds one person, or a few who are large in the picture (--people few). For many, and for small "
+            "ones, export a pose bundle with 'daflow-export pose', and give it as --pose-bundle."
+        )
     if options.pose_model is None:
         raise missing_pose_model(", or give --pose-model FILE")
-    return MediaPipePoses(
-        options.pose_model,
-        max_people=options.max_people or _MAX_PEOPLE_MEDIAPIPE if options.people == "few" else 1,
-        follow=options.people != "many",
-    )
+    most = options.max_people or _MAX_PEOPLE_MEDIAPIPE
+    return MediaPipePoses(options.pose_model, max_people=most if options.people == "few" else 1)
 
 
 def _plugin(options: CameraOptions) -> PoseEstimator:

@@ -153,8 +153,8 @@ class PeopleFollower:
         places = self._search.places(frame.image, frame.time, boxes, self._lost(frame.time))
         if len(places):
             found = self._networks.detect(frame.image, places)
-            new = self._confirm(found, places)
-            self._add(frame.image, found[new], frame.time)
+            new, known = self._confirm(found, places)
+            self._add(frame.image, found[new], known, frame.time)
             self._search.learn(frame.time, _boxes(self._seen_now()))
         self._drop(frame.time)
         return _coco([person.keypoints for person in self._somebody_now()])
@@ -192,8 +192,15 @@ class PeopleFollower:
                 lost.append(person.expected(time)[:2])
         return np.array(lost, dtype=np.float32).reshape(-1, 2)
 
-    def _confirm(self, found: Detections, places: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """Match what the detector sees with the people who are followed; return which of it is somebody new."""
+    def _confirm(
+        self, found: Detections, places: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.bool_], Boxes]:
+        """Match what the detector sees with the people who are followed.
+
+        Returns:
+            Which of it is somebody new, and the boxes of those who are followed: the detector's, where it sees them,
+            since the joints of one of two who overlap may reach over both.
+        """
         people = self._seen_now()
         boxes = _boxes(people)
         for person in people:
@@ -203,21 +210,22 @@ class PeopleFollower:
         for row, column in pairs:
             people[row].confirm(self._time, sightings[column])
         self._drop_shadows(people, boxes)
+        for row, column in pairs:
+            boxes[row] = found.boxes[column]
         new = covered(found.boxes, boxes).max(axis=1, initial=0.0) < _COVERED
         new[[column for _, column in pairs]] = False
-        return np.asarray(new)
+        return np.asarray(new), boxes
 
     def _sightings(self, found: Detections) -> list[_Sighting]:
         heights = upright_regions(found.boxes, self._networks.aspect)[:, 2]
         return [_Sighting(*row) for row in zip(heights.tolist(), found.scores.tolist(), strict=True)]
 
-    def _add(self, image: Image, found: Detections, time: float) -> None:
-        """Look for joints where the detector sees somebody who is not followed, and follow who is there."""
+    def _add(self, image: Image, found: Detections, others: Boxes, time: float) -> None:
+        """Look for joints where the detector sees somebody who is none of the others, and follow who is there."""
         found = found[: max(0, self._max_people - len(self._somebody_now()))]
         if not len(found):
             return
         boxes = found.boxes
-        others = _boxes(self._seen_now())
         people = np.concatenate([boxes, others])
         bodies = self._networks.joints(image, upright_regions(boxes, self._networks.aspect), people)
         turned = bodies.presence >= _MIN_REFINED

@@ -12,7 +12,7 @@ from daflow.core.engines.cache import engine_folders, obtain_engine
 from daflow.core.engines.onnxruntime import OnnxRunner
 from daflow.core.errors import InputError
 from daflow.core.gpu import tensorrt_of_this_machine
-from daflow.core.pose_bundle import NetworkName, PoseBundle, read_pose_bundle
+from daflow.core.pose_bundle import NetworkName, PoseBundle
 from daflow.core.scoring.comparison import Precision
 from runtime.networks.runner import NetworkRunner
 from runtime.networks.shared import SharedRunner
@@ -21,60 +21,59 @@ from runtime.poses.pose_networks import BundleNetworks
 logger = logging.getLogger(__name__)
 
 Engine = Literal["onnxruntime", "tensorrt"]
-_Key = tuple[Path, Engine, str]
+_Key = tuple[Path, NetworkName, Engine, Precision]
 
 _MAX_BATCH = 16  # crops of 256 pixels in a call of ONNX Runtime; more gain nothing and take memory
 
-_opened: dict[_Key, tuple[BundleNetworks, int]] = {}
+_opened: dict[_Key, tuple[SharedRunner, int]] = {}
 _lock = threading.Lock()
 
 
-class SharedNetworks(BundleNetworks):
-    """The networks of one camera, whose runners all cameras share; the last one that closes them releases them."""
+class _OfAllCameras:
+    """A network as one camera has it, whose runner all cameras share; the last one that closes it releases it."""
 
-    def __init__(self, key: _Key, networks: BundleNetworks) -> None:
-        super().__init__(*networks.parts)
+    def __init__(self, key: _Key, runner: SharedRunner) -> None:
+        self.name, self.row, self.run = runner.name, runner.row, runner.run
         self._key: _Key | None = key
 
     def close(self) -> None:
-        """Release the engines when no other camera uses them; may be called again."""
+        """Release the engine when no other camera uses it; may be called again."""
         with _lock:
             if self._key is None:
                 return
-            networks, users = _opened.pop(self._key)
+            runner, users = _opened.pop(self._key)
             if users > 1:
-                _opened[self._key] = networks, users - 1
+                _opened[self._key] = runner, users - 1
             else:
-                networks.close()
+                runner.close()
             self._key = None
 
 
-def open_networks(folder: Path, engine: Engine, precision: str = "auto") -> SharedNetworks:
-    """Open the networks of a pose bundle, or share those that another camera has opened.
+def finds_joints(bundle: PoseBundle) -> bool:
+    """Whether the detector of a pose bundle finds the joints too, so that it works alone (the layout `yolo-pose`)."""
+    return "landmarks" not in bundle.manifest.networks and bundle.network("detector").joints > 0
+
+
+def open_detector(bundle: PoseBundle, engine: Engine, precision: str = "auto") -> NetworkRunner:
+    """Open the detector of a pose bundle, or share that of another camera; see `open_networks`."""
+    return _shared(bundle, "detector", engine, precision)
+
+
+def open_networks(bundle: PoseBundle, engine: Engine, precision: str = "auto") -> BundleNetworks:
+    """Open detector and landmarks of a pose bundle, or share those that another camera has opened.
 
     Args:
-        folder: the pose bundle.
+        bundle: the pose bundle.
         engine: what runs them.
         precision: `fp32`, `fp16`, `int8`, or `auto`: FP32 on ONNX Runtime, and FP16 on TensorRT where it is there.
 
     Raises:
-        InputError: the folder is no pose bundle or has no such precision, or the engine cannot be opened.
+        InputError: the bundle has no landmarks, or no such precision, or the engine cannot be opened.
     """
-    key = folder.resolve(), engine, precision
-    with _lock:
-        if key in _opened:
-            networks, users = _opened[key]
-        else:
-            networks, users = _open(read_pose_bundle(folder), engine, precision), 0
-        _opened[key] = networks, users + 1
-        return SharedNetworks(key, networks)
-
-
-def _open(bundle: PoseBundle, engine: Engine, precision: str) -> BundleNetworks:
     if "landmarks" not in bundle.manifest.networks:
         raise InputError(
-            f"The pose bundle {bundle.folder} has a detector alone, and people are followed by a network of landmarks. "
-            "Export it with one (--landmarks)."
+            f"The pose bundle {bundle.folder} has a detector of boxes alone, and people are followed by a network of "
+            "landmarks. Export it with one (--landmarks)."
         )
     found = bundle.network("detector")
     if found.width != found.height:
@@ -82,18 +81,25 @@ def _open(bundle: PoseBundle, engine: Engine, precision: str) -> BundleNetworks:
             f"The detector of the pose bundle {bundle.folder} takes pictures of {found.width} x {found.height}, and "
             "pictures are searched in squares. Export it with a detector of a square input."
         )
-    joints = bundle.network("landmarks").joints
-    detector = _runner(bundle, "detector", engine, precision)
+    detector = _shared(bundle, "detector", engine, precision)
     try:
-        landmarks = _runner(bundle, "landmarks", engine, precision)
+        landmarks = _shared(bundle, "landmarks", engine, precision)
     except BaseException:
         detector.close()
         raise
-    return BundleNetworks(SharedRunner(detector), SharedRunner(landmarks), joints)
+    return BundleNetworks(detector, landmarks, bundle.network("landmarks").joints)
 
 
-def _runner(bundle: PoseBundle, name: NetworkName, engine: Engine, precision: str) -> NetworkRunner:
+def _shared(bundle: PoseBundle, name: NetworkName, engine: Engine, precision: str) -> NetworkRunner:
     chosen = _precision(bundle, name, engine, precision)
+    key = bundle.folder.resolve(), name, engine, chosen
+    with _lock:
+        runner, users = _opened.get(key) or (SharedRunner(_runner(bundle, name, engine, chosen)), 0)
+        _opened[key] = runner, users + 1
+        return _OfAllCameras(key, runner)
+
+
+def _runner(bundle: PoseBundle, name: NetworkName, engine: Engine, chosen: Precision) -> NetworkRunner:
     if missed := bundle.missed_limits(name, chosen):
         logger.warning("the %s graph of %s misses its limits: %s", chosen, name, "; ".join(missed))
     runner: NetworkRunner = (

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from daflow.core.errors import InputError
 from runtime.config.schema import CameraOptions
-from runtime.poses.estimators import BUNDLE, PoseEstimator, open_estimator, resolved
+from runtime.poses.estimators import PoseEstimator, open_estimator
+from runtime.poses.follower import PeopleFollower
 from runtime.poses.mediapipe import MediaPipePoses
 from runtime.poses.tracker import MIN_FRAMES, SkeletonTracker
 from runtime.sources.frames import Frame, Keypoints
@@ -28,8 +29,8 @@ def open_people(options: CameraOptions, fps: float, needs_poses: bool) -> People
     """
     if not needs_poses:
         return PeopleFinder(None, fps)
-    options = resolved(options)
-    return PeopleFinder(open_estimator(options, fps), fps, 1 if options.estimator == BUNDLE else MIN_FRAMES)
+    estimator = open_estimator(options)
+    return PeopleFinder(estimator, fps, 1 if isinstance(estimator, PeopleFollower) else MIN_FRAMES)
 
 
 class PeopleFinder:

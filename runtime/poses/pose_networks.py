@@ -15,8 +15,12 @@ from runtime.poses.neighbours import blur_neighbours
 from runtime.poses.regions import OVERLAP, Regions, cut, following_regions, to_picture
 from runtime.sources.frames import Image
 
-_MOST_OVERLAP = 0.5  # of two boxes of different people
-_MIN_SCORE = 0.3  # below it the detector mostly sees posts and bags (measured on Ped2 and opencv_vtest.avi)
+MOST_OVERLAP = 0.5
+"""Of two boxes of different people."""
+
+MIN_SCORE = 0.3
+"""Below it the detector mostly sees posts and bags (measured with NanoDet on Ped2 and opencv_vtest.avi)."""
+
 _CUT_OFF = 0.01  # of a tile's side: a box that ends so near to its edge goes on beyond it
 
 
@@ -108,13 +112,13 @@ class BundleNetworks:
         size = image.shape[1], image.shape[0]
         boxes, scores = [], []
         for place, of_tile, score in zip(places, outputs["boxes"], outputs["scores"], strict=True):
-            chosen = score >= _MIN_SCORE
+            chosen = score >= MIN_SCORE
             found = _in_picture(of_tile[chosen], place, self._tile)
             whole = ~_is_cut_off(found, place, size)
             boxes.append(found[whole])
             scores.append(score[chosen][whole])
         every = Detections(np.concatenate(boxes), np.concatenate(scores))
-        return every[strongest(every.boxes, every.scores, _MOST_OVERLAP)]
+        return every[strongest(every.boxes, every.scores, MOST_OVERLAP)]
 
     def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
         """Return the joints of the person in each place of a picture; what belongs to others is blurred."""

@@ -94,11 +94,11 @@ class EdgeRun:
         Raises:
             InputError: one cannot be opened.
         """
-        with open_source(self.source) as source:
-            fps = source.fps
+        with open_source(self.source):
+            pass
         if self.poses:
             camera = Camera.model_validate({"source": self.source, **self.options})
-            with contextlib.closing(open_estimator(camera, fps)):
+            with contextlib.closing(open_estimator(camera)):
                 pass
 
     @property

@@ -29,7 +29,7 @@ def run_pose_only(source_uri: str, options: Camera, seconds: float) -> tuple[lis
     wall, used = [], []
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_source(source_uri))
-        estimator = stack.enter_context(contextlib.closing(open_estimator(options, source.fps)))
+        estimator = stack.enter_context(contextlib.closing(open_estimator(options)))
         end = float("inf")
         for index, frame in enumerate(source):
             estimator.estimate(frame)

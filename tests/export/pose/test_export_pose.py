@@ -271,10 +271,6 @@ def test_a_missing_network_is_asked_for(tmp_path: Path, monkeypatch: pytest.Monk
         (["a.task", "--offline", "--verify-on", "."], "daflow models fetch people"),
         (["a.task", "--detector-layout", "yolo"], "Missing option '--detector'"),
         (["--detector", "b", "--detector-layout", "yolo"], "Missing argument 'TASK'"),
-        (
-            ["--detector", "b", "--detector-layout", "yolo-pose"],
-            "Missing option '-o': daflow-edge does not run",
-        ),
         (["a.task", "--landmarks", "b"], "not both"),
         (
             ["none.task", "--detector", "b", "-o", str(tmp_path / "x"), "--verify-on", "."],

@@ -105,7 +105,7 @@ def _use(bundle: PoseBundle) -> None:
             bundle.engine_key(name, precision, "tensorrt", "10.3.0", "sm87", None)
     write_pose_manifest(bundle.folder, bundle.manifest)
     update_pose_manifest(read_pose_bundle(bundle.folder), lambda manifest: {"networks": manifest.networks})
-    open_networks(bundle.folder, "onnxruntime").close()
+    open_networks(bundle, "onnxruntime").close()
 
 
 FUZZER = Fuzzer(_seeds, _mutated, _opened)

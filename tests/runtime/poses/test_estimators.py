@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -85,29 +86,10 @@ def test_the_package_of_the_documentation_works(tmp_path: Path, monkeypatch: pyt
     assert printed.getvalue() == "(17, 3)\n"
 
 
-def test_a_plugin_finds_people_in_crops(tmp_path: Path, install: Callable[..., None]) -> None:
-    module, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    install("warm", module, warm="warm:ThermalPoses")
-    options = CameraOptions(people="many", estimator="warm")
-    with open_people(options, 25, needs_poses=True) as finder:
-        for index in range(60):
-            picture = np.full((240, 320, 3), 40, dtype=np.uint8)
-            if index >= 10:
-                for x in (20 + 3 * index, 280 - 3 * index):
-                    picture[60:140, x : x + 24] = 220
-            found = finder.find(Frame(index, index / 25, (320, 240), picture), StageClock())
-            if index == 25:
-                before = {person: k[:, 0].mean() for person, k in found.items()}
-    assert sorted(round(x) for x in before.values()) == pytest.approx([107, 217], abs=6)
-    after = {person: k[:, 0].mean() for person, k in found.items()}
-    assert sorted(round(x) for x in after.values()) == pytest.approx([115, 209], abs=6)
-    assert all((k[:, 1].min() > 50) and (k[:, 1].max() < 150) for k in found.values())
-
-
 def test_an_unknown_estimator_lists_what_there_is(install: Callable[..., None]) -> None:
     install("mine", "Poses = print", mine="mine:Poses")
     with pytest.raises(InputError) as error:
-        open_estimator(CameraOptions(estimator="yours"), 25)
+        open_estimator(CameraOptions(estimator="yours"))
     assert error.value.message == "There is no pose estimator yours; installed are: bundle, mediapipe, mine."
 
 
@@ -139,7 +121,7 @@ def test_what_a_plugin_refuses_is_said_in_its_own_words(install: Callable[..., N
     )
     install("refusing", code, refusing="refusing:open")
     with pytest.raises(InputError, match=r"^Its model is missing\.$"):
-        open_estimator(CameraOptions(estimator="refusing"), 25)
+        open_estimator(CameraOptions(estimator="refusing"))
 
 
 def test_auto_is_the_pose_bundle_where_there_is_one_and_mediapipe_elsewhere(
@@ -182,10 +164,12 @@ def test_networks_of_people_who_cannot_be_followed_are_closed(
         raise InputError("a package is missing")
 
     networks = Networks()
+    bundle = SimpleNamespace(manifest=SimpleNamespace(networks={"detector": None, "landmarks": None}))
+    monkeypatch.setattr("runtime.poses.estimators.read_pose_bundle", lambda folder: bundle)
     monkeypatch.setattr("runtime.poses.opened_networks.open_networks", lambda *_: networks)
     monkeypatch.setattr("runtime.poses.follower.PeopleFollower", refuse)
     with pytest.raises(InputError, match="a package is missing"):
-        open_estimator(CameraOptions(pose_bundle=tmp_path), 25)
+        open_estimator(CameraOptions(pose_bundle=tmp_path))
     assert networks.closed == 1
 
 
