@@ -34,6 +34,7 @@ class Walker:
         presence: what the landmarks say when they look at them.
         detected: whether the detector sees them,
         score: and how sure it is.
+        reach: how much wider the landmarks see them than the detector does.
     """
 
     where: Where
@@ -41,13 +42,14 @@ class Walker:
     presence: float = 0.9
     detected: bool = True
     score: float = 0.8
+    reach: float = 1.0
 
-    def joints(self, time: float) -> np.ndarray | None:
+    def joints(self, time: float, reach: float = 1.0) -> np.ndarray | None:
         """The joints `(17, 3)` at a time."""
         place = self.where(time)
         if place is None:
             return None
-        points = _FIGURE * self.height + place
+        points = _FIGURE * (self.height * reach, self.height) + place
         return np.column_stack([points, np.full(17, 0.8)]).astype(np.float32)
 
 
@@ -114,7 +116,7 @@ class World:
             )  # a guess, as of a network that sees nobody
             best = height / 2
             for walker in self.walkers:
-                joints = walker.joints(self.time)
+                joints = walker.joints(self.time, walker.reach)
                 if joints is None:
                     continue
                 away = float(np.abs(joints[:, :2].mean(axis=0) - (x, y)).max())

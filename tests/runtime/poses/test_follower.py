@@ -126,6 +126,14 @@ def test_who_is_before_somebody_else_and_not_detected_apart_is_nobody() -> None:
     assert len(follow(world, 2.0, follower, begin=0.3)[-1]) == 1  # after one search
 
 
+def test_who_comes_near_is_found_although_the_joints_of_the_first_reach_over_both() -> None:
+    first = standing(300, reach=1.7)
+    second = Walker(lambda time: (326, 240) if time >= 1.0 else None)
+    found = follow(World([first, second]), 6.0)
+    assert middles(found[9]) == [300]
+    assert [middles(people) for people in found[-10:]] == [[300, 326]] * 10
+
+
 def test_of_whom_the_detector_is_not_sure_must_move() -> None:
     """An office chair that looks like somebody to both networks."""
     chair, walker = standing(100, score=0.5), walking(20, begin=300, score=0.5)
