@@ -7,6 +7,9 @@ boxes of everybody in them: left, top, right, bottom in pixels, and 1 for those 
 off, who count neither as missed nor as false. One annotator drew them before any detector was asked. `walkers.json`
 holds the middles of seven people who walk through `opencv_vtest.avi`, and the frames in which they are hidden. Sets
 whose data is not there are left out.
+
+`joints` compares the joints of the person in `video/tfjs_pose_squats.mp4` with those of MediaPipe and the first
+`--pose-model`, the stronger reference, and takes the time of a frame with one person.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.joint_errors import NEAR, compare_joints, watch_person
 from daflow.core.command_line import FILE, FOLDER, Command, json_option, write_json
 from daflow.core.errors import InputError
 from daflow.core.pose_bundle import read_pose_bundle
@@ -41,10 +45,12 @@ from runtime.stage_clock import StageClock
 
 SETS = ("ped2", "vtest", "fights")
 WALKERS = "walkers"
+JOINTS = "joints"
 WALKERS_FRAMES = 131
 
 _HAND_CHECKED = Path(__file__).parent / "hand_checked"
 _VTEST = Path("video") / "opencv_vtest.avi"
+_SQUATS = Path("video") / "tfjs_pose_squats.mp4"
 _OVERLAP = 0.4  # of a drawn box, two pixels more or less on people of thirty, and the box around the joints
 _BEFORE = 20  # frames that are followed before the one that is compared
 _PICTURES_FPS = 10.0  # of Ped2
@@ -158,9 +164,9 @@ def watch_walkers(data: Path, finder: Open) -> tuple[Walked, Sequence[Mapping[in
 
 
 def has_data(name: str, data: Path) -> bool:
-    """Whether the pictures of a set, or of the walkers, are there."""
-    if name == WALKERS:
-        return (data / _VTEST).is_file()
+    """Whether the pictures of a set, of the walkers, or of the joints are there."""
+    if name in (WALKERS, JOINTS):
+        return (data / (_VTEST if name == WALKERS else _SQUATS)).is_file()
     return _place(name, data, next(iter(_read(name))))[0].exists()
 
 
@@ -258,12 +264,12 @@ def bundle_finder(bundle: Path, precision: str, seconds: Seconds) -> Open:
     return finder
 
 
-def mediapipe_finder(model: Path, seconds: Seconds) -> Open:
-    """Return what opens MediaPipe's finder of a few people, whose time is counted, all of it as `pose`."""
+def mediapipe_finder(model: Path, seconds: Seconds, people: str = "few") -> Open:
+    """Return what opens MediaPipe's finder of one or a few people, whose time is counted, all of it as `pose`."""
 
     def finder(fps: float) -> PeopleFinder:
         options = CameraOptions.model_validate({
-            "people": "few", "estimator": "mediapipe", "max_people": _MOST_MEDIAPIPE, "pose_model": model,
+            "people": people, "estimator": "mediapipe", "max_people": _MOST_MEDIAPIPE, "pose_model": model,
         })  # fmt: skip
         estimator = open_estimator(options)
         return _TimedFinder(
@@ -288,8 +294,9 @@ def mediapipe_finder(model: Path, seconds: Seconds) -> Open:
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice((*SETS, WALKERS)),
-    help="Measure this alone; may be repeated. The milliseconds are those of the walkers.  [default: all]",
+    type=click.Choice((*SETS, WALKERS, JOINTS)),
+    help="Measure this alone; may be repeated. Milliseconds are of the walkers (everybody) and of the joints (one "
+    "person).  [default: all]",
 )
 @json_option("the figures")
 def main(
@@ -308,32 +315,48 @@ def main(
     for model in models:
         seconds = Seconds()
         timed.append((f"mediapipe {model.name}", seconds, mediapipe_finder(model, seconds)))
-    sets = [name for name in (*SETS, WALKERS) if (not only or name in only) and has_data(name, data)]
+    sets = [name for name in (*SETS, WALKERS, JOINTS) if (not only or name in only) and has_data(name, data)]
+    reference = mediapipe_finder(models[0], Seconds(), "one") if models else None
     if not timed or not sets:
         raise InputError(
             f"There is nothing to measure: give --pose-bundle or --pose-model, and in {data} one of {', '.join(SETS)}."
         )
     figures = {}
     for name, seconds, finder in timed:
-        figures[name] = _measure(data, sets, seconds, finder)
+        figures[name] = _measure(data, sets, seconds, finder, reference)
         if json_target != "-":
             click.echo(f"{name}: {_sentence(figures[name])}")
     if json_target:
         write_json(json_target, figures)
 
 
-def _measure(data: Path, sets: Sequence[str], seconds: Seconds, finder: Open) -> dict[str, Any]:
+def _measure(
+    data: Path, sets: Sequence[str], seconds: Seconds, finder: Open, reference: Open | None
+) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     for name in sets:
+        before = replace(seconds)
         if name == WALKERS:
-            before = replace(seconds)
             walked, _ = watch_walkers(data, finder)
             measured[name] = {"recall": walked.recall, "switches": walked.all_switches}
-            measured["ms_per_frame"] = seconds.since(before).per_frame()
+            measured[name]["ms_per_frame"] = seconds.since(before).per_frame()
+        elif name == JOINTS:
+            found = _watch_person(data, finder)
+            measured[name] = {"ms_per_frame": seconds.since(before).per_frame()}
+            if reference is not None:
+                errors = compare_joints(found, _watch_person(data, reference))
+                measured[name] |= {"near": errors.near, "median": errors.median}
         else:
             counts = count_people(name, data, finder)
             measured[name] = {"recall": counts.recall, "precision": counts.precision}
     return measured
+
+
+def _watch_person(data: Path, finder: Open) -> list[Keypoints | None]:
+    with open_source(str(data / _SQUATS)) as source:
+        fps = source.fps
+    with finder(fps) as opened:
+        return watch_person(data / _SQUATS, opened)
 
 
 def _sentence(measured: Mapping[str, Any]) -> str:
@@ -343,13 +366,25 @@ def _sentence(measured: Mapping[str, Any]) -> str:
         if name in measured
     ]
     if WALKERS in measured:
-        walkers, ms = measured[WALKERS], measured["ms_per_frame"]
-        split = ", ".join(f"{name} {value:.1f}" for name, value in ms.items())
+        walkers = measured[WALKERS]
         parts.append(
-            f"walkers {100 * walkers['recall']:.1f} %, {walkers['switches']} changes of id, "
-            f"{sum(ms.values()):.1f} ms a frame ({split})"
+            f"walkers {100 * walkers['recall']:.1f} %, {walkers['switches']} changes of id, {_split(walkers)}"
         )
+    if JOINTS in measured:
+        joints = measured[JOINTS]
+        parts.append(f"one person {_split(joints)}")
+        if "near" in joints:
+            parts.append(
+                f"joints within {100 * NEAR:.0f} % of the body's height of the reference in "
+                f"{100 * joints['near']:.1f} % of the frames, median {100 * joints['median']:.2f} %"
+            )
     return "; ".join(parts)
+
+
+def _split(measured: Mapping[str, Any]) -> str:
+    ms = measured["ms_per_frame"]
+    split = ", ".join(f"{name} {value:.1f}" for name, value in ms.items())
+    return f"{sum(ms.values()):.1f} ms a frame ({split})"
 
 
 if __name__ == "__main__":
