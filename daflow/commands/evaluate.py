@@ -44,6 +44,7 @@ from daflow.evaluation.text import percent
 
 if TYPE_CHECKING:
     from daflow.evaluation.auc import Evaluation
+    from daflow.evaluation.baselines import Comparison
 
 
 @click.command(cls=Command)
@@ -120,6 +121,7 @@ def evaluate(
     drawing = ["matplotlib"] if report else []
     require_packages({"train": ["scipy", "sklearn", *drawing], "edge": ["av"] if videos else []})
     from daflow.evaluation.alarms import evaluate_causal
+    from daflow.evaluation.baselines import compare_with_baselines
     from daflow.evaluation.evaluate import score_clips
     from daflow.model.load import load
 
@@ -149,23 +151,28 @@ def evaluate(
         found = [clip for clip in found if clip.name in labels]
     scored = score_clips(scorer, found, "stgnf" if stgnf else "span", name_paths(videos or folders))
     result = scored.evaluate(labels)
+    comparison = compare_with_baselines(result, scored.nll, scored.windows, found, labels)
     causal = evaluate_causal(scored.nll, scored.windows, found, labels, rates, rule) if videos else None
     if report:
         from daflow.evaluation.report import evaluation_page
 
-        page = evaluation_page(result, scored.nll, scored.windows, found, labels, scorer.name)
+        page = evaluation_page(result, scored.nll, scored.windows, found, labels, scorer.name, comparison)
         write_text(report, page)
     if json_target:
         facts = {
             "model": scorer.name, "protocol": protocol, "broken_files": len(broken), **data.facts,
         }  # fmt: skip
-        figures = {**result.as_dict(), **({"causal": causal.as_dict()} if causal else {})}
+        figures = {
+            **result.as_dict(), "baselines": comparison.as_dict(), **({"causal": causal.as_dict()} if causal else {})
+        }  # fmt: skip
         write_json(json_target, {**facts, **figures})
     if json_target == "-":
         return
-    _print_table(result)
-    counts = [f"{result.windows} windows", *_counts(scored.windows, broken, found, labels)]
-    click.echo(f"{scorer.name}: {', '.join(counts)}, {time.monotonic() - began:.1f} s; figures in %")
+    counts = [
+        *_counts(scored.windows, broken, found, labels),
+        f"{time.monotonic() - began:.1f} s; figures in %",
+    ]
+    _print_tables(result, comparison, f"{scorer.name}: {result.windows} windows, {', '.join(counts)}")
     if benchmark:
         click.echo(_beside_the_paper(benchmark, result.micro.auc, scorer.window))
     if causal:
@@ -219,12 +226,14 @@ def _counts(
         yield f"{beyond} frames lie beyond their masks and are not judged"
 
 
-def _print_table(result: Evaluation) -> None:
+def _print_tables(result: Evaluation, comparison: Comparison, counts: str) -> None:
     click.echo(f"{'clip':<24}{'AUC':>8}{'AUC-PR':>8}{'EER':>8}{'frames':>9}{'abnormal':>10}")
     for clip, figures in [*result.clips.items(), ("all frames (micro)", result.micro)]:
         values = "".join(f"{percent(v):>8}" for v in (figures.auc, figures.auc_pr, figures.eer))
         click.echo(f"{clip:<24}{values}{figures.frames:>9}{figures.abnormal:>10}")
     click.echo(f"{'mean of clips (macro)':<24}{percent(result.macro_auc):>8}")
+    click.echo(counts)
+    click.echo("\n".join(["", *comparison.lines(), comparison.sentence]))
 
 
 def _frame_size_of(benchmark: Benchmark | None, poses: Sequence[Path]) -> FrameSize | None:

@@ -71,7 +71,7 @@ def study(
     for folders in ((poses, test, masks), (other_poses, other_test, other_masks)):
         _require_all_or_none(folders)
     from daflow.studies.report import write_report
-    from daflow.studies.runner import Settings, Test, run_study
+    from daflow.studies.runner import Settings, Test, run_study, score_test_without_model
 
     began = time.monotonic()
     if quick:
@@ -87,7 +87,9 @@ def study(
     results, failed = run_study(chosen, settings, runner(workers, ray_address))
     if not results:
         raise CheckFailed(f"Every trial failed. {failed[0]}")
-    click.echo(write_report(output, name, chosen, settings, results, failed))
+    click.echo(
+        write_report(output, name, chosen, settings, results, failed, score_test_without_model(settings))
+    )
     click.echo(
         f"{output / name}.md, .json and .png: {len(results)} results in {time.monotonic() - began:.0f} s"
     )

@@ -26,7 +26,7 @@ body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;background:#f6f7f9;margin:
 main{max-width:1100px;margin:0 auto;padding:2rem 1rem}
 h1{font-size:1.6rem;margin:0 0 .5rem}h2{margin:2.5rem 0 .5rem;font-size:1.25rem}h3{font-size:1rem;margin:1rem 0 .3rem}
 .verdict{font-size:1.2rem;font-weight:600;padding:.7rem 1rem;border-radius:.5rem;color:#fff}
-.verdict.good{background:#2a7d4f}.verdict.bad{background:#b23a48}
+.verdict.good{background:#2a7d4f}.verdict.bad{background:#b23a48}.verdict.unclear{background:#8a6414}
 .cards{display:flex;flex-wrap:wrap;gap:.8rem}
 .card{flex:1 1 180px;background:#fff;border-radius:.5rem;padding:.8rem 1rem;color:inherit;text-decoration:none;
 border-top:4px solid #2a7d4f;box-shadow:0 1px 3px #0002;display:flex;flex-direction:column;gap:.2rem}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +15,14 @@ from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Windows
 from daflow.core.html import page
 from daflow.evaluation.auc import Evaluation, Figures
+from daflow.evaluation.baselines import Comparison, Verdict
+from daflow.evaluation.bootstrap import Interval
 from daflow.evaluation.plots import draw_window, figure, picture
 from daflow.evaluation.text import percent
 from daflow.model.frame_scores import Scores
 
 _MISTAKES = 6
+_COLOURS: Mapping[Verdict, str] = {"ahead": "good", "unclear": "unclear", "behind": "bad"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def evaluation_page(
     clips: Sequence[Clip],
     masks: dict[str, Labels],
     title: str,
+    comparison: Comparison,
 ) -> str:
     """Return the page, one file without scripts or links.
 
@@ -56,10 +60,13 @@ def evaluation_page(
         clips: the clips they were made from.
         masks: the labels of each frame by clip name.
         title: the name of the model.
+        comparison: with scores that need no model; the colour of the headline is its verdict.
     """
     threshold = equal_error_threshold(result.frame_scores, masks)
     sections = (
-        f'<p class="verdict good">micro AUC {percent(result.micro.auc)} %</p><p>{_facts(result)}</p>',
+        f'<p class="verdict {_COLOURS[comparison.verdict]}">micro AUC {percent(result.micro.auc)} %'
+        f"{_interval(comparison.interval)}. {html.escape(comparison.sentence)}</p><p>{_facts(result)}</p>",
+        *_baselines_section(comparison),
         f'<img class="wide" alt="ROC and precision-recall curves" src="{_curves(result.frame_scores, masks)}">',
         "<h2>Score over time</h2><p>Smoothed score of the worst person; grey frames are labelled abnormal, hatched "
         "ones are ignored. Dashed: the threshold at which false alarms and misses are equally frequent.</p>",
@@ -148,6 +155,34 @@ def _mistakes_section(
         axis.axis("off")
         label = html.escape(text)
         yield f'<h3>{label}</h3><img class="wide" alt="the poses of {label}" src="{picture(drawn, 100)}">'
+
+
+def _baselines_section(comparison: Comparison) -> Iterator[str]:
+    yield (
+        "<h2>Scores without a model</h2><p>By the same protocol; each in the direction in which it does better on "
+        "these labels. In brackets the 95 % interval over clips.</p>"
+    )
+    yield (
+        "<table><tr><th>taken for abnormal</th><th>micro AUC, %</th><th>mean of clips, %</th><th>the model is ahead by"
+        "</th><th>rank correlation with the model</th></tr>"
+    )
+    for each in comparison.baselines:
+        correlation = "-" if each.correlation is None else f"{each.correlation:.2f}"
+        yield (
+            f"<tr><td>{html.escape(each.name)}</td><td>{percent(each.auc)}</td><td>{percent(each.macro_auc)}</td>"
+            f"<td>{100 * each.ahead:+.2f}{_interval(each.interval)}</td><td>{correlation}</td></tr>"
+        )
+    yield "</table>"
+    if comparison.balanced_auc is not None:
+        yield (
+            "<p>Abnormal frames against normal ones at the same position of their clips: "
+            f"{percent(comparison.balanced_auc)} % (of {100 * comparison.balanced_share:.0f} % of the abnormal frames, "
+            "the others have no such partner).</p>"
+        )
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f" ({percent(interval.low)} to {percent(interval.high)})"
 
 
 def _facts(result: Evaluation) -> str:

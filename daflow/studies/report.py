@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import numpy as np
 from daflow.core.data.track_files import short_names
 from daflow.core.files import write_text, written_whole
 from daflow.core.version import __version__
+from daflow.evaluation.auc import Figures
 from daflow.evaluation.plots import figure
+from daflow.evaluation.text import percent
 from daflow.studies.runner import Settings, Study, TrialResult
 
 
@@ -24,6 +26,7 @@ def write_report(
     settings: Settings,
     results: Sequence[TrialResult],
     failed: Sequence[str],
+    without_model: Mapping[str, Figures],
 ) -> str:
     """Write `<name>.md`, `<name>.json` and `<name>.png`, each whole or not at all, and return the Markdown.
 
@@ -37,8 +40,9 @@ def write_report(
     content = {
         "study": name, "daflow": __version__, "data": data, "rows": summary(results),
         "results": [asdict(result) for result in results], "failed": list(failed),
+        "without_model": {score: asdict(figures) for score, figures in without_model.items()},
     }  # fmt: skip
-    markdown = _markdown(name, study, settings, results, failed)
+    markdown = _markdown(name, study, settings, results, failed, without_model)
     _draw(folder / f"{name}.png", study.title, results)
     write_text(folder / f"{name}.json", json.dumps(content, indent=1) + "\n")
     write_text(folder / f"{name}.md", markdown)
@@ -72,7 +76,12 @@ def summary(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
 
 
 def _markdown(
-    name: str, study: Study, settings: Settings, results: Sequence[TrialResult], failed: Sequence[str]
+    name: str,
+    study: Study,
+    settings: Settings,
+    results: Sequence[TrialResult],
+    failed: Sequence[str],
+    without_model: Mapping[str, Figures],
 ) -> str:
     lines = [
         f"# {study.title}", "", study.question, "",
@@ -90,6 +99,11 @@ def _markdown(
             f"{100 * row['eer']:.2f} | {row['parameters']} | {row['seconds']:.1f} | {row['windows']} |"
         )
     lines += ["", f"![micro AUC of each seed]({name}.png)", ""]
+    lines += ["Scores without a model on the same recordings, each in its better direction:", ""]
+    lines += ["| taken for abnormal | micro AUC | EER |", "|---|---:|---:|"]
+    for score, figures in sorted(without_model.items(), key=lambda item: -(item[1].auc or 0.0)):
+        lines.append(f"| {score} | {percent(figures.auc)} | {percent(figures.eer)} |")
+    lines.append("")
     if failed:
         lines += ["Failed trials:", "", *(f"- {text}" for text in failed), ""]
     return "\n".join(lines)

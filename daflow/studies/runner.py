@@ -15,10 +15,11 @@ import numpy as np
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_masks import Labels, read_masks
 from daflow.core.data.tracks import DEFAULT_FPS, Clip, read_clips
-from daflow.core.data.windows import Poses, Windows, make_windows
+from daflow.core.data.windows import LENGTH, Poses, Windows, make_windows
 from daflow.core.parallel import Runner, run_tasks
 from daflow.core.progress import track
-from daflow.evaluation.auc import evaluate_windows
+from daflow.evaluation.auc import Figures, evaluate_windows
+from daflow.evaluation.baselines import score_without_model
 from daflow.model.flow import ModelConfig, parameter_count
 from daflow.model.torch_scorer import score
 from daflow.model.untrained import untrained_flow
@@ -160,6 +161,12 @@ def run_study(
         else:
             found[outcome.task] = outcome.result
     return [result for trial in trials for result in found.get(trial, [])], failed
+
+
+def score_test_without_model(settings: Settings) -> dict[str, Figures]:
+    """Return the figures of scores that need no model on the test recordings, which every detector stands beside."""
+    clips, masks, windows = _test_windows(settings.test, LENGTH, settings.frame_size, DEFAULT_FPS)
+    return {name: found.micro for name, found in score_without_model(windows, clips, masks).items()}
 
 
 def run_trial(trial: Trial) -> list[TrialResult]:

@@ -47,9 +47,11 @@ def test_each_runs_by_one_command(tmp_path: Path, name: str) -> None:
     assert all(0 <= row["auc"] <= 1 and row["parameters"] < 1000 for row in content["results"])
     markdown = (tmp_path / f"{name}.md").read_text()
     assert markdown in result.output
-    table = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert len(table) == 2 + len(content["rows"])
-    assert len({line.count("|") for line in table}) == 1
+    trials, without_model = ([line for line in part.splitlines() if line.startswith("|")] for part in
+                             markdown.split("Scores without a model"))  # fmt: skip
+    for table, rows in ((trials, content["rows"]), (without_model, content["without_model"])):
+        assert len(table) == 2 + len(rows)
+        assert len({line.count("|") for line in table}) == 1
     with Image.open(tmp_path / f"{name}.png") as picture:
         assert picture.width > 500
 
