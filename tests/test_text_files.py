@@ -21,6 +21,7 @@ from daflow.core.data.label_table import read_labels
 from daflow.core.data.tracks import SUFFIX, read_clip
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
+from daflow.evaluation.score_files import read_scores
 from runtime.config.file import read_toml
 from runtime.config.secrets import read_secret
 from runtime.profiling.profile import read_profile
@@ -116,6 +117,7 @@ READERS: dict[str, tuple[str, st.SearchStrategy[str], Read]] = {
     "frame sizes": (FRAME_SIZES, sizes(), lambda path: read_frame_sizes(path.parent)),
     "frame rates": (FRAME_RATES, rates(), lambda path: read_frame_rates(path.parent)),
     "labels": ("labels.csv", labels(), read_labels),
+    "scores": ("scores.csv", labels().replace("label", "score"), read_scores),
     "UBnormal's intervals": ("a_tracks.txt", intervals(), lambda path: read_masks(path.parent)),
     "manifest": (MANIFEST, manifests(), lambda path: read_bundle(path.parent)),
     "calibration cache": ("ranges.json", ranges(), lambda path: read_ranges(path, Path(__file__))),

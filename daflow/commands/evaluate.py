@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from daflow.commands.evaluate_scores import evaluate_scores
 from daflow.commands.evaluate_videos import (
     VideoOptions,
     alarm_rule,
@@ -19,6 +20,7 @@ from daflow.commands.evaluate_videos import (
     track_videos,
     video_options,
 )
+from daflow.commands.evaluation_tables import print_tables
 from daflow.core.command_line import (
     FILE,
     FOLDER,
@@ -40,11 +42,6 @@ from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE, Windows
 from daflow.core.errors import InputError, require_packages
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
-from daflow.evaluation.text import percent
-
-if TYPE_CHECKING:
-    from daflow.evaluation.auc import Evaluation
-    from daflow.evaluation.baselines import Comparison
 
 
 @click.command(cls=Command)
@@ -86,10 +83,13 @@ if TYPE_CHECKING:
     help="Folder of the benchmark: pose/test and gt, as in STG-NF's repository; of ped2 also pose/test and Test, as "
     "UCSD publishes it.",
 )
+@click.option("--model", help="A checkpoint, a bundle (scored through its exported graph), or 'untrained'.")
 @click.option(
-    "--model",
-    required=True,
-    help="A checkpoint, a bundle (scored through its exported graph), or 'untrained'.",
+    "--scores",
+    type=FOLDER,
+    help="Instead of --model and poses: the scores of your own model, high means abnormal. A CSV file with the columns "
+    "clip, frame (from 0) and score; or a folder of <clip>.npy, one number for each frame, or of what 'daflow score' "
+    "wrote. Frames without a score, or with NaN, have nobody in them. Goes with --masks and --clips only.",
 )
 @click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", help="The graph of a bundle.")
 @click.option("--seed", default=0, help="Seed of the weights of 'untrained'.")
@@ -111,17 +111,33 @@ if TYPE_CHECKING:
 @fps_option
 def evaluate(
     poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...], name: str | None,
-    root: Path | None, model: str, precision: Precision, seed: int, protocol: str, json_target: str | None,
-    report: Path | None, frame_size: FrameSize | None, fps: float | None, **video: Any,
+    root: Path | None, model: str | None, scores: Path | None, precision: Precision, seed: int, protocol: str,
+    json_target: str | None, report: Path | None, frame_size: FrameSize | None, fps: float | None, **video: Any,
 ) -> None:  # fmt: skip
     """Evaluate a model by frame-level ROC AUC against labelled frames, per clip and over all.
 
-    With --videos everything from the video to the alarm is evaluated.
+    Scores that need no model stand beside it. With --videos everything from the video to the alarm is evaluated.
     """
     drawing = ["matplotlib"] if report else []
     require_packages({"train": ["scipy", "sklearn", *drawing], "edge": ["av"] if videos else []})
+    if scores:
+        evaluate_scores(scores, masks, clips, json_target)
+    elif model is None:
+        raise click.UsageError("Missing option '--model', or --scores for the scores of your own model.")
+    else:
+        _evaluate_model(
+            model, poses, videos, masks, clips, name, root, precision, seed, protocol, json_target, report,
+            frame_size, fps, VideoOptions(**video),
+        )  # fmt: skip
+
+
+def _evaluate_model(
+    model: str, poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...],
+    name: str | None, root: Path | None, precision: Precision, seed: int, protocol: str, json_target: str | None,
+    report: Path | None, frame_size: FrameSize | None, fps: float | None, options: VideoOptions,
+) -> None:  # fmt: skip
     from daflow.evaluation.alarms import evaluate_causal
-    from daflow.evaluation.baselines import compare_with_baselines
+    from daflow.evaluation.baselines import compare_windows
     from daflow.evaluation.evaluate import score_clips
     from daflow.model.load import load
 
@@ -131,7 +147,7 @@ def evaluate(
     benchmark = BENCHMARKS[name] if name else None
     data = _open_data(poses, videos, masks, name, root)
     labels = choose_clips(data.labels, clips, "label")
-    options, stgnf = VideoOptions(**video), protocol == "stgnf"
+    stgnf = protocol == "stgnf"
     _check_together(options, bool(videos), stgnf)
     scorer = load(model, precision, seed=seed, window=benchmark.window if benchmark else LENGTH)
     rule = alarm_rule(scorer.alarm, options.threshold) if videos else None
@@ -151,7 +167,7 @@ def evaluate(
         found = [clip for clip in found if clip.name in labels]
     scored = score_clips(scorer, found, "stgnf" if stgnf else "span", name_paths(videos or folders))
     result = scored.evaluate(labels)
-    comparison = compare_with_baselines(result, scored.nll, scored.windows, found, labels)
+    comparison = compare_windows(result, scored.nll, scored.windows, found, labels)
     causal = evaluate_causal(scored.nll, scored.windows, found, labels, rates, rule) if videos else None
     if report:
         from daflow.evaluation.report import evaluation_page
@@ -172,7 +188,7 @@ def evaluate(
         *_counts(scored.windows, broken, found, labels),
         f"{time.monotonic() - began:.1f} s; figures in %",
     ]
-    _print_tables(result, comparison, f"{scorer.name}: {result.windows} windows, {', '.join(counts)}")
+    print_tables(result, comparison, f"{scorer.name}: {result.windows} windows, {', '.join(counts)}")
     if benchmark:
         click.echo(_beside_the_paper(benchmark, result.micro.auc, scorer.window))
     if causal:
@@ -224,16 +240,6 @@ def _counts(
         yield f"{len(broken)} files could not be read"
     if beyond := frames_beyond(clip_lengths(clips), labels):
         yield f"{beyond} frames lie beyond their masks and are not judged"
-
-
-def _print_tables(result: Evaluation, comparison: Comparison, counts: str) -> None:
-    click.echo(f"{'clip':<24}{'AUC':>8}{'AUC-PR':>8}{'EER':>8}{'frames':>9}{'abnormal':>10}")
-    for clip, figures in [*result.clips.items(), ("all frames (micro)", result.micro)]:
-        values = "".join(f"{percent(v):>8}" for v in (figures.auc, figures.auc_pr, figures.eer))
-        click.echo(f"{clip:<24}{values}{figures.frames:>9}{figures.abnormal:>10}")
-    click.echo(f"{'mean of clips (macro)':<24}{percent(result.macro_auc):>8}")
-    click.echo(counts)
-    click.echo("\n".join(["", *comparison.lines(), comparison.sentence]))
 
 
 def _frame_size_of(benchmark: Benchmark | None, poses: Sequence[Path]) -> FrameSize | None:

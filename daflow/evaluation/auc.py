@@ -50,6 +50,8 @@ class Evaluation:
         micro: the figures over all frames of all clips.
         macro_auc: the mean AUC of the clips that hold both kinds of frames.
         clips: the figures of each clip.
+        by_clip: how well the highest score of each clip, before smoothing, separates clips with abnormal frames from
+            those without; the `frames` of these figures are clips.
         windows: windows that took part; 0 for scores of frames.
         frame_scores: each clip's smoothed scores, one for each frame.
     """
@@ -57,6 +59,7 @@ class Evaluation:
     micro: Figures
     macro_auc: float | None
     clips: dict[str, Figures]
+    by_clip: Figures
     windows: int
     frame_scores: dict[str, Scores] = field(compare=False, repr=False)
 
@@ -65,6 +68,11 @@ class Evaluation:
         return {
             **asdict(self.micro),
             "macro_auc": self.macro_auc,
+            "by_clip": {
+                "auc": self.by_clip.auc,
+                "clips": self.by_clip.frames,
+                "abnormal": self.by_clip.abnormal,
+            },
             "windows": self.windows,
             "clips": {name: asdict(figures) for name, figures in self.clips.items()},
         }
@@ -125,6 +133,7 @@ def evaluate_frames(
     if not set(scores) & set(masks):
         raise InputError("No clip has a frame mask of the same name.")
     filled = fill_empty_frames([_as_long_as(name, mask, scores.get(name)) for name, mask in masks.items()])
+    by_clip = _figures_of_clips(filled, masks)
     final = {name: smooth(clip) if smoothed else clip for name, clip in zip(masks, filled, strict=True)}
     per_clip = {name: figures(final[name], mask) for name, mask in masks.items()}
     micro = figures(np.concatenate(list(final.values())), np.concatenate(list(masks.values())))
@@ -133,7 +142,16 @@ def evaluate_frames(
             "The frame masks hold only one kind of frame; both normal and abnormal ones are needed."
         )
     of_clips = [clip.auc for clip in per_clip.values() if clip.auc is not None]
-    return Evaluation(micro, float(np.mean(of_clips)) if of_clips else None, per_clip, 0, final)
+    return Evaluation(micro, float(np.mean(of_clips)) if of_clips else None, per_clip, by_clip, 0, final)
+
+
+def _figures_of_clips(filled: Sequence[Scores], masks: Mapping[str, Labels]) -> Figures:
+    labels, highest = [], []
+    for clip, mask in zip(filled, masks.values(), strict=True):
+        if (mask >= 0).any():
+            labels.append(int(mask.max()))
+            highest.append(float(clip[mask >= 0].max()))
+    return figures(np.array(highest), np.array(labels, dtype=np.int64))
 
 
 def _as_long_as(name: str, mask: Labels, scores: Scores | None) -> Scores:

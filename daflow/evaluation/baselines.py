@@ -24,6 +24,7 @@ from daflow.model.frame_scores import Scores
 
 Verdict = Literal["ahead", "unclear", "behind"]
 
+_SHUFFLED = "the model's scores, shuffled"
 _SAME_POSITION = 25  # frames: closer ones are at the same position of their clips
 
 
@@ -140,18 +141,11 @@ def score_without_model(
     def of_windows(values: npt.NDArray[np.float64]) -> Callable[[float], Evaluation]:
         return lambda sign: evaluate_windows((sign * values).astype(np.float32), windows, clips, masks)
 
-    def of_frames(scores: dict[str, Scores], smoothed: bool) -> Callable[[float], Evaluation]:
-        return lambda sign: evaluate_frames(
-            {name: sign * of_clip for name, of_clip in scores.items()}, masks, smoothed
-        )
-
-    numbers = {name: np.arange(len(mask), dtype=np.float64) for name, mask in masks.items()}
     spread = windows.poses[:, 0].std(axis=(1, 2), dtype=np.float64)
-    return dict(
+    return score_by_position(masks) | dict(
         _better(*names, score)
         for names, score in (
-            (("a late frame of its clip", "an early frame of its clip"), of_frames(numbers, smoothed=False)),
-            (("many people", "few people"), of_frames(_people(clips, masks), smoothed=True)),
+            (("many people", "few people"), _of_frames(_people(clips, masks), masks)),
             (("a window spread in x", "a window narrow in x"), of_windows(spread)),
             (("much movement in a window", "little movement in a window"), of_windows(motion(windows))),
             (("somebody large in the picture", "somebody small in the picture"), of_windows(sizes(windows, clips))),
@@ -159,7 +153,14 @@ def score_without_model(
     )  # fmt: skip
 
 
-def compare_with_baselines(
+def score_by_position(masks: dict[str, Labels]) -> dict[str, Evaluation]:
+    """Evaluate the number of a frame in its clip, as `score_without_model` does."""
+    numbers = {name: np.arange(len(mask), dtype=np.float64) for name, mask in masks.items()}
+    names = "a late frame of its clip", "an early frame of its clip"
+    return dict([_better(*names, _of_frames(numbers, masks, smoothed=False))])
+
+
+def compare_windows(
     result: Evaluation,
     nll: npt.NDArray[np.float32],
     windows: Windows,
@@ -175,18 +176,49 @@ def compare_with_baselines(
         clips: the clips.
         masks: the labels of each frame by clip name.
     """
-    assert result.micro.auc is not None
     shuffled = np.random.default_rng(0).permutation(nll)
-    scores = {
-        **score_without_model(windows, clips, masks),
-        "the model's scores, shuffled": evaluate_windows(shuffled, windows, clips, masks),
-    }
+    others = score_without_model(windows, clips, masks)
+    others[_SHUFFLED] = evaluate_windows(shuffled, windows, clips, masks)
+    return _compare(result, others, masks)
+
+
+def compare_frames(result: Evaluation, scores: Mapping[str, Scores], masks: dict[str, Labels]) -> Comparison:
+    """Compare scores of frames with the number of the frame, and with themselves shuffled among the frames.
+
+    Frames without a score stay without one.
+
+    Args:
+        result: what `evaluate_frames` returned.
+        scores: of each frame by clip name, NaN where nobody is.
+        masks: the labels of each frame by clip name.
+    """
+    joined = np.concatenate([of_clip[np.isfinite(of_clip)] for of_clip in scores.values()])
+    joined = np.random.default_rng(0).permutation(joined)
+    shuffled, first = {}, 0
+    for name, of_clip in scores.items():
+        seen = np.isfinite(of_clip)
+        shuffled[name] = np.where(seen, 0.0, np.nan)
+        shuffled[name][seen] = joined[first : first + seen.sum()]
+        first += int(seen.sum())
+    return _compare(result, {**score_by_position(masks), _SHUFFLED: evaluate_frames(shuffled, masks)}, masks)
+
+
+def _compare(result: Evaluation, others: Mapping[str, Evaluation], masks: dict[str, Labels]) -> Comparison:
+    assert result.micro.auc is not None
     bootstrap = ClipBootstrap(masks)
     ours = bootstrap.aucs(result.frame_scores)
-    found = [_baseline(name, score, result, bootstrap, ours, masks) for name, score in scores.items()]
+    found = [_baseline(name, other, result, bootstrap, ours, masks) for name, other in others.items()]
     balanced, share = balanced_auc(result.frame_scores, masks)
     best_first = sorted(found, key=lambda baseline: -baseline.auc)
     return Comparison(result.micro.auc, bootstrap.interval(ours), balanced, share, tuple(best_first))
+
+
+def _of_frames(
+    scores: Mapping[str, Scores], masks: dict[str, Labels], smoothed: bool = True
+) -> Callable[[float], Evaluation]:
+    return lambda sign: evaluate_frames(
+        {name: sign * of_clip for name, of_clip in scores.items()}, masks, smoothed
+    )
 
 
 def motion(windows: Windows) -> npt.NDArray[np.float64]:

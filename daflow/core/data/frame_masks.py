@@ -60,14 +60,28 @@ def read_masks(folder: StrPath, intervals: bool = True) -> dict[str, Labels]:
 
 def _read(path: Path) -> bytes:
     if path.stat().st_size > _MAX_BYTES:
-        raise InputError(f"{path} is too large for a mask of {MAX_FRAMES} frames.")
+        raise InputError(f"{path} is too large for a clip of {MAX_FRAMES} frames.")
     return path.read_bytes()
 
 
-def _plain(path: Path, content: bytes) -> Labels:
-    mask = _read_npy(content)
-    if mask is None:
+def read_plain_npy(path: Path) -> npt.NDArray[Any]:
+    """Return the array of plain numbers in a .npy file.
+
+    Raises:
+        InputError: the file holds something else, or more than the longest clip has.
+    """
+    return _numbers(path, _read(path))
+
+
+def _numbers(path: Path, content: bytes) -> npt.NDArray[Any]:
+    numbers = _read_npy(content)
+    if numbers is None:
         raise InputError(f"{path} is not a .npy file of plain numbers.")
+    return numbers
+
+
+def _plain(path: Path, content: bytes) -> Labels:
+    mask = _numbers(path, content)
     if mask.ndim != 1 or not np.isin(mask, (-1, 0, 1)).all():
         raise InputError(f"{path} is not a frame mask: it must hold one value of -1, 0 or 1 for each frame.")
     return mask.astype(np.int64)

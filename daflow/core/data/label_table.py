@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from daflow.core.data.frame_masks import Labels, read_masks
-from daflow.core.data.tracks import MAX_FRAMES
+from daflow.core.data.frame_table import read_frame_table
 from daflow.core.errors import InputError
-from daflow.core.files import StrPath, read_text
+from daflow.core.files import StrPath
 
 _T = TypeVar("_T")
 
@@ -47,58 +45,16 @@ def read_labels(path: StrPath) -> dict[str, Labels]:
     path = Path(path)
     if path.is_dir():
         return read_masks(path)
-    try:
-        text = read_text(path)
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not a table of labels: {error}.") from None
-    found: dict[str, dict[int, int]] = {}
-    for line, clip, frame, label in _rows(path, text):
-        if frame in found.setdefault(clip, {}):
-            raise InputError(
-                f"{path}, line {line}: frame {frame} of clip {reprlib.repr(clip)[1:-1]} is labelled twice."
-            )
-        found[clip][frame] = label
-    if not found:
-        raise InputError(f"{path} holds no label.")
-    if sum(max(frames) + 1 for frames in found.values()) > MAX_FRAMES:
-        raise InputError(
-            f"{path}: its clips have more than {MAX_FRAMES} frames in total. Check the frame numbers."
-        )
-    return {clip: _mask(frames) for clip, frames in found.items()}
+    table = read_frame_table(
+        path, {name: partial(_value, values) for name, values in _VALUES.items()}, "label"
+    )
+    return {clip: _mask(frames) for clip, frames in table.items()}
 
 
-def _rows(path: Path, text: str) -> Iterator[tuple[int, str, int, int]]:
-    """Yield the number of the line, the clip, the frame and the label of each row."""
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip() for name in next(rows, [])]
-        if header[:2] != ["clip", "frame"] or len(header) != 3 or header[2] not in _VALUES:
-            raise InputError(
-                f"{path}, line 1: the header must be clip,frame,label, clip,frame,abnormal or clip,frame,posture."
-            )
-        values = _VALUES[header[2]]
-        for row in rows:
-            if not row:
-                continue
-            where = f"{path}, line {rows.line_num}"
-            if len(row) != 3:
-                raise InputError(f"{where}: {len(row)} values instead of {','.join(header)}.")
-            clip, frame, value = (cell.strip() for cell in row)
-            if not clip:
-                raise InputError(f"{where}: the clip has no name.")
-            if not (frame.isascii() and frame.isdigit() and len(frame) < 16 and int(frame) < MAX_FRAMES):
-                raise InputError(
-                    f"{where}: frame {reprlib.repr(frame)} is not a number from 0 to {MAX_FRAMES - 1}."
-                )
-            if value not in values:
-                raise InputError(
-                    f"{where}: {header[2]} {reprlib.repr(value)} is not one of {', '.join(values)}."
-                )
-            yield rows.line_num, clip, int(frame), values[value]
-    except csv.Error as error:
-        raise InputError(f"{path}, line {rows.line_num}: it cannot be read as CSV: {error}.") from None
+def _value(values: Mapping[str, int], text: str) -> int:
+    if text not in values:
+        raise ValueError(f"not one of {', '.join(values)}")
+    return values[text]
 
 
 def _mask(frames: dict[int, int]) -> Labels:

@@ -17,7 +17,7 @@ from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import InputError
-from daflow.evaluation.auc import Evaluation, Figures, evaluate_windows, figures, smooth
+from daflow.evaluation.auc import Evaluation, Figures, evaluate_frames, evaluate_windows, figures, smooth
 
 LENGTH = 24
 ClipNll = tuple[str, list[float]]  # a clip's name and the nll of its windows, which start at 0, 1, 2...
@@ -273,3 +273,22 @@ def test_a_model_that_scores_nan_or_infinity_is_not_evaluated(score: float) -> N
     nll[3] = score
     with pytest.raises(InputError, match=r"1 of \d+ windows have a score that is NaN or infinite"):
         evaluate_windows(nll, windows, [clip], {"01_0001": mask})
+
+
+def test_the_highest_score_of_a_clip_tells_abnormal_clips_from_normal_ones() -> None:
+    masks = {
+        "calm": labels(0, 0, 0),
+        "fight": labels(0, 1, 0),
+        "nobody": labels(0, 0, -1),
+        "brawl": labels(1, 1, -1),
+        "ignored": labels(-1, -1),
+    }
+    scores = {
+        "calm": np.array([1.0, 2.0, 1.0]), "fight": np.array([1.0, 9.0, 1.0]),
+        "nobody": np.array([np.nan, np.nan, 50.0]), "brawl": np.array([1.5, np.nan, 50.0]),
+        "ignored": np.array([99.0, 99.0]),
+    }  # fmt: skip
+    found = evaluate_frames(scores, masks).by_clip
+    assert (found.frames, found.abnormal) == (4, 2)
+    assert found.auc == 0.75  # of four pairs only "brawl" is below "calm"; ignored frames do not count
+    assert evaluate_frames({"a": np.arange(4.0)}, {"a": half_abnormal(4)}).by_clip.auc is None

@@ -18,7 +18,7 @@ from daflow.evaluation.auc import evaluate_windows
 from daflow.evaluation.baselines import (
     Comparison,
     balanced_auc,
-    compare_with_baselines,
+    compare_windows,
     motion,
     score_without_model,
     sizes,
@@ -69,7 +69,7 @@ def compare(mask: Callable[[int], Mask], power: float, clips: int = CLIPS) -> Co
     made, windows, masks = data(mask, clips=clips)
     labels = np.array([masks[f"c{c}"][m] for c, m in zip(windows.clip, windows.middle, strict=True)])
     nll = (np.random.default_rng(0).normal(0, 1, len(windows)) + power * labels).astype(np.float32)
-    return compare_with_baselines(evaluate_windows(nll, windows, made, masks), nll, windows, made, masks)
+    return compare_windows(evaluate_windows(nll, windows, made, masks), nll, windows, made, masks)
 
 
 def test_where_all_anomalies_are_late_the_frame_s_number_does_as_well_and_that_is_said() -> None:

@@ -15,7 +15,7 @@ from daflow.cli import main
 from daflow.core.data.tracks import Clip, Track
 from daflow.core.data.windows import Windows, make_windows
 from daflow.evaluation.auc import evaluate_windows
-from daflow.evaluation.baselines import compare_with_baselines
+from daflow.evaluation.baselines import compare_windows
 from daflow.evaluation.report import equal_error_threshold, evaluation_page, worst_mistakes
 
 FRAMES = 400
@@ -72,7 +72,7 @@ def test_the_page_is_whole_and_names_cannot_become_code(read_page: Callable[[str
     clips = [clip("a"), clip("b")]
     windows, nll = scored(clips)
     result = evaluate_windows(nll, windows, clips, MASKS)
-    comparison = compare_with_baselines(result, nll, windows, clips, MASKS)
+    comparison = compare_windows(result, nll, windows, clips, MASKS)
     text = evaluation_page(result, nll, windows, clips, MASKS, "<script>alert(1)</script>", comparison)
     read_page(text)
     assert "<script" not in text

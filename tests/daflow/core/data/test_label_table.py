@@ -48,7 +48,7 @@ def test_a_folder_of_masks_is_read_as_well(tmp_path: Path) -> None:
         ("clip,frame,label\na,-1,0\n", "line 2: frame '-1' is not a number"),
         ("clip,frame,label\na,99999999999,0\n", "line 2: frame '99999999999' is not a number"),
         ("clip,frame,posture\na,0,2\n", "line 2: posture '2' is not one of -1, 0, 1"),
-        ("clip,frame,label\na,0,0\na,0,1\n", "line 3: frame 0 of clip a is labelled twice"),
+        ("clip,frame,label\na,0,0\na,0,1\n", "line 3: frame 0 of clip a has a label already"),
         ('clip,frame,label\na,0,"0\n', "cannot be read as CSV"),
         ("clip,frame,label\na,9999999,0\nb,9999999,0\n", "more than 10000000 frames in total"),
     ],

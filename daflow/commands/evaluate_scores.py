@@ -1,0 +1,48 @@
+"""`daflow evaluate --scores`: the scores of somebody's own model, by the same protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from daflow.commands.evaluation_tables import print_tables
+from daflow.core.command_line import write_json
+from daflow.core.data.label_table import choose_clips, read_labels
+from daflow.core.errors import InputError
+from daflow.evaluation.score_files import read_scores
+
+_FITTING = {"scores", "masks", "clips", "json_target"}
+
+
+def evaluate_scores(path: Path, masks: Path | None, clips: Sequence[str], json_target: str | None) -> None:
+    """Evaluate the scores of a file or folder, and print and write the figures.
+
+    Raises:
+        InputError: another option was given that does not go with scores, there are no labels, or a file is invalid.
+    """
+    from daflow.evaluation.baselines import compare_frames
+    from daflow.evaluation.evaluate import evaluate
+
+    _refuse_others(click.get_current_context())
+    if masks is None:
+        raise InputError("--scores goes with --masks or --labels: the labels of the frames.")
+    labels = choose_clips(read_labels(masks), clips, "label")
+    scores = {name: of_clip for name, of_clip in read_scores(path).items() if not clips or name in labels}
+    result = evaluate(scores, masks=labels)
+    comparison = compare_frames(result, scores, labels)
+    if json_target:
+        write_json(json_target, {"scores": str(path), **result.as_dict(), "baselines": comparison.as_dict()})
+    if json_target != "-":
+        print_tables(result, comparison, f"{path}: scores of {len(scores)} clips; figures in %")
+
+
+def _refuse_others(context: click.Context) -> None:
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in _FITTING and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise InputError(
+                f"{parameter.opts[0]} does not go with --scores, which need no model and no poses."
+            )
