@@ -117,7 +117,7 @@ READERS: dict[str, tuple[str, st.SearchStrategy[str], Read]] = {
     "frame sizes": (FRAME_SIZES, sizes(), lambda path: read_frame_sizes(path.parent)),
     "frame rates": (FRAME_RATES, rates(), lambda path: read_frame_rates(path.parent)),
     "labels": ("labels.csv", labels(), read_labels),
-    "scores": ("scores.csv", labels().replace("label", "score"), read_scores),
+    "scores": ("scores.csv", labels().map(lambda text: text.replace("label", "score")), read_scores),
     "UBnormal's intervals": ("a_tracks.txt", intervals(), lambda path: read_masks(path.parent)),
     "manifest": (MANIFEST, manifests(), lambda path: read_bundle(path.parent)),
     "calibration cache": ("ranges.json", ranges(), lambda path: read_ranges(path, Path(__file__))),
