@@ -47,6 +47,7 @@ def calibrate_alarm(
     end_seconds: float = AlarmRule.end_seconds,
     cool_down_seconds: float = COOL_DOWN_SECONDS,
     smoothing_seconds: float = AlarmRule.smoothing_seconds,
+    hold_seconds: float = AlarmRule.hold_seconds,
     frame_size: FrameSize | None = None,
     clips: Sequence[str] = (),
 ) -> CalibrationResult:
@@ -62,6 +63,7 @@ def calibrate_alarm(
         end_seconds: how long it must stay below before the alarm ends.
         cool_down_seconds: how long after an alarm the next one may begin.
         smoothing_seconds: time constant of the smoothing of scores.
+        hold_seconds: how long the last score of somebody counts who has none any more.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
         clips: patterns of the names of the clips to calibrate on; none takes all.
 
@@ -70,7 +72,9 @@ def calibrate_alarm(
     """
     if false_alarms_per_day is not None and quantile is not None:
         raise InputError("Give a rate of false alarms or a quantile, not both.")
-    rule = AlarmRule(math.inf, math.inf, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds)
+    rule = AlarmRule(
+        math.inf, math.inf, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds, hold_seconds
+    )
     signals = read_signals(bundle, poses, fps, rule, frame_size, clips)
     seconds = sum(signal.seconds for signal in signals)
     hours = seconds / 3600
@@ -91,6 +95,7 @@ def calibrate_alarm(
         end_seconds=end_seconds,
         cool_down_seconds=cool_down_seconds,
         smoothing_seconds=smoothing_seconds,
+        hold_seconds=hold_seconds,
         target_per_day=per_day,
         expected_per_day=choice.expected_per_day,
         interval_per_day=choice.interval_per_day,

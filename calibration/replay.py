@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.pareto_tail import Values
-from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother, Sustained
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother, Sustained
 from daflow.core.bundle import Bundle
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_rate import FrameRate
@@ -158,9 +158,10 @@ def make_signal(name: str, frames: Iterable[dict[int, float]], fps: float, rule:
         name: of the recording.
         frames: `{person: score}` of each frame.
         fps: frames per second.
-        rule: its smoothing and begin seconds are used.
+        rule: its smoothing, hold and begin seconds are used.
     """
     smoother, sustained = Smoother(rule.smoothing_seconds), Sustained(rule.begin_seconds)
+    held: Held[float] = Held(rule.hold_seconds)
     worst: list[float] = []
     levels: list[float] = []
     people: list[float] = []
@@ -169,7 +170,7 @@ def make_signal(name: str, frames: Iterable[dict[int, float]], fps: float, rule:
     for index, scored in enumerate(frames):
         time = index / fps
         smoothed = smoother.update(time, scored)
-        score = max(smoothed.values(), default=None)
+        score = max(held.update(time, smoothed).values(), default=None)
         level = sustained.update(time, score)
         worst.append(math.nan if score is None else score)
         levels.append(math.nan if level is None else level)

@@ -88,6 +88,12 @@ from daflow.core.errors import CheckFailed
     "smoothing delays alarms, and helps where poses are very noisy.",
 )
 @click.option(
+    "--hold-seconds",
+    default=AlarmRule.hold_seconds,
+    type=SECONDS,
+    help="How long the last score of somebody counts who has none any more: who falls is often lost.",
+)
+@click.option(
     "--require-promise",
     is_flag=True,
     help="Fail, and do not change the bundle, when the recordings do not support the rate.",
@@ -99,7 +105,8 @@ def alarm(
     folder: Path, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None,
     per_day: float | None, quantile: float | None,
     begin_seconds: float, end_seconds: float, cool_down_seconds: float, smoothing_seconds: float,
-    require_promise: bool, json_target: str | None, frame_size: FrameSize | None, fps: float | None,
+    hold_seconds: float, require_promise: bool, json_target: str | None, frame_size: FrameSize | None,
+    fps: float | None,
 ) -> None:  # fmt: skip
     """Set the alarm threshold by how often normal behaviour may exceed it.
 
@@ -117,7 +124,7 @@ def alarm(
     require_folder_for(folder / MANIFEST)
     result = calibrate_alarm(
         bundle, poses, per_day, quantile, fps, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds,
-        frame_size, clips,
+        hold_seconds, frame_size, clips,
     )  # fmt: skip
     if result.reason and require_promise:
         raise CheckFailed(f"{result.reason[0].upper()}{result.reason[1:]}. {folder} was not changed.")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import DEFAULT_FPS, Clip
 from daflow.core.data.windows import Windows
@@ -150,8 +150,8 @@ def evaluate_causal(
 ) -> CausalEvaluation:
     """Evaluate labelled clips online (causally), frame by frame as `daflow-edge` does.
 
-    A window counts at its last frame; a frame has the smoothed score of its worst person. Nothing is held while a
-    person is lost: nobody has a score there, and an alarm may end.
+    A window counts at its last frame; a frame has the smoothed score of its worst person. Who has no score any more
+    counts with the last one for `hold_seconds` of the rule.
 
     Args:
         nll: `(N,)` one finite score for each window.
@@ -159,7 +159,7 @@ def evaluate_causal(
         clips: the clips.
         masks: the labels of each frame by clip name.
         fps: frames per second by clip name.
-        rule: the alarm and the smoothing; None has neither.
+        rule: the alarm and the smoothing; None has neither, and holds scores as long as usual.
     """
     index = {clip.name: position for position, clip in enumerate(clips)}
     scores: dict[str, Scores] = {}
@@ -191,10 +191,12 @@ def _follow(
 ) -> tuple[Scores, npt.NDArray[np.bool_], list[int]]:
     """Return each frame's score (`-inf` for none), whether the alarm is on in it, and where alarms begin."""
     smoother, alarm = Smoother(rule.smoothing_seconds if rule else 0.0), AlarmState(rule) if rule else None
+    held: Held[float] = Held(rule.hold_seconds if rule else AlarmRule.hold_seconds)
     scores, on = np.full(len(people), -np.inf), np.zeros(len(people), dtype=np.bool_)
     begins: list[int] = []
     for frame, scored in enumerate(people):
-        worst = max(smoother.update(frame / fps, scored).values(), default=None)
+        smoothed = smoother.update(frame / fps, scored)
+        worst = max(held.update(frame / fps, smoothed).values(), default=None)
         if worst is not None:
             scores[frame] = worst
         if alarm is not None:

@@ -67,6 +67,11 @@ class AlarmOptions(_Section):
     smoothing_seconds: Seconds | None = Field(
         None, description="Time constant of the causal smoothing of scores; unset, as calibrated, else 0 s."
     )
+    hold_seconds: Seconds | None = Field(
+        None,
+        description="How long the last score of somebody counts who has none any more, since who falls is often lost; "
+        "unset, as calibrated, else 1 s.",
+    )
     update_seconds: Seconds = Field(
         5.0, description="Seconds between updates while an alarm is on; 0 sends none."
     )

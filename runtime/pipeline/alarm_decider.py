@@ -6,7 +6,7 @@ import math
 
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import is_beyond_normal, p_value
-from daflow.core.alarms.rule import AlarmRule, AlarmState, Smoother
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother
 from runtime.pipeline.observer import Observation
 from runtime.pipeline.results import FrameResult, Person
 
@@ -29,11 +29,13 @@ class AlarmDecider:
         """How many of those are because of hidden shoulders or hips."""
         self.calibration = calibration
         self._smoother = Smoother(rule.smoothing_seconds)
+        self._held: Held[Person] = Held(rule.hold_seconds)
         self._alarm = AlarmState(rule)
 
     def forget_people(self) -> None:
-        """Restart the smoothing: from now on the same numbers mean other people."""
+        """Restart the smoothing, and hold nobody: from now on the same numbers mean other people."""
         self._smoother = Smoother(self.rule.smoothing_seconds)
+        self._held = Held(self.rule.hold_seconds)
 
     def decide(self, observation: Observation, scores: dict[int, float]) -> FrameResult:
         """Take the next frame and its scores (bits per dimension, by person)."""
@@ -55,7 +57,8 @@ class AlarmDecider:
             else Person(person, skeleton)
             for person, skeleton in observation.skeletons.items()
         )
-        worst = max((person for person in people if person.smoothed is not None), key=_smoothed, default=None)
+        scored = {person.person: person for person in people if person.smoothed is not None}
+        worst = max(self._held.update(frame.time, scored).values(), key=_smoothed, default=None)
         change = self._alarm.update(frame.time, worst.smoothed if worst else None)
         return FrameResult(
             frame,

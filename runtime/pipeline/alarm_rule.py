@@ -35,7 +35,7 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
         raise InputError(f"--release {release:g} must not be above the threshold {threshold:g}.")
     chosen = {
         name: getattr(calibrated if getattr(options, name) is None else options, name)
-        for name in ("begin_seconds", "end_seconds", "cool_down_seconds", "smoothing_seconds")
+        for name in ("begin_seconds", "end_seconds", "cool_down_seconds", "smoothing_seconds", "hold_seconds")
     }
     return AlarmRule(threshold, release, **chosen, provisional=provisional)
 

@@ -43,7 +43,8 @@ class FrameResult:
     Attributes:
         frame: the frame.
         people: everybody in it.
-        worst: the person with the highest smoothed score, None when nobody has one.
+        worst: the person with the highest smoothed score, None when nobody has one. For `hold_seconds` it may be
+            somebody as they were scored last, who is not in the frame any more.
         alarm: whether the alarm is on.
         change: `begin` or `end` when the alarm begins or ends with this frame, else None.
         camera: the name of the camera.

@@ -102,7 +102,8 @@ class AlarmCalibration(ManifestPart):
             of the highest level of each block of time; `quantile`, of all scores; `provisional`, a guess from what
             training held out (`daflow.core.alarms.provisional`), until `daflow-calibrate alarm` replaces it.
         quantile: the fraction of the normal scores below the threshold; None with another method.
-        begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds: of the `daflow.core.alarms.rule.AlarmRule`.
+        begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds, hold_seconds: of the
+            `daflow.core.alarms.rule.AlarmRule`. A calibration from before scores were held was made without.
         target_per_day: the requested false alarms per day; None by `quantile`.
         expected_per_day: false alarms per day expected from the recordings; None when unknown.
         interval_per_day: its 95 % interval.
@@ -122,6 +123,7 @@ class AlarmCalibration(ManifestPart):
     end_seconds: _Seconds = AlarmRule.end_seconds
     cool_down_seconds: _Seconds = AlarmRule.cool_down_seconds
     smoothing_seconds: _Seconds = AlarmRule.smoothing_seconds
+    hold_seconds: _Seconds = 0.0
     target_per_day: _Rate | None = None
     expected_per_day: _Rate | None = None
     interval_per_day: tuple[_Rate, _Rate] | None = None
@@ -139,5 +141,7 @@ class AlarmCalibration(ManifestPart):
 
     def rule(self) -> AlarmRule:
         """Return the rule that the threshold was calibrated with; its release is the threshold."""
-        times = self.begin_seconds, self.end_seconds, self.cool_down_seconds, self.smoothing_seconds
-        return AlarmRule(self.threshold, self.threshold, *times, provisional=self.provisional)
+        return AlarmRule(
+            self.threshold, self.threshold, self.begin_seconds, self.end_seconds, self.cool_down_seconds,
+            self.smoothing_seconds, self.hold_seconds, provisional=self.provisional,
+        )  # fmt: skip

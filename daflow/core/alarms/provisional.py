@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration, ManifestPart
+from daflow.core.alarms.rule import AlarmRule
 from daflow.core.data.tracks import DEFAULT_FPS
 
 SUMMARY = "held_out_scores"
@@ -81,6 +82,7 @@ def provisional_alarm(training: Mapping[str, Any], fps: float | None = None) -> 
         threshold=scores.threshold,
         method="provisional",
         cool_down_seconds=COOL_DOWN_SECONDS,
+        hold_seconds=AlarmRule.hold_seconds,
         windows=scores.windows,
         precision="fp32",
         fps=fps or DEFAULT_FPS,

@@ -10,7 +10,9 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
+
+T = TypeVar("T")
 
 AlarmChange = Literal["begin", "end"]
 
@@ -31,6 +33,7 @@ class AlarmRule:
         end_seconds: how long it must stay below the release; frames without a score count. 0 is a single frame.
         cool_down_seconds: how long after the end of an alarm no other begins.
         smoothing_seconds: time constant of each person's `Smoother`.
+        hold_seconds: how long the last score of somebody counts who has none any more; see `Held`.
         provisional: whether the threshold is a guess of the export that nobody calibrated yet.
     """
 
@@ -40,6 +43,7 @@ class AlarmRule:
     end_seconds: float = 0.5
     cool_down_seconds: float = 0.0
     smoothing_seconds: float = 0.0
+    hold_seconds: float = 1.0
     provisional: bool = False
 
     @property
@@ -88,6 +92,39 @@ class Smoother:
         for person in [p for p, (_, then) in self._last.items() if then < oldest]:
             del self._last[person]
         return smoothed
+
+
+class Held(Generic[T]):
+    """What was last known of each person, for so many seconds after it was.
+
+    Who falls is often lost: the tracker or the pose network does not know them lying. Their last score, which belongs
+    to the fall, would be gone before an alarm has begun.
+
+    Args:
+        seconds: how long. 0 holds nothing.
+
+    >>> held = Held(1.0)
+    >>> [held.update(time, known) for time, known in ((0.0, {7: 5.0}), (1.0, {8: 2.0}), (1.5, {}), (2.5, {}))]
+    [{7: 5.0}, {7: 5.0, 8: 2.0}, {8: 2.0}, {}]
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds + _ROUNDING
+        self._known: dict[int, tuple[float, T]] = {}
+        self._last = -math.inf
+
+    def update(self, time: float, known: Mapping[int, T]) -> dict[int, T]:
+        """Take what is known of the people of a frame, and return that with what is held of others.
+
+        After a gap in which the camera was lost, and after a restart of the stream, nothing is held.
+        """
+        if not 0 <= time - self._last <= MAX_GAP:
+            self._known.clear()
+        self._last = time
+        self._known.update({person: (time, value) for person, value in known.items()})
+        for person in [p for p, (then, _) in self._known.items() if time - then > self._seconds]:
+            del self._known[person]
+        return {person: value for person, (_, value) in self._known.items()}
 
 
 class Sustained:

@@ -164,7 +164,11 @@ def test_a_camera_has_its_own_alarm_or_that_of_all(tiny: Path) -> None:
 
 
 def test_the_rule_of_an_alarm_is_what_it_was_calibrated_with() -> None:
-    assert door_alarm().rule() == AlarmRule(2.5, 2.5, 0.2, 1, 30, 2)
+    assert door_alarm().rule() == AlarmRule(
+        2.5, 2.5, 0.2, 1, 30, 2, hold_seconds=0
+    )  # as before scores were held
+    held = door_alarm().model_copy(update={"hold_seconds": 1.5})
+    assert held.rule() == AlarmRule(2.5, 2.5, 0.2, 1, 30, 2, 1.5)
 
 
 @pytest.mark.parametrize(

@@ -72,10 +72,13 @@ def test_frames_without_a_score_count_as_normal_and_are_counted() -> None:
     mask = np.r_[
         np.zeros(6, dtype=np.int64), np.ones(14, dtype=np.int64)
     ]  # nobody is seen in the last ten frames
-    seen = evaluate_causal(nll, windows, [clip], {"a": mask}, {}, None)
-    assert seen.alarms is None
+    seen = evaluate_causal(nll, windows, [clip], {"a": mask}, {}, AlarmRule(99, 99, hold_seconds=0))
     assert seen.scored.auc == 1
     assert seen.scored.frames == 7
     assert seen.micro.frames == 20
     assert seen.micro.auc is not None
     assert 0.5 < seen.micro.auc < 0.8
+    for rule in (None, AlarmRule(99, 99, hold_seconds=1)):  # the last score counts where they are lost
+        held = evaluate_causal(nll, windows, [clip], {"a": mask}, {}, rule)
+        assert (held.alarms is None) == (rule is None)
+        assert (held.scored.frames, held.micro.auc) == (17, 1)

@@ -80,7 +80,7 @@ class Nobody:
 @pytest.fixture
 def estimator(monkeypatch: pytest.MonkeyPatch) -> Nobody:
     nobody = Nobody()
-    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options, fps: nobody)
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: nobody)
     return nobody
 
 

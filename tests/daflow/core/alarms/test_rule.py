@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daflow.core.alarms.rule import MAX_GAP, AlarmChange, AlarmRule, AlarmState, Smoother, Sustained
+from daflow.core.alarms.rule import MAX_GAP, AlarmChange, AlarmRule, AlarmState, Held, Smoother, Sustained
 
 RULE = AlarmRule(threshold=5, release=4, begin_seconds=0.2, end_seconds=0.1)
 
@@ -178,6 +178,31 @@ def test_no_smoothing_keeps_the_scores() -> None:
     assert smoother.update(0, {1: 3.0}) == {1: 3.0}
     assert smoother.update(0, {1: 4.0}) == {1: 4.0}
     assert len(smoother) == 0
+
+
+@given(
+    st.lists(st.dictionaries(st.integers(1, 3), st.floats(-9, 9)), min_size=1, max_size=30),
+    gaps,
+    st.sampled_from([0.0, 0.25, 1.0, 3.0]),
+)
+def test_the_last_that_is_known_of_each_person_is_held_for_so_long(
+    known: list[dict[int, float]], gaps: list[float], seconds: float
+) -> None:
+    held: Held[float] = Held(seconds)
+    times = times_of(gaps, len(known))
+    for count, (time, now) in enumerate(zip(times, known, strict=True), start=1):
+        since = max((i for i in range(1, count) if times[i] - times[i - 1] > MAX_GAP), default=0)
+        expected: dict[int, float] = {}
+        for then, people in zip(times[since:count], known[since:count], strict=True):
+            if time - then <= seconds + 1e-6:
+                expected.update(people)
+        assert held.update(time, now) == expected
+
+
+def test_nothing_is_held_when_a_stream_begins_anew() -> None:
+    held: Held[float] = Held(5.0)
+    held.update(100.0, {1: 9.0})
+    assert held.update(0.0, {2: 1.0}) == {2: 1.0}
 
 
 def test_a_stream_that_begins_anew_raises_alarms_again() -> None:

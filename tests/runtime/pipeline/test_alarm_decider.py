@@ -1,0 +1,58 @@
+"""The alarm of who is lost in the middle of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from daflow.core.alarms.rule import AlarmRule
+from runtime.pipeline.alarm_decider import AlarmDecider
+from runtime.pipeline.observer import Observation
+from runtime.pipeline.results import FrameResult
+from runtime.sources.frames import Frame
+
+SKELETON = np.ones((18, 3), np.float32)
+WINDOW = np.ones((2, 24, 18), np.float32)
+NORMALISED = np.zeros((0, 2, 24, 18), np.float32)
+
+
+def decide(
+    decider: AlarmDecider, index: int, scores: dict[int, float], there: tuple[int, ...] = ()
+) -> FrameResult:
+    skeletons = dict.fromkeys((*scores, *there), SKELETON)
+    windows = dict.fromkeys(scores, WINDOW)
+    return decider.decide(
+        Observation(Frame(index, index / 10, (640, 480)), skeletons, windows, NORMALISED, 0), scores
+    )
+
+
+def test_who_falls_and_is_lost_at_once_raises_the_alarm() -> None:
+    """The score is above the threshold in one frame; the alarm needs half a second."""
+    for hold, changes in ((0.0, []), (1.0, [(5, "begin"), (13, "end")])):
+        decider = AlarmDecider("hall", AlarmRule(5, 5, begin_seconds=0.5, end_seconds=0.2, hold_seconds=hold))
+        found = [decide(decider, index, {7: 9.0} if index == 0 else {}) for index in range(30)]
+        assert [(index, result.change) for index, result in enumerate(found) if result.change] == changes
+        if hold:
+            assert found[5].worst is not None
+            assert (found[5].worst.person, found[5].score, found[5].people) == (7, 9.0, ())
+            assert found[5].worst.window is WINDOW
+
+
+def test_who_is_there_without_a_score_counts_with_the_last_one() -> None:
+    decider = AlarmDecider("hall", AlarmRule(5, 5, begin_seconds=0.5, end_seconds=0.2))
+    found = [decide(decider, index, {7: 9.0} if index == 0 else {8: 1.0}, (7,)) for index in range(8)]
+    assert [result.change for result in found].count("begin") == 1
+    assert {person.score for result in found[1:] for person in result.people} == {1.0, None}
+
+
+def test_a_score_that_falls_is_not_held() -> None:
+    decider = AlarmDecider("hall", AlarmRule(5, 5, begin_seconds=0.0, end_seconds=0.0))
+    assert [decide(decider, index, {7: score}).alarm for index, score in enumerate((9.0, 1.0, 1.0))] == [
+        True, False, False,
+    ]  # fmt: skip
+
+
+def test_nobody_is_held_when_the_numbers_mean_other_people() -> None:
+    decider = AlarmDecider("hall", AlarmRule(5, 5, begin_seconds=0.5))
+    decide(decider, 0, {7: 9.0})
+    decider.forget_people()
+    assert decide(decider, 1, {}).worst is None
