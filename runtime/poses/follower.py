@@ -209,12 +209,12 @@ class PeopleFollower:
         sightings = self._sightings(found)
         for row, column in pairs:
             people[row].confirm(self._time, sightings[column])
-        self._drop_shadows(people, boxes)
+        stay = self._drop_shadows(people, boxes)
         for row, column in pairs:
             boxes[row] = found.boxes[column]
         new = covered(found.boxes, boxes).max(axis=1, initial=0.0) < _COVERED
         new[[column for _, column in pairs]] = False
-        return np.asarray(new), boxes
+        return np.asarray(new), boxes[stay]
 
     def _sightings(self, found: Detections) -> list[_Sighting]:
         heights = upright_regions(found.boxes, self._networks.aspect)[:, 2]
@@ -272,16 +272,15 @@ class PeopleFollower:
             if time - person.seen <= _MAX_LOST_S and not person.is_doubtful(time)
         ]
 
-    def _drop_shadows(self, people: list[_Person], boxes: Boxes) -> None:
-        """Drop those before or behind somebody else whom the detector does not see there."""
+    def _drop_shadows(self, people: list[_Person], boxes: Boxes) -> npt.NDArray[np.bool_]:
+        """Drop those before or behind somebody else whom the detector does not see there; return who stays."""
         shared = covered(boxes, boxes)
         np.fill_diagonal(shared, 0)
-        shadows = [
-            person
-            for person, share in zip(people, shared.max(axis=1, initial=0.0), strict=True)
-            if person.unconfirmed and share > _SHADOW
-        ]
+        unseen = np.array([person.unconfirmed > 0 for person in people], dtype=np.bool_)
+        shadow = unseen & (shared.max(axis=1, initial=0.0) > _SHADOW)
+        shadows = [person for person, gone in zip(people, shadow, strict=True) if gone]
         self._people = [person for person in self._people if person not in shadows]
+        return np.asarray(~shadow)
 
     def _drop_twins(self, time: float) -> None:
         """Of two skeletons of one body keep the one that was followed longer."""
