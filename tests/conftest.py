@@ -227,6 +227,26 @@ def exported(build_once: BuildOnce, checkpoint_file: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def pose_bundle(build_once: BuildOnce, shared: Path) -> Path:
+    """A pose bundle of MediaPipe's lite landmarks and NanoDet, exported by the command."""
+    pytest.importorskip("tflite")
+    pytest.importorskip("ai_edge_litert")
+
+    def build(folder: Path) -> None:
+        from export.cli import main
+
+        words = [
+            "pose", shared / "models" / "pose_landmarker_lite.task", "--detector", shared / "models" / "nanodet.json",
+            "-o", folder / "pose.bundle", "--verify-on", shared / "data" / "video" / "opencv_vtest.avi", "--fp32",
+            "--no-engine",
+        ]  # fmt: skip
+        result = CliRunner().invoke(main, [str(word) for word in words])
+        assert result.exit_code == 0, result.output
+
+    return build_once("pose-bundle", build) / "pose.bundle"
+
+
+@pytest.fixture(scope="session")
 def exported_int8(build_once: BuildOnce, checkpoint_file: Path, dataset: Path) -> Path:
     """A bundle with all three precisions and no engine; never written to."""
 
