@@ -34,7 +34,8 @@ _MIN_NEW_PRESENCE = 0.3  # of somebody in whom the detector agrees; small people
 _MIN_REFINED = 0.2  # presence above which a detected person is cut out again, turned upright
 _SURE = 0.6  # score of the detector for somebody who need not move; office chairs have up to 0.56
 _PROOF_S = 1.0  # in which others must have moved,
-_MOVED = 0.1  # by so much of the region's height; joints on a chair move by 0.08
+_MOVED = 0.1  # by so much of the region's height; on a chair it moves by 0.08
+_GESTURE = 0.3  # or a tenth of their joints by so much; on a chair mostly by less than 0.26
 _FITS = 0.4  # overlap of the skeleton of somebody new and the detector's box
 _MAX_LOST_S = 0.6  # how long somebody is looked for where they were going
 _SEARCHED_AFTER_S = 0.12  # without joints, until the detector looks: mostly the next picture has them again
@@ -76,7 +77,7 @@ class _Person:
         self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float, seen: _Sighting
     ) -> None:
         self.keypoints, self.region = keypoints, region
-        self._start, self.alive = region[:2], False
+        self._start, self._pose, self.alive = region[:2], keypoints[:, :2], False
         self.speed = np.zeros(2, dtype=np.float32)
         self.seen = self.since = time
         self.searched = True
@@ -120,7 +121,14 @@ class _Person:
         old = math.exp(-since / _INERTIA_S)
         self.speed = old * self.speed + (1 - old) * (region[:2] - self.region[:2]) / since
         self.keypoints, self.region, self.seen = keypoints, region, time
-        self.alive |= float(np.hypot(*(region[:2] - self._start))) > _MOVED * float(region[2])
+        self.alive = self.alive or self._has_moved()
+
+    def _has_moved(self) -> bool:
+        """Whether they have gone somewhere since they were found, or stand where they were and move their limbs."""
+        height = float(self.region[2])
+        gone = float(np.hypot(*(self.region[:2] - self._start)))
+        joints = np.linalg.norm(self.keypoints[:, :2] - self._pose, axis=1)
+        return gone > _MOVED * height or float(np.quantile(joints, 0.9)) > _GESTURE * height
 
 
 class PeopleFollower:

@@ -35,6 +35,7 @@ class Walker:
         detected: whether the detector sees them,
         score: and how sure it is.
         reach: how much wider the landmarks see them than the detector does.
+        waves: how far they move elbows and wrists up and down once a second, as a share of their height.
     """
 
     where: Where
@@ -43,6 +44,7 @@ class Walker:
     detected: bool = True
     score: float = 0.8
     reach: float = 1.0
+    waves: float = 0.0
 
     def joints(self, time: float, reach: float = 1.0) -> np.ndarray | None:
         """The joints `(17, 3)` at a time."""
@@ -50,6 +52,7 @@ class Walker:
         if place is None:
             return None
         points = _FIGURE * (self.height * reach, self.height) + place
+        points[7:11, 1] -= self.waves * self.height * abs(np.sin(np.pi * time))
         return np.column_stack([points, np.full(17, 0.8)]).astype(np.float32)
 
 

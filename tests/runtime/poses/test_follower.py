@@ -144,6 +144,18 @@ def test_of_whom_the_detector_is_not_sure_must_move() -> None:
     assert world.crops <= 2 * 50 + 4  # the chair is followed, and so not looked for again and again
 
 
+def test_who_stands_and_moves_their_arms_is_no_furniture() -> None:
+    world = World(
+        [
+            standing(100, score=0.45),
+            standing(300, score=0.45, waves=0.4),
+            standing(500, score=0.45, waves=0.1),
+        ]
+    )
+    found = follow(world, 4.0)
+    assert middles(found[-1]) == [300]
+
+
 def test_furniture_takes_nobody_s_place() -> None:
     chair, walker = standing(100, score=0.5), walking(60, begin=200, since=2.0)
     world = World([chair, walker])
