@@ -236,10 +236,10 @@ def sizes(windows: Windows, clips: Sequence[Clip]) -> npt.NDArray[np.float64]:
             if not len(rows):
                 continue
             y = track.points()[..., 1]
-            with np.errstate(invalid="ignore"):
-                height = np.nanmax(y, axis=1) - np.nanmin(y, axis=1)
+            seen = np.isfinite(y)
+            height = np.where(seen, y, -np.inf).max(axis=1) - np.where(seen, y, np.inf).min(axis=1)
             at = np.clip(np.searchsorted(track.frames, windows.middle[rows]), 0, len(track.frames) - 1)
-            found[rows] = np.nan_to_num(height[at]) / clip.frame_size[1]
+            found[rows] = np.maximum(height[at], 0.0) / clip.frame_size[1]
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +128,18 @@ def test_the_size_is_that_in_the_middle_of_the_window_and_as_a_share_of_the_pict
     found = sizes(windows, clips)
     np.testing.assert_allclose(found[windows.person == 1], 0.25, atol=1e-6)
     np.testing.assert_allclose(found[windows.person == 2], 0.5, atol=1e-6)
+
+
+def test_somebody_of_whom_no_joint_was_seen_in_the_middle_has_no_size_and_warns_nobody() -> None:
+    one = track(1)
+    one.keypoints[50] = 0  # not seen
+    clips = [Clip("a", (one,), (640, 480))]
+    windows = make_windows(clips)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = sizes(windows, clips)
+    assert found[windows.middle == 50].tolist() == [0.0]
+    assert (found[windows.middle != 50] > 0.2).all()
 
 
 def test_at_the_same_position_only_scores_that_see_more_than_the_position_are_better_than_chance() -> None:
