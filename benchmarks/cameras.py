@@ -17,7 +17,9 @@ from daflow.core.command_line import FOLDER, Command, FiniteRange, json_option, 
 from runtime.config.schema import Config
 from runtime.service.service import Service
 
-_NEVER = 1e6  # bits/dim: alarms are not what is measured
+NEVER = 1e6
+"""A threshold in bits/dim that no score reaches: alarms are not what is measured."""
+
 _WARM_UP = 3500  # frames of each camera: the generator makes its people in the first 3,000
 
 
@@ -28,21 +30,22 @@ def rate(bundle: Path, cameras: int, people: int, seconds: float) -> dict[str, f
         for number in range(cameras)
     }
     config = Config.model_validate({
-        "bundle": bundle, "cameras": sources, "alarm": {"threshold": _NEVER}, "log": {"level": "warning"},
+        "bundle": bundle, "cameras": sources, "alarm": {"threshold": NEVER}, "log": {"level": "warning"},
     })  # fmt: skip
     with Service(config) as service:
         service.start()
         while min(_frames(service).values()) < _WARM_UP:
             service.supervise(0.2)
         before, began = _frames(service), time.monotonic()
-        _pass(service, seconds)
+        run_for(service, seconds)
         after, passed = _frames(service), time.monotonic() - began
         p99 = service.health()["stages"]["score"]["p99_ms"]
     each = [(after[name] - before[name]) / passed for name in after]
     return {"frames_per_second": sum(each), "slowest_camera": min(each), "score_p99_ms": p99}
 
 
-def _pass(service: Service, seconds: float) -> None:
+def run_for(service: Service, seconds: float) -> None:
+    """Let the service run for so many seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         service.supervise(0.2)

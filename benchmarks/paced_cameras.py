@@ -18,13 +18,13 @@ from typing import Any
 
 import click
 
+from benchmarks.cameras import NEVER, run_for
 from daflow.core.command_line import FILE, FOLDER, Command, FiniteRange, json_option, write_json
 from daflow.core.errors import CheckFailed, InputError
 from runtime.config.schema import Config
 from runtime.service.service import Service
 from runtime.sources.uri import open_source
 
-_NEVER = 1e6  # bits/dim: alarms are not what is measured
 _WARM_UP = 10.0  # seconds: networks are opened and everybody is found
 _KEEPS_UP = 0.98  # of the rate
 
@@ -66,14 +66,14 @@ def keep_up(
     }  # fmt: skip
     config = Config.model_validate({
         "bundle": bundle, "cameras": {f"camera{number}": camera for number in range(cameras)},
-        "alarm": {"threshold": _NEVER}, "log": {"level": "warning"},
+        "alarm": {"threshold": NEVER}, "log": {"level": "warning"},
     })  # fmt: skip
     with Service(config) as service:
         service.start()
-        _pass(service, _WARM_UP)
+        run_for(service, _WARM_UP)
         before, dropped, began = _counts(service, "frames"), _counts(service, "dropped"), time.monotonic()
         processor = time.process_time()
-        _pass(service, seconds)
+        run_for(service, seconds)
         passed, processor = time.monotonic() - began, time.process_time() - processor
         frame_counts = [now - then for now, then in zip(_counts(service, "frames"), before, strict=True)]
         lost = sum(_counts(service, "dropped")) - sum(dropped)
@@ -83,12 +83,6 @@ def keep_up(
         "dropped": lost / max(lost + sum(frame_counts), 1), "delay_p50_ms": delay["p50_ms"],
         "delay_p99_ms": delay["p99_ms"], "cores": processor / passed,
     }  # fmt: skip
-
-
-def _pass(service: Service, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        service.supervise(0.2)
 
 
 def _counts(service: Service, fact: str) -> Sequence[int]:
