@@ -160,7 +160,7 @@ class Nobody:
 def test_an_unreachable_camera_is_retried_and_does_not_stop_the_others(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options, fps: Nobody())
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Nobody())
     cameras = {"gone": "rtsp://127.0.0.1:9/live", "door": NORMAL}
     with running(Service(config_of(bundle, cameras))) as service:
         wait_for(lambda: camera(service, "gone")["state"] == "lost" and camera(service)["frames"] > 50)
@@ -257,7 +257,7 @@ def test_a_camera_that_stalls_is_restarted(
 ) -> None:
     release, opened = threading.Event(), itertools.count()
     monkeypatch.setattr(
-        "runtime.poses.people.open_estimator", lambda options, fps: Hangs(next(opened) == 0, release)
+        "runtime.poses.people.open_estimator", lambda options: Hangs(next(opened) == 0, release)
     )
     with running(Service(config_of(bundle, {"door": PICTURES}, stall_seconds=1))) as service:
         wait_for(lambda: camera(service)["restarts"] == 1)
@@ -279,7 +279,7 @@ def test_a_camera_whose_estimator_fails_is_restarted(
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options, fps: Fails())
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Fails())
     with running(Service(config_of(bundle, {"door": PICTURES, "hall": NORMAL}))) as service:
         wait_for(lambda: camera(service)["restarts"] == 2)
         assert camera(service, "hall")["restarts"] == 0
@@ -346,7 +346,7 @@ def test_too_many_stalled_threads_end_the_service(bundle: Bundle, monkeypatch: p
         release.set()
 
     release = threading.Event()
-    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options, fps: Hanging())
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Hanging())
     cameras = dict.fromkeys("abcde", PICTURES)
     with (
         pytest.raises(CheckFailed, match="camera threads have stalled"),
@@ -366,7 +366,7 @@ def test_threads_that_are_about_to_end_do_not_end_the_service(
             time.sleep(1.2)  # longer than a reload waits for a camera
             return super().estimate(frame)
 
-    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options, fps: Slow())
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Slow())
     cameras = {f"c{number}": PICTURES for number in range(6)}
     second = config_of(bundle, {"door": NORMAL})
     with running(Service(config_of(bundle, cameras), lambda: second)) as service:
@@ -490,7 +490,7 @@ def test_the_alarm_of_a_camera_that_is_lost_says_so(
 def test_the_broker_hears_of_a_camera_that_was_never_reached(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, mosquitto: Callable[..., Any]
 ) -> None:
-    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options, fps: Nobody())
+    monkeypatch.setattr("runtime.poses.people.open_estimator", lambda options: Nobody())
     told: dict[str, list[str]] = {}
     broker = mosquitto()
     client = Client(CallbackAPIVersion.VERSION2)
