@@ -59,6 +59,8 @@ class AlarmEventBuilder:
         update_seconds: stream time between the updates of an alarm that is on; 0 sends none.
         now: gives the seconds since 1970, for frames without a time of arrival.
         p_value_floor: the smallest p-value of the calibration; None when that is not known.
+        threshold: of the rule that decides from now on; a result that was decided by an earlier one, and was on its
+            way when the rule changed, begins no alarm. None takes every result.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class AlarmEventBuilder:
         update_seconds: float = 5.0,
         now: Callable[[], float] = time.time,
         p_value_floor: float | None = None,
+        threshold: float | None = None,
     ) -> None:
         self._camera = camera
         self._model = model
         self._update_seconds = update_seconds
         self._now = now
         self._floor = p_value_floor
+        self._threshold = threshold
         self._alarm: _Alarm | None = None
         self.alarms = 0
 
@@ -93,6 +97,8 @@ class AlarmEventBuilder:
                 )
             elif 0 < self._update_seconds <= result.frame.time - self._alarm.message_time:
                 messages.append(self._message("update", self._alarm))
+        elif self._threshold not in (None, result.threshold):
+            pass
         elif begins or (result.alarm and result.change is None):
             self.alarms += 1
             self._alarm = _Alarm(result, utc, result, utc, result.frame.time)

@@ -40,19 +40,22 @@ class AlarmEventRecorder:
         self._logged_states: dict[str, str] = {}
         self._earlier_alarms: dict[str, int] = {}
 
-    def set_camera(self, camera: str, calibration: AlarmCalibration | None, update_seconds: float) -> None:
+    def set_camera(
+        self, camera: str, calibration: AlarmCalibration | None, update_seconds: float, threshold: float
+    ) -> None:
         """Add a camera, or change the settings of one; an alarm that is on is ended.
 
         Args:
             camera: its name.
             calibration: what drift is measured against; None for no drift detection.
             update_seconds: stream time between the updates of an alarm that is on; 0 sends none.
+            threshold: of the alarm's rule.
         """
         with self._lock:
             self.remove_camera(camera, "settings_changed")
             floor = p_value_floor(calibration) if calibration is not None else None
             self._builders[camera] = AlarmEventBuilder(
-                camera, self.model, update_seconds, p_value_floor=floor
+                camera, self.model, update_seconds, p_value_floor=floor, threshold=threshold
             )
             if calibration is not None and calibration.normal is not None:
                 self._drift_watches[camera] = self._drift_watch(camera, calibration)

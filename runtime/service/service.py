@@ -164,7 +164,7 @@ class Service:
         """Decide about a camera's alarm from now on, or with another rule or calibration than before."""
         options = self.config.camera(name).alarm
         self._deciders[name] = decider = make_decider(self.bundle, name, options)
-        self._recorder.set_camera(name, decider.calibration, options.update_seconds)
+        self._recorder.set_camera(name, decider.calibration, options.update_seconds, decider.rule.threshold)
 
     def _set_latest(self, result: FrameResult) -> None:
         self._latest[result.camera] = result

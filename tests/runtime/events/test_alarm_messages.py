@@ -239,3 +239,15 @@ def test_whatever_comes_every_alarm_begins_once_and_ends_once(
         if message.kind == "end":
             open_id = None
     assert open_id is None
+
+
+def test_a_result_that_was_decided_by_an_earlier_rule_begins_no_alarm() -> None:
+    """It was on its way to the recorder when the configuration was reloaded."""
+    builder = AlarmEventBuilder("door", MODEL, threshold=1e6)
+    assert builder(result(0, 5.0)) == []
+    assert builder(result(1, 5.0, change="begin")) == []
+    assert builder.alarms == 0
+    (begin,) = builder(result(2, 2e6, change="begin", threshold=1e6))
+    assert strictly(begin)["event"] == "begin"
+    (end,) = builder(result(3, 5.0, alarm=False, threshold=4.0))  # an alarm that is on still ends
+    assert strictly(end)["event"] == "end"
