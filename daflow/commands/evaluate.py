@@ -118,8 +118,8 @@ def evaluate(
 
     Scores that need no model stand beside it. With --videos everything from the video to the alarm is evaluated.
     """
-    drawing = ["matplotlib"] if report else []
-    require_packages({"train": ["scipy", "sklearn", *drawing], "edge": ["av"] if videos else []})
+    more = [*(["matplotlib"] if report else []), *(["pyarrow"] if scores else [])]
+    require_packages({"train": ["scipy", "sklearn", *more], "edge": ["av"] if videos else []})
     if scores:
         evaluate_scores(scores, masks, clips, json_target)
     elif model is None:

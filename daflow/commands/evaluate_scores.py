@@ -12,7 +12,6 @@ from daflow.commands.evaluation_tables import print_tables
 from daflow.core.command_line import write_json
 from daflow.core.data.label_table import choose_clips, read_labels
 from daflow.core.errors import InputError
-from daflow.evaluation.score_files import read_scores
 
 _FITTING = {"scores", "masks", "clips", "json_target"}
 
@@ -25,6 +24,7 @@ def evaluate_scores(path: Path, masks: Path | None, clips: Sequence[str], json_t
     """
     from daflow.evaluation.baselines import compare_frames
     from daflow.evaluation.evaluate import evaluate
+    from daflow.evaluation.score_files import read_scores
 
     _refuse_others(click.get_current_context())
     if masks is None:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from daflow.core.data.frame_masks import read_plain_npy
 from daflow.core.data.frame_table import read_frame_table
-from daflow.core.errors import InputError, unusable_package
+from daflow.core.data.tracks import MAX_FRAMES
+from daflow.core.errors import InputError
 from daflow.core.files import StrPath
 
 _PARQUET = ".frames.parquet"
@@ -58,11 +61,8 @@ def _read_npy(path: Path) -> npt.NDArray[np.float64]:
 
 def _read_parquet(path: Path) -> npt.NDArray[np.float64]:
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise unusable_package(error, "pyarrow", "train") from None
-    try:
+        if pq.read_metadata(path).num_rows > MAX_FRAMES:  # a small file may hold any number of equal rows
+            raise InputError(f"{path} is too large for a clip of {MAX_FRAMES} frames.")
         table = pq.read_table(path, columns=["frame", "score"])
         frames, scores = (table[name].to_numpy(zero_copy_only=False) for name in ("frame", "score"))
         in_order = bool((frames == np.arange(len(frames))).all())

@@ -97,14 +97,15 @@ class AlarmEventBuilder:
                 )
             elif 0 < self._update_seconds <= result.frame.time - self._alarm.message_time:
                 messages.append(self._message("update", self._alarm))
-        elif self._threshold not in (None, result.threshold):
-            pass
-        elif begins or (result.alarm and result.change is None):
+        elif self._is_current(result) and (begins or (result.alarm and result.change is None)):
             self.alarms += 1
             self._alarm = _Alarm(result, utc, result, utc, result.frame.time)
             self._alarm.add(result, utc, self._floor)
             messages.append(self._message("begin", self._alarm))
         return messages
+
+    def _is_current(self, result: FrameResult) -> bool:
+        return self._threshold in (None, result.threshold)
 
     def close(self, reason: EndReason) -> list[EventMessage]:
         """End an alarm that is on; return its last message."""

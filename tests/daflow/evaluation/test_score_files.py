@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daflow.cli import main
+from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
 from daflow.evaluation.score_files import read_scores
 
@@ -115,6 +116,10 @@ def test_a_wrong_folder_is_named_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "a.npy").unlink()
     (tmp_path / "a.frames.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match=r"a\.frames\.parquet is not a table of scores"):
+        read_scores(tmp_path)
+    rows = pa.table({"frame": np.zeros(MAX_FRAMES + 1, np.int64), "score": np.zeros(MAX_FRAMES + 1)})
+    pq.write_table(rows, tmp_path / "a.frames.parquet")
+    with pytest.raises(InputError, match="too large for a clip"):
         read_scores(tmp_path)
     pq.write_table(pa.table({"frame": [0, 2], "score": [1.0, 2.0]}), tmp_path / "a.frames.parquet")
     with pytest.raises(InputError, match="one number for each frame, from 0 on"):
