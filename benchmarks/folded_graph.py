@@ -25,6 +25,7 @@ from benchmarks.inputs import Settings
 from benchmarks.stgnf_algorithm import plain_flow
 from daflow.core.command_line import FILE, Command, json_option, write_json
 from daflow.core.data.windows import Poses
+from daflow.core.evidence import Scored
 from daflow.core.progress import track
 from daflow.core.scoring.comparison import ScoreFunction
 from daflow.core.scoring.onnx import OnnxScorer
@@ -51,6 +52,10 @@ class Form:
     name: str
     score: ScoreFunction
     nodes: int | None = None
+
+    def judge(self, poses: Poses) -> Scored:
+        """Score windows `(B, 2, T, 18)`."""
+        return Scored(self.score(poses))
 
     def __enter__(self) -> Form:
         return self

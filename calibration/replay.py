@@ -21,7 +21,7 @@ from daflow.core.data.windows import make_windows
 from daflow.core.errors import InputError
 from daflow.core.progress import track
 from daflow.core.scoring.comparison import ScoreFunction
-from daflow.core.scoring.onnx import OnnxScorer
+from daflow.core.scoring.onnx import open_graph
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def read_signals(
             unknown, len(files), assumed,
         )  # fmt: skip
     files = [replace(file, rate=file.rate or FrameRate.constant(assumed)) for file in files]
-    with OnnxScorer(bundle.graph("fp32"), threads=0, window=bundle.manifest.window) as scorer:
+    with open_graph(bundle) as scorer:
         for clip in track(read_each(files, broken), "clips", len(files)):
             signal, reason = replay(clip, scorer.score, bundle, rule)
             if signal:

@@ -22,15 +22,17 @@ from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import MAX_MISSING, Poses
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
+from daflow.core.evidence import Evidence
 from daflow.core.files import StrPath, sha256, write_text
 from daflow.core.pose_bundle import is_pose_bundle
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.limits import Limits, parse_limits
+from daflow.core.scoring.scorer import output_names
 from daflow.core.version import __version__
 from daflow.model.checkpoint import Checkpoint, load_checkpoint
 from daflow.model.flow import parameter_count
 from export.engines import Batch, ScorerEngineBuilder, build_options, find_engine_builder
-from export.folded_flow import FoldedFlow
+from export.folded_flow import FoldedScorer
 from export.mixed_precision import RANGES, write_int8_graphs
 from export.onnx_graph import export_onnx
 from export.replacement import replace_when_done
@@ -184,15 +186,16 @@ def _write_files(
         report: takes one line for each step.
     """
     model = checkpoint.model
-    verifier = Verifier(model, data, options.limits, options.keep_failing, report)
-    verifier.verify("folded", FoldedFlow(model).eval().score)
+    outputs = output_names(checkpoint.channels)
+    verifier = Verifier(checkpoint, data, options.limits, options.keep_failing, report)
+    verifier.verify("folded", FoldedScorer(checkpoint).eval().judge)
     nodes: dict[Precision, int] = {}
     graphs: dict[Precision, str] = {}
     for precision in ("fp32", "fp16") if options.fp16 else ("fp32",):
         graphs[precision] = f"scorer.{precision}.onnx"
         path = work / graphs[precision]
         dtype = torch.float32 if precision == "fp32" else torch.float16
-        nodes[precision] = export_onnx(FoldedFlow(model, dtype), model.config.window, path)
+        nodes[precision] = export_onnx(FoldedScorer(checkpoint, dtype), model.config.window, path, outputs)
         verifier.verify_graph(precision, path, nodes[precision])
     int8: Int8 | None = None
     if options.int8:
@@ -205,7 +208,7 @@ def _write_files(
             int8, nodes["int8"] = description, count
             if verifier.verify_graph("int8", work / graphs["int8"], count, last):
                 break
-    write_text(work / REPORT, report_page(verifier.forms, verifier.reference, data, title))
+    write_text(work / REPORT, report_page(verifier.forms, verifier.reference.scores, data, title))
     files = [*graphs.values(), REPORT, *([RANGES] if int8 else [])]
     manifest = Manifest(
         daflow=__version__,
@@ -221,11 +224,17 @@ def _write_files(
         nodes=nodes,
         verification={form.name: form.verdict for form in verifier.forms},
         int8=int8,
+        evidence=_evidence_of(checkpoint),
         engine_options=options.engine,
         alarm=provisional_alarm(checkpoint.training, checkpoint.fps),
     )
     write_manifest(work, manifest)
     return manifest
+
+
+def _evidence_of(checkpoint: Checkpoint) -> Evidence | None:
+    found = checkpoint.evidence
+    return Evidence(channels=found.channels, windows=found.windows) if found else None
 
 
 def _is_bundle(folder: Path) -> bool:

@@ -30,7 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from daflow.core.data.windows import Poses
-from daflow.core.scoring.comparison import Nll
+from daflow.core.evidence import Scored
+from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import (
     CouplingNetwork,
     DAFlow,
@@ -94,12 +95,35 @@ class FoldedFlow(nn.Module):
         nll: Tensor = self.likelihood(torch.cat([z2, z1], dim=1), scales)
         return nll
 
+
+class FoldedScorer(nn.Module):
+    """The folded flow of a checkpoint and the evidence beside it.
+
+    It maps `poses (B, 2, T, 18)` to `nll (B,)`, or with evidence to `score (B,)` and `surprise (B, C)`. The evidence is
+    always float32: it is small, and its squares are large.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.flow = FoldedFlow(checkpoint.model, dtype)
+        self.evidence = copy.deepcopy(checkpoint.evidence)
+
+    def forward(self, poses: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Score windows, high means abnormal."""
+        nll: Tensor = self.flow(poses)
+        if self.evidence is None:
+            return nll
+        found: tuple[Tensor, Tensor] = self.evidence(nll, poses)
+        return found
+
     @torch.no_grad()
-    def score(self, poses: Poses) -> Nll:
-        """Score windows `(N, 2, T, 18)` in batches, `(N,)`."""
+    def judge(self, poses: Poses) -> Scored:
+        """Score windows `(N, 2, T, 18)` in batches."""
         batches = torch.split(torch.from_numpy(poses), _BATCH)
-        nll: Nll = torch.cat([self(batch) for batch in batches]).numpy()
-        return nll
+        if self.evidence is None:
+            return Scored(torch.cat([self(batch) for batch in batches]).numpy())
+        score, surprise = (torch.cat(parts).numpy() for parts in zip(*map(self, batches), strict=True))
+        return Scored(score, surprise)
 
 
 class _Likelihood(nn.Module):

@@ -1,7 +1,7 @@
 """Export the folded flow as ONNX. The precision is in the file: ONNX Runtime and TensorRT compute what the file says.
 
-Graphs map `poses (B, 2, T, 18)` float32 to `nll (B,)` float32, B dynamic. They have opset 17, because TensorRT 8.6
-(JetPack 6.0) supports no later one and silently misreads the axes of an opset 18 reduction.
+Graphs map `poses (B, 2, T, 18)` float32 to the outputs of `daflow.core.scoring.scorer`, B dynamic. They have opset 17,
+because TensorRT 8.6 (JetPack 6.0) supports no later one and silently misreads the axes of an opset 18 reduction.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnx
@@ -28,18 +28,19 @@ _TRACED_OPSET = 18  # the lowest that torch writes
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def export_onnx(scorer: nn.Module, window: int, path: Path) -> int:
+def export_onnx(scorer: nn.Module, window: int, path: Path, outputs: Sequence[str] = ("nll",)) -> int:
     """Write a module that maps poses to scores as ONNX: simplified, with nodes named after its modules, and checked.
 
     Args:
-        scorer: in evaluation mode; `export.folded_flow.FoldedFlow`.
+        scorer: in evaluation mode; `export.folded_flow.FoldedScorer`.
         window: poses in a window.
         path: the file.
+        outputs: the names of what it computes.
 
     Returns:
         The number of nodes.
     """
-    model = trace(scorer, window)
+    model = trace(scorer, window, outputs)
     _name_after_modules(model.graph)
     model = onnxslim.slim(model)
     _lower_opset(model)
@@ -48,14 +49,14 @@ def export_onnx(scorer: nn.Module, window: int, path: Path) -> int:
     return len(model.graph.node)
 
 
-def trace(scorer: nn.Module, window: int) -> onnx.ModelProto:
+def trace(scorer: nn.Module, window: int, outputs: Sequence[str] = ("nll",)) -> onnx.ModelProto:
     """Return what `torch.onnx.export` makes of a module that maps poses to scores."""
     example = torch.zeros(2, 2, window, JOINTS)
     batch = torch.export.Dim("batch", min=1, max=65536)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet("torch.onnx"):
         warnings.simplefilter("ignore")  # torch warns of its own deprecations while it traces
         program = torch.onnx.export(
-            scorer.eval(), (example,), input_names=["poses"], output_names=["nll"],
+            scorer.eval(), (example,), input_names=["poses"], output_names=[*outputs],
             opset_version=_TRACED_OPSET, dynamo=True, dynamic_shapes=({0: batch},),
         )  # fmt: skip
     assert program is not None

@@ -19,19 +19,21 @@ from daflow.core.data.track_files import Paths, are_paths, name_paths, short_nam
 from daflow.core.data.tracks import DEFAULT_FPS, Clip, read_clips
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.errors import CheckFailed, InputError
+from daflow.core.evidence import unit_of
 from daflow.core.scoring.comparison import (
     Comparison,
+    JudgeFunction,
     Nll,
     Precision,
-    ScoreFunction,
     WindowSets,
+    compare_channels,
     compare_scores,
 )
 from daflow.core.scoring.limits import Limits, Verdict, check_limits
 from daflow.core.scoring.onnx import OnnxScorer
 from daflow.evaluation.auc import evaluate_windows
-from daflow.model.flow import DAFlow
-from daflow.model.torch_scorer import score
+from daflow.model.checkpoint import Checkpoint
+from daflow.model.torch_scorer import judge
 
 Form = Literal["folded"] | Precision
 """A form of the model: the folded flow in PyTorch, or the graph of a precision."""
@@ -58,24 +60,13 @@ class VerificationSet:
     masks: Mapping[str, Labels] | None
     origin: str
 
-    def compare(
-        self, reference: tuple[Nll, Nll, Nll], candidate: ScoreFunction
-    ) -> tuple[Comparison, tuple[Nll, Nll, Nll]]:
-        """Score all windows by a form of the model and compare with the scores of the reference.
-
-        Args:
-            reference: what `self.sets.score(...)` returns for the reference.
-            candidate: scores `(N, 2, T, V)` to `(N,)`.
-
-        Returns:
-            The comparison, with the AUC where there are masks, and the scores of the candidate.
-        """
-        scores = self.sets.score(candidate)
+    def compare(self, reference: tuple[Nll, Nll, Nll], scores: tuple[Nll, Nll, Nll]) -> Comparison:
+        """Compare scores of the three sets of windows with the reference's; with the AUC where there are masks."""
         comparison = compare_scores(reference, scores)
         if self.masks is not None and not comparison.non_finite:
             before, after = self._auc(reference[0]), self._auc(scores[0])
             comparison = comparison.model_copy(update={"auc": before, "auc_delta": after - before})
-        return comparison, scores
+        return comparison
 
     def _auc(self, nll: Nll) -> float:
         assert self.masks is not None
@@ -94,34 +85,35 @@ class VerifiedForm:
 
 
 class Verifier:
-    """Compares each form of a model with the PyTorch module.
+    """Compares each form of a model with the PyTorch module, the surprise of each channel of evidence too.
 
     Args:
-        model: the model.
+        checkpoint: the model.
         data: what to score.
         limits: of each precision; the folded flow has those of FP32.
         keep_failing: whether a form that misses a limit is accepted.
         report: takes one line for each form.
 
     Attributes:
-        reference: the scores of the PyTorch module.
+        reference: what the PyTorch module says.
         forms: the forms that were accepted.
     """
 
     def __init__(
-        self, model: DAFlow, data: VerificationSet, limits: Mapping[Precision, Limits], keep_failing: bool,
+        self, checkpoint: Checkpoint, data: VerificationSet, limits: Mapping[Precision, Limits], keep_failing: bool,
         report: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self.reference = data.sets.score(lambda poses: score(model, poses).numpy())
+        self.reference = data.sets.judge(lambda poses: judge(checkpoint.model, checkpoint.evidence, poses))
         self.forms: list[VerifiedForm] = []
+        self._channels = checkpoint.channels
         self._data, self._limits, self._keep_failing, self._report = data, limits, keep_failing, report
 
     def verify_graph(self, precision: Precision, path: Path, nodes: int, last: bool = True) -> bool:
         """Verify an ONNX file of that many nodes; see `verify`."""
-        with OnnxScorer(path, precision, threads=0) as scorer:
-            return self.verify(precision, scorer.score, f"{nodes} nodes, ", last)
+        with OnnxScorer(path, precision, threads=0, channels=self._channels) as scorer:
+            return self.verify(precision, scorer.judge, f"{nodes} nodes, ", last)
 
-    def verify(self, form: Form, candidate: ScoreFunction, prefix: str = "", last: bool = True) -> bool:
+    def verify(self, form: Form, candidate: JudgeFunction, prefix: str = "", last: bool = True) -> bool:
         """Verify a form of the model.
 
         Args:
@@ -136,8 +128,10 @@ class Verifier:
         Raises:
             CheckFailed: the last attempt misses a limit, and failing forms are not accepted.
         """
-        comparison, scores = self._data.compare(self.reference, candidate)
-        verdict = check_limits(comparison, self._limits["fp32" if form == "folded" else form])
+        found = self._data.sets.judge(candidate)
+        comparison = self._data.compare(self.reference.scores, found.scores)
+        channels = compare_channels(self.reference, found, self._channels)
+        verdict = check_limits(comparison, self._limits["fp32" if form == "folded" else form], channels)
         missed = "; ".join(verdict.missed)
         if missed and not last:
             self._report(f"{form}: {prefix}misses its limits: {missed}; next with more operations in FP32")
@@ -147,9 +141,9 @@ class Verifier:
                 f"The {form} form does not score as the model does, so no bundle is written: {missed}. "
                 "--keep-failing writes it and marks it as failing."
             )
-        self.forms.append(VerifiedForm(form, verdict, scores))
+        self.forms.append(VerifiedForm(form, verdict, found.scores))
         result = f"MISSES ITS LIMITS: {missed}" if missed else "verified"
-        self._report(f"{form}: {prefix}{result}, {_summary(comparison)}")
+        self._report(f"{form}: {prefix}{result}, {_summary(verdict, unit_of(self._channels))}")
         return True
 
 
@@ -203,9 +197,11 @@ def generated_set(length: int, fps: float | None = None) -> VerificationSet:
     return VerificationSet(windows, WindowSets.of(windows.poses), clips, masks, "generated recordings")
 
 
-def _summary(comparison: Comparison) -> str:
+def _summary(verdict: Verdict, unit: str) -> str:
+    comparison = verdict.comparison
     auc = "" if comparison.auc_delta is None else f", dAUC {comparison.auc_delta:+.4f} points"
+    channels = "".join(f", {name} {found.spearman:.6f}" for name, found in verdict.channels.items())
     return (
-        f"{comparison.windows} windows, max |dNLL| {comparison.max_abs:.2g} bits/dim, "
-        f"Spearman {comparison.spearman:.6f}, tail {comparison.tail_spearman:.6f}{auc}"
+        f"{comparison.windows} windows, max |d| {comparison.max_abs:.2g} {unit}, "
+        f"Spearman {comparison.spearman:.6f}, tail {comparison.tail_spearman:.6f}{channels}{auc}"
     )

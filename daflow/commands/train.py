@@ -21,8 +21,9 @@ from daflow.core.data.label_table import CLIPS_HELP, read_labels
 from daflow.core.data.track_files import name_paths, short_names
 from daflow.core.data.windows import LENGTH, Windows
 from daflow.core.errors import InputError
+from daflow.core.evidence import parse_channels
 from daflow.training.labelled_windows import abnormal_windows, normal_throughout
-from daflow.training.options import HOLD_OUT, STRIDE, TrainOptions
+from daflow.training.options import EVIDENCE, HOLD_OUT, STRIDE, TrainOptions
 from daflow.training.window_cache import TrainingSet, read_training_set
 
 
@@ -94,6 +95,14 @@ from daflow.training.window_cache import TrainingSet, read_training_set
     help="The mean R of the Gaussian of normal windows; STG-NF takes 10 in supervised training.",
 )
 @click.option(
+    "--evidence",
+    default=",".join(EVIDENCE),
+    metavar="CHANNELS",
+    help="What windows are judged by: flow (the paper's model alone, in bits/dim), or beside it shape (single "
+    "postures) and motion (movement between poses); then the score is the surprise in bits, and alarms say what caused "
+    "them.",
+)
+@click.option(
     "--resume", is_flag=True, help="Continue exactly where an interrupted training stopped (OUTPUT.resume)."
 )
 @click.option(
@@ -113,8 +122,8 @@ from daflow.training.window_cache import TrainingSet, read_training_set
 def train(
     poses: tuple[Path, ...], output: Path, clips: tuple[str, ...], normal_only: Path | None, epochs: int,
     batch_size: int, lr: float, seed: int, stride: int, augment: bool, window: int, block: str, share: float,
-    abnormal_poses: tuple[Path, ...], abnormal_masks: Path | None, prior_mean: float, resume: bool, cache: Path | None,
-    device: str, threads: int, frame_size: FrameSize | None, fps: float | None,
+    abnormal_poses: tuple[Path, ...], abnormal_masks: Path | None, prior_mean: float, evidence: str, resume: bool,
+    cache: Path | None, device: str, threads: int, frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Train a model on pose tracks of normal behaviour; no anomaly is needed.
 
@@ -125,6 +134,7 @@ def train(
     state = output.with_name(output.name + ".resume")
     for path in (output, state):
         require_folder_for(path)
+    channels = parse_channels(evidence)
     # What can be refused is refused before the tracks are read, which takes minutes for a large folder.
     options = TrainOptions(
         epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=device, threads=threads
@@ -150,7 +160,7 @@ def train(
     if state.exists() and not resume:
         click.echo(f"{state} of an interrupted training is deleted; --resume would have continued it.")
         state.unlink()
-    model = train_on(data, config, options, share, state)
+    model = train_on(data, config, options, share, channels, state)
     model.save(output)
     state.unlink(missing_ok=True)
     first, best = model.history[0], model.history[model.best]

@@ -1,7 +1,7 @@
 """Bundles: the folder that export writes and the edge reads. Its `manifest.json` describes and protects it.
 
-A bundle holds `scorer.fp32.onnx` and optionally `scorer.fp16.onnx` and `scorer.int8.onnx` (each maps
-`poses (B, 2, T, 18)` to `nll (B,)`), `verification.html`, and the manifest with the SHA-256 of each of them. The alarm
+A bundle holds `scorer.fp32.onnx` and optionally `scorer.fp16.onnx` and `scorer.int8.onnx` (their outputs are in
+`daflow.core.scoring.scorer`), `verification.html`, and the manifest with the SHA-256 of each of them. The alarm
 threshold is in the manifest and not in the graph, so that a new calibration changes no model. `engines/` is a cache:
 each device builds its own engines, and their headers say what they depend on (`daflow.core.engines.file`).
 """
@@ -20,6 +20,7 @@ from daflow.core.alarms.calibration import AlarmCalibration, CameraName, Manifes
 from daflow.core.data.frame_rate import Fps
 from daflow.core.engines.file import BuildOptions, EngineKey, engine_key
 from daflow.core.errors import InputError
+from daflow.core.evidence import FLOW, Channel, Evidence
 from daflow.core.manifest_file import Files, ManifestFile
 from daflow.core.schema import Count, FileName, PlainValues
 from daflow.core.scoring.comparison import Precision
@@ -71,6 +72,7 @@ class Manifest(ManifestPart):
         nodes: the number of operators in the graph of each precision.
         verification: how each form of the model compares with the PyTorch module, `folded` and the precisions.
         int8: what in the INT8 graph is INT8; None without one.
+        evidence: what the scores are made of; None for the nll of the flow.
         engine_options: how the engines of this bundle are built.
         alarm: the calibration of every camera without its own; None before `daflow-calibrate alarm`.
         cameras: the calibrations of single cameras, by `daflow-calibrate alarm --camera`.
@@ -93,9 +95,15 @@ class Manifest(ManifestPart):
     nodes: dict[Precision, Count] = Field(default_factory=dict)
     verification: dict[Literal["folded"] | Precision, Verdict] = Field(default_factory=dict)
     int8: Int8 | None = None
+    evidence: Evidence | None = None
     engine_options: BuildOptions = BuildOptions()
     alarm: AlarmCalibration | None = None
     cameras: dict[CameraName, AlarmCalibration] = Field(default_factory=dict)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels of evidence that the scores are made of."""
+        return self.evidence.channels if self.evidence else FLOW
 
     @property
     def graphs(self) -> tuple[str, ...]:

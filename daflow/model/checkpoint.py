@@ -7,18 +7,20 @@ import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from daflow.core.data.frame_rate import Fps
 from daflow.core.errors import InputError
+from daflow.core.evidence import FLOW, Channel, Channels
 from daflow.core.files import written_whole
 from daflow.core.log import shortened
-from daflow.core.schema import PlainValues, problem
+from daflow.core.schema import Count, PlainValues, problem
 from daflow.core.version import __version__
+from daflow.model.evidence import Evidence
 from daflow.model.flow import DAFlow, ModelConfig
 from daflow.model.torch_file import is_plain_tensor, load_torch_file
 
@@ -35,11 +37,30 @@ class Checkpoint:
         model: the flow.
         training: the summary.
         fps: frames per second of the clips that it was trained on; None when that is not known.
+        evidence: what judges windows beside the flow; None when its nll is the score.
     """
 
     model: DAFlow
     training: dict[str, Any] = field(default_factory=dict)
     fps: float | None = None
+    evidence: Evidence | None = None
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What the score is made of."""
+        return self.evidence.channels if self.evidence else FLOW
+
+
+class _EvidenceContent(BaseModel):
+    """What a checkpoint holds of its evidence."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    channels: Channels
+    windows: Count
+    lag: Annotated[int, Field(ge=1, le=255)]
+    levels: Annotated[int, Field(ge=1, le=64)]
+    state: dict[str, Tensor]
 
 
 class _Content(BaseModel):
@@ -51,6 +72,7 @@ class _Content(BaseModel):
     state: dict[str, Tensor]
     training: PlainValues = Field(default_factory=dict)
     fps: Fps | None = None
+    evidence: _EvidenceContent | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -66,6 +88,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "state": checkpoint.model.state_dict(),
         "training": checkpoint.training,
         "fps": checkpoint.fps,
+        **({"evidence": _content_of(checkpoint.evidence)} if checkpoint.evidence else {}),
         "versions": {"daflow": __version__, "torch": str(torch.__version__)},
     }
     buffer = io.BytesIO()  # torch's own file writer turns a full disk into a RuntimeError
@@ -98,14 +121,43 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
         checked = _Content.model_validate(content)
         model = DAFlow(checked.config, torch.Generator())  # not from torch's global generator
         load_weights(model, checked.state)
+        evidence = _evidence_of(checked)
     except ValidationError as error:
         raise InputError(f"{path} does not fit its own configuration: {problem(error)}.") from None
     except ValueError as error:
         raise InputError(f"{path} does not fit its own configuration: {error}.") from None
-    return Checkpoint(model.to(device).eval(), checked.training, checked.fps)
+    if evidence is not None:
+        evidence = evidence.to(device).eval()
+    return Checkpoint(model.to(device).eval(), checked.training, checked.fps, evidence)
 
 
-def load_weights(model: DAFlow, state: Mapping[str, Tensor]) -> None:
+def _content_of(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "channels": list(evidence.channels),
+        "windows": evidence.windows,
+        "lag": evidence.lag,
+        "levels": evidence.surprise.levels.shape[1],
+        "state": evidence.state_dict(),
+    }
+
+
+def _evidence_of(content: _Content) -> Evidence | None:
+    """Return the evidence of a checkpoint.
+
+    Raises:
+        ValueError: its numbers do not fit.
+    """
+    given = content.evidence
+    if given is None:
+        return None
+    if given.lag >= content.config.window:
+        raise ValueError(f"its movement is over {given.lag} poses, which no window holds")
+    evidence = Evidence.unfitted(given.channels, given.windows, given.lag, given.levels)
+    load_weights(evidence, given.state)
+    return evidence
+
+
+def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Set the weights of a model to those that somebody else wrote.
 
     Args:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Poses, make_windows
+from daflow.core.evidence import Scored
 from daflow.core.files import StrPath
 from daflow.model.checkpoint import Checkpoint, save_checkpoint
 from daflow.model.flow import ModelConfig
 from daflow.model.frame_scores import Scores
 from daflow.model.scoring_model import ScoringModel, require_usable_clips
-from daflow.model.torch_scorer import score
+from daflow.model.torch_scorer import judge
 from daflow.model.untrained import untrained_flow
 
 
@@ -27,12 +25,12 @@ class FlowModel(ScoringModel):
     """
 
     def __init__(self, checkpoint: Checkpoint, name: str = "model") -> None:
-        super().__init__(name, checkpoint.model.config.window, checkpoint.fps)
+        super().__init__(name, checkpoint.model.config.window, checkpoint.fps, channels=checkpoint.channels)
         self.checkpoint = checkpoint
 
-    def score_windows(self, poses: Poses) -> npt.NDArray[np.float32]:
-        """Return the scores of normalised windows `(N, 2, T, 18)` float32, `(N,)` float32."""
-        return score(self.checkpoint.model, poses).numpy()
+    def judge(self, poses: Poses) -> Scored:
+        """Score normalised windows `(N, 2, T, 18)` float32."""
+        return judge(self.checkpoint.model, self.checkpoint.evidence, poses)
 
     def save(self, path: StrPath) -> None:
         """Write a checkpoint, whole or not at all; `daflow.load` reads it.
@@ -50,9 +48,9 @@ class UntrainedModel(ScoringModel):
         super().__init__(f"untrained (seed {seed})", window)
         self._seed = seed
 
-    def score_windows(self, poses: Poses) -> npt.NDArray[np.float32]:
-        """Return the scores of normalised windows `(N, 2, T, 18)` float32, `(N,)` float32."""
-        return self._fitted(poses).score_windows(poses)
+    def judge(self, poses: Poses) -> Scored:
+        """Score normalised windows `(N, 2, T, 18)` float32."""
+        return self._fitted(poses).judge(poses)
 
     def score(self, clips: Sequence[Clip]) -> dict[str, Scores]:
         """Return the scores of the frames of each clip; see `ScoringModel.score`."""

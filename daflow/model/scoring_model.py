@@ -16,37 +16,50 @@ from daflow.core.data.plausibility import require_pixels
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Poses, make_windows
 from daflow.core.errors import InputError
+from daflow.core.evidence import FLOW, Channel, Scored, unit_of
 from daflow.core.scoring.comparison import Precision
-from daflow.core.scoring.onnx import OnnxScorer
+from daflow.core.scoring.onnx import open_graph
 from daflow.model.frame_scores import Scores, frame_count, frame_scores
 
 logger = logging.getLogger(__name__)
 
 
 class ScoringModel(ABC):
-    """Scores windows and clips: negative log-likelihoods in bits per dimension, high means abnormal.
+    """Scores windows and clips, high means abnormal: in bits per dimension by the flow alone, else in bits.
 
     Attributes:
         name: what reports call it.
         window: poses in a window (T).
         fps: frames per second that it was trained at; None when that is not known, and windows are frames.
         alarm: the calibrated alarm of a bundle; None without one.
+        channels: what the scores are made of; see `daflow.core.evidence`.
     """
 
     def __init__(
-        self, name: str, window: int, fps: float | None = None, alarm: AlarmCalibration | None = None
-    ) -> None:
+        self, name: str, window: int, fps: float | None = None, alarm: AlarmCalibration | None = None,
+        channels: tuple[Channel, ...] = FLOW,
+    ) -> None:  # fmt: skip
         self.name = name
         self.window = window
         self.fps = fps
         self.alarm = alarm
+        self.channels = channels
+
+    @property
+    def unit(self) -> str:
+        """The unit of a score."""
+        return unit_of(self.channels)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}, windows of {self.window} poses>"
 
     @abstractmethod
+    def judge(self, poses: Poses) -> Scored:
+        """Score normalised windows `(N, 2, T, 18)` float32, with the surprise of each channel of evidence."""
+
     def score_windows(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the scores of normalised windows `(N, 2, T, 18)` float32, `(N,)` float32."""
+        return self.judge(poses).score
 
     def score(self, clips: Sequence[Clip]) -> dict[str, Scores]:
         """Return the scores of the frames of each clip.
@@ -84,15 +97,16 @@ class BundleModel(ScoringModel):
 
     def __init__(self, bundle: Bundle, precision: Precision = "fp32") -> None:
         manifest = bundle.manifest
-        self._scorer = OnnxScorer(bundle.graph(precision), precision, threads=0, window=manifest.window)
+        self._scorer = open_graph(bundle, precision)
         super().__init__(
-            f"{bundle.folder} ({self._scorer.name})", manifest.window, manifest.fps, manifest.alarm
-        )
+            f"{bundle.folder} ({self._scorer.name})", manifest.window, manifest.fps, manifest.alarm,
+            manifest.channels,
+        )  # fmt: skip
         self.bundle = bundle
 
-    def score_windows(self, poses: Poses) -> npt.NDArray[np.float32]:
-        """Return the scores of normalised windows `(N, 2, T, 18)` float32, `(N,)` float32."""
-        return self._scorer.score(poses)
+    def judge(self, poses: Poses) -> Scored:
+        """Score normalised windows `(N, 2, T, 18)` float32."""
+        return self._scorer.judge(poses)
 
 
 def require_usable_clips(clips: Sequence[Clip]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from daflow.core.data.windows import Poses
 from daflow.core.errors import InputError
+from daflow.core.evidence import Scored
+from daflow.model.evidence import Evidence
 from daflow.model.flow import DAFlow
 
 _EVALUATION_BATCH = 256  # windows
@@ -65,14 +67,30 @@ def available_device(name: str) -> str:
 
 def score(model: DAFlow, poses: Poses) -> Tensor:
     """Return the nll of windows `(N, 2, T, 18)` in bits per dimension, `(N,)` float32 on the CPU."""
+    (nll,) = _in_batches(model, poses, lambda batch: (model.nll(batch),), 1)
+    return nll
+
+
+def judge(model: DAFlow, evidence: Evidence | None, poses: Poses) -> Scored:
+    """Score windows `(N, 2, T, 18)` by a flow and the evidence beside it; None takes the nll alone."""
+    if evidence is None:
+        return Scored(score(model, poses).numpy())
+    values, surprise = _in_batches(model, poses, lambda batch: evidence(model.nll(batch), batch), 2)
+    return Scored(values.numpy(), surprise.numpy().reshape(len(poses), len(evidence.channels)))
+
+
+def _in_batches(
+    model: DAFlow, poses: Poses, function: Callable[[Tensor], tuple[Tensor, ...]], results: int
+) -> tuple[Tensor, ...]:
+    """Apply a function with so many results to windows in batches, on the model's device."""
     device = next(model.parameters()).device
     batches = torch.split(torch.from_numpy(poses), _EVALUATION_BATCH)
     if not batches[0].numel():
-        return torch.zeros(0)
+        return (torch.zeros(0),) * results
 
     @torch.inference_mode()
-    def score_batch(batch: Tensor) -> Tensor:
-        return model.nll(batch.to(device)).cpu()
+    def apply(batch: Tensor) -> tuple[Tensor, ...]:
+        return tuple(result.cpu() for result in function(batch.to(device)))
 
     # One batch per thread: threads that share one small operation wait for each other, for minutes on a busy machine.
     threads = torch.get_num_threads()
@@ -80,4 +98,4 @@ def score(model: DAFlow, poses: Poses) -> Tensor:
         torch_threads(1),
         ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
-        return torch.cat(list(pool.map(score_batch, batches)))
+        return tuple(torch.cat(parts) for parts in zip(*pool.map(apply, batches), strict=True))

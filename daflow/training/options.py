@@ -6,12 +6,16 @@ import math
 from dataclasses import dataclass
 
 from daflow.core.errors import InputError
+from daflow.core.evidence import FLOW, Channel
 
 STRIDE = 6
 """Poses between the starts of training windows, as in STG-NF."""
 
 HOLD_OUT = 0.1
 """Share of the clips that is kept out of training."""
+
+EVIDENCE: tuple[Channel, ...] = FLOW
+"""What windows are judged by."""
 
 
 @dataclass(frozen=True)

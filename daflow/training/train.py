@@ -17,12 +17,14 @@ from daflow.core.data.frame_rate import common_rate
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import LENGTH, Poses, Windows, make_windows
 from daflow.core.errors import InputError
+from daflow.core.evidence import Channel, parse_channels
 from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import ModelConfig
 from daflow.model.flow_model import FlowModel
 from daflow.model.scoring_model import require_usable_clips
-from daflow.model.torch_scorer import available_device, score
-from daflow.training.options import HOLD_OUT, STRIDE, TrainOptions
+from daflow.model.torch_scorer import available_device, judge
+from daflow.training.evidence import fit_evidence
+from daflow.training.options import EVIDENCE, HOLD_OUT, STRIDE, TrainOptions
 from daflow.training.trainer import Epoch, fit, hold_out_windows
 
 
@@ -84,6 +86,7 @@ def train(
     prior_mean: float = ModelConfig.prior_mean,
     device: str = TrainOptions.device,
     threads: int = TrainOptions.threads,
+    evidence: Sequence[Channel] = EVIDENCE,
 ) -> TrainedModel:
     """Train a model on clips of normal behaviour; no anomaly is needed.
 
@@ -105,6 +108,7 @@ def train(
         prior_mean: the mean of the Gaussian that normal windows follow.
         device: where torch trains, such as `cpu` or `cuda`.
         threads: of torch, for each operation on a CPU.
+        evidence: what windows are judged by: `["flow"]` as in the paper, or `shape` and `motion` beside it.
 
     Raises:
         InputError: the clips give too few windows, two have one name, a value is out of range, or torch cannot use the
@@ -113,6 +117,7 @@ def train(
     options = TrainOptions(
         epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=device, threads=threads
     )  # fmt: skip
+    channels = parse_channels(",".join(evidence))
     config = model_config(window=window, block=block, prior_mean=prior_mean)
     if stride < 1:
         raise InputError(f"stride must be at least 1; it is {stride}.")
@@ -120,7 +125,7 @@ def train(
     fps = common_rate([clip.rate for clip in clips])
     windows = make_windows(clips, window, stride, fps=fps)
     data = TrainingData(windows, "The list of clips", "clips", len(clips), stride, fps=fps)
-    return train_on(data, config, options, hold_out)
+    return train_on(data, config, options, hold_out, channels)
 
 
 def train_on(
@@ -128,6 +133,7 @@ def train_on(
     config: ModelConfig,
     options: TrainOptions,
     hold_out: float = HOLD_OUT,
+    channels: Sequence[Channel] = EVIDENCE,
     state: Path | None = None,
 ) -> TrainedModel:
     """Hold out, train, and record what the model was trained on.
@@ -137,6 +143,7 @@ def train_on(
         config: the architecture.
         options: how to train.
         hold_out: share of the normal clips that is held out.
+        channels: what windows are judged by, in the order of `daflow.core.evidence.CHANNELS`.
         state: as for `daflow.training.trainer.fit`.
 
     Raises:
@@ -165,10 +172,14 @@ def train_on(
         )
     began = time.monotonic()
     trained = fit(poses, config, options, held_out, labels, state)
+    evidence = None
+    if len(channels) > 1:
+        kept = normal.poses[~held_out[: len(normal)]]
+        evidence = fit_evidence(channels, trained.model, kept, data.fps, options.augment)
     seconds = time.monotonic() - began
     first, best = trained.history[0], trained.history[trained.best]
     scores = HeldOutScores.of(
-        score(trained.model, poses[held_out]).numpy(), _people(normal, held_out[: len(normal)])
+        judge(trained.model, evidence, poses[held_out]).score, _people(normal, held_out[: len(normal)])
     )
     summary = {
         "data": data.name, "clips": data.clips, "broken_files": data.broken_files,
@@ -182,7 +193,9 @@ def train_on(
         "filled": normal.filled,
         **({SUMMARY: scores.model_dump()} if scores else {}),
     }  # fmt: skip
-    return TrainedModel(Checkpoint(trained.model, summary, data.fps), trained.history, trained.best, seconds)
+    return TrainedModel(
+        Checkpoint(trained.model, summary, data.fps, evidence), trained.history, trained.best, seconds
+    )
 
 
 def _people(windows: Windows, chosen: npt.NDArray[np.bool_]) -> int:

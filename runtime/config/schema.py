@@ -48,10 +48,11 @@ class AlarmOptions(_Section):
     """When an alarm begins and ends."""
 
     threshold: Bits | None = Field(
-        None, description="Score in bits/dim above which somebody moves abnormally; unset, the bundle's."
+        None,
+        description="Score above which somebody moves abnormally, in the unit of the bundle; unset, its own.",
     )
     release: Bits | None = Field(
-        None, description="Score in bits/dim below which an alarm may end; unset, the threshold."
+        None, description="Score below which an alarm may end, in the same unit; unset, the threshold."
     )
     begin_seconds: Seconds | None = Field(
         None,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daflow.core.alarms.p_value import rarity
+from daflow.core.alarms.reasons import why
 from runtime.events.message import SCHEMA, EndReason, EventMessage, Kind
 from runtime.json_values import iso, number
 from runtime.pipeline.results import FrameResult, Person
@@ -134,6 +135,8 @@ class AlarmEventBuilder:
             "score": number(result.score, 4),
             "p_value": number(worst.p_value, 6) if worst else None,
             "rarity": _rarity(worst, self._floor),
+            **_why(worst),
+            "unit": result.unit,
             "threshold": number(result.threshold, 4),
             "provisional": result.provisional,
             "people": _people(result.people),
@@ -165,6 +168,13 @@ def _rarity(person: Person | None, floor: float | None) -> str | None:
     return rarity(person.p_value, floor)
 
 
+def _why(person: Person | None) -> dict[str, Any]:
+    """Return what the channels of evidence say of a person; nothing of the flow alone."""
+    found = person.reasons if person else ()
+    surprise = {reason.channel: number(reason.surprise, 2) for reason in found}
+    return {"why": why(found), "surprise": surprise} if found else {}
+
+
 def peak_message(
     result: FrameResult, worst: Person, utc: float, p_value_floor: float | None
 ) -> dict[str, Any]:
@@ -184,6 +194,7 @@ def peak_message(
         "score": number(worst.smoothed, 4),
         "p_value": number(worst.p_value, 6),
         "rarity": _rarity(worst, p_value_floor),
+        **_why(worst),
         "frame_size": [int(side) for side in result.frame.size],
         "skeletons": [[[number(value, 1) for value in joint] for joint in pose] for pose in poses],
     }

@@ -151,8 +151,9 @@ def _log_line(message: EventMessage) -> str:
     """Return the begin or the end of an alarm in words: an alarm is a single line of the log."""
     content = message.content
     moment = content if message.kind == "begin" else content["peak"] or {}
-    score, words = moment.get("score"), moment.get("rarity")
-    highest = "" if score is None else f"score {score:.2f} bits/dim" + (f", {words}" if words else "")
+    score = moment.get("score")
+    details = "".join(f", {words}" for words in (moment.get("rarity"), moment.get("why")) if words)
+    highest = "" if score is None else f"score {score:.2f} {content.get('unit', 'bits/dim')}{details}"
     if message.kind == "begin":
         return f"camera {message.camera}: alarm begins: {highest or 'no score'}"
     reason = str(content["reason"]).replace("_", " ")

@@ -33,11 +33,12 @@ class EventMessage:
         content: the whole message, ready for JSON (no NaN). It holds `schema`, `id`, `sequence`, `event` (the kind),
             `camera`, `utc` and `began_utc` (ISO 8601), `time` and `began` (seconds of the stream), `frame`, `seconds`
             (how long the alarm has been on), `person`, `score`, `p_value`, `threshold`, `provisional` (whether nobody
-            calibrated the threshold yet), `people` (a list of `{person, score, p_value}`), `peak` (`{utc, time, person,
-            score, p_value, frame_size: [w, h], skeletons: [T][18][x, y]}`) and `model` (`{bundle, scorer, daflow}`,
-            the bundle by the hash of its manifest). `rarity`, also in `peak`, is the p-value in words. An `end` also
-            holds `reason`, an `EndReason`; one that was written at the next start, because the process was killed,
-            holds `interrupted`: true.
+            calibrated the threshold yet), `unit` (of score and threshold), `people` (a list of `{person, score,
+            p_value}`), `peak` (`{utc, time, person, score, p_value, frame_size: [w, h], skeletons: [T][18][x, y]}`) and
+            `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest). `rarity`, also in `peak`, is
+            the p-value in words. With evidence beside the flow, `surprise` (bits by channel) and `why` (the same in
+            words) are there, also in `peak`. An `end` also holds `reason`, an `EndReason`; one that was written at the
+            next start, because the process was killed, holds `interrupted`: true.
     """
 
     id: str

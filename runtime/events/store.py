@@ -140,7 +140,7 @@ class EventStore:
 
         Returns:
             For each `id`, `camera`, `began_utc`, `ended_utc` (None while it is on), `seconds`, `score`, `p_value`,
-            `rarity` and `person` of the peak, `reason` (why it ended; None while it is on) and `interrupted`.
+            `rarity`, `why` and `person` of the peak, `reason` (why it ended; None while it is on) and `interrupted`.
         """
         self._ready()
         rows = self._database.run(

@@ -34,7 +34,7 @@ def insert_message(connection: sqlite3.Connection, message: EventMessage, line: 
         "began_utc": content.get("began_utc"),
         "ended_utc": content.get("utc") if ended else None,
         "seconds": content.get("seconds"),
-        **{name: peak.get(name) for name in ("score", "p_value", "rarity", "person")},
+        **{name: peak.get(name) for name in ("score", "p_value", "rarity", "why", "person")},
         "reason": content.get("reason"),
         "interrupted": bool(content.get("interrupted", False)),
     }

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from daflow.core.alarms.reasons import why
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.skeleton import OPENPOSE_BONES
 from daflow.core.errors import InputError, unusable_package
@@ -31,6 +32,8 @@ _MAX_SIDE = 4096  # larger ones are made smaller: H.264 has no level for them, a
 _MAX_PIXELS = 2560 * 1440  # so are these: the encoder holds several pictures, at this size 150 MB
 _MIN_SIDE = 16
 _SUFFIXES = (".mp4", ".m4v")
+
+_NARROW_SPACE = "\u202f"  # which OpenCV's font lacks
 
 
 class AnnotatedVideo:
@@ -114,6 +117,9 @@ class AnnotatedVideo:
         if result.alarm:
             self._cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _ABNORMAL, 6)
             self._text(canvas, "ALARM", (14, 34), _ABNORMAL, 0.9)
+            reason = why(result.worst.reasons) if result.worst else None
+            if reason:
+                self._text(canvas, reason.replace(_NARROW_SPACE, " "), (14, 54), _ABNORMAL, 0.45)
         self._scores.append(np.nan if result.score is None else result.score)
         self._draw_chart(canvas[height:], result)
         return canvas
@@ -156,7 +162,7 @@ class AnnotatedVideo:
                 self._cv2.line(canvas, a, b, _INK, 1, self._cv2.LINE_AA)
         score = "-" if result.score is None else f"{result.score:.2f}"
         kind = "provisional threshold" if result.provisional else "threshold"
-        text = f"{result.frame.time:7.1f} s   score {score}   {kind} {threshold:.2f} bits/dim"
+        text = f"{result.frame.time:7.1f} s   score {score}   {kind} {threshold:.2f} {result.unit}"
         self._text(canvas, text, (8, 14), _INK, 0.4)
 
     def _text(self, canvas: Image, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import is_beyond_normal, p_value
+from daflow.core.alarms.reasons import Reason, reasons
 from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother
+from daflow.core.evidence import FLOW, Evidence, unit_of
+from runtime.pipeline.batch_scoring import FrameScores
 from runtime.pipeline.observer import Observation
 from runtime.pipeline.results import FrameResult, Person
 
@@ -18,9 +22,13 @@ class AlarmDecider:
         camera: its name.
         rule: when the alarm begins and ends.
         calibration: what p-values are computed from; None for no p-values.
+        evidence: what the scores are made of; None for the nll of the flow.
     """
 
-    def __init__(self, camera: str, rule: AlarmRule, calibration: AlarmCalibration | None = None) -> None:
+    def __init__(
+        self, camera: str, rule: AlarmRule, calibration: AlarmCalibration | None = None,
+        evidence: Evidence | None = None,
+    ) -> None:  # fmt: skip
         self.camera = camera
         self.rule = rule
         self.unusable = 0
@@ -28,6 +36,7 @@ class AlarmDecider:
         self.hidden = 0
         """How many of those are because of hidden shoulders or hips."""
         self.calibration = calibration
+        self._evidence = evidence
         self._smoother = Smoother(rule.smoothing_seconds)
         self._held: Held[Person] = Held(rule.hold_seconds)
         self._alarm = AlarmState(rule)
@@ -37,9 +46,9 @@ class AlarmDecider:
         self._smoother = Smoother(self.rule.smoothing_seconds)
         self._held = Held(self.rule.hold_seconds)
 
-    def decide(self, observation: Observation, scores: dict[int, float]) -> FrameResult:
-        """Take the next frame and its scores (bits per dimension, by person)."""
-        frame, windows = observation.frame, observation.windows
+    def decide(self, observation: Observation, found: FrameScores) -> FrameResult:
+        """Take the next frame and the scores of its people."""
+        frame, windows, scores = observation.frame, observation.windows, found.scores
         self.unusable += observation.unusable + len(windows) - len(scores)
         self.hidden += observation.hidden
         smoothed = self._smoother.update(frame.time, scores)
@@ -52,6 +61,7 @@ class AlarmDecider:
                 p_value(self.calibration, smoothed[person]) if self.calibration else None,
                 windows[person],
                 self.calibration is not None and is_beyond_normal(self.calibration, smoothed[person]),
+                self._reasons(found.surprise.get(person)),
             )
             if person in scores
             else Person(person, skeleton)
@@ -69,7 +79,11 @@ class AlarmDecider:
             self.camera,
             self.rule.threshold,
             self.rule.provisional,
+            unit=unit_of(self._evidence.channels if self._evidence else FLOW),
         )
+
+    def _reasons(self, surprise: Sequence[float] | None) -> tuple[Reason, ...]:
+        return reasons(self._evidence, surprise) if self._evidence and surprise else ()
 
 
 def _smoothed(person: Person) -> float:

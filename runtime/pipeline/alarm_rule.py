@@ -7,6 +7,7 @@ import logging
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle
 from daflow.core.errors import InputError
+from daflow.core.evidence import unit_of
 from runtime.config.schema import AlarmOptions, Config
 from runtime.pipeline.alarm_decider import AlarmDecider
 
@@ -49,9 +50,9 @@ def make_decider(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmDec
     rule, calibration = alarm_rule(bundle, camera, options), bundle.alarm_for(camera)
     if rule.provisional:
         logger.warning(
-            "camera %s: %s bits/dim, from normal scores that training held out. It promises no rate of false alarms; "
+            "camera %s: %s %s, from normal scores that training held out. It promises no rate of false alarms; "
             "set it with 'daflow-calibrate alarm'",
-            camera, rule.threshold_text,
+            camera, rule.threshold_text, unit_of(bundle.manifest.channels),
         )  # fmt: skip
     if calibration and calibration.normal and calibration.smoothing_seconds != rule.smoothing_seconds:
         logger.warning(
@@ -60,7 +61,7 @@ def make_decider(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmDec
             camera,
         )
         calibration = None
-    return AlarmDecider(camera, rule, calibration)
+    return AlarmDecider(camera, rule, calibration, bundle.manifest.evidence)
 
 
 def check_rules(config: Config, bundle: Bundle) -> None:

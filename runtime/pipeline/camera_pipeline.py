@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
+from daflow.core.evidence import Evidence
 from daflow.core.scoring.scorer import Scorer
 from runtime.pipeline.alarm_decider import AlarmDecider
 from runtime.pipeline.batch_scoring import score_batch
@@ -27,6 +28,7 @@ class CameraPipeline:
         calibration: what p-values are computed from; None for no p-values.
         camera: the name of the camera in its results.
         fps: frames per second that the model was trained at; None takes frames of any rate as they are.
+        evidence: what the scores are made of; None for the nll of the flow.
     """
 
     def __init__(
@@ -40,10 +42,11 @@ class CameraPipeline:
         calibration: AlarmCalibration | None = None,
         camera: str = "camera",
         fps: float | None = None,
+        evidence: Evidence | None = None,
     ) -> None:
         self._scorer = scorer
         self._observer = Observer(finder, window, max_missing, clock, fps=fps)
-        self._decider = AlarmDecider(camera, rule, calibration)
+        self._decider = AlarmDecider(camera, rule, calibration, evidence)
         self._clock = clock
 
     @property

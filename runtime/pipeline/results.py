@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from daflow.core.alarms.reasons import Reason
 from daflow.core.alarms.rule import AlarmChange
+from daflow.core.evidence import FLOW, unit_of
 from runtime.sources.frames import Frame, Keypoints
 
 Absence = Literal["camera_lost", "source_ended"]
@@ -20,11 +22,12 @@ class Person:
     Attributes:
         person: the id, unique within the camera.
         keypoints: 18 joints `(18, 3)` in pixels with confidence.
-        score: nll of the window that ends here, bits per dimension; None without a window.
+        score: of the window that ends here, in the unit of the result; None without a window.
         smoothed: the score after causal smoothing, which decides the alarm.
         p_value: how often normal people of this camera score as high or higher; None without a calibration.
         window: the last poses `(2, T, 18)` in pixels that were scored, None without a score.
         beyond_normal: whether the score is above all scores of the calibration: the p-value is an upper bound then.
+        reasons: what each channel of evidence says of the window, the strongest first; none of the flow alone.
     """
 
     person: int
@@ -34,6 +37,7 @@ class Person:
     p_value: float | None = None
     window: Keypoints | None = None
     beyond_normal: bool = False
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,10 @@ class FrameResult:
         alarm: whether the alarm is on.
         change: `begin` or `end` when the alarm begins or ends with this frame, else None.
         camera: the name of the camera.
-        threshold: the alarm threshold of the camera, bits per dimension.
+        threshold: the alarm threshold of the camera.
         provisional: whether nobody calibrated the threshold yet.
         absence: why there is no frame of the camera behind this result, None when there is one.
+        unit: of scores and threshold.
     """
 
     frame: Frame
@@ -62,10 +67,11 @@ class FrameResult:
     threshold: float = float("inf")
     provisional: bool = False
     absence: Absence | None = None
+    unit: str = unit_of(FLOW)
 
     @property
     def score(self) -> float | None:
-        """The smoothed score of the worst person, bits per dimension."""
+        """The smoothed score of the worst person."""
         return self.worst.smoothed if self.worst else None
 
 

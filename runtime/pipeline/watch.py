@@ -109,6 +109,7 @@ def watch(
             alarm,
             camera,
             manifest.fps,
+            manifest.evidence,
         )
         warned = False
         for frame in chain([first], frames):

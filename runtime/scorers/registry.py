@@ -8,7 +8,7 @@ from typing import cast
 from daflow.core.bundle import Bundle
 from daflow.core.scoring.comparison import PRECISIONS as GRAPH_PRECISIONS
 from daflow.core.scoring.comparison import Precision
-from daflow.core.scoring.onnx import OnnxScorer
+from daflow.core.scoring.onnx import open_graph
 from daflow.core.scoring.scorer import Scorer
 
 logger = logging.getLogger(__name__)
@@ -38,4 +38,4 @@ def open_scorer(bundle: Bundle, name: str, precision: str = "auto") -> Scorer:
 
         return open_tensorrt(bundle, wanted)
     chosen: Precision = wanted or "fp32"
-    return OnnxScorer(bundle.graph(chosen), chosen, window=bundle.manifest.window)
+    return open_graph(bundle, chosen, threads=1)

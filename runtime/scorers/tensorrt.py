@@ -16,10 +16,12 @@ from daflow.core.data.windows import Poses, make_windows
 from daflow.core.engines.builder import BuildRequest, Plan, build_plan
 from daflow.core.engines.cache import Report, engine_folders, obtain_engine
 from daflow.core.errors import CheckFailed, InputError
+from daflow.core.evidence import FLOW, Channel, Scored, unit_of
 from daflow.core.gpu import tensorrt_of_this_machine
-from daflow.core.scoring.comparison import Precision, WindowSets, compare
+from daflow.core.scoring.comparison import Precision, WindowSets, compare_channels, compare_scores
 from daflow.core.scoring.limits import LIMITS, Limits, Verdict, check_limits
-from daflow.core.scoring.onnx import OnnxScorer
+from daflow.core.scoring.onnx import open_graph
+from daflow.core.scoring.scorer import is_scorer, scored
 from runtime.networks.tensorrt import TensorRTRunner
 
 logger = logging.getLogger(__name__)
@@ -58,7 +60,8 @@ def open_tensorrt(
         return plan.data, plan.seconds
 
     def load(data: bytes) -> TensorRTScorer:
-        return TensorRTScorer(TensorRTRunner(trt, data, key.options.batch, name))
+        runner = TensorRTRunner(trt, data, key.options.batch, name)
+        return TensorRTScorer(runner, bundle.manifest.channels)
 
     def verify(scorer: TensorRTScorer) -> Verdict:
         try:
@@ -85,20 +88,19 @@ def verify_engine(bundle: Bundle, scorer: TensorRTScorer, limits: Limits, report
     scenes = enumerate(test_scenes(4, Scene(frames=240)))
     clips = [generate_clip(f"scene_{index}", _SEED + index, scene)[0] for index, scene in scenes]
     windows = make_windows(clips, bundle.manifest.window).poses
-    alarm = bundle.manifest.alarm
-    with OnnxScorer(bundle.graph("fp32"), threads=0, window=bundle.manifest.window) as reference:
-        comparison = compare(
-            WindowSets.of(windows), reference.score, scorer.score, alarm.threshold if alarm else None
-        )
-    verdict = check_limits(comparison, limits)
+    alarm, sets = bundle.manifest.alarm, WindowSets.of(windows)
+    with open_graph(bundle) as reference:
+        expected, found = sets.judge(reference.judge), sets.judge(scorer.judge)
+    comparison = compare_scores(expected.scores, found.scores, alarm.threshold if alarm else None)
+    verdict = check_limits(comparison, limits, compare_channels(expected, found, bundle.manifest.channels))
     if verdict.missed:
         raise CheckFailed(
             f"The engine {scorer.name} does not rank windows as the FP32 graph does: {'; '.join(verdict.missed)}. "
             "Use --scorer onnxruntime or another --precision."
         )
     report(
-        f"{scorer.name}: verified on {comparison.windows} generated windows, max |dNLL| {comparison.max_abs:.2g} "
-        f"bits/dim, Spearman {comparison.spearman:.6f}, tail {comparison.tail_spearman:.6f}"
+        f"{scorer.name}: verified on {comparison.windows} generated windows, max |d| {comparison.max_abs:.2g} "
+        f"{unit_of(bundle.manifest.channels)}, Spearman {comparison.spearman:.6f}, tail {comparison.tail_spearman:.6f}"
     )
     return verdict
 
@@ -113,19 +115,20 @@ class PhasedScorer(Protocol):
 
 
 class TensorRTScorer:
-    """Scores with an engine that maps `poses (B, 2, T, 18)` to `nll (B,)`.
+    """Scores with the engine of a scorer's graph.
 
     Args:
         runner: of the engine.
+        channels: of evidence that the graph computes.
 
     Raises:
         InputError: the engine is not a scorer's.
     """
 
-    def __init__(self, runner: TensorRTRunner) -> None:
+    def __init__(self, runner: TensorRTRunner, channels: tuple[Channel, ...] = FLOW) -> None:
         self.name = runner.name
         self._runner = runner
-        if len(runner.row) != 3 or (runner.row[0], runner.row[2]) != (2, 18) or runner.outputs != ["nll"]:
+        if not is_scorer(runner, channels):
             runner.close()
             raise InputError(
                 f"{runner.name}: the engine is not a scorer's. Delete the engine file; it is rebuilt."
@@ -136,8 +139,12 @@ class TensorRTScorer:
         return self._runner.phases(poses)
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
-        """Return the nll of windows `(B, 2, T, 18)` float32, `(B,)` float32."""
-        return self._runner.run(poses)["nll"]
+        """Return the scores of windows `(B, 2, T, 18)` float32, `(B,)` float32."""
+        return self.judge(poses).score
+
+    def judge(self, poses: Poses) -> Scored:
+        """Score windows `(B, 2, T, 18)` float32."""
+        return scored(self._runner.run(poses))
 
     def close(self) -> None:
         """Release the engine."""

@@ -19,7 +19,7 @@ class ScorePoint(NamedTuple):
 
     Attributes:
         utc: seconds since 1970.
-        score: smoothed score in bits per dimension, None when nobody had one.
+        score: smoothed score, None when nobody had one.
         alarm: whether the alarm was on.
     """
 

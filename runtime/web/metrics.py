@@ -32,13 +32,13 @@ _CAMERA_GAUGES = {
     ),
     "score": (
         "daflow_score",
-        "Smoothed score of the worst person, bits per dimension; absent without people.",
+        "Smoothed score of the worst person, in the unit of the bundle; absent without people.",
     ),
     "p_value": (
         "daflow_p_value",
         "How often normal people score as high or higher; absent without a calibration.",
     ),
-    "threshold": ("daflow_threshold", "Alarm threshold, bits per dimension."),
+    "threshold": ("daflow_threshold", "Alarm threshold, in the unit of the bundle."),
     "provisional": (
         "daflow_threshold_provisional",
         "1 while nobody has calibrated the alarm threshold, else 0.",

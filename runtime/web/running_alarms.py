@@ -9,7 +9,7 @@ from runtime.events.alarm_messages import peak_message
 from runtime.json_values import iso, number
 from runtime.web.live_state import CameraState, LiveState
 
-_IN_SUMMARY = ("score", "p_value", "beyond_normal", "rarity", "person")
+_IN_SUMMARY = ("score", "p_value", "beyond_normal", "rarity", "why", "person")
 
 
 def current_alarm(alarm: dict[str, Any], live: LiveState) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Numpy only: a device compares the engine that it built with the FP32 graph befor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict
 
 from daflow.core.data.perturbation import perturb
 from daflow.core.data.windows import Poses
+from daflow.core.evidence import Channel, Scored
 
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 Nll = npt.NDArray[np.float32]
 ScoreFunction = Callable[[Poses], Nll]
+JudgeFunction = Callable[[Poses], Scored]
 
 ALARM_QUANTILE = 0.999
 """Quantile of the recorded scores at which alarms are compared while no threshold is calibrated."""
@@ -84,6 +86,42 @@ class WindowSets:
         """Score the three sets."""
         return score(self.recorded), score(self.perturbed), score(self.extreme)
 
+    def judge(self, judge: JudgeFunction) -> JudgedSets:
+        """Score the three sets, with the surprise of each channel of evidence."""
+        return JudgedSets(judge(self.recorded), judge(self.perturbed), judge(self.extreme))
+
+
+@dataclass(frozen=True)
+class JudgedSets:
+    """What a form of the model says of recorded, perturbed and extreme windows."""
+
+    recorded: Scored
+    perturbed: Scored
+    extreme: Scored
+
+    @property
+    def scores(self) -> tuple[Nll, Nll, Nll]:
+        """The scores of each set, `(N,)`."""
+        return self.recorded.score, self.perturbed.score, self.extreme.score
+
+    def surprise(self, channel: int) -> tuple[Nll, Nll, Nll]:
+        """The surprise of one channel in each set, `(N,)`."""
+        found = [of_set.surprise for of_set in (self.recorded, self.perturbed, self.extreme)]
+        recorded, perturbed, extreme = (s[:, channel] for s in found if s is not None)
+        return recorded, perturbed, extreme
+
+
+def compare_channels(
+    reference: JudgedSets, candidate: JudgedSets, channels: Sequence[Channel]
+) -> dict[Channel, Comparison]:
+    """Compare the surprise of each channel of evidence; that of the flow alone is no other than the score."""
+    if len(channels) < 2:
+        return {}
+    return {
+        channel: compare_scores(reference.surprise(number), candidate.surprise(number))
+        for number, channel in enumerate(channels)
+    }
+
 
 def extreme_windows(poses: Poses) -> Poses:
     """Return extreme windows that normalising still permits: a person lying flat, and one joint far away.
@@ -102,13 +140,6 @@ def extreme_windows(poses: Poses) -> Poses:
         rng.integers(0, far.shape[3], len(far)),
     ] = 20.0
     return np.concatenate([flat, far])
-
-
-def compare(
-    sets: WindowSets, reference: ScoreFunction, candidate: ScoreFunction, threshold: float | None = None
-) -> Comparison:
-    """Score all windows with two forms of the model and compare them; see `compare_scores`."""
-    return compare_scores(sets.score(reference), sets.score(candidate), threshold)
 
 
 def compare_scores(

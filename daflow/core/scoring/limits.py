@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from daflow.core.errors import InputError
+from daflow.core.evidence import Channel
 from daflow.core.scoring.comparison import Comparison, Precision
 
 
@@ -40,17 +42,34 @@ LIMITS: dict[Precision, Limits] = {
 
 
 class Verdict(BaseModel):
-    """A comparison, its limits, and a phrase for each limit that it missed."""
+    """A comparison, its limits, and a phrase for each limit that it missed.
+
+    Attributes:
+        comparison: of the scores.
+        limits: what it had to keep.
+        missed: a phrase for each limit that the scores or a channel of evidence missed.
+        channels: the comparison of each channel of evidence; none of the flow alone.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     comparison: Comparison
     limits: Limits
     missed: tuple[str, ...] = ()
+    channels: dict[Channel, Comparison] = Field(default_factory=dict)
 
 
-def check_limits(comparison: Comparison, limits: Limits) -> Verdict:
-    """Check a comparison against limits; a score that is not finite always misses."""
+def check_limits(
+    comparison: Comparison, limits: Limits, channels: Mapping[Channel, Comparison] | None = None
+) -> Verdict:
+    """Check the comparisons of scores and channels against limits; what is not finite always misses."""
+    missed = _missed(comparison, limits)
+    for channel, compared in (channels or {}).items():
+        missed += [f"{channel}: {phrase}" for phrase in _missed(compared, limits)]
+    return Verdict(comparison=comparison, limits=limits, missed=tuple(missed), channels=dict(channels or {}))
+
+
+def _missed(comparison: Comparison, limits: Limits) -> list[str]:
     missed = []
     if comparison.non_finite:
         missed.append(f"{comparison.non_finite} scores are NaN or infinite")
@@ -62,7 +81,7 @@ def check_limits(comparison: Comparison, limits: Limits) -> Verdict:
             missed.append(f"{name} is {abs(value):.3g}, at most {limit:g} is allowed")
         if name not in ("max_error", "auc_delta") and not value >= limit:
             missed.append(f"{name} is {value:.6f}, at least {limit:g} is required")
-    return Verdict(comparison=comparison, limits=limits, missed=tuple(missed))
+    return missed
 
 
 def parse_limits(settings: dict[str, float]) -> dict[Precision, Limits]:

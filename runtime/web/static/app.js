@@ -451,7 +451,7 @@ function showBig(known) {
   const score = away(known) ? null : known.live?.score ?? null, threshold = known.live?.threshold ?? null;
   setText($("chart-now"), (score === null ? "" : "now " + score.toFixed(2) + ", ")
     + (threshold === null ? "" : "alarm above " + threshold.toFixed(2) + (known.live.provisional ? ", provisional" : ""))
-    + " (bits per dimension)");
+    + (known.live?.unit ? ` (${known.live.unit === "bits" ? "bits" : "bits per dimension"})` : ""));
   $("chart").setAttribute("aria-label", "Score over the last five minutes. " + $("chart-now").textContent);
   $("big-canvas").setAttribute("aria-label", `${known.name}: ${word}. ${people}`);
 }
@@ -557,6 +557,7 @@ function showAlarms() {
     button.append(element("b", alarm.camera), element("span", lasted, "right"),
       element("small", moment(seconds(alarm.began_utc))),
       element("small", rarityOf(alarm) || (alarm.score === null ? "" : "score " + Number(alarm.score).toFixed(2)), "right"));
+    if (alarm.why) button.append(element("small", alarm.why));
     if (alarm.interrupted) button.append(element("small", "the service was stopped during the alarm"));
     button.addEventListener("click", () => openReplay(alarm.id));
     item.append(button);
@@ -608,6 +609,7 @@ function showReplay(alarm) {
     ["Duration", lasting(alarm.seconds ?? 0) + (alarm.event === "end" ? "" : " so far")],
     ["Peak", `score ${Number(peak.score).toFixed(2)}, alarm above ${Number(alarm.threshold).toFixed(2)}`],
     ["Rarity", rarityOf(peak) || "not calibrated"],
+    ...(peak.why ? [["Because of", peak.why]] : []),
     ["Person", "#" + peak.person],
     ["Peak at", peak.utc ? moment(seconds(peak.utc)) : ""],
     ["Model", String(alarm.model?.bundle ?? "").slice(0, 12)],
