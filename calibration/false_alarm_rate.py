@@ -26,7 +26,7 @@ class ClipCheck:
         clip: its name.
         seconds: its length.
         alarms: how many began.
-        highest: its highest level, bits per dimension; None when nobody was scored for long enough.
+        highest: its highest level; None when nobody was scored for long enough.
     """
 
     clip: str

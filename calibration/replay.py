@@ -36,7 +36,7 @@ class Signal:
     Attributes:
         name: of the clip.
         times: `(F,)` seconds since its first frame.
-        scores: `(F,)` highest smoothed score of each frame, NaN where nobody was scored; bits per dimension.
+        scores: `(F,)` highest smoothed score of each frame, NaN where nobody was scored.
         levels: `(F,)` what `scores` stayed above for `begin_seconds`, NaN where that is unknown.
         people: `(W,)` smoothed scores of all people in all frames.
         sample: `(N,)` those at moments two seconds apart.

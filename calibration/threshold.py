@@ -41,13 +41,13 @@ class ThresholdChoice:
     """A threshold and what it is based on.
 
     Attributes:
-        threshold: bits per dimension.
+        threshold: in the unit of the bundle.
         method: as in `daflow.core.alarms.calibration.AlarmCalibration`.
         expected_per_day: false alarms per day; None when unknown.
         interval_per_day: its 95 % interval; None when unknown.
         episodes: the number of episodes above the level, of blocks of time, or of alarms, by method.
         blocks: blocks of time that the interval is based on.
-        level: above which the tail was fitted, bits per dimension; None without a fit.
+        level: above which the tail was fitted; None without a fit.
         tail: the fitted distribution of the excesses; None without a fit.
         goodness: p-value of that fit; None without a fit.
         per_peak: alarms per peak above the threshold, because an alarm may end and begin again within an episode.

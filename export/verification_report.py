@@ -28,10 +28,10 @@ _ROWS = (
     ("tail_spearman", "rank correlation, most abnormal tenth", "min", "{:.6f}"),
     ("alarm_agreement", "windows on the same side of the alarm threshold", "min", "{:.5f}"),
     ("auc_delta", "change of the AUC, points", "max", "{:+.4f}"),
-    ("max_error", "largest |dNLL| / max(1, |NLL|) without extreme windows", "max", "{:.2g}"),
-    ("median_abs", "median |dNLL|, bits/dim", "", "{:.2g}"),
-    ("p99_abs", "99 % quantile of |dNLL|", "", "{:.2g}"),
-    ("max_abs", "largest |dNLL| of a recorded window", "", "{:.2g}"),
+    ("max_error", "largest change / max(1, |score|) without extreme windows", "max", "{:.2g}"),
+    ("median_abs", "median change", "", "{:.2g}"),
+    ("p99_abs", "99 % quantile of the change", "", "{:.2g}"),
+    ("max_abs", "largest change of a recorded window", "", "{:.2g}"),
     ("non_finite", "NaN or infinite", "max", "{}"),
 )
 
@@ -67,7 +67,8 @@ def report_page(
         "<h2>How to read this</h2><p>Each form scored the same windows as the PyTorch model. The order of the scores "
         "matters: an alarm compares scores with a threshold, and the AUC compares them with each other. Perturbed "
         "windows are recorded ones with jitter, displaced joints or a jump. Extreme windows have the largest values "
-        "that normalising allows. NLL is the negative log-likelihood in bits per dimension; high means abnormal.</p>",
+        "that normalising allows. A high score means abnormal; it is in bits, or, of the flow alone, in bits per "
+        "dimension.</p>",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,7 @@ from daflow.core.data.resampling import sample
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.tracks import Clip, Track, read_clips
 from daflow.core.data.windows import make_windows
+from daflow.core.evidence import CHANNELS
 from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
 from daflow.model.stgnf import read_stgnf
@@ -186,6 +188,46 @@ def checkpoint(checkpoint_file: Path) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
+def evidence_file(build_once: BuildOnce, dataset: Path, checkpoint: Checkpoint) -> Path:
+    """A checkpoint of the same flow with evidence beside it, fitted on the generated data."""
+
+    def build(folder: Path) -> None:
+        from daflow.training.evidence import fit_evidence
+
+        poses = make_windows(read_clips(dataset / "train")).poses
+        evidence = fit_evidence(CHANNELS, checkpoint.model, poses, 25.0)
+        save_checkpoint(folder / "model.pt", replace(checkpoint, fps=25.0, evidence=evidence))
+
+    return build_once("evidence", build) / "model.pt"
+
+
+@pytest.fixture(scope="session")
+def evidence_bundle(build_once: BuildOnce, evidence_file: Path, dataset: Path) -> Path:
+    """A bundle of it with FP32 and FP16 graphs and a threshold; never written to."""
+
+    def build(folder: Path) -> None:
+        from calibration.cli import main
+
+        bundle = folder / "bundle"
+        run_export(evidence_file, "-o", bundle, "--no-engine", "--verify-on", dataset / "test")
+        words = [
+            "alarm",
+            "--bundle",
+            bundle,
+            "--poses",
+            dataset / "train",
+            "--quantile",
+            0.999,
+            "--begin-seconds",
+            0,
+        ]
+        result = CliRunner().invoke(main, [str(word) for word in words])
+        assert result.exit_code == 0, result.output
+
+    return build_once("evidence-bundle", build) / "bundle"
+
+
+@pytest.fixture(scope="session")
 def stgnf(shared: Path) -> DAFlow:
     """STG-NF's public ShanghaiTech checkpoint in our flow."""
     return read_stgnf(shared / "data/stgnf/ShanghaiTech_85_9.tar").model
@@ -197,12 +239,12 @@ def graphs(build_once: BuildOnce, checkpoint: Checkpoint) -> dict[str, Path]:
     names = {"fp32": torch.float32, "fp16": torch.float16}
 
     def build(folder: Path) -> None:
-        from export.folded_flow import FoldedFlow
+        from export.folded_flow import FoldedScorer
         from export.onnx_graph import export_onnx
 
         for name, dtype in names.items():
             graph = folder / f"scorer.{name}.onnx"
-            export_onnx(FoldedFlow(checkpoint.model, dtype), checkpoint.model.config.window, graph)
+            export_onnx(FoldedScorer(checkpoint, dtype), checkpoint.model.config.window, graph)
 
     folder = build_once("graphs", build)
     return {name: folder / f"scorer.{name}.onnx" for name in names}

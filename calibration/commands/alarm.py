@@ -31,6 +31,7 @@ from daflow.core.command_line import (
 )
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import CheckFailed
+from daflow.core.evidence import unit_of
 
 
 @click.command(cls=Command)
@@ -135,14 +136,14 @@ def alarm(
         content = {**result.alarm.model_dump(mode="json"), "camera": camera}
         write_json(json_target, {**content, "choice": dataclasses.asdict(result.choice)})
     if json_target != "-":
-        for line in _lines(folder, camera, result):
+        for line in _lines(folder, camera, result, unit_of(bundle.manifest.channels)):
             click.echo(line)
 
 
-def _lines(folder: Path, camera: str | None, result: CalibrationResult) -> Iterator[str]:
+def _lines(folder: Path, camera: str | None, result: CalibrationResult, unit: str) -> Iterator[str]:
     alarm = result.alarm
     of = f" of camera {camera}" if camera else ""
-    yield f"{folder}: threshold{of} {alarm.threshold:.4f} bits/dim, {_method(result)}"
+    yield f"{folder}: threshold{of} {alarm.threshold:.4f} {unit}, {_method(result)}"
     yield (
         f"{alarm.hours:.3g} hours at {alarm.fps:.3g} frames per second, {alarm.windows} windows; "
         f"expected false alarms per day: {_rate(alarm)}"

@@ -158,7 +158,7 @@ def _event_seconds() -> tuple[float, float]:
 class _Watched:
     """What the edge wrote: score over time, alarms, and the truth when it is known. Times are seconds.
 
-    `scores` are those of the worst person, in bits per dimension, NaN where nobody has one.
+    `scores` are those of the worst person, in bits, NaN where nobody has one.
     """
 
     times: npt.NDArray[np.float64]
@@ -226,7 +226,7 @@ def _summary(output: Path, bundle: Path, watched: _Watched) -> list[tuple[str, s
         ("AUC untrained / trained / exported", " / ".join(f"{100 * auc:.2f} %" for auc in aucs)),
         ("FP16 against PyTorch", f"Spearman {fp16['spearman']:.6f}, dAUC {fp16['auc_delta']:+.3f} points"),
         ("engines", ", ".join(engines) or "none: no TensorRT here"),
-        ("alarm threshold", f"{manifest['alarm']['threshold']:.3f} bits/dim"),
+        ("alarm threshold", f"{manifest['alarm']['threshold']:.2f} bits"),
         ("a frame of 3 people, without poses", f"p50 {frame['p50_ms']:.2f} ms, p99 {frame['p99_ms']:.2f} ms"),
         ("alarms", ", ".join(f"{begin:.1f}-{end:.1f} s" for begin, end in watched.alarms) or "none"),
     ]  # fmt: skip
@@ -276,7 +276,7 @@ def _draw(path: Path, watched: _Watched, annotated: Path, source: str) -> None:
     )
     if watched.threshold is not None:
         axis.axhline(watched.threshold, color="#eb3c32", linestyle="--", linewidth=1, label="threshold")
-    axis.set(xlabel="seconds", ylabel="negative log-likelihood, bits/dim", xlim=(0, last))
+    axis.set(xlabel="seconds", ylabel="score, bits of surprise", xlim=(0, last))
     axis.set_title(f"DA-Flow on {Path(source).name}", loc="left", fontsize=11)
     axis.legend(loc="upper left", frameon=False, fontsize=9)
     axis.spines[["top", "right"]].set_visible(False)

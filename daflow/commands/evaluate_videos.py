@@ -40,7 +40,7 @@ class VideoOptions:
         estimator: what finds poses.
         pose_bundle: its networks.
         pose_model: MediaPipe's.
-        threshold: of the alarm, bits per dimension.
+        threshold: of the alarm.
         workers: processes on this machine.
         offline: whether no pose model may be fetched.
     """
@@ -99,7 +99,7 @@ _OPTIONS = (
     click.option(
         "--threshold",
         type=FiniteRange(-1e9, 1e9),
-        help="With --videos: alarm threshold in bits/dim.  [default: the calibrated one of the bundle]",
+        help="With --videos: alarm threshold, in the unit of the model.  [default: the calibrated one of the bundle]",
     ),
     click.option(
         "--workers", type=click.IntRange(1), help="With --videos: processes.  [default: one for each core]"
@@ -125,7 +125,7 @@ def alarm_rule(alarm: AlarmCalibration | None, threshold: float | None) -> Alarm
     rule = alarm.rule() if alarm else None
     if threshold is None:
         if rule and rule.provisional:
-            logger.warning("the alarm has the %s bits/dim, which nobody calibrated", rule.threshold_text)
+            logger.warning("the alarm has the %s, which nobody calibrated", rule.threshold_text)
         return rule
     return replace(
         rule or AlarmRule(threshold, threshold), threshold=threshold, release=threshold, provisional=False

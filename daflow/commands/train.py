@@ -96,7 +96,7 @@ from daflow.training.window_cache import TrainingSet, read_training_set
 )
 @click.option(
     "--evidence",
-    default=",".join(EVIDENCE),
+    default=EVIDENCE,
     metavar="CHANNELS",
     help="What windows are judged by: flow (the paper's model alone, in bits/dim), or beside it shape (single "
     "postures) and motion (movement between poses); then the score is the surprise in bits, and alarms say what caused "

@@ -1,6 +1,7 @@
 """The scores of clips as two Parquet files each, and whether they are up to date.
 
-`<clip>.windows.parquet`: person, start, middle (frame numbers) and nll (bits per dimension) of every window.
+`<clip>.windows.parquet`: person, start, middle (frame numbers) and score of every window, and the surprise
+of each channel of evidence in bits where there are several.
 `<clip>.frames.parquet`: frame, score (of the most abnormal person, null where nobody is scored) and person, for every
 frame up to the last pose. Scores are not smoothed. The same input and model give the same bytes on every machine.
 """
@@ -11,6 +12,7 @@ import functools
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from daflow.core.data.plausibility import ClipFacts, clip_warnings
 from daflow.core.data.track_files import Paths, absolute
 from daflow.core.data.tracks import TrackFile, find_tracks, read_clip_with_facts
 from daflow.core.data.windows import Windows, make_windows
+from daflow.core.evidence import Channel, Scored
 from daflow.core.files import StrPath, sha256, written_whole
 from daflow.core.parallel import Runner, run_tasks
 from daflow.core.progress import track
@@ -34,7 +37,7 @@ from daflow.model.scoring_model import ScoringModel
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 3
+_FORMAT = 4
 _KEY = b"daflow.key"
 _FACTS = b"daflow.facts"
 
@@ -155,9 +158,9 @@ def score_clip(task: ScoreTask) -> ScoredClip:
     clip, facts = read_clip_with_facts(task.file.path, task.file.frame_size, task.file.rate)
     frames = frame_count(clip)
     windows = make_windows([clip], model.window, fps=model.fps)
-    nll = model.score_windows(windows.poses)
-    _write(windows_file, _window_table(windows, nll), key, facts)
-    _write(frames_file, _frame_table(windows, nll, frames), key)
+    found = model.judge(windows.poses)
+    _write(windows_file, _window_table(windows, found, model.channels), key, facts)
+    _write(frames_file, _frame_table(windows, found.score, frames), key)
     return ScoredClip(len(windows), facts)
 
 
@@ -189,22 +192,24 @@ def _key_of(path: Path) -> str | None:
     return str(metadata.get(_KEY, b"").decode(errors="replace"))
 
 
-def _window_table(windows: Windows, nll: np.ndarray) -> pa.Table:
-    columns = {
+def _window_table(windows: Windows, found: Scored, channels: Sequence[Channel]) -> pa.Table:
+    columns: dict[str, np.ndarray] = {
         "person": windows.person,
         "start": windows.start,
         "middle": windows.middle,
-        "nll": nll,
+        "score": found.score,
     }
+    if found.surprise is not None:
+        columns |= dict(zip(channels, found.surprise.T, strict=True))
     return pa.table(columns)
 
 
-def _frame_table(windows: Windows, nll: np.ndarray, frames: int) -> pa.Table:
-    scores = frame_scores(nll, windows.middle, frames)
+def _frame_table(windows: Windows, of_windows: np.ndarray, frames: int) -> pa.Table:
+    scores = frame_scores(of_windows, windows.middle, frames)
     worst = np.full(frames, -1, dtype=np.int64)
     middle = windows.middle
     for row in np.flatnonzero(middle < frames)[::-1]:  # of equals the first
-        if nll[row] == scores[middle[row]]:
+        if of_windows[row] == scores[middle[row]]:
             worst[middle[row]] = windows.person[row]
     nobody = worst < 0
     return pa.table(

@@ -221,7 +221,7 @@ def _clip(name: str, result: Evaluation, mask: Labels, threshold: float) -> str:
             axis.axvspan(first, last, **style)
     axis.plot(scores, color="#1f5fa8", linewidth=1)
     axis.axhline(threshold, color="#b23a48", linewidth=0.8, linestyle="--")
-    axis.set(xlim=(0, len(mask)), xlabel="frame", ylabel="bits/dim")
+    axis.set(xlim=(0, len(mask)), xlabel="frame", ylabel="score")
     title = html.escape(f"{name}: {_figures_of(figures)}")
     return f'<h3>{title}</h3><img class="wide" alt="score over time of {title}" src="{picture(drawn, 90)}">'
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Poses, make_windows
 from daflow.core.evidence import Scored
@@ -13,7 +16,7 @@ from daflow.model.checkpoint import Checkpoint, save_checkpoint
 from daflow.model.flow import ModelConfig
 from daflow.model.frame_scores import Scores
 from daflow.model.scoring_model import ScoringModel, require_usable_clips
-from daflow.model.torch_scorer import judge
+from daflow.model.torch_scorer import judge, score
 from daflow.model.untrained import untrained_flow
 
 
@@ -31,6 +34,10 @@ class FlowModel(ScoringModel):
     def judge(self, poses: Poses) -> Scored:
         """Score normalised windows `(N, 2, T, 18)` float32."""
         return judge(self.checkpoint.model, self.checkpoint.evidence, poses)
+
+    def nll(self, poses: Poses) -> npt.NDArray[np.float32]:
+        """Return the nll of the flow alone, bits per dimension, of windows `(N, 2, T, 18)`, `(N,)` float32."""
+        return score(self.checkpoint.model, poses).numpy()
 
     def save(self, path: StrPath) -> None:
         """Write a checkpoint, whole or not at all; `daflow.load` reads it.

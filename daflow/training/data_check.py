@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.core.data.windows import Windows
-from daflow.model.scoring_model import ScoringModel
+from daflow.model.flow_model import FlowModel
 from daflow.training.window_cache import People
 
 _TOLERANCE = 0.1  # bits/dim, well below the difference between abnormal and normal
@@ -24,24 +24,25 @@ class DataCheck:
     """What a model says of the normal windows that it was trained on.
 
     Attributes:
-        high: the score below which 99 % of them lie, bits per dimension.
+        high: the score below which 99 % of them lie.
         highest: the highest score.
+        unit: of the two.
         verdict: whether there is enough normal data.
     """
 
     high: float
     highest: float
+    unit: str
     verdict: str
 
     def __str__(self) -> str:
         # 0.0005 more, so that it is true after rounding
-        return (
-            f"99 % of the normal windows score below {self.high:.3f} bits/dim, all below {self.highest + 0.0005:.3f}\n"
-            f"{self.verdict}"
-        )
+        highest = f"{self.highest + 0.0005:.3f}"
+        most = f"99 % of the normal windows score below {self.high:.3f} {self.unit}, all below {highest}"
+        return f"{most}\n{self.verdict}"
 
 
-def check_data(model: ScoringModel, normal: Windows, people: People, clip_fps: Sequence[float]) -> DataCheck:
+def check_data(model: FlowModel, normal: Windows, people: People, clip_fps: Sequence[float]) -> DataCheck:
     """Score an even sample of the normal windows and say whether there is enough data.
 
     Args:
@@ -51,12 +52,12 @@ def check_data(model: ScoringModel, normal: Windows, people: People, clip_fps: S
         clip_fps: frames per second of each clip.
     """
     rows = np.arange(0, len(normal), max(1, len(normal) // _MAX_WINDOWS))
-    nll = model.score_windows(normal.poses[rows])
-    high, highest = np.quantile(nll.astype(np.float64), (0.99, 1))
+    poses = normal.poses[rows]
+    high, highest = np.quantile(model.score_windows(poses).astype(np.float64), (0.99, 1))
     tracks = len(np.unique(np.stack([normal.clip, normal.person]), axis=1).T)
     person = people.of(normal.clip[rows], normal.person[rows])
-    verdict = enough_data(nll, person, tracks, seconds_with_people(normal, clip_fps) / 60)
-    return DataCheck(float(high), float(highest), verdict)
+    verdict = enough_data(model.nll(poses), person, tracks, seconds_with_people(normal, clip_fps) / 60)
+    return DataCheck(float(high), float(highest), model.unit, verdict)
 
 
 def seconds_with_people(windows: Windows, clip_fps: Sequence[float]) -> float:
@@ -86,7 +87,7 @@ def enough_data(
     tolerance. Whoever is more than three standard deviations away counts as if they were three.
 
     Args:
-        nll: `(N,)` scores of normal windows, bits per dimension.
+        nll: `(N,)` of normal windows by the flow, bits per dimension.
         person: `(N,)` whom they are of; tracks that continue each other are one person.
         tracks: the number of tracks.
         minutes: how long somebody was there.

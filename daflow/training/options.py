@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from daflow.core.errors import InputError
-from daflow.core.evidence import FLOW, Channel
 
 STRIDE = 6
 """Poses between the starts of training windows, as in STG-NF."""
@@ -14,8 +13,8 @@ STRIDE = 6
 HOLD_OUT = 0.1
 """Share of the clips that is kept out of training."""
 
-EVIDENCE: tuple[Channel, ...] = FLOW
-"""What windows are judged by."""
+EVIDENCE = "flow,shape,motion"
+"""What windows are judged by; see `daflow.core.evidence.parse_channels`."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from daflow.core.data.frame_rate import common_rate
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import LENGTH, Poses, Windows, make_windows
 from daflow.core.errors import InputError
-from daflow.core.evidence import Channel, parse_channels
+from daflow.core.evidence import FLOW, Channel, parse_channels
 from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import ModelConfig
 from daflow.model.flow_model import FlowModel
@@ -86,7 +86,7 @@ def train(
     prior_mean: float = ModelConfig.prior_mean,
     device: str = TrainOptions.device,
     threads: int = TrainOptions.threads,
-    evidence: Sequence[Channel] = EVIDENCE,
+    evidence: str = EVIDENCE,
 ) -> TrainedModel:
     """Train a model on clips of normal behaviour; no anomaly is needed.
 
@@ -108,7 +108,7 @@ def train(
         prior_mean: the mean of the Gaussian that normal windows follow.
         device: where torch trains, such as `cpu` or `cuda`.
         threads: of torch, for each operation on a CPU.
-        evidence: what windows are judged by: `["flow"]` as in the paper, or `shape` and `motion` beside it.
+        evidence: what windows are judged by: `flow` as in the paper, or `flow,shape,motion`.
 
     Raises:
         InputError: the clips give too few windows, two have one name, a value is out of range, or torch cannot use the
@@ -117,7 +117,7 @@ def train(
     options = TrainOptions(
         epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=device, threads=threads
     )  # fmt: skip
-    channels = parse_channels(",".join(evidence))
+    channels = parse_channels(evidence)
     config = model_config(window=window, block=block, prior_mean=prior_mean)
     if stride < 1:
         raise InputError(f"stride must be at least 1; it is {stride}.")
@@ -133,7 +133,7 @@ def train_on(
     config: ModelConfig,
     options: TrainOptions,
     hold_out: float = HOLD_OUT,
-    channels: Sequence[Channel] = EVIDENCE,
+    channels: Sequence[Channel] = FLOW,
     state: Path | None = None,
 ) -> TrainedModel:
     """Hold out, train, and record what the model was trained on.

@@ -19,6 +19,7 @@ from daflow.core.command_line import (
 )
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import require_packages
+from daflow.core.evidence import unit_of
 from export.commands.options import calibration_option, engine_options, keep_failing_option, limit_option
 
 _NEEDED = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime", "scipy", "sklearn")
@@ -28,8 +29,8 @@ def _threshold(manifest: Manifest) -> str:
     if manifest.alarm is None:
         return "no alarm threshold, because the checkpoint holds no normal scores that training held out"
     return (
-        f"PROVISIONAL alarm threshold {manifest.alarm.threshold:.3f} bits/dim, from {manifest.alarm.windows} windows "
-        "that training held out, which promises no rate of false alarms"
+        f"PROVISIONAL alarm threshold {manifest.alarm.threshold:.3f} {unit_of(manifest.channels)}, from "
+        f"{manifest.alarm.windows} windows that training held out, which promises no rate of false alarms"
     )
 
 

@@ -13,6 +13,7 @@ from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FOLDER, Command, json_option, write_json
 from daflow.core.engines.file import MAGIC, EngineHeader, read_engine
 from daflow.core.errors import InputError
+from daflow.core.evidence import FLOW, unit_of
 from daflow.core.files import sha256
 from daflow.core.pose_bundle import PoseVerdict, is_pose_bundle, read_pose_bundle
 from daflow.core.scoring.limits import Verdict
@@ -131,8 +132,8 @@ def _screen(facts: dict[str, Any]) -> list[str]:
     return [f"{name:<12}{value}" for name, value in rows]
 
 
-def _alarm(alarm: dict[str, Any]) -> str:
-    threshold = f"{alarm['threshold']:.4f} bits/dim"
+def _alarm(alarm: dict[str, Any], unit: str) -> str:
+    threshold = f"{alarm['threshold']:.4f} {unit}"
     if alarm["method"] == "provisional":
         return (
             f"{threshold}, PROVISIONAL: from {alarm['windows']} windows that training held out; it promises no rate of "
@@ -152,12 +153,16 @@ def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     trained = ", ".join(
         f"{name} {value}" for name, value in facts["training"].items() if not isinstance(value, dict)
     )
+    evidence = facts["evidence"]
+    unit = unit_of(evidence["channels"] if evidence else FLOW)
     rate = f"{facts['fps']:.3g} frames per second" if facts["fps"] else "any frame rate (not known)"
     rows = [
         ("bundle", f"{facts['path']}, schema {facts['schema']}, daflow {facts['daflow']}, {facts['created']}"),
         ("model", f"{model['block']}, {model['steps']} steps, {model['partition']} adjacency, {facts['parameters']} "
          f"parameters; windows of {facts['window']} poses at {rate}, {facts['joints']}"),
         ("trained on", trained or "unknown"),
+        ("evidence", "flow" if evidence is None else f"{', '.join(evidence['channels'])}; surprise in bits, from "
+         f"{evidence['windows']} normal windows"),
         *[(name, f"{file}, {facts['nodes'].get(name, '?')} nodes; {_verdict(facts['verification'].get(name))}")
           for name, file in facts["precisions"].items()],
     ]  # fmt: skip
@@ -166,8 +171,8 @@ def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             ("in INT8", f"{len(int8['quantised'])} operations, {int8['method']} ranges; in FP32: {kept}")
         )
-    rows.append(("alarm", "not calibrated" if alarm is None else _alarm(alarm)))
-    rows += [(f"  {camera}", _alarm(own)) for camera, own in facts["cameras"].items()]
+    rows.append(("alarm", "not calibrated" if alarm is None else _alarm(alarm, unit)))
+    rows += [(f"  {camera}", _alarm(own, unit)) for camera, own in facts["cameras"].items()]
     return rows + _engines_rows(facts)
 
 

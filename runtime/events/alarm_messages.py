@@ -169,10 +169,10 @@ def _rarity(person: Person | None, floor: float | None) -> str | None:
 
 
 def _why(person: Person | None) -> dict[str, Any]:
-    """Return what the channels of evidence say of a person; nothing of the flow alone."""
+    """Return what the channels of evidence say of a person; None of the flow alone."""
     found = person.reasons if person else ()
     surprise = {reason.channel: number(reason.surprise, 2) for reason in found}
-    return {"why": why(found), "surprise": surprise} if found else {}
+    return {"why": why(found), "surprise": surprise or None}
 
 
 def peak_message(

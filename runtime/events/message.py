@@ -36,9 +36,9 @@ class EventMessage:
             calibrated the threshold yet), `unit` (of score and threshold), `people` (a list of `{person, score,
             p_value}`), `peak` (`{utc, time, person, score, p_value, frame_size: [w, h], skeletons: [T][18][x, y]}`) and
             `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest). `rarity`, also in `peak`, is
-            the p-value in words. With evidence beside the flow, `surprise` (bits by channel) and `why` (the same in
-            words) are there, also in `peak`. An `end` also holds `reason`, an `EndReason`; one that was written at the
-            next start, because the process was killed, holds `interrupted`: true.
+            the p-value in words. `surprise` (bits by channel of evidence) and `why` (the same in words), also in
+            `peak`, are None of the flow alone. An `end` also holds `reason`, an `EndReason`; one that was written at
+            the next start, because the process was killed, holds `interrupted`: true.
     """
 
     id: str

@@ -26,7 +26,7 @@ class LineFile:
 
 
 class ScoreLog:
-    """Writes a CSV line for each frame: camera, frame, time (s), person, score (bits/dim), alarm (0 or 1)."""
+    """Writes a CSV line for each frame: camera, frame, time (s), person, score, alarm (0 or 1)."""
 
     def __init__(self, path: Path) -> None:
         self._file = LineFile(path)

@@ -54,7 +54,7 @@ def watch(
             is no pose bundle.
         scorer: what runs the model.
         precision: which graph of the bundle runs; `auto` is the default of the scorer.
-        threshold: score above which the alarm begins, bits per dimension; None is the calibrated one of the bundle.
+        threshold: score above which the alarm begins; None is the calibrated one of the bundle.
         camera: the name of the camera, which selects its calibration and is named in its results.
 
     Yields:

@@ -34,7 +34,7 @@ _UPDATE_SECONDS = 0.1
 _MAX_SECONDS = 3600.0
 _MAX_LATE_SECONDS = 60.0
 NO_ALARM, _ALWAYS_ALARM = 1e8, -1e8
-"""Thresholds in bits/dim that no score reaches, and that every score exceeds."""
+"""Thresholds that no score reaches, and that every score exceeds."""
 
 
 @dataclass

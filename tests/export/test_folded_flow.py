@@ -15,9 +15,10 @@ from torch import nn
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import make_windows
 from daflow.core.scoring.comparison import extreme_windows
+from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import DAFlow, GraphConv, ModelConfig
 from daflow.model.torch_scorer import score
-from export.folded_flow import _EPSILON, FoldedFlow
+from export.folded_flow import _EPSILON, FoldedFlow, FoldedScorer
 
 CONFIGS = [
     ModelConfig(),
@@ -132,7 +133,8 @@ def test_the_constant_beside_the_sigmoid_is_a_factor() -> None:
 
 
 def test_no_window_gives_no_score() -> None:
-    assert FoldedFlow(DAFlow()).eval().score(np.zeros((0, 2, 24, 18), dtype=np.float32)).shape == (0,)
+    scorer = FoldedScorer(Checkpoint(DAFlow())).eval()
+    assert scorer.judge(np.zeros((0, 2, 24, 18), dtype=np.float32)).score.shape == (0,)
 
 
 @pytest.mark.slow
@@ -141,5 +143,5 @@ def test_all_real_windows_score_the_same(shared: Path) -> None:
     model = wild(ModelConfig(), 0, spread=0.1)
     model.initialise(torch.from_numpy(windows[::10]))
     expected = score(model, windows).numpy()
-    found = FoldedFlow(model).eval().score(windows)
+    found = FoldedScorer(Checkpoint(model)).eval().judge(windows).score
     assert np.abs(found - expected).max() <= 1e-5

@@ -36,8 +36,8 @@ def quantised(graphs: dict[str, Path], poses: np.ndarray) -> onnx.ModelProto:
 def test_the_operations_are_products_with_their_activations(graphs: dict[str, Path]) -> None:
     found = operations(graphs["fp32"])
     assert len(found) == 32
-    assert found["steps.2.block.values.Gemm"] == ["steps.2.block.ReduceMean"]
-    assert len(found["steps.2.block.MatMul"]) == 2
+    assert found["flow.steps.2.block.values.Gemm"] == ["flow.steps.2.block.ReduceMean"]
+    assert len(found["flow.steps.2.block.MatMul"]) == 2
 
 
 def test_every_chosen_operation_has_both_inputs_behind_a_pair(quantised: onnx.ModelProto) -> None:
@@ -75,17 +75,17 @@ def test_scales_are_symmetric_and_of_the_right_shape(quantised: onnx.ModelProto)
 def test_a_tensor_that_feeds_two_operations_is_quantised_once(quantised: onnx.ModelProto) -> None:
     names = [node.name for node in quantised.graph.node]
     assert len(names) == len(set(names))
-    assert names.count("steps.2.block.ReduceMean.QuantizeLinear") == 1
+    assert names.count("flow.steps.2.block.ReduceMean.QuantizeLinear") == 1
 
 
 def test_what_is_not_chosen_stays_as_it_was(graphs: dict[str, Path], poses: np.ndarray) -> None:
     before = onnx.load(graphs["fp32"])
-    after = quantise(graphs["fp32"], ranges_of(graphs["fp32"], poses), ["steps.2.block.values.Gemm"])
+    after = quantise(graphs["fp32"], ranges_of(graphs["fp32"], poses), ["flow.steps.2.block.values.Gemm"])
     changed = {node.name for node in after.graph.node} - {node.name for node in before.graph.node}
     assert len(changed) == 4
     kept = {node.name: node for node in after.graph.node}
     for node in before.graph.node:
-        if node.name != "steps.2.block.values.Gemm":
+        if node.name != "flow.steps.2.block.values.Gemm":
             assert kept[node.name] == node
 
 

@@ -85,8 +85,8 @@ def test_a_window_scores_the_same_in_every_batch(
 def test_nodes_are_named_after_the_modules(graphs: dict[str, Path]) -> None:
     names = [node.name for node in onnx.load(graphs["fp32"]).graph.node]
     assert len(names) == len(set(names))
-    assert "steps.3.block.values.Gemm" in names
-    assert "steps.0.block.MatMul" in names
+    assert "flow.steps.3.block.values.Gemm" in names
+    assert "flow.steps.0.block.MatMul" in names
     assert sum(name.startswith("likelihood.") for name in names) > 5
 
 

@@ -39,14 +39,14 @@ def test_everything_is_int8_when_anything_goes(graphs: dict[str, Path], sensitiv
 
 
 def test_a_spoilt_tensor_is_kept_in_fp32(graphs: dict[str, Path], ranges: Ranges, sets: WindowSets) -> None:
-    spoilt = "steps.5.block.ReduceMean"  # feeds two products
+    spoilt = "flow.steps.5.block.ReduceMean"  # feeds two products
     tensors = {**ranges.tensors, spoilt: ranges.tensors[spoilt] * 1e-3}
     poisoned = ranges.model_copy(update={"tensors": tensors})
     limits = Limits(spearman=0.99)
     chosen = Sensitivity(graphs["fp32"], poisoned, sets).choose(limits)
     everything = list(operations(graphs["fp32"]))
     kept = set(everything) - set(chosen)
-    assert kept & {"steps.5.block.values.Gemm", "steps.5.block.frame_gates.Gemm"}
+    assert kept & {"flow.steps.5.block.values.Gemm", "flow.steps.5.block.frame_gates.Gemm"}
     assert len(kept) < len(everything) / 2
     assert chosen == [name for name in everything if name not in kept]
 

@@ -23,6 +23,7 @@ from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.bundle import Bundle, Manifest, read_bundle, write_manifest
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.windows import LENGTH, MAX_MISSING, make_windows
+from daflow.core.evidence import Scored
 from daflow.core.files import sha256
 from runtime.pipeline.results import FrameResult, Person
 from runtime.sources.frames import Frame, Keypoints
@@ -170,6 +171,9 @@ class FakeScorer:
         if self._scores is not None:
             return np.array(self._scores[: len(poses)], dtype=np.float32)
         return poses[:, 0, -1].mean(axis=1)
+
+    def judge(self, poses: npt.NDArray[np.float32]) -> Scored:
+        return Scored(self.score(poses))
 
     def __enter__(self) -> FakeScorer:
         return self

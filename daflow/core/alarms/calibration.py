@@ -72,7 +72,7 @@ class NormalScores(ManifestPart):
 
     Attributes:
         size: scores in the sample.
-        scores: some of them in rising order, with the lowest and the highest; bits per dimension.
+        scores: some of them in rising order, with the lowest and the highest.
         at_least: for each of these, how many scores of the sample are as high or higher.
     """
 
@@ -97,7 +97,7 @@ class AlarmCalibration(ManifestPart):
     """The alarm threshold, how it was chosen, and how often normal behaviour is expected to exceed it.
 
     Attributes:
-        threshold: smoothed nll above which a person is abnormal, bits per dimension.
+        threshold: smoothed score above which a person is abnormal, in the unit of the bundle.
         method: `pot`, a generalised Pareto distribution of the highest levels; `block-maxima`, an empirical quantile
             of the highest level of each block of time; `quantile`, of all scores; `provisional`, a guess from what
             training held out (`daflow.core.alarms.provisional`), until `daflow-calibrate alarm` replaces it.

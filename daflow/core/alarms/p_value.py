@@ -1,6 +1,6 @@
 """How unusual a score is, as a p-value: the fraction of normal people who score as high or higher at a random moment.
 
-Bits per dimension mean nothing to most people; "1 in 500" does. The p-values are conformal: for any distribution of
+Bits mean nothing to most people; "1 in 500" does. The p-values are conformal: for any distribution of
 scores, the p-value of a normal person is at most p with a probability of at most p, as long as normal people behave as
 they did at the calibration (`daflow.core.alarms.drift` watches that).
 """
@@ -27,7 +27,7 @@ def p_value(alarm: AlarmCalibration, score: float) -> float | None:
 
     Args:
         alarm: the calibration.
-        score: bits per dimension, smoothed with `alarm.smoothing_seconds`.
+        score: smoothed with `alarm.smoothing_seconds`.
 
     Returns:
         Above 0, at most 1; None when the calibration holds no normal scores.

@@ -22,7 +22,7 @@ SUMMARY = "held_out_scores"
 
 
 class HeldOutScores(ManifestPart):
-    """A summary of the scores of normal windows that a training held out, bits per dimension.
+    """A summary of the scores of normal windows that a training held out.
 
     Attributes:
         windows: how many were scored.
@@ -56,7 +56,7 @@ class HeldOutScores(ManifestPart):
 
     @property
     def threshold(self) -> float:
-        """As far above the 0.999 quantile as that is above the median, bits per dimension."""
+        """As far above the 0.999 quantile as that is above the median."""
         return 2 * self.q999 - self.median
 
 

@@ -34,18 +34,18 @@ _EXTREME = 256  # windows at most of each kind
 class Comparison(BaseModel):
     """How close the scores of one form of the model are to those of a reference.
 
-    |dNLL| is in bits per dimension over the recorded windows; all other figures are over all windows.
+    |d| is the change of a score, in its unit, over the recorded windows; all other figures are over all windows.
 
     Attributes:
         windows: compared windows: recorded, perturbed and extreme ones.
-        median_abs: median |dNLL|.
-        p99_abs: 99 % quantile of |dNLL|.
-        p999_abs: 99.9 % quantile of |dNLL|.
-        max_abs: largest |dNLL|.
-        max_error: largest |dNLL| / max(1, |NLL|) without the extreme windows.
+        median_abs: median |d|.
+        p99_abs: 99 % quantile of |d|.
+        p999_abs: 99.9 % quantile of |d|.
+        max_abs: largest |d|.
+        max_error: largest |d| / max(1, |score|) without the extreme windows.
         spearman: rank correlation, the lower of that of the recorded windows and that with the perturbed ones.
         tail_spearman: the same over the tenth with the highest scores of the reference.
-        alarm_threshold: the threshold at which alarms were compared, bits per dimension.
+        alarm_threshold: the threshold at which alarms were compared.
         alarm_agreement: fraction of all windows on the same side of it.
         non_finite: scores that are NaN or infinite where those of the reference are finite.
         auc: micro AUC of the reference, percent; None without labels.
@@ -150,7 +150,7 @@ def compare_scores(
     Args:
         reference: scores `(N,)` of the three sets.
         candidate: scores of the same windows by the other form.
-        threshold: the alarm threshold, bits per dimension; None takes the 0.999 quantile of the reference's recorded
+        threshold: the alarm threshold; None takes the 0.999 quantile of the reference's recorded
             scores.
     """
     expected, found = (tuple(part.astype(np.float64) for part in nll) for nll in (reference, candidate))

@@ -16,7 +16,7 @@ class Limits(BaseModel):
     """The limits of a comparison; None checks nothing.
 
     Attributes:
-        max_error: maximum |dNLL| / max(1, |NLL|) of any window that is not extreme.
+        max_error: maximum change of a score / max(1, |score|) of any window that is not extreme.
         spearman: minimum rank correlation.
         tail_spearman: minimum rank correlation over the tenth of the windows with the highest scores.
         alarm_agreement: minimum fraction of the windows on the same side of the alarm threshold.

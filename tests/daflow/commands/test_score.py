@@ -53,9 +53,9 @@ def test_every_window_and_frame_has_its_score(
         assert table["person"] == windows.person.tolist()
         assert table["start"] == windows.start.tolist()
         assert table["middle"] == (windows.start + 12).tolist()
-        assert np.allclose(table["nll"], expected, atol=1e-5)
+        assert np.allclose(table["score"], expected, atol=1e-5)
         frames = pq.read_table(tmp_path / "out" / f"{clip.name}.frames.parquet").to_pydict()
-        worst = frame_scores(np.float32(table["nll"]), windows.middle, len(frames["frame"]))
+        worst = frame_scores(np.float32(table["score"]), windows.middle, len(frames["frame"]))
         assert frames["frame"] == list(range(int(max(track.frames[-1] for track in clip.tracks)) + 1))
         for frame, value, person in zip(
             *(frames[name] for name in ("frame", "score", "person")), strict=True
@@ -66,7 +66,7 @@ def test_every_window_and_frame_has_its_score(
             else:
                 assert value == worst[frame]
                 row = (windows.person == person) & (windows.start + 12 == frame)
-                assert np.float32(table["nll"])[row] == [np.float32(value)]
+                assert np.float32(table["score"])[row] == [np.float32(value)]
 
 
 def test_a_bundle_gives_nearly_the_same(
@@ -75,7 +75,7 @@ def test_a_bundle_gives_nearly_the_same(
     for name, model in (("a", checkpoint_file), ("b", exported)):
         assert run("--poses", tracks, "--model", model, "-o", tmp_path / name, "--workers", 1).exit_code == 0
     a, b = (
-        pq.read_table(tmp_path / name / "01_0001.windows.parquet")["nll"].to_numpy() for name in ("a", "b")
+        pq.read_table(tmp_path / name / "01_0001.windows.parquet")["score"].to_numpy() for name in ("a", "b")
     )
     assert np.allclose(a, b, atol=1e-4)
 
@@ -232,3 +232,16 @@ def _workers() -> list[int]:
             continue  # ended meanwhile
     assert found
     return found
+
+
+def test_the_surprise_of_each_channel_is_beside_the_score(
+    tracks: Path, evidence_file: Path, tmp_path: Path
+) -> None:
+    assert (
+        run("--poses", tracks, "--model", evidence_file, "-o", tmp_path / "out", "--workers", 1).exit_code
+        == 0
+    )
+    table = pq.read_table(next((tmp_path / "out").glob("*.windows.parquet"))).to_pydict()
+    assert list(table) == ["person", "start", "middle", "score", "flow", "shape", "motion"]
+    total = np.sum([table[channel] for channel in ("flow", "shape", "motion")], axis=0)
+    assert np.allclose(table["score"], total, rtol=1e-4, atol=1e-4)

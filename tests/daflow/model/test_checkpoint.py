@@ -279,3 +279,50 @@ def test_any_changed_byte_is_refused_or_changes_a_value(saved: Path) -> None:
         saved.write_bytes(content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :])
         with contextlib.suppress(InputError):
             load_checkpoint(saved)
+
+
+def test_the_evidence_comes_back_as_it_was(evidence_file: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(evidence_file)
+    assert checkpoint.evidence is not None
+    assert checkpoint.channels == ("flow", "shape", "motion")
+    again = tmp_path / "again.pt"
+    save_checkpoint(again, checkpoint)
+    loaded = load_checkpoint(again).evidence
+    assert loaded is not None
+    assert (loaded.windows, loaded.lag) == (checkpoint.evidence.windows, 4)
+    nll, poses = torch.randn(3), torch.randn(3, 2, 24, 18)
+    assert torch.equal(loaded(nll, poses)[0], checkpoint.evidence(nll, poses)[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"channels": ["shape", "flow"]}, "it must be flow, and then shape, motion or both"),
+        ({"lag": 24}, "its movement is over 24 poses, which no window holds"),
+        ({"levels": 65}, "less than or equal to 64"),
+        ({"windows": -1}, "greater than or equal to 0"),
+        (
+            {"channels": ["flow", "shape"]},
+            "it holds the weight others.motion.travel, which the model does not have",
+        ),
+        ({"levels": 2}, "the weight surprise.levels has the shape"),
+        ({"state": {}}, "the weight others.shape.poses.mean is missing"),
+    ],
+)
+def test_evidence_that_does_not_fit_is_refused(
+    evidence_file: Path, tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    content = torch.load(evidence_file, weights_only=True)
+    path = tmp_path / "changed.pt"
+    torch.save({**content, "evidence": {**content["evidence"], **change}}, path)
+    with pytest.raises(InputError, match=reason):
+        load_checkpoint(path)
+
+
+def test_evidence_with_numbers_that_are_none_is_refused(evidence_file: Path, tmp_path: Path) -> None:
+    content = torch.load(evidence_file, weights_only=True)
+    content["evidence"]["state"]["surprise.slopes"][0, 0] = float("nan")
+    path = tmp_path / "changed.pt"
+    torch.save(content, path)
+    with pytest.raises(InputError, match=r"surprise\.slopes is NaN or infinite"):
+        load_checkpoint(path)

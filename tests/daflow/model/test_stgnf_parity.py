@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from daflow.cli import main
+from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import DAFlow
 from daflow.model.torch_scorer import score
-from export.folded_flow import FoldedFlow
+from export.folded_flow import FoldedScorer
 
 
 def test_the_public_checkpoint_scores_as_its_own_code_does(shared: Path, stgnf: DAFlow) -> None:
@@ -21,7 +22,7 @@ def test_the_public_checkpoint_scores_as_its_own_code_does(shared: Path, stgnf: 
     nll = next(reference[k] for k in reference if reference[k].ndim == 1)
     assert len(nll) == 128
     assert np.abs(score(stgnf, windows).numpy() - nll).max() < 1e-5
-    assert np.abs(FoldedFlow(stgnf).eval().score(windows) - nll).max() < 1e-5
+    assert np.abs(FoldedScorer(Checkpoint(stgnf)).eval().judge(windows).score - nll).max() < 1e-5
 
 
 @pytest.mark.slow

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daflow.core.alarms.reasons import reasons
 from daflow.core.alarms.rule import AlarmChange
+from daflow.core.evidence import CHANNELS, Evidence
 from runtime.events.alarm_messages import MAX_PEOPLE, AlarmEventBuilder
 from runtime.events.message import EventMessage
 from runtime.pipeline.results import Absence, FrameResult, Person
@@ -32,9 +34,21 @@ FIELDS = [
         "seconds",
         "person",
     ),
-    *("score", "p_value", "rarity", "threshold", "provisional", "people", "peak", "model"),
+    *(
+        "score",
+        "p_value",
+        "rarity",
+        "why",
+        "surprise",
+        "unit",
+        "threshold",
+        "provisional",
+        "people",
+        "peak",
+        "model",
+    ),
 ]
-PEAK = ["utc", "time", "person", "score", "p_value", "rarity", "frame_size", "skeletons"]
+PEAK = ["utc", "time", "person", "score", "p_value", "rarity", "why", "surprise", "frame_size", "skeletons"]
 MODEL = {"bundle": "f" * 64, "scorer": "onnxruntime", "daflow": "0.1.0"}
 
 
@@ -251,3 +265,20 @@ def test_a_result_that_was_decided_by_an_earlier_rule_begins_no_alarm() -> None:
     assert strictly(begin)["event"] == "begin"
     (end,) = builder(result(3, 5.0, alarm=False, threshold=4.0))  # an alarm that is on still ends
     assert strictly(end)["event"] == "end"
+
+
+def test_what_raised_the_alarm_is_told_in_numbers_and_words() -> None:
+    told = tuple(reasons(Evidence(channels=CHANNELS, windows=1000), [3.25, 11.5, 6.0]))
+    first = result(10, 20.75, change="begin")
+    assert first.worst is not None
+    (begin,) = life()(replace(first, worst=replace(first.worst, reasons=told), unit="bits"))
+    content = strictly(begin)
+    words = "a posture rarer than 1 in 1\u202f000 normal windows; a movement as in 1 in 64 normal windows"
+    assert (content["why"], content["peak"]["why"], content["unit"]) == (words, words, "bits")
+    assert list(content["surprise"].items()) == [("shape", 11.5), ("motion", 6.0), ("flow", 3.25)]
+    (plain,) = life()(first)
+    assert (plain.content["why"], plain.content["surprise"], plain.content["unit"]) == (
+        None,
+        None,
+        "bits/dim",
+    )

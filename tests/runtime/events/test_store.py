@@ -89,6 +89,7 @@ def test_alarms_are_listed_newest_first(store: EventStore, make_message: MakeMes
         "score": 5.5,
         "p_value": 0.001,
         "rarity": None,
+        "why": None,
         "person": 3,
         "reason": "score_fell",
         "interrupted": False,

@@ -1,11 +1,14 @@
-"""The alarm of who is lost in the middle of it."""
+"""The alarm of who is lost in the middle of it, and what raised it."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from daflow.core.alarms.reasons import why
 from daflow.core.alarms.rule import AlarmRule
+from daflow.core.evidence import Evidence
 from runtime.pipeline.alarm_decider import AlarmDecider
+from runtime.pipeline.batch_scoring import FrameScores
 from runtime.pipeline.observer import Observation
 from runtime.pipeline.results import FrameResult
 from runtime.sources.frames import Frame
@@ -16,12 +19,17 @@ NORMALISED = np.zeros((0, 2, 24, 18), np.float32)
 
 
 def decide(
-    decider: AlarmDecider, index: int, scores: dict[int, float], there: tuple[int, ...] = ()
+    decider: AlarmDecider,
+    index: int,
+    scores: dict[int, float],
+    there: tuple[int, ...] = (),
+    surprise: dict[int, list[float]] | None = None,
 ) -> FrameResult:
     skeletons = dict.fromkeys((*scores, *there), SKELETON)
     windows = dict.fromkeys(scores, WINDOW)
     return decider.decide(
-        Observation(Frame(index, index / 10, (640, 480)), skeletons, windows, NORMALISED, 0), scores
+        Observation(Frame(index, index / 10, (640, 480)), skeletons, windows, NORMALISED, 0),
+        FrameScores(scores, surprise or {}),
     )
 
 
@@ -56,3 +64,29 @@ def test_nobody_is_held_when_the_numbers_mean_other_people() -> None:
     decide(decider, 0, {7: 9.0})
     decider.forget_people()
     assert decide(decider, 1, {}).worst is None
+
+
+def test_what_raised_the_score_is_told_strongest_first_and_held_with_it() -> None:
+    evidence = Evidence(channels=("flow", "shape", "motion"), windows=1000)
+    decider = AlarmDecider("hall", AlarmRule(5, 5, begin_seconds=0.5), evidence=evidence)
+    found = [
+        decide(
+            decider,
+            index,
+            {7: 9.0} if index == 0 else {},
+            surprise={7: [0.5, 2.0, 12.0]} if index == 0 else {},
+        )
+        for index in range(7)
+    ]
+    assert [result.change for result in found].count("begin") == 1
+    for result in found:
+        assert result.unit == "bits"
+        assert result.worst is not None
+        assert [reason.channel for reason in result.worst.reasons] == ["motion", "shape", "flow"]
+        assert why(result.worst.reasons) == "a movement rarer than 1 in 1\u202f000 normal windows"
+
+
+def test_a_flow_alone_gives_no_reasons() -> None:
+    result = decide(AlarmDecider("hall", AlarmRule(5, 5)), 0, {7: 9.0})
+    assert result.worst is not None
+    assert (result.worst.reasons, result.unit) == ((), "bits/dim")

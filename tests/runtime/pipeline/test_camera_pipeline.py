@@ -18,6 +18,7 @@ from daflow.core.data.missing_joints import MAX_HIDDEN
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import LENGTH, MAX_MISSING, Poses, make_windows
+from daflow.core.evidence import Scored
 from daflow.core.scoring.scorer import Scorer
 from runtime.pipeline.camera_pipeline import CameraPipeline
 from runtime.pipeline.results import FrameResult
@@ -171,6 +172,9 @@ class Spread:
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
         return np.asarray(10 * poses[:, 0].std(axis=(1, 2)), dtype=np.float32)
+
+    def judge(self, poses: Poses) -> Scored:
+        return Scored(self.score(poses))
 
     def close(self) -> None:
         pass

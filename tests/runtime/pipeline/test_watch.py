@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daflow.core.alarms.reasons import why
 from daflow.core.bundle import Bundle
 from daflow.core.errors import InputError
 from runtime.pipeline.watch import watch
@@ -142,3 +143,16 @@ def test_a_wrong_option_is_named(bundle: Bundle, options: dict[str, Any], words:
         next(watch(source, bundle, **options))
     assert words in caught.value.message
     assert source.closed == 1
+
+
+def test_a_generated_fall_says_why_it_is_one(evidence_bundle: Path) -> None:
+    """From the graph to the words: with evidence beside the flow, a fall is told by its posture or movement."""
+    results = list(watch(FALL, str(evidence_bundle)))
+    begin = next(result for result in results if result.change == "begin")
+    assert begin.worst is not None
+    assert begin.unit == "bits"
+    assert begin.worst.score == pytest.approx(
+        sum(reason.surprise for reason in begin.worst.reasons), rel=1e-4
+    )
+    assert begin.worst.reasons[0].channel in ("shape", "motion")
+    assert re.match(r"a (posture|movement) ", why(begin.worst.reasons) or "")

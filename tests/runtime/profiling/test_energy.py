@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from daflow.core.evidence import Scored
 from runtime.machine.board import Machine
 from runtime.machine.power import find_power_meter
 from runtime.profiling import run
@@ -22,6 +23,9 @@ class _Silent:
 
     def score(self, poses: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return np.zeros(len(poses), dtype=np.float32)
+
+    def judge(self, poses: npt.NDArray[np.float32]) -> Scored:
+        return Scored(self.score(poses))
 
     def __enter__(self) -> _Silent:
         return self

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from daflow.core.bundle import Bundle
+from daflow.core.evidence import Scored
 from runtime.profiling.profile import BatchTiming, Profile, ScorerComparison, ScorerTiming
 from runtime.profiling.run import engine_seconds, measurement_advice
 from runtime.profiling.scorers import (
@@ -28,6 +29,9 @@ class Counting:
     def score(self, poses: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         self._log.append(f"{self.name} {len(poses)}")
         return np.zeros(len(poses), dtype=np.float32)
+
+    def judge(self, poses: npt.NDArray[np.float32]) -> Scored:
+        return Scored(self.score(poses))
 
     def phases(self, poses: npt.NDArray[np.float32]) -> dict[str, float]:
         return {"to_device": 1e-6, "compute": 5e-6, "to_host": 2e-6}

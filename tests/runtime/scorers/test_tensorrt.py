@@ -15,6 +15,7 @@ import pytest
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
 from daflow.core.engines.file import read_engine
 from daflow.core.errors import CheckFailed, InputError
+from daflow.core.evidence import Scored
 from daflow.core.gpu import Gpu as Hardware
 from daflow.core.gpu import find_gpu, load_tensorrt, unsupported_here
 from daflow.core.scoring.limits import LIMITS, Limits
@@ -113,11 +114,12 @@ class FakeOrin:
         self.builds.append(request.precision)
         return SimpleNamespace(data=b"plan", seconds=1.0, layers={})
 
-    def scorer(self, name: str) -> Any:
+    def scorer(self, name: str, channels: tuple[str, ...]) -> Any:
+        assert channels == self.bundle.manifest.channels
         inner, rng = OnnxScorer(self.bundle.graph("fp32")), np.random.default_rng(0)
         fake = SimpleNamespace(name=name, closed=False)
         fake.close = lambda: setattr(fake, "closed", True)
-        fake.score = lambda poses: (
+        fake.judge = lambda poses: Scored(
             inner.score(poses) + self.noise * rng.standard_normal(len(poses)).astype(np.float32)
         )
         self.scorers.append(fake)

@@ -94,13 +94,13 @@ def test_cameras_share_one_scorer_and_are_scored_in_one_batch(
 ) -> None:
     cameras = {f"c{number}": f"synthetic:frames=120,people=2,event=none,seed={number}" for number in range(4)}
     batches: list[int] = []
-    score = OnnxScorer.score
+    judge = OnnxScorer.judge
 
     def counted(self: OnnxScorer, poses: Poses) -> Any:
         batches.append(len(poses))
-        return score(self, poses)
+        return judge(self, poses)
 
-    monkeypatch.setattr(OnnxScorer, "score", counted)
+    monkeypatch.setattr(OnnxScorer, "judge", counted)
     with Service(config_of(bundle, cameras)) as service:
         service.run()
     health = service.health()
@@ -291,7 +291,7 @@ def test_a_scorer_that_fails_or_stalls_is_opened_again(
 ) -> None:
     release = threading.Event()
     trouble: list[Callable[[], None]] = []
-    score, close, closed = OnnxScorer.score, OnnxScorer.__exit__, []
+    judge, close, closed = OnnxScorer.judge, OnnxScorer.__exit__, []
 
     def fail() -> None:
         raise RuntimeError("the device is gone")
@@ -302,13 +302,13 @@ def test_a_scorer_that_fails_or_stalls_is_opened_again(
     def troubled(self: OnnxScorer, poses: Poses) -> Any:
         if trouble:
             trouble.pop()()
-        return score(self, poses)
+        return judge(self, poses)
 
     def counted(self: OnnxScorer, *error: object) -> None:
         closed.append(self)
         close(self, *error)
 
-    monkeypatch.setattr(OnnxScorer, "score", troubled)
+    monkeypatch.setattr(OnnxScorer, "judge", troubled)
     monkeypatch.setattr(OnnxScorer, "__exit__", counted)
     with running(Service(config_of(bundle, {"door": NORMAL}, stall_seconds=1))) as service:
         for action, words in ((fail, "the device is gone"), (hang, "it has stalled")):
@@ -325,7 +325,7 @@ def test_a_scorer_that_always_fails_ends_the_service(bundle: Bundle, monkeypatch
     def fail(self: Any, poses: Any) -> Any:
         raise RuntimeError("the device is gone")
 
-    monkeypatch.setattr("daflow.core.scoring.onnx.OnnxScorer.score", fail)
+    monkeypatch.setattr("daflow.core.scoring.onnx.OnnxScorer.judge", fail)
     with (
         pytest.raises(CheckFailed, match="failed 3 times in a row: RuntimeError: the device is gone"),
         running(Service(config_of(bundle, {"door": NORMAL}))) as service,

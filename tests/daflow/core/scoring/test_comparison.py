@@ -16,7 +16,6 @@ from daflow.core.scoring.comparison import (
     Nll,
     WindowSets,
     _spearman,
-    compare,
     compare_scores,
     extreme_windows,
 )
@@ -194,7 +193,8 @@ def test_the_sets_are_the_same_every_time_and_leave_the_windows_alone(poses: Pos
     assert np.array_equal(one.extreme, two.extreme)
     assert np.array_equal(poses, before)
     assert len(one.perturbed) == len(poses)
-    same = compare(one, lambda p: p.std(axis=(1, 2, 3)), lambda p: p.std(axis=(1, 2, 3)))
+    scores = one.score(lambda p: p.std(axis=(1, 2, 3)))
+    same = compare_scores(scores, scores)
     assert same.max_error == 0
 
 

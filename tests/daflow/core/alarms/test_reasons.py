@@ -1,0 +1,35 @@
+"""What the channels of evidence say, in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from daflow.core.alarms.reasons import NOTABLE, in_words, reasons, why
+from daflow.core.errors import InputError
+from daflow.core.evidence import CHANNELS, Evidence, parse_channels
+
+
+def test_no_share_is_told_that_the_normal_windows_do_not_show() -> None:
+    assert in_words("shape", 9.0, 4000) == "a posture as in 1 in 510 normal windows"
+    for surprise in (12.0, 40.0, 1e30, float("inf")):
+        assert in_words("shape", surprise, 4000) == "a posture rarer than 1 in 4\u202f000 normal windows"
+    assert in_words("flow", 0.0, 4000) == "a sequence of poses as in 1 in 1 normal windows"
+    assert in_words("flow", 3.0, 0) == "a sequence of poses rarer than 1 in 1 normal windows"
+
+
+def test_the_strongest_is_always_told_and_others_when_they_are_notable() -> None:
+    evidence = Evidence(channels=CHANNELS, windows=10_000)
+    assert [r.channel for r in reasons(evidence, [1.0, 3.0, 2.0])] == ["shape", "motion", "flow"]
+    assert why(reasons(evidence, [1.0, 3.0, 2.0])) == "a posture as in 1 in 8 normal windows"
+    both = why(reasons(evidence, [1.0, 3.0 + NOTABLE, NOTABLE]))
+    assert both == "a posture as in 1 in 260 normal windows; a movement as in 1 in 32 normal windows"
+    assert why(()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("flow,sound", "'sound' is no channel"), ("shape", "needs the flow"), ("", "'' is no channel")],
+)
+def test_channels_that_there_are_not(text: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        parse_channels(text)
