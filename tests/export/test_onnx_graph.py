@@ -16,7 +16,7 @@ from daflow.core.scoring.onnx import OnnxScorer
 from daflow.model.checkpoint import Checkpoint
 from daflow.model.flow import DAFlow, ModelConfig
 from daflow.model.torch_scorer import score
-from export.folded_flow import FoldedFlow
+from export.folded_flow import FoldedFlow, FoldedScorer
 from export.onnx_graph import OPSET, export_onnx, trace
 
 BOTH = pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -87,7 +87,7 @@ def test_nodes_are_named_after_the_modules(graphs: dict[str, Path]) -> None:
     assert len(names) == len(set(names))
     assert "flow.steps.3.block.values.Gemm" in names
     assert "flow.steps.0.block.MatMul" in names
-    assert sum(name.startswith("likelihood.") for name in names) > 5
+    assert sum(name.startswith("flow.likelihood.") for name in names) > 5
 
 
 @BOTH
@@ -103,7 +103,10 @@ def test_the_likelihood_of_the_half_graph_is_single(graphs: dict[str, Path]) -> 
     model = shape_inference.infer_shapes(onnx.load(graphs["fp16"]))
     types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
     types |= {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    likelihood = [n for n in model.graph.node if n.name.startswith("likelihood.") and n.op_type != "Cast"]
+    likelihood = [
+        n for n in model.graph.node if n.name.startswith("flow.likelihood.") and n.op_type != "Cast"
+    ]
+    assert likelihood
     assert {types[name] for node in likelihood for name in node.input} <= {
         TensorProto.FLOAT,
         TensorProto.INT64,
@@ -122,7 +125,7 @@ def test_the_folded_graph_has_less_than_half_of_the_nodes(
 def test_two_exports_of_a_model_are_the_same_file(
     checkpoint: Checkpoint, graphs: dict[str, Path], tmp_path: Path
 ) -> None:
-    export_onnx(FoldedFlow(checkpoint.model), 24, tmp_path / "again.onnx")
+    export_onnx(FoldedScorer(checkpoint), 24, tmp_path / "again.onnx")
     assert (tmp_path / "again.onnx").read_bytes() == graphs["fp32"].read_bytes()
 
 

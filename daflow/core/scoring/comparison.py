@@ -158,7 +158,7 @@ def compare_scores(
         (np.concatenate(expected[:parts]), np.concatenate(found[:parts])) for parts in (1, 2, 3)
     )
     if threshold is None:
-        threshold = float(np.quantile(recorded[0][np.isfinite(recorded[0])], ALARM_QUANTILE))
+        threshold = _between_scores(recorded[0][np.isfinite(recorded[0])], ALARM_QUANTILE)
     difference = _finite(np.abs(recorded[1] - recorded[0]))
     median, p99, p999 = np.quantile(difference, (0.5, 0.99, 0.999)).tolist()
     error = np.abs(usual[1] - usual[0]) / np.maximum(1, np.abs(usual[0]))
@@ -177,6 +177,13 @@ def compare_scores(
         alarm_agreement=float(np.mean(alarms[0] == alarms[1])),
         non_finite=int((np.isfinite(everything[0]) & ~np.isfinite(everything[1])).sum()),
     )
+
+
+def _between_scores(scores: npt.NDArray[np.float64], quantile: float) -> float:
+    """Return the middle of the two scores around a quantile: at a score itself the last digit would decide."""
+    rising = np.sort(scores)
+    below = min(int(quantile * (len(rising) - 1)), max(0, len(rising) - 2))
+    return float(rising[below : below + 2].mean())
 
 
 def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -15,11 +15,11 @@ import pytest
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
 from daflow.core.engines.file import read_engine
 from daflow.core.errors import CheckFailed, InputError
-from daflow.core.evidence import Scored
+from daflow.core.evidence import CHANNELS, Scored
 from daflow.core.gpu import Gpu as Hardware
 from daflow.core.gpu import find_gpu, load_tensorrt, unsupported_here
 from daflow.core.scoring.limits import LIMITS, Limits
-from daflow.core.scoring.onnx import OnnxScorer
+from daflow.core.scoring.onnx import OnnxScorer, open_graph
 from runtime.scorers import tensorrt as tensorrt_scorer
 from runtime.scorers.registry import open_scorer
 from runtime.scorers.tensorrt import (
@@ -40,7 +40,9 @@ class FakeRunner:
         self.row, self.outputs, self.closed = row, list(outputs), False
 
     def run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        return {"nll": batch.mean(axis=(1, 2, 3))}
+        mean = batch.mean(axis=(1, 2, 3))
+        found = {"nll": mean, "score": mean, "surprise": batch.mean(axis=(2, 3))}
+        return {name: found[name] for name in self.outputs}
 
     def phases(self, batch: np.ndarray) -> dict[str, float]:
         return {"compute": float(len(batch))}
@@ -61,6 +63,18 @@ def test_a_scorer_is_a_runner_whose_output_is_the_score() -> None:
         assert isinstance(scorer, PhasedScorer)
         assert scorer.phases(poses) == {"compute": 5.0}
     assert runner.closed
+
+
+def test_an_engine_with_evidence_gives_the_surprise_of_its_channels() -> None:
+    runner: Any = FakeRunner(outputs=("surprise", "score"))
+    scorer = TensorRTScorer(runner, ("flow", "motion"))
+    found, poses = scorer.judge(windows(5)), windows(5)
+    assert found.surprise is not None
+    np.testing.assert_array_equal(found.score, poses.mean(axis=(1, 2, 3)))
+    np.testing.assert_array_equal(found.surprise, poses.mean(axis=(2, 3)))
+    for channels in (("flow",), CHANNELS):  # of which there are others
+        with pytest.raises(InputError, match="not a scorer's"):
+            TensorRTScorer(runner, channels)
 
 
 @pytest.mark.parametrize(
@@ -164,10 +178,33 @@ def test_the_alarm_threshold_of_the_bundle_is_what_alarms_are_compared_at(
 
     alarm = AlarmCalibration(threshold=12.5, quantile=0.999, windows=10, precision="fp32")
     device.bundle = Bundle(bundle, device.bundle.manifest.model_copy(update={"alarm": alarm}))
-    verdict = verify_engine(device.bundle, device.scorer("x"), LIMITS["fp16"], device.lines.append)
+    verdict = verify_engine(device.bundle, device.scorer("x", ("flow",)), LIMITS["fp16"], device.lines.append)
     assert verdict.comparison.alarm_threshold == 12.5
     with pytest.raises(CheckFailed):
-        verify_engine(device.bundle, device.scorer("x"), Limits(spearman=1.5), device.lines.append)
+        verify_engine(device.bundle, device.scorer("x", ("flow",)), Limits(spearman=1.5), device.lines.append)
+
+
+def test_a_channel_of_evidence_that_ranks_otherwise_is_not_used(
+    evidence_bundle: Path, device: FakeOrin
+) -> None:
+    device.bundle = read_bundle(evidence_bundle)
+    with open_graph(device.bundle) as graph:
+
+        def judge(poses: np.ndarray) -> Scored:
+            found = graph.judge(poses)
+            assert found.surprise is not None
+            return Scored(found.score, found.surprise * np.float32([1, -1, 1]))
+
+        engine: Any = SimpleNamespace(name="tensorrt fp16", judge=judge)
+        with pytest.raises(
+            CheckFailed, match=r"does not rank windows as the FP32 graph does: shape: spearman"
+        ):
+            verify_engine(device.bundle, engine, LIMITS["fp16"], device.lines.append)
+        engine.judge = graph.judge
+        assert {*verify_engine(device.bundle, engine, LIMITS["fp16"], device.lines.append).channels} == {
+            *CHANNELS
+        }
+    assert " bits, Spearman 1.000000" in device.lines[-1]
 
 
 def test_half_precision_is_preferred_unless_it_failed(bundle: Path) -> None:
