@@ -50,7 +50,8 @@ def test_the_same_scores_agree_in_everything(rng: np.random.Generator) -> None:
         pytest.approx(1),
         1,
     )
-    assert same.alarm_threshold == pytest.approx(np.quantile(scores[0], 0.999), rel=1e-5)
+    highest = np.sort(scores[0])[-2:]
+    assert highest[0] < same.alarm_threshold < highest[1]
     for limits in LIMITS.values():
         assert check_limits(same, limits).missed == ()
 

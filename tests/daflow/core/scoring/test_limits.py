@@ -13,7 +13,7 @@ from daflow.core.scoring.limits import Limits, check_limits
 def test_one_window_at_the_threshold_itself_decides_nothing(others: int, missed: bool) -> None:
     scores = np.linspace(0, 1, 2001, dtype=np.float32)
     found = scores.copy()
-    found[-others - 1 : -1] = 0 if others else found[-others - 1 : -1]
+    found[len(found) - others :] = 0  # of the two above the threshold
     comparison = compare_scores((scores, scores[:1], scores[:1]), (found, scores[:1], scores[:1]))
     verdict = check_limits(comparison, Limits(alarm_agreement=0.9999))
     assert bool(verdict.missed) == missed, verdict.missed
