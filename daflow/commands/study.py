@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from daflow.core.command_line import FOLDER, Command, frame_size_option, require
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.track_files import absolute
+from daflow.core.data.windows import LENGTH
 from daflow.core.errors import CheckFailed, InputError, require_packages
+from daflow.core.parallel import Runner
 from daflow.studies import NAMES, load_study
 
 Folders = tuple[Path, ...]
 
 
 @click.command(cls=Command)
-@click.argument("name", type=click.Choice(NAMES), metavar="NAME")
+@click.argument("name", type=click.Choice([*NAMES, "suite"]), metavar="NAME")
 @click.option(
     "-o", "--output", type=FOLDER, required=True, help="Folder for NAME.md, NAME.json and NAME.png."
 )
@@ -42,6 +45,16 @@ Folders = tuple[Path, ...]
 )
 @click.option("--other-test", type=FOLDER, multiple=True, help="cross: test tracks of B. May be repeated.")
 @click.option("--other-masks", type=FOLDER, help="cross: frame masks of B.")
+@click.option(
+    "--set",
+    "sets",
+    type=(str, FOLDER, FOLDER, FOLDER),
+    multiple=True,
+    metavar="NAME TRAIN TEST LABELS",
+    help="suite: a data set: its name, a folder of normal pose tracks, one of test tracks, and their labels (a folder "
+    "of frame masks or a CSV file). May be repeated; a generated set is always beside them.",
+)
+@click.option("--window", default=LENGTH, type=click.IntRange(4, 256), help="suite: poses in a window.")
 @click.option("--seeds", default=3, type=click.IntRange(1), help="Seeds of each row.")
 @click.option("--epochs", default=16, type=click.IntRange(1), help="Epochs of each training.")
 @click.option("--quick", is_flag=True, help="A smoke test: one seed, two epochs, little generated data.")
@@ -50,8 +63,9 @@ Folders = tuple[Path, ...]
 @frame_size_option
 def study(
     name: str, output: Path, poses: tuple[Path, ...], test: tuple[Path, ...], masks: Path | None,
-    other_poses: tuple[Path, ...], other_test: tuple[Path, ...], other_masks: Path | None, seeds: int, epochs: int,
-    quick: bool, cache: Path | None, workers: int | None, ray_address: str | None, frame_size: FrameSize | None,
+    other_poses: tuple[Path, ...], other_test: tuple[Path, ...], other_masks: Path | None,
+    sets: tuple[tuple[str, Path, Path, Path], ...], window: int, seeds: int, epochs: int, quick: bool,
+    cache: Path | None, workers: int | None, ray_address: str | None, frame_size: FrameSize | None,
 ) -> None:  # fmt: skip
     """Rerun a claim of the paper: train, evaluate, and write a table, all figures and a picture.
 
@@ -65,6 +79,7 @@ def study(
     cross                train on A, test on B
     autoencoder          the flow against an autoencoder of the same budget
     seeds                mean and spread over seeds
+    suite                the flow and the evidence beside it on many data sets (--set), beside scores without a model
     """  # noqa: D301  click's mark for lines that stay
     require_packages({"train": ["torch", "scipy", "sklearn", "matplotlib"]})
     require_folder_for(output / f"{name}.md")
@@ -76,6 +91,9 @@ def study(
     began = time.monotonic()
     if quick:
         seeds, epochs = 1, 2
+    if name == "suite":
+        _suite(output, sets, seeds, epochs, window, quick, frame_size, cache, runner(workers, ray_address))
+        return
     train, test_data = _data(output, (poses, test, masks), seed=0, quick=quick)
     settings = Settings(
         train, Test(*test_data), seeds=seeds, epochs=epochs, frame_size=frame_size, cache=cache
@@ -93,6 +111,31 @@ def study(
     click.echo(
         f"{output / name}.md, .json and .png: {len(results)} results in {time.monotonic() - began:.0f} s"
     )
+    if failed:
+        raise CheckFailed(f"{len(failed)} trials failed; the report lists them.")
+
+
+def _suite(
+    output: Path, sets: Sequence[tuple[str, Path, Path, Path]], seeds: int, epochs: int, window: int, quick: bool,
+    frame_size: FrameSize | None, cache: Path | None, run: Runner,
+) -> None:  # fmt: skip
+    from daflow.studies.suite import DataSet, run_suite
+    from daflow.studies.suite_report import write_suite
+
+    chosen = [
+        DataSet(name, tuple(absolute(train)), tuple(absolute(test)), labels.resolve())
+        for name, train, test, labels in sets
+    ]
+    train, (test, masks) = _data(output, ((), (), None), seed=0, quick=quick)
+    chosen.append(DataSet("generated", train, test, masks))
+    names = [data.name for data in chosen]
+    if doubled := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"Two data sets are called {doubled}; each --set needs a name of its own.")
+    figures, failed = run_suite(chosen, seeds, epochs, window, frame_size, cache, run)
+    if not figures:
+        raise CheckFailed(f"Every trial failed. {failed[0]}")
+    click.echo(write_suite(output, figures, names, epochs, window, failed))
+    click.echo(f"{output / 'suite.md'}, .csv, .tex and .json: {len(figures)} figures")
     if failed:
         raise CheckFailed(f"{len(failed)} trials failed; the report lists them.")
 
