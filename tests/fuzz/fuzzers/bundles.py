@@ -64,11 +64,18 @@ def _seeds() -> list[Input]:
     content = _manifest().model_dump(mode="json", by_alias=True)
     deep = {**content, "training": {"a": Raw('{"a":' * 300 + "0" + "}" * 300)}}
     windows = {**content, "window": 17}
+    channels = {**content, "evidence": {"channels": ["flow", "shape"], "windows": 100}}
     files = {**content["files"], _INSIDE: content["files"][_FILES[0]]}
     inside = {**content, "precisions": {"fp32": _INSIDE}, "files": files}
     return [
         Input(f"{name}.json", signed(each))
-        for name, each in (("valid", content), ("deep", deep), ("inside", inside), ("other-window", windows))
+        for name, each in (
+            ("valid", content),
+            ("deep", deep),
+            ("inside", inside),
+            ("other-window", windows),
+            ("other-channels", channels),
+        )
     ]
 
 

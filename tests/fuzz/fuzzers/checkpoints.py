@@ -10,29 +10,39 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 
 from daflow.core.errors import InputError
+from daflow.core.evidence import CHANNELS
 from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from daflow.model.evidence import Evidence
 from daflow.model.flow import DAFlow, ModelConfig
 from daflow.model.stgnf import read_stgnf
+from daflow.model.torch_scorer import judge
 
 from ...daflow.model.test_stgnf import write
 from ..fuzzer import Check, Fuzzer
 from ..inputs import WILD_VALUES, Input, Raw, mutated, mutated_trees
 
 
-def _content() -> dict[str, Any]:
+def _content(evidence: Evidence | None = None) -> dict[str, Any]:
     """Return what a small checkpoint holds."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
         model = DAFlow(ModelConfig(steps=1, window=4), torch.Generator()).eval()
         save_checkpoint(
-            path, Checkpoint(model, {"data": "generated", "epochs": 3, "losses": [1.5, 1.25]}, 25.0)
+            path,
+            Checkpoint(model, {"data": "generated", "epochs": 3, "losses": [1.5, 1.25]}, 25.0, evidence),
         )
         content: dict[str, Any] = torch.load(path, weights_only=True)
     return content
+
+
+def _with_evidence() -> dict[str, Any]:
+    """Return what a small checkpoint with evidence beside its flow holds."""
+    return _content(Evidence.unfitted(CHANNELS, windows=100, lag=2, levels=3))
 
 
 def _theirs() -> dict[str, Any]:
@@ -65,6 +75,7 @@ def _seeds() -> list[Input]:
     content = _content()
     return [
         Input("valid.pt", saved(content)),
+        Input("valid-evidence.pt", saved(_with_evidence())),
         Input("valid-stgnf.pt", saved(_with_namespace(_theirs()))),
         Input("old-form.pt", _old_form(content)),
         *(
@@ -109,7 +120,7 @@ def wild_values() -> tuple[Any, ...]:
 
 
 def _mutated(inputs: Sequence[Input]) -> st.SearchStrategy[Input]:
-    trees = mutated_trees([_content(), _theirs()], wild_values()).map(_with_namespace)
+    trees = mutated_trees([_content(), _with_evidence(), _theirs()], wild_values()).map(_with_namespace)
     return mutated(inputs, lambda kind, _: trees.map(saved))
 
 
@@ -121,8 +132,8 @@ def _opened(folder: Path) -> Iterator[Check]:
         path.write_bytes(given.content)
         try:
             checkpoint = load_checkpoint(path)
-            with torch.no_grad():
-                checkpoint.model.nll(torch.zeros(1, 2, checkpoint.model.config.window, 18))
+            poses = np.zeros((1, 2, checkpoint.model.config.window, 18), dtype=np.float32)
+            judge(checkpoint.model, checkpoint.evidence, poses)
             save_checkpoint(folder / "again.pt", checkpoint)
             load_checkpoint(folder / "again.pt")
         except InputError:
