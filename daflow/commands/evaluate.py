@@ -21,6 +21,7 @@ from daflow.commands.evaluate_videos import (
     video_options,
 )
 from daflow.commands.evaluation_tables import print_tables
+from daflow.commands.preset_option import preset_line, preset_option
 from daflow.core.command_line import (
     FILE,
     FOLDER,
@@ -42,6 +43,8 @@ from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE, Windows
 from daflow.core.errors import InputError, require_packages
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
+from daflow.model.scoring_model import ScoringModel
+from daflow.training.presets import PRESETS, Preset
 
 
 @click.command(cls=Command)
@@ -100,6 +103,12 @@ from daflow.core.scoring.comparison import PRECISIONS, Precision
     help="How windows are cut: as everywhere in this toolkit, or exactly as STG-NF's code does it (856x480 for every "
     "video unless --frame-size is given, its rule for missing frames, the last window of a track skipped).",
 )
+@preset_option(
+    Preset.evaluate_defaults,
+    "Score as the published re-implementation of DA-Flow did on this benchmark: a prior mean of 3 (ShanghaiTech) or "
+    "2.3 (UBnormal), frame scores smoothed by one Gaussian of sigma 8 or 12 instead of six of sigma 1 to 6, and "
+    "--protocol stgnf unless another one is given.",
+)
 @json_option("the figures")
 @click.option(
     "--report",
@@ -112,7 +121,8 @@ from daflow.core.scoring.comparison import PRECISIONS, Precision
 def evaluate(
     poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...], name: str | None,
     root: Path | None, model: str | None, scores: Path | None, precision: Precision, seed: int, protocol: str,
-    json_target: str | None, report: Path | None, frame_size: FrameSize | None, fps: float | None, **video: Any,
+    preset: str | None, json_target: str | None, report: Path | None, frame_size: FrameSize | None,
+    fps: float | None, **video: Any,
 ) -> None:  # fmt: skip
     """Evaluate a model by frame-level ROC AUC against labelled frames, per clip and over all.
 
@@ -126,15 +136,16 @@ def evaluate(
         raise click.UsageError("Missing option '--model', or --scores for the scores of your own model.")
     else:
         _evaluate_model(
-            model, poses, videos, masks, clips, name, root, precision, seed, protocol, json_target, report,
+            model, poses, videos, masks, clips, name, root, precision, seed, protocol, preset, json_target, report,
             frame_size, fps, VideoOptions(**video),
         )  # fmt: skip
 
 
 def _evaluate_model(
     model: str, poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...],
-    name: str | None, root: Path | None, precision: Precision, seed: int, protocol: str, json_target: str | None,
-    report: Path | None, frame_size: FrameSize | None, fps: float | None, options: VideoOptions,
+    name: str | None, root: Path | None, precision: Precision, seed: int, protocol: str, preset: str | None,
+    json_target: str | None, report: Path | None, frame_size: FrameSize | None, fps: float | None,
+    options: VideoOptions,
 ) -> None:  # fmt: skip
     from daflow.evaluation.alarms import evaluate_causal
     from daflow.evaluation.baselines import compare_windows
@@ -148,8 +159,9 @@ def _evaluate_model(
     data = _open_data(poses, videos, masks, name, root)
     labels = choose_clips(data.labels, clips, "label")
     stgnf = protocol == "stgnf"
-    _check_together(options, bool(videos), stgnf)
+    _check_together(options, bool(videos), stgnf, preset)
     scorer = load(model, precision, seed=seed, window=benchmark.window if benchmark else LENGTH)
+    scorer, sigmas = _by_preset(scorer, preset, quiet=json_target == "-")
     rule = alarm_rule(scorer.alarm, options.threshold) if videos else None
     broken: list[str] = []
     rates: dict[str, float] = {}
@@ -166,8 +178,8 @@ def _evaluate_model(
     if clips or videos:
         found = [clip for clip in found if clip.name in labels]
     scored = score_clips(scorer, found, "stgnf" if stgnf else "span", name_paths(videos or folders))
-    result = scored.evaluate(labels)
-    comparison = compare_windows(result, scored.nll, scored.windows, found, labels)
+    result = scored.evaluate(labels, sigmas)
+    comparison = compare_windows(result, scored.nll, scored.windows, found, labels, sigmas)
     causal = evaluate_causal(scored.nll, scored.windows, found, labels, rates, rule) if videos else None
     if report:
         from daflow.evaluation.report import evaluation_page
@@ -176,7 +188,8 @@ def _evaluate_model(
         write_text(report, page)
     if json_target:
         facts = {
-            "model": scorer.name, "protocol": protocol, "broken_files": len(broken), **data.facts,
+            "model": scorer.name, "protocol": protocol, **({"preset": preset} if preset else {}),
+            "broken_files": len(broken), **data.facts,
         }  # fmt: skip
         figures = {
             **result.as_dict(), "baselines": comparison.as_dict(), **({"causal": causal.as_dict()} if causal else {})
@@ -225,9 +238,28 @@ def _open_data(
     raise InputError("Give --poses and --masks, or --videos and --labels, or --benchmark and --root.")
 
 
-def _check_together(options: VideoOptions, videos: bool, stgnf: bool) -> None:
+def _by_preset(scorer: ScoringModel, preset: str | None, quiet: bool) -> tuple[ScoringModel, Sequence[float]]:
+    """Return what scores windows, and the Gaussians that smooth the scores, and say so unless `quiet`."""
+    from daflow.evaluation.auc import SIGMAS
+    from daflow.model.prior_mean import with_prior_mean
+
+    if preset is None:
+        return scorer, SIGMAS
+    chosen = PRESETS[preset]
+    scorer = with_prior_mean(scorer, chosen.scoring_prior_mean)
+    if not quiet:
+        others = (
+            f"prior mean {chosen.scoring_prior_mean:g}, smoothing by one Gaussian of sigma {chosen.sigma:g}"
+        )
+        click.echo(preset_line(preset, chosen.evaluate_defaults(), others))
+    return scorer, (chosen.sigma,)
+
+
+def _check_together(options: VideoOptions, videos: bool, stgnf: bool, preset: str | None) -> None:
     if not videos:
         options.require_none()
+    elif preset:
+        raise InputError("--preset is for --poses and --benchmark; --videos evaluates what daflow-edge does.")
     elif stgnf:
         raise InputError("--protocol stgnf is for --poses; --videos cuts windows as daflow-edge does.")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from daflow.commands.preset_option import preset_line, preset_option
 from daflow.core.command_line import (
     FILE,
     FOLDER,
@@ -24,6 +26,7 @@ from daflow.core.errors import InputError
 from daflow.core.evidence import parse_channels
 from daflow.training.labelled_windows import abnormal_windows, normal_throughout
 from daflow.training.options import EVIDENCE, HOLD_OUT, STRIDE, TrainOptions
+from daflow.training.presets import PRESETS, Preset
 from daflow.training.window_cache import TrainingSet, read_training_set
 
 
@@ -36,6 +39,11 @@ from daflow.training.window_cache import TrainingSet, read_training_set
     help="Folder of pose tracks of normal behaviour, and of folders of them. May be repeated.",
 )
 @click.option("-o", "--output", type=FILE, required=True, help="The checkpoint to write.")
+@preset_option(
+    Preset.train_defaults,
+    "Train as the published re-implementation of DA-Flow did on this benchmark: it sets some of the options below, a "
+    "constant learning rate, no weight decay and a graph of one hop. Options that are given win.",
+)
 @click.option("--clips", multiple=True, metavar="GLOB", help=CLIPS_HELP)
 @click.option(
     "--normal-only",
@@ -120,10 +128,10 @@ from daflow.training.window_cache import TrainingSet, read_training_set
 @frame_size_option
 @fps_option
 def train(
-    poses: tuple[Path, ...], output: Path, clips: tuple[str, ...], normal_only: Path | None, epochs: int,
-    batch_size: int, lr: float, seed: int, stride: int, augment: bool, window: int, block: str, share: float,
-    abnormal_poses: tuple[Path, ...], abnormal_masks: Path | None, prior_mean: float, evidence: str, resume: bool,
-    cache: Path | None, device: str, threads: int, frame_size: FrameSize | None, fps: float | None,
+    poses: tuple[Path, ...], output: Path, preset: str | None, clips: tuple[str, ...], normal_only: Path | None,
+    epochs: int, batch_size: int, lr: float, seed: int, stride: int, augment: bool, window: int, block: str,
+    share: float, abnormal_poses: tuple[Path, ...], abnormal_masks: Path | None, prior_mean: float, evidence: str,
+    resume: bool, cache: Path | None, device: str, threads: int, frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Train a model on pose tracks of normal behaviour; no anomaly is needed.
 
@@ -135,17 +143,24 @@ def train(
     for path in (output, state):
         require_folder_for(path)
     channels = parse_channels(evidence)
+    chosen = PRESETS[preset] if preset else None
     # What can be refused is refused before the tracks are read, which takes minutes for a large folder.
     options = TrainOptions(
         epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, augment=augment, device=device, threads=threads
     )  # fmt: skip
+    if chosen:
+        options = replace(options, schedule=chosen.schedule, weight_decay=chosen.weight_decay)
     from daflow.model.flow import parameter_count
     from daflow.model.torch_scorer import available_device
     from daflow.training.data_check import check_data
     from daflow.training.train import TrainingData, model_config, train_on
 
-    config = model_config(window=window, block=block, prior_mean=prior_mean)
+    hops = {"hops": chosen.hops} if chosen else {}
+    config = model_config(window=window, block=block, prior_mean=prior_mean, **hops)
     available_device(device)
+    if preset and chosen:
+        others = f"{chosen.schedule} learning rate, weight decay {chosen.weight_decay:g}, hops {chosen.hops}"
+        click.echo(preset_line(preset, chosen.train_defaults(), others))
     windows = read_training_set(poses, window, stride, frame_size, cache, clips, fps)
     click.echo(_summary(windows))
     normal = _normal_part(windows, normal_only)

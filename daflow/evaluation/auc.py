@@ -20,7 +20,8 @@ from daflow.model.frame_scores import Scores, fill_empty_frames, frame_scores
 
 logger = logging.getLogger(__name__)
 
-_SIGMAS = range(1, 7)
+SIGMAS: tuple[float, ...] = (1, 2, 3, 4, 5, 6)
+"""Of the Gaussians that smooth the scores of a clip one after the other, in frames, as in STG-NF."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def evaluate_windows(
     windows: Windows,
     clips: Sequence[Clip],
     masks: dict[str, Labels],
+    sigmas: Sequence[float] = SIGMAS,
 ) -> Evaluation:
     """Compare the scores of the windows of a data set with its frame masks.
 
@@ -94,6 +96,7 @@ def evaluate_windows(
         windows: the windows that were scored, made from `clips`.
         clips: the clips.
         masks: the labels of each frame by clip name.
+        sigmas: as for `smooth`.
 
     Raises:
         InputError: no clip has a mask, the labels are all of one kind, or a score is NaN or infinite.
@@ -109,23 +112,26 @@ def evaluate_windows(
             of_clip = windows.clip == index[name]
             used += int(of_clip.sum())
             raw[name] = frame_scores(nll[of_clip], windows.middle[of_clip], len(mask))
-    return replace(evaluate_frames(raw, masks), windows=used)
+    return replace(evaluate_frames(raw, masks, sigmas=sigmas), windows=used)
 
 
 def evaluate_frames(
-    scores: Mapping[str, Scores], masks: dict[str, Labels], smoothed: bool = True
+    scores: Mapping[str, Scores],
+    masks: dict[str, Labels],
+    smoothed: bool = True,
+    sigmas: Sequence[float] = SIGMAS,
 ) -> Evaluation:
     """Compare the scores of the frames of a data set with its frame masks.
 
-    Frames with nobody in them have the most normal score of the data set; each clip is smoothed by Gaussians of sigma 1
-    to 6, one after the other; then all clips are compared as one. Every clip with a mask takes part, also without any
-    score.
+    Frames with nobody in them have the most normal score of the data set; each clip is smoothed; then all clips are
+    compared as one. Every clip with a mask takes part, also without any score.
 
     Args:
         scores: `(frames,)` by clip name, NaN or `-inf` where nobody is; a clip shorter than its mask has nobody in it
             afterwards, frames beyond the mask are ignored.
         masks: the labels of each frame by clip name.
         smoothed: whether to smooth the clips.
+        sigmas: as for `smooth`.
 
     Raises:
         InputError: no clip has a mask, the labels are all of one kind, or a score is infinite.
@@ -134,7 +140,9 @@ def evaluate_frames(
         raise InputError("No clip has a frame mask of the same name.")
     filled = fill_empty_frames([_as_long_as(name, mask, scores.get(name)) for name, mask in masks.items()])
     by_clip = _figures_of_clips(filled, masks)
-    final = {name: smooth(clip) if smoothed else clip for name, clip in zip(masks, filled, strict=True)}
+    final = {
+        name: smooth(clip, sigmas) if smoothed else clip for name, clip in zip(masks, filled, strict=True)
+    }
     per_clip = {name: figures(final[name], mask) for name, mask in masks.items()}
     micro = figures(np.concatenate(list(final.values())), np.concatenate(list(masks.values())))
     if micro.auc is None:
@@ -164,9 +172,9 @@ def _as_long_as(name: str, mask: Labels, scores: Scores | None) -> Scores:
     return found
 
 
-def smooth(scores: Scores) -> Scores:
-    """Smooth the frame scores of one clip by Gaussians of sigma 1 to 6 frames, one after the other."""
-    for sigma in _SIGMAS:
+def smooth(scores: Scores, sigmas: Sequence[float] = SIGMAS) -> Scores:
+    """Smooth the frame scores of one clip by Gaussians of these sigmas, in frames, one after the other."""
+    for sigma in sigmas:
         scores = gaussian_filter1d(scores, sigma)
     return scores
 

@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Windows
-from daflow.evaluation.auc import Evaluation, evaluate_frames, evaluate_windows, figures
+from daflow.evaluation.auc import SIGMAS, Evaluation, evaluate_frames, evaluate_windows, figures
 from daflow.evaluation.bootstrap import ClipBootstrap, Interval
 from daflow.evaluation.text import percent
 from daflow.model.frame_scores import Scores
@@ -125,7 +125,7 @@ class Comparison:
 
 
 def score_without_model(
-    windows: Windows, clips: Sequence[Clip], masks: dict[str, Labels]
+    windows: Windows, clips: Sequence[Clip], masks: dict[str, Labels], sigmas: Sequence[float] = SIGMAS
 ) -> dict[str, Evaluation]:
     """Evaluate scores that need no model, by the same protocol, and return them by what they take for abnormal.
 
@@ -136,16 +136,19 @@ def score_without_model(
         windows: the windows, made from `clips`.
         clips: the clips.
         masks: the labels of each frame by clip name.
+        sigmas: as for `daflow.evaluation.auc.smooth`.
     """
 
     def of_windows(values: npt.NDArray[np.float64]) -> Callable[[float], Evaluation]:
-        return lambda sign: evaluate_windows((sign * values).astype(np.float32), windows, clips, masks)
+        return lambda sign: evaluate_windows(
+            (sign * values).astype(np.float32), windows, clips, masks, sigmas
+        )
 
     spread = windows.poses[:, 0].std(axis=(1, 2), dtype=np.float64)
     return score_by_position(masks) | dict(
         _better(*names, score)
         for names, score in (
-            (("many people", "few people"), _of_frames(_people(clips, masks), masks)),
+            (("many people", "few people"), _of_frames(_people(clips, masks), masks, sigmas=sigmas)),
             (("a window spread in x", "a window narrow in x"), of_windows(spread)),
             (("much movement in a window", "little movement in a window"), of_windows(motion(windows))),
             (("somebody large in the picture", "somebody small in the picture"), of_windows(sizes(windows, clips))),
@@ -166,6 +169,7 @@ def compare_windows(
     windows: Windows,
     clips: Sequence[Clip],
     masks: dict[str, Labels],
+    sigmas: Sequence[float] = SIGMAS,
 ) -> Comparison:
     """Compare a model's evaluation with `score_without_model`, and with its own scores shuffled among the windows.
 
@@ -175,10 +179,11 @@ def compare_windows(
         windows: the windows, made from `clips`.
         clips: the clips.
         masks: the labels of each frame by clip name.
+        sigmas: those that `result` was smoothed by, for the other scores.
     """
     shuffled = np.random.default_rng(0).permutation(nll)
-    others = score_without_model(windows, clips, masks)
-    others[_SHUFFLED] = evaluate_windows(shuffled, windows, clips, masks)
+    others = score_without_model(windows, clips, masks, sigmas)
+    others[_SHUFFLED] = evaluate_windows(shuffled, windows, clips, masks, sigmas)
     return _compare(result, others, masks)
 
 
@@ -214,10 +219,13 @@ def _compare(result: Evaluation, others: Mapping[str, Evaluation], masks: dict[s
 
 
 def _of_frames(
-    scores: Mapping[str, Scores], masks: dict[str, Labels], smoothed: bool = True
+    scores: Mapping[str, Scores],
+    masks: dict[str, Labels],
+    smoothed: bool = True,
+    sigmas: Sequence[float] = SIGMAS,
 ) -> Callable[[float], Evaluation]:
     return lambda sign: evaluate_frames(
-        {name: sign * of_clip for name, of_clip in scores.items()}, masks, smoothed
+        {name: sign * of_clip for name, of_clip in scores.items()}, masks, smoothed, sigmas
     )
 
 

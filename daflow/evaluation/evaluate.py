@@ -18,7 +18,7 @@ from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import WindowRule, Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath
-from daflow.evaluation.auc import Evaluation, evaluate_frames, evaluate_windows
+from daflow.evaluation.auc import SIGMAS, Evaluation, evaluate_frames, evaluate_windows
 from daflow.model.load import load
 from daflow.model.scoring_model import ScoringModel, require_usable_clips
 
@@ -33,13 +33,13 @@ class ScoredClips:
     windows: Windows
     nll: npt.NDArray[np.float32]
 
-    def evaluate(self, masks: dict[str, Labels]) -> Evaluation:
+    def evaluate(self, masks: dict[str, Labels], sigmas: Sequence[float] = SIGMAS) -> Evaluation:
         """Compare the scores with frame masks; see `daflow.evaluation.auc.evaluate_windows`.
 
         Masks that do not fit their clips are told by warnings.
         """
         warn_about_masks(self.clips, masks)
-        return evaluate_windows(self.nll, self.windows, self.clips, masks)
+        return evaluate_windows(self.nll, self.windows, self.clips, masks, sigmas)
 
 
 def evaluate(

@@ -51,9 +51,14 @@ class FlowModel(ScoringModel):
 class UntrainedModel(ScoringModel):
     """A flow with random weights; its activation norms fit the windows that it is to score, without labels."""
 
-    def __init__(self, seed: int, window: int) -> None:
+    def __init__(self, seed: int, window: int, prior_mean: float = ModelConfig.prior_mean) -> None:
         super().__init__(f"untrained (seed {seed})", window)
         self._seed = seed
+        self._prior_mean = prior_mean
+
+    def with_prior_mean(self, mean: float) -> UntrainedModel:
+        """Return the same flow with another mean of the Gaussian of normal windows."""
+        return UntrainedModel(self._seed, self.window, mean)
 
     def judge(self, poses: Poses) -> Scored:
         """Score normalised windows `(N, 2, T, 18)` float32."""
@@ -65,5 +70,6 @@ class UntrainedModel(ScoringModel):
         return self._fitted(make_windows(clips, self.window).poses).score(clips)
 
     def _fitted(self, poses: Poses) -> FlowModel:
-        flow = untrained_flow(ModelConfig(window=self.window), poses, self._seed)
+        config = ModelConfig(window=self.window, prior_mean=self._prior_mean)
+        flow = untrained_flow(config, poses, self._seed)
         return FlowModel(Checkpoint(flow), self.name)

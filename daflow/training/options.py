@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from daflow.core.errors import InputError
 
@@ -16,6 +17,9 @@ HOLD_OUT = 0.1
 EVIDENCE = "flow,shape,motion"
 """What windows are judged by; see `daflow.core.evidence.parse_channels`."""
 
+Schedule = Literal["one-cycle", "constant"]
+"""How the learning rate goes; see `TrainOptions`."""
+
 
 @dataclass(frozen=True)
 class TrainOptions:
@@ -24,8 +28,9 @@ class TrainOptions:
     Attributes:
         epochs: passes over all windows (and their mirror images with `augment`).
         batch_size: windows in a step.
-        lr: the highest learning rate of AdamW, reached after a tenth of the steps.
-        weight_decay: AdamW's.
+        lr: the highest learning rate of AdamW.
+        weight_decay: AdamW's; with 0 it is Adam.
+        schedule: `one-cycle` reaches `lr` after a tenth of the steps and then goes down to 0; `constant` keeps it.
         seed: of the initial weights and of the order of the windows.
         augment: whether every window is also seen mirrored left to right.
         device: where torch trains, such as `cpu` or `cuda`.
@@ -43,6 +48,7 @@ class TrainOptions:
     augment: bool = True
     device: str = "cpu"
     threads: int = 1
+    schedule: Schedule = "one-cycle"
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 2), ("threads", 1)):
@@ -50,3 +56,5 @@ class TrainOptions:
                 raise InputError(f"{name} must be at least {least}; it is {getattr(self, name)}.")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise InputError(f"lr must be a positive number; it is {self.lr}.")
+        if self.schedule not in get_args(Schedule):
+            raise InputError(f"schedule must be {' or '.join(get_args(Schedule))}; it is {self.schedule!r}.")

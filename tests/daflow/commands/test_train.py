@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from daflow.cli import main
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.model.checkpoint import load_checkpoint
+from daflow.model.flow import ModelConfig
 
 
 def run(*arguments: object) -> Result:
@@ -94,6 +95,60 @@ def test_abnormal_poses_are_labelled_by_their_masks(dataset: Path, tmp_path: Pat
     nothing = run(*words, *abnormal, "--abnormal-masks", normal)
     assert nothing.exit_code == 2
     assert "gives no abnormal window" in nothing.output
+
+
+@pytest.mark.parametrize(
+    ("preset", "epochs", "window"), [("paper-shanghaitech", 3, 24), ("paper-ubnormal-hr", 8, 16)]
+)
+def test_a_preset_sets_the_options_of_the_published_protocol(
+    dataset: Path, tmp_path: Path, preset: str, epochs: int, window: int
+) -> None:
+    result = run("--poses", dataset / "train", "-o", tmp_path / "m.pt", "--preset", preset)
+    assert result.exit_code == 0, result.output
+    line = (
+        f"preset {preset} sets --epochs {epochs}, --batch-size 256, --lr 0.0005, --window {window}, --hold-out 0, "
+        "--prior-mean 3, --evidence flow, constant learning rate, weight decay 0, hops 1"
+    )
+    assert line in result.output.splitlines()
+    found = load_checkpoint(tmp_path / "m.pt")
+    assert found.evidence is None
+    assert found.model.config == ModelConfig(window=window, hops=1, prior_mean=3.0)
+    expected = {
+        "epochs": epochs, "batch_size": 256, "lr": 5e-4, "schedule": "constant", "weight_decay": 0.0, "held_out": 0,
+        "stride": 6, "seed": 0, "augment": True,
+    }  # fmt: skip
+    assert {name: found.training[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_options_that_are_given_win_over_the_preset(dataset: Path, tmp_path: Path, first: bool) -> None:
+    given = ["--epochs", 1, "--hold-out", 0.1, "--window", 24, "--lr", 0.001]  # also where it is the default
+    preset = ["--preset", "paper-ubnormal"]
+    words = [*given, *preset] if first else [*preset, *given]
+    result = run("--poses", dataset / "train", "-o", tmp_path / "m.pt", *words)
+    assert result.exit_code == 0, result.output
+    line = (
+        "preset paper-ubnormal sets --batch-size 256, --prior-mean 3, --evidence flow, constant learning rate, weight "
+        "decay 0, hops 1; given instead: --epochs 1, --lr 0.001, --window 24, --hold-out 0.1"
+    )
+    assert line in result.output.splitlines()
+    found = load_checkpoint(tmp_path / "m.pt")
+    assert found.model.config.window == 24
+    assert found.training["held_out"] > 0
+    assert (found.training["epochs"], found.training["lr"]) == (1, 0.001)
+
+
+def test_without_a_preset_nothing_is_set_and_an_unknown_one_is_refused(dataset: Path, tmp_path: Path) -> None:
+    words = ["--poses", dataset / "train", "-o", tmp_path / "m.pt"]
+    result = run(*words, "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    assert "preset paper" not in result.output
+    found = load_checkpoint(tmp_path / "m.pt")
+    assert found.model.config == ModelConfig()
+    assert (found.training["schedule"], found.training["weight_decay"]) == ("one-cycle", 0.01)
+    refused = run(*words, "--preset", "paper-avenue")
+    assert refused.exit_code == 2
+    assert "'paper-avenue' is not one of 'paper-shanghaitech'" in refused.output
 
 
 @pytest.mark.everything

@@ -104,6 +104,18 @@ def test_smoothing_is_six_gaussians_one_after_the_other(rng: np.random.Generator
     assert np.array_equal(smooth(scores), expected)
 
 
+@pytest.mark.parametrize("sigma", [8.0, 12.0])
+def test_one_gaussian_smooths_instead_if_it_is_asked_for(rng: np.random.Generator, sigma: float) -> None:
+    scores = rng.normal(size=200)
+    expected = gaussian_filter1d(scores, sigma)
+    assert np.array_equal(smooth(scores, (sigma,)), expected)
+    mask = half_abnormal(200)
+    found = evaluate_frames({"a": scores}, {"a": mask}, sigmas=(sigma,))
+    assert np.array_equal(found.frame_scores["a"], expected)
+    assert found.micro == figures(expected, mask)
+    assert evaluate_frames({"a": scores}, {"a": mask}).micro == figures(smooth(scores), mask)
+
+
 def test_smoothing_is_a_convolution_that_mirrors_the_ends(rng: np.random.Generator) -> None:
     scores = rng.normal(size=200)
     expected = scores
