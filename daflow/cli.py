@@ -16,6 +16,7 @@ from daflow.core.command_line import (
         "demo": "daflow.commands.demo:demo",
         "generate": "daflow.commands.generate:generate",
         "poses": "daflow.commands.poses:poses",
+        "convert": "daflow.commands.convert:convert",
         "train": "daflow.commands.train:train",
         "import-stgnf": "daflow.commands.import_stgnf:import_stgnf",
         "evaluate": "daflow.commands.evaluate:evaluate",

@@ -8,8 +8,8 @@ from daflow.core.files import parse_json
 
 WANTED = (
     'One file for each clip is needed, <clip>_tracked_person.json, with {person: {frame: {"keypoints": '
-    "[x, y, confidence] of 17 COCO or 18 OpenPose joints in one list, in pixels}}}; docs/file-formats.md shows how to "
-    "write it"
+    "[x, y, confidence] of 17 COCO or 18 OpenPose joints in one list, in pixels}}}; 'daflow convert' writes it from "
+    "what other pose estimators write (docs/file-formats.md)"
 )
 _MAX_PEEK = 32 << 20  # bytes; a larger file is not opened to find out what it is
 _LAYOUTS = {

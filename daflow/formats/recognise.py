@@ -1,0 +1,142 @@
+"""The reader of each form, chosen by what a file holds, or by `--from`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daflow.core.errors import InputError
+from daflow.formats import alphapose, arrays, coco, mediapipe, mmpose, openpose, tables, yolo
+from daflow.formats.bounded import MAX_BYTES, read_json, read_whole
+from daflow.formats.recording import Options, Recording
+from daflow.formats.sources import Source
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A form of JSON files: its name for `--from`, whether a value is of it, and its reader."""
+
+    name: str
+    matches: Callable[[object], bool]
+    read: Callable[[Path, Any, Options], list[Recording]]
+
+
+def _one_frame(path: Path, content: Any, options: Options) -> list[Recording]:
+    return openpose.read_frames(path, [(0, path, content)], options)
+
+
+_JSON = (
+    _Form("tracks", alphapose.is_tracks, alphapose.read_tracks),
+    _Form("alphapose", alphapose.is_results, alphapose.read_results),
+    _Form("coco", coco.is_annotations, coco.read_annotations),
+    _Form("mmpose", mmpose.is_frames, mmpose.read_frames),
+    _Form("openpose", openpose.is_frame, _one_frame),
+    _Form("mediapipe", mediapipe.is_landmarks, mediapipe.read_landmarks),
+)
+FORMS = (*(form.name for form in _JSON), "yolo", "csv", "numpy")
+"""The names that `--from` takes."""
+
+_BYTES: dict[str, Callable[[Path, bytes, Options], list[Recording]]] = {
+    "npy": arrays.read_npy,
+    "npz": arrays.read_npz,
+    "csv": tables.read_table,
+}
+_KINDS_OF = {"yolo": ("yolo",), "csv": ("csv",), "numpy": ("npy", "npz")}
+
+
+def read_source(source: Source, options: Options) -> list[Recording]:
+    """Read a recording; the clips of one file may be several, each with its name.
+
+    Raises:
+        InputError: it is of no known form, of several, or not valid; the message says which option decides.
+        OSError: a file cannot be read.
+    """
+    if options.form and source.kind not in _KINDS_OF.get(options.form, ("json", "openpose")):
+        raise InputError(f"{source.place} is not of the form that --from {options.form} says.")
+    files = _Contents()
+    if source.by_person:
+        return [_joined(source, [_read_file(source, path, files, options) for _, path in source.files])]
+    if source.kind in ("openpose", "yolo"):
+        numbers = [number for number, _ in source.files]
+        if len(set(numbers)) != len(numbers):
+            raise InputError(f"{source.place} has two files of one frame of {source.name}.")
+        if source.kind == "yolo":
+            texts = ((number, path, files.read(path)) for number, path in source.files)
+            return yolo.read_frames(source.place, texts, options)
+        return openpose.read_frames(source.place, _parsed(source, files), options)
+    return _read_file(source, source.files[0][1], files, options)
+
+
+class _Contents:
+    """Reads the files of a clip, which together have a limit."""
+
+    def __init__(self) -> None:
+        self._left = MAX_BYTES
+
+    def read(self, path: Path) -> bytes:
+        content = read_whole(path, self._left)
+        self._left -= len(content)
+        return content
+
+
+def _parsed(source: Source, files: _Contents) -> Iterator[tuple[int, Path, Any]]:
+    for number, path in source.files:
+        yield number, path, read_json(path, files.read(path))
+
+
+def _read_file(source: Source, path: Path, files: _Contents, options: Options) -> list[Recording]:
+    content = files.read(path)
+    if source.kind in _BYTES:
+        return _BYTES[source.kind](path, content, options)
+    if source.kind != "json":
+        raise InputError(
+            f"{path} is of no known form: it is neither JSON, CSV, a NumPy array nor a frame of YOLO."
+        )
+    value = read_json(path, content)
+    return _form_of(path, value, options).read(path, value, options)
+
+
+def _form_of(path: Path, value: object, options: Options) -> _Form:
+    if options.form:
+        named = next(form for form in _JSON if form.name == options.form)
+        other = {"coco": _JSON[1], "alphapose": _JSON[0]}.get(options.form)  # both tools write two forms
+        return other if other and not named.matches(value) and other.matches(value) else named
+    found = [form for form in _JSON if form.matches(value)]
+    if not found:
+        empty = value in ([], {})
+        raise InputError(
+            f"{path} {'is empty, so nothing says its form' if empty else 'is of no known form'}: give --from."
+        )
+    if len(found) > 1:
+        raise InputError(f"{path} may be {' or '.join(form.name for form in found)}: give --from.")
+    return found[0]
+
+
+def _joined(source: Source, parts: list[list[Recording]]) -> Recording:
+    """Join the files of a clip's people, each of whom gets the number in the name of the file."""
+    single = []
+    for (person, path), recordings in zip(source.files, parts, strict=True):
+        if len(recordings) != 1 or len(np.unique(recordings[0].frames)) != len(recordings[0].frames):
+            raise InputError(f"{path} holds several people, and its name says that it is person {person}.")
+        people = np.full_like(recordings[0].people, person)
+        single.append(replace(recordings[0], people=people))
+    first = single[0]
+    if any(
+        (part.form, part.layout, part.keypoints.shape[1])
+        != (first.form, first.layout, first.keypoints.shape[1])
+        for part in single
+    ):
+        raise InputError(
+            f"{source.place}: the files of the people of {source.name} are of several forms or layouts."
+        )
+    return replace(
+        first,
+        frames=np.concatenate([part.frames for part in single]),
+        people=np.concatenate([part.people for part in single]),
+        keypoints=np.concatenate([part.keypoints for part in single]),
+        scores=np.concatenate([part.scores for part in single]),
+    )
