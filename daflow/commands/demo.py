@@ -276,6 +276,8 @@ def _draw(path: Path, watched: _Watched, annotated: Path, source: str) -> None:
     )
     if watched.threshold is not None:
         axis.axhline(watched.threshold, color="#eb3c32", linestyle="--", linewidth=1, label="threshold")
+        # Falls score hundreds of times the threshold; below it the axis is linear.
+        axis.set_yscale("symlog", linthresh=watched.threshold, linscale=1.5, subs=range(2, 10))
     axis.set(xlabel="seconds", ylabel="score, bits of surprise", xlim=(0, last))
     axis.set_title(f"DA-Flow on {Path(source).name}", loc="left", fontsize=11)
     axis.legend(loc="upper left", frameon=False, fontsize=9)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.drift import DriftVerdict, DriftWatch
-from daflow.core.alarms.p_value import p_value_floor
+from daflow.core.alarms.p_value import NARROW_SPACE, p_value_floor
 from daflow.core.errors import InputError
 from runtime.events.alarm_messages import AlarmEventBuilder
 from runtime.events.message import EndReason, EventMessage
@@ -153,6 +153,7 @@ def _log_line(message: EventMessage) -> str:
     moment = content if message.kind == "begin" else content["peak"] or {}
     score = moment.get("score")
     details = "".join(f", {words}" for words in (moment.get("rarity"), moment.get("why")) if words)
+    details = details.replace(NARROW_SPACE, " ")
     highest = "" if score is None else f"score {score:.2f} {content.get('unit', 'bits/dim')}{details}"
     if message.kind == "begin":
         return f"camera {message.camera}: alarm begins: {highest or 'no score'}"

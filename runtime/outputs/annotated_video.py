@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from daflow.core.alarms.p_value import NARROW_SPACE
 from daflow.core.alarms.reasons import why
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.skeleton import OPENPOSE_BONES
@@ -32,8 +33,6 @@ _MAX_SIDE = 4096  # larger ones are made smaller: H.264 has no level for them, a
 _MAX_PIXELS = 2560 * 1440  # so are these: the encoder holds several pictures, at this size 150 MB
 _MIN_SIDE = 16
 _SUFFIXES = (".mp4", ".m4v")
-
-_NARROW_SPACE = "\u202f"  # which OpenCV's font lacks
 
 
 class AnnotatedVideo:
@@ -119,7 +118,7 @@ class AnnotatedVideo:
             self._text(canvas, "ALARM", (14, 34), _ABNORMAL, 0.9)
             reason = why(result.worst.reasons) if result.worst else None
             if reason:
-                self._text(canvas, reason.replace(_NARROW_SPACE, " "), (14, 54), _ABNORMAL, 0.45)
+                self._text(canvas, reason.replace(NARROW_SPACE, " "), (14, 54), _ABNORMAL, 0.45)
         self._scores.append(np.nan if result.score is None else result.score)
         self._draw_chart(canvas[height:], result)
         return canvas
@@ -137,7 +136,7 @@ class AnnotatedVideo:
         for a, b in OPENPOSE_BONES:
             if seen[a] and seen[b]:
                 self._cv2.line(canvas, corners[a], corners[b], colour, thickness, self._cv2.LINE_AA)
-        label = f"#{person.person}" + ("" if person.smoothed is None else f"  {person.smoothed:.1f}")
+        label = f"#{person.person}" + ("" if person.smoothed is None else f"  {_short(person.smoothed)}")
         left, top = int(points[:, 0].min()), int(points[:, 1].min())
         self._text(canvas, label, (left, max(16, top - 24)), colour, 0.5)
 
@@ -160,7 +159,7 @@ class AnnotatedVideo:
             if np.isfinite(scores[index - 1 : index + 1]).all():
                 a, b = ((int(i * step), row(scores[i])) for i in (index - 1, index))
                 self._cv2.line(canvas, a, b, _INK, 1, self._cv2.LINE_AA)
-        score = "-" if result.score is None else f"{result.score:.2f}"
+        score = "-" if result.score is None else _short(result.score)
         kind = "provisional threshold" if result.provisional else "threshold"
         text = f"{result.frame.time:7.1f} s   score {score}   {kind} {threshold:.2f} {result.unit}"
         self._text(canvas, text, (8, 14), _INK, 0.4)
@@ -193,3 +192,12 @@ def check_video_name(path: Path) -> None:
     special = path.exists() and not path.is_file() and not path.is_dir()  # such as /dev/null
     if path.suffix.lower() not in _SUFFIXES and not special:
         raise InputError(f"The video {path} is written as MP4: give it a name that ends in .mp4.")
+
+
+def _short(score: float) -> str:
+    """Return a score with about three digits.
+
+    >>> _short(3.14159), _short(1968.69)
+    ('3.1', '1969')
+    """
+    return f"{score:.0f}" if abs(score) >= 100 else f"{score:.1f}"

@@ -20,6 +20,10 @@ _BULK = 256
 _TAIL = 256
 
 
+NARROW_SPACE = "\u202f"
+"""Between the thousands of a rarity. Logs and pictures, which cannot show it, take a plain space."""
+
+
 def p_value(alarm: AlarmCalibration, score: float) -> float | None:
     """Return the fraction of scores that are as high as this one, among the normal scores and the score itself.
 
@@ -65,8 +69,8 @@ def rarity(p: float, floor: float | None = None) -> str:
     every = 1 / p
     unit = 10 ** max(0, math.floor(math.log10(every)) - 1)
     if floor is not None and p <= floor * (1 + 1e-9):
-        return f"rarer than 1 in {math.floor(every * (1 + 1e-9) / unit) * unit:,}".replace(",", "\u202f")
-    return f"1 in {round(every / unit) * unit:,}".replace(",", "\u202f")
+        return f"rarer than 1 in {math.floor(every * (1 + 1e-9) / unit) * unit:,}".replace(",", NARROW_SPACE)
+    return f"1 in {round(every / unit) * unit:,}".replace(",", NARROW_SPACE)
 
 
 def normal_scores(sample: npt.NDArray[np.float64]) -> NormalScores:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from daflow.core.alarms.p_value import rarity
 from daflow.core.evidence import Channel, Evidence
@@ -18,25 +19,6 @@ _SAYS: Mapping[Channel, str] = {
 }
 
 
-def in_words(channel: Channel, surprise: float, windows: int) -> str:
-    """Say how unusual a window is by one channel.
-
-    Args:
-        channel: the channel.
-        surprise: its surprise, bits.
-        windows: the normal windows that the surprise was fitted on; they say nothing about what is rarer.
-
-    >>> in_words("motion", 5, 10_000)
-    'a movement as in 1 in 32 normal windows'
-    >>> in_words("shape", 40, 500)
-    'a posture rarer than 1 in 500 normal windows'
-    """
-    share = 2.0 ** -max(0.0, min(surprise, 1000.0))
-    floor = 1 / max(1, windows)
-    rare = rarity(max(share, floor), floor)
-    return f"{_SAYS[channel]} {'' if rare.startswith('rarer') else 'as in '}{rare} normal windows"
-
-
 @dataclass(frozen=True)
 class Reason:
     """What one channel of evidence says of a window.
@@ -44,12 +26,12 @@ class Reason:
     Attributes:
         channel: the channel.
         surprise: bits.
-        words: the same in words.
+        rarity: how many normal windows it finds as unusual, in words.
     """
 
     channel: Channel
     surprise: float
-    words: str
+    rarity: str
 
 
 def reasons(evidence: Evidence, surprise: Sequence[float]) -> tuple[Reason, ...]:
@@ -60,17 +42,33 @@ def reasons(evidence: Evidence, surprise: Sequence[float]) -> tuple[Reason, ...]
         surprise: of each channel, bits.
     """
     found = [
-        Reason(channel, bits, in_words(channel, bits, evidence.windows))
+        Reason(channel, bits, rarity_of(bits, evidence.windows))
         for channel, bits in zip(evidence.channels, surprise, strict=True)
     ]
     return tuple(sorted(found, key=lambda reason: -reason.surprise))
 
 
+def rarity_of(surprise: float, windows: int) -> str:
+    """Say of how many normal windows a surprise in bits is; the normal windows say nothing about what is rarer.
+
+    >>> rarity_of(5, 10_000), rarity_of(40, 500)
+    ('as in 1 in 32 normal windows', 'rarer than 1 in 500 normal windows')
+    """
+    share = 2.0 ** -max(0.0, min(surprise, 1000.0))
+    floor = 1 / max(1, windows)
+    words = rarity(max(share, floor), floor)
+    return f"{'' if words.startswith('rarer') else 'as in '}{words} normal windows"
+
+
 def why(found: Sequence[Reason]) -> str | None:
     """Say in one phrase what raised a score: the strongest reason, and the others that are notable.
 
-    >>> why([Reason("shape", 9.1, "a posture"), Reason("motion", 6.0, "a movement"), Reason("flow", 1.0, "poses")])
-    'a posture; a movement'
+    >>> why([Reason("shape", 9.1, "as in 1 in 500"), Reason("motion", 8.9, "as in 1 in 500"), Reason("flow", 1.0, "")])
+    'a posture and a movement as in 1 in 500'
     """
-    named = [reason.words for number, reason in enumerate(found) if number == 0 or reason.surprise >= NOTABLE]
-    return "; ".join(named) or None
+    named = [reason for number, reason in enumerate(found) if number == 0 or reason.surprise >= NOTABLE]
+    phrases = []
+    for words, group in groupby(named, key=lambda reason: reason.rarity):
+        *first, last = (_SAYS[reason.channel] for reason in group)
+        phrases.append(f"{', '.join(first)} and {last} {words}" if first else f"{last} {words}")
+    return "; ".join(phrases) or None
