@@ -187,7 +187,7 @@ def train(
         f"{best.training:.3f} bits/dim{others}; {epochs} epochs, {model.seconds:.0f} s, "
         f"at most {_peak_memory():.0f} MiB of memory"
     )
-    click.echo(str(check_data(model, normal, windows.people, windows.clip_fps)))
+    click.echo(str(check_data(model, normal, windows)))
 
 
 def _normal_part(data: TrainingSet, labels: Path | None) -> Windows:

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from daflow.core.data.windows import Windows
 from daflow.model.flow_model import FlowModel
-from daflow.training.window_cache import People
+from daflow.training.window_cache import TrainingSet
 
 _TOLERANCE = 0.1  # bits/dim, well below the difference between abnormal and normal
 _MIN_PEOPLE = 10  # fewer do not give a usable standard deviation
 _MIN_MINUTES = 3.0  # in which somebody is there; ten people who walk through a picture take about so long
 _MAX_DEVIATIONS = 3.0  # what is further away counts as if it were so far: one bad track must not decide
+_STRANGEST = 3  # tracks that are named
 _MAX_WINDOWS = 8192  # about; they take a second to score
 
 
@@ -27,37 +28,73 @@ class DataCheck:
         high: the score below which 99 % of them lie.
         highest: the highest score.
         unit: of the two.
+        strangest: the tracks with the highest median scores, in words; empty when there are few.
         verdict: whether there is enough normal data.
     """
 
     high: float
     highest: float
     unit: str
+    strangest: str
     verdict: str
 
     def __str__(self) -> str:
         # 0.0005 more, so that it is true after rounding
         highest = f"{self.highest + 0.0005:.3f}"
         most = f"99 % of the normal windows score below {self.high:.3f} {self.unit}, all below {highest}"
-        return f"{most}\n{self.verdict}"
+        return "\n".join(line for line in (most, self.strangest, self.verdict) if line)
 
 
-def check_data(model: FlowModel, normal: Windows, people: People, clip_fps: Sequence[float]) -> DataCheck:
+def check_data(model: FlowModel, normal: Windows, data: TrainingSet) -> DataCheck:
     """Score an even sample of the normal windows and say whether there is enough data.
 
     Args:
         model: that was trained on them.
         normal: the windows.
-        people: whose tracks they were cut from.
-        clip_fps: frames per second of each clip.
+        data: the training set that they are of.
     """
     rows = np.arange(0, len(normal), max(1, len(normal) // _MAX_WINDOWS))
     poses = normal.poses[rows]
-    high, highest = np.quantile(model.score_windows(poses).astype(np.float64), (0.99, 1))
+    scores = model.score_windows(poses).astype(np.float64)
+    high, highest = np.quantile(scores, (0.99, 1))
     tracks = len(np.unique(np.stack([normal.clip, normal.person]), axis=1).T)
-    person = people.of(normal.clip[rows], normal.person[rows])
-    verdict = enough_data(model.nll(poses), person, tracks, seconds_with_people(normal, clip_fps) / 60)
-    return DataCheck(float(high), float(highest), model.unit, verdict)
+    person = data.people.of(normal.clip[rows], normal.person[rows])
+    verdict = enough_data(model.nll(poses), person, tracks, seconds_with_people(normal, data.clip_fps) / 60)
+    strangest = strangest_tracks(scores, normal.clip[rows], normal.person[rows], data.clips, model.unit)
+    return DataCheck(float(high), float(highest), model.unit, strangest, verdict)
+
+
+def strangest_tracks(
+    scores: npt.NDArray[np.float64], clip: npt.NDArray[np.int64], person: npt.NDArray[np.int64], names: Sequence[str],
+    unit: str,
+) -> str:  # fmt: skip
+    """Name the tracks with the highest median scores; empty with fewer than ten tracks.
+
+    Who trains on recordings that nobody has watched looks at these first: an anomaly among them would be learned as
+    normal.
+
+    Args:
+        scores: `(N,)` of windows.
+        clip: `(N,)` the index of the clip of each.
+        person: `(N,)` the person's number in the clip.
+        names: of the clips.
+        unit: of the scores.
+
+    >>> number = np.arange(12)
+    >>> strangest_tracks(number * 1.0, number // 6, number % 6, ["hall", "door"], "bits")
+    'the strangest tracks are person 5 of door (11.00 bits), 4 of door (10.00), 3 of door (9.00)'
+    """
+    tracks, track = np.unique(np.stack([clip, person]), axis=1, return_inverse=True)
+    if tracks.shape[1] < _MIN_PEOPLE:
+        return ""
+    medians = np.array([np.median(scores[track == number]) for number in range(tracks.shape[1])])
+    highest = np.argsort(-medians, kind="stable")[:_STRANGEST]
+    (index, number), score = tracks[:, highest].tolist(), medians[highest].tolist()
+    first, *others = (
+        (f"{n} of {names[i]}", f"{value:.2f}") for i, n, value in zip(index, number, score, strict=True)
+    )
+    rest = "".join(f", {who} ({value})" for who, value in others)
+    return f"the strangest tracks are person {first[0]} ({first[1]} {unit}){rest}"
 
 
 def seconds_with_people(windows: Windows, clip_fps: Sequence[float]) -> float:

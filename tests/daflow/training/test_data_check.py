@@ -7,7 +7,7 @@ import pytest
 
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.windows import make_windows
-from daflow.training.data_check import enough_data, seconds_with_people
+from daflow.training.data_check import enough_data, seconds_with_people, strangest_tracks
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,15 @@ def test_a_clip_of_twice_the_rate_lasts_half_as_long() -> None:
     windows = make_windows(clips, stride=6)
     one, both = (seconds_with_people(windows, rates) for rates in ((25.0, 1e9), (25.0, 50.0)))
     assert both == pytest.approx(1.5 * one)
+
+
+def test_the_strangest_tracks_are_named_by_their_medians() -> None:
+    """One window of 1000 does not make a track strange; windows that are all high do."""
+    scores = np.ones((12, 5))
+    scores[3, 0] = 1000
+    scores[7] = 40
+    clip, person = np.repeat(np.arange(12) % 3, 5), np.repeat(np.arange(12), 5)
+    said = strangest_tracks(scores.ravel(), clip, person, ["a", "b", "c"], "bits")
+    assert said.startswith("the strangest tracks are person 7 of b (40.00 bits), ")
+    assert said.count("(1.00)") == 2
+    assert strangest_tracks(scores[:9].ravel(), clip[:45], person[:45], ["a", "b", "c"], "bits") == ""
