@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from daflow.core.alarms.reasons import why
 from runtime.json_values import number
 from runtime.pipeline.results import Person
 from runtime.sources.frames import Keypoints
@@ -22,7 +23,8 @@ def camera_message(state: CameraState) -> dict[str, Any]:
     `threshold` (or null), `unit` (of both), `provisional` (nobody calibrated it yet), `alarm`, `since` (when it
     began), and `people`. Each of these is `[id, score, p-value, joints]`, the joints as 18 x (x, y in pixels,
     confidence in percent) integers in one list. `beyond_normal` holds the ids of those whose score is above all normal
-    scores: their p-value is an upper bound.
+    scores: their p-value is an upper bound. `why` says what raised the score of the worst person while the alarm is on;
+    None of a flow without evidence beside it.
     """
     result = state.result
     return {
@@ -36,6 +38,7 @@ def camera_message(state: CameraState) -> dict[str, Any]:
         "provisional": result.provisional,
         "alarm": result.alarm,
         "since": state.alarm_since,
+        "why": why(result.worst.reasons) if result.alarm and result.worst else None,
         "people": [_person(person) for person in result.people],
         "beyond_normal": [person.person for person in result.people if person.beyond_normal],
     }

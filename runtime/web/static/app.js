@@ -417,7 +417,7 @@ function showBig(known) {
   setText($("verdict"), word);
   const count = known.live && !away(known) ? known.live.people.length : 0;
   const people = count ? (count === 1 ? "1 person" : count + " people") : "";
-  setText($("verdict-more"), [more, people].filter(Boolean).join(" · "));
+  setText($("verdict-more"), [more, people, kind === "alarm" ? known.live?.why : ""].filter(Boolean).join(" · "));
   setText($("big-state"), known.live ? clock(known.live.utc) : "");
   const gone = ["lost", "stalled", "failed", "connecting", "ended"].includes(condition(known));
   $("big-cover").hidden = !gone;
@@ -557,7 +557,7 @@ function showAlarms() {
     button.append(element("b", alarm.camera), element("span", lasted, "right"),
       element("small", moment(seconds(alarm.began_utc))),
       element("small", rarityOf(alarm) || (alarm.score === null ? "" : "score " + Number(alarm.score).toFixed(2)), "right"));
-    if (alarm.why) button.append(element("small", alarm.why));
+    if (alarm.why) button.append(element("small", alarm.why, "wide"));
     if (alarm.interrupted) button.append(element("small", "the service was stopped during the alarm"));
     button.addEventListener("click", () => openReplay(alarm.id));
     item.append(button);

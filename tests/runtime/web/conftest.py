@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from daflow.core.alarms.reasons import Reason
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.synthetic import Scene, SceneEvent, generate_clip
 from runtime.config.schema import ServeOptions
@@ -57,6 +58,8 @@ class World:
     ready: bool = True
     problems: list[str] = field(default_factory=list)
     hang: Callable[[], None] = lambda: None
+    reasons: tuple[Reason, ...] = ()
+    """What raised the score of the first person."""
     _clips: dict[str, Any] = field(default_factory=dict)
     _alarms: int = 0
 
@@ -92,6 +95,7 @@ class World:
                 p_value if index == 0 else 0.6,
                 self._window(camera, person, frame),
                 beyond_normal and index == 0,
+                self.reasons if index == 0 else (),
             )
             for index, (person, keypoints) in enumerate(found.items())
         )
@@ -134,6 +138,7 @@ class World:
                 "person": person, "score": 6.1, "p_value": 0.0005, "threshold": THRESHOLD, "people": [],
                 "peak": {
                     "utc": iso(utc), "time": 16.2, "person": person, "score": 7.25, "p_value": 0.0004973,
+                    "why": "a posture as in 1 in 900 normal windows",
                     "frame_size": list(SIZE), "skeletons": np.round(window[-24:], 1).tolist(),
                 },
                 "model": {"bundle": "8f14e45fceea167a", "scorer": "onnxruntime fp32", "daflow": "0.5.0"},

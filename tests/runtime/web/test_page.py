@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daflow.core.alarms.reasons import Reason
 from runtime.web.server import RunningServer
 
 from .browser import Feeder, Page
@@ -87,11 +88,26 @@ def test_an_alarm_appears_live_and_its_skeletons_play(fed: Feeder, page: Page) -
         )
         assert page.text("pose") == "8 / 24"
         assert "7.25" in page.text("replay-facts")
+        assert "a posture as in 1 in 900 normal windows" in page.text("replay-facts")
         page.run("document.getElementById('replay-close').click()")
         fed.world.alarm("yard", kinds=("end",), id_="a" * 32)
         del fed.scores["yard"]
         wait_for(lambda: page.text("headline") == "No alarm")
         wait_for(lambda: "4.2 s" in page.text("alarm-list"))
+        assert page.errors() == []
+
+
+def test_an_alarm_says_why_where_it_is_seen_and_in_the_list(fed: Feeder, page: Page) -> None:
+    fed.world.reasons = (Reason("motion", 12.0, "rarer than 1 in 800 normal windows"),)
+    said = "a movement rarer than 1 in 800 normal windows"
+    with fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.text("headline") == "No alarm")
+        assert "movement" not in page.text("verdict-more")
+        fed.scores["yard"] = 6.5
+        wait_for(lambda: page.text("verdict") == "Alarm" and page.text("verdict-more").endswith(said))
+        fed.world.alarm("yard")
+        wait_for(lambda: "a posture as in 1 in 900 normal windows" in page.text("alarm-list"))
         assert page.errors() == []
 
 
