@@ -169,7 +169,7 @@ def convert(
         raise InputError(f"{output} is not a folder.")
     options = Options(form, LAYOUTS[layout] if layout else None, axes, units)  # type: ignore[arg-type]
     work = _Work(output, target, options, track_anew, frame_size, fps, overwrite, {}, [])
-    found = find_sources(sources, clip)
+    found = find_sources(sources, clip, form, passed_over=output)
     unknown = 0
     for source in progress(found, "converting"):
         for converted in work.convert(source):

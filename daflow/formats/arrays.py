@@ -16,7 +16,7 @@ from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
 from daflow.formats import bounded
 from daflow.formats.layouts import COUNTS
-from daflow.formats.recording import MAX_VALUES, NOBODY, Options, Recording, tidy
+from daflow.formats.recording import NOBODY, Options, Recording, tidy
 
 _NAMES = ("keypoints", "poses", "arr_0")
 
@@ -102,8 +102,8 @@ def _recording(path: Path, array: npt.NDArray[Any], options: Options) -> Recordi
         raise InputError(
             f"{path} has {array.shape[2]} joints, which is not the layout: give another --layout."
         )
-    if math.prod(array.shape[:3]) * 3 > MAX_VALUES:
-        raise InputError(f"{path} holds more than {MAX_VALUES} values.")
+    if math.prod(array.shape[:3]) * 3 > bounded.MAX_VALUES:
+        raise InputError(f"{path} holds more than {bounded.MAX_VALUES} values.")
     first = np.repeat(np.arange(array.shape[0]), array.shape[1])
     second = np.tile(np.arange(array.shape[1]), array.shape[0])
     people, frames = (first, second) if by_person else (np.full(len(first), NOBODY), first)

@@ -10,8 +10,14 @@ from typing import Any, BinaryIO
 from daflow.core.errors import InputError
 from daflow.core.files import parse_json
 
-MAX_BYTES = 512 << 20
-"""Bytes of a clip's files at most, unpacked."""
+MAX_BYTES = 256 << 20
+"""Bytes of a file at most, unpacked."""
+
+MAX_FRAME_BYTES = 16 << 20
+"""Bytes of a file of one frame at most, unpacked."""
+
+MAX_VALUES = 50_000_000
+"""Numbers of a clip at most, and values of a JSON file: Python makes up to 64 bytes of one."""
 
 _GZIP = b"\x1f\x8b"
 _HEAD = 4096
@@ -33,7 +39,7 @@ def read_whole(path: Path, limit: int | None = None) -> bytes:
 
     Args:
         path: the file.
-        limit: bytes at most; None is `MAX_BYTES`.
+        limit: bytes at most, None is `MAX_BYTES`.
 
     Raises:
         InputError: it has more bytes than that, is a damaged gzip file, or no file.
@@ -42,9 +48,7 @@ def read_whole(path: Path, limit: int | None = None) -> bytes:
     limit = MAX_BYTES if limit is None else limit
     content = _read(path, limit + 1)
     if len(content) > limit:
-        raise InputError(
-            f"{path} makes its clip larger than {MAX_BYTES >> 20} MiB, which is the limit. Split the recording."
-        )
+        raise InputError(f"{path} is larger than {limit >> 20} MiB, which is the limit. Split the recording.")
     return content
 
 
@@ -52,8 +56,12 @@ def read_json(path: Path, content: bytes) -> Any:
     """Return the value of a JSON file.
 
     Raises:
-        InputError: it is not valid JSON.
+        InputError: it is not valid JSON, or has more values than `MAX_VALUES`.
     """
+    if sum(map(content.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise InputError(
+            f"{path} holds more than {MAX_VALUES} values, which is the limit. Split the recording."
+        )
     try:
         return parse_json(content)
     except ValueError as error:

@@ -58,7 +58,7 @@ def read_annotations(path: Path, content: Any, options: Options) -> list[Recordi
             f"{path} is not a set of COCO annotations: the list of images or annotations is missing."
         )
     images = _images(path, content["images"])
-    orders = _orders(path, content.get("categories", []))
+    orders = {} if options.layout else _orders(path, content.get("categories", []))
     clips: dict[tuple[str, str], Poses] = defaultdict(lambda: Poses(path))
     layouts: dict[tuple[str, str], Layout | None] = {}
     for number, entry in enumerate(content["annotations"]):

@@ -145,21 +145,34 @@ def layout_of(joints: int) -> Layout:
 
 
 def layout_by_names(names: Sequence[str]) -> Layout | None:
-    """Return the layout of joints with these names, COCO-17, or OpenPose-18 with a neck; None if too few are known.
+    """Return the layout of joints with these names: a known one where all are in its places, else COCO-17 by name.
 
-    >>> layout_by_names(["LShoulder", "nose"]) is None
-    True
-    >>> layout_by_names(COCO_JOINTS).take == tuple(range(17))
-    True
+    Returns:
+        None where no name is that of a joint, as in joint0, joint1 and so on.
+
+    Raises:
+        InputError: some names are those of joints, but shoulders, elbows, wrists, hips, knees or ankles are missing.
+
+    >>> layout_by_names(COCO_JOINTS).name, layout_by_names(OPENPOSE_JOINTS).name
+    ('coco', 'openpose18')
     """
     places: dict[str, int] = {}
     for place, name in enumerate(names):
         if known := joint_name(name):
             places.setdefault(known, place)
-    if not set(_NEEDED) <= set(places):
+    if not places:
         return None
-    target = OPENPOSE_JOINTS if "neck" in places else COCO_JOINTS
-    return Layout("names", "named", len(names), tuple(places.get(name, _MISSING) for name in target))
+    if missing := [name for name in _NEEDED if name not in places]:
+        raise InputError(f"The names of the joints do not tell which is the {missing[0]}: give --layout.")
+    for layout in LAYOUTS.values():
+        target = COCO_JOINTS if len(layout.take) == 17 else OPENPOSE_JOINTS
+        same = (
+            places.get(joint, _MISSING) == place or (joint == "nose" and joint not in places)
+            for joint, place in zip(target, layout.take, strict=True)
+        )
+        if layout.joints == len(names) and all(same):
+            return layout
+    return Layout("names", "named", len(names), tuple(places.get(name, _MISSING) for name in COCO_JOINTS))
 
 
 def joint_name(text: str) -> str | None:

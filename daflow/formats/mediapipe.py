@@ -27,7 +27,8 @@ def read_landmarks(path: Path, content: Any, options: Options) -> list[Recording
 
     A frame is a list of landmarks, a list of people with their landmarks, null, or an object that has one of these in
     `landmarks` or `pose_landmarks` and perhaps its number in `frame`; else its place in the list is its number. A
-    landmark is an object with x, y and perhaps visibility, or a list: x, y; x, y, visibility; x, y, z, visibility.
+    landmark is an object with x, y and perhaps visibility, or a list: x, y; x, y, visibility; x, y, z, visibility, and
+    perhaps presence.
 
     Raises:
         InputError: it is not of this form.
@@ -98,12 +99,12 @@ def _pose(landmarks: list[Any], where: str) -> Array:
     for mark in landmarks:
         if isinstance(mark, dict):
             rows.append([mark.get("x"), mark.get("y"), mark.get("visibility", 1.0)])
-        elif isinstance(mark, list) and 2 <= len(mark) <= 4:
-            rows.append([*mark[:2], mark[-1] if len(mark) > 2 else 1.0])
+        elif isinstance(mark, list) and 2 <= len(mark) <= 5:
+            rows.append([*mark[:2], mark[min(3, len(mark) - 1)] if len(mark) > 2 else 1.0])
         elif mark is None:
             rows.append([math.nan] * 3)
         else:
             raise InputError(
-                f"{where}: a landmark is not an object with x and y, or a list of 2 to 4 numbers."
+                f"{where}: a landmark is not an object with x and y, or a list of 2 to 5 numbers."
             )
     return numbers([value for row in rows for value in row], where).reshape(-1, 3)

@@ -11,7 +11,7 @@ import numpy as np
 
 from daflow.core.errors import InputError
 from daflow.formats import alphapose, arrays, coco, mediapipe, mmpose, openpose, tables, yolo
-from daflow.formats.bounded import MAX_BYTES, read_json, read_whole
+from daflow.formats.bounded import MAX_FRAME_BYTES, read_json, read_whole
 from daflow.formats.recording import Options, Recording
 from daflow.formats.sources import Source
 
@@ -45,7 +45,7 @@ _BYTES: dict[str, Callable[[Path, bytes, Options], list[Recording]]] = {
     "npz": arrays.read_npz,
     "csv": tables.read_table,
 }
-_KINDS_OF = {"yolo": ("yolo",), "csv": ("csv",), "numpy": ("npy", "npz")}
+_KINDS_OF = {"openpose": ("openpose",), "yolo": ("yolo",), "csv": ("csv",), "numpy": ("npy", "npz")}
 
 
 def read_source(source: Source, options: Options) -> list[Recording]:
@@ -55,41 +55,29 @@ def read_source(source: Source, options: Options) -> list[Recording]:
         InputError: it is of no known form, of several, or not valid; the message says which option decides.
         OSError: a file cannot be read.
     """
-    if options.form and source.kind not in _KINDS_OF.get(options.form, ("json", "openpose")):
+    if options.form and source.kind not in _KINDS_OF.get(options.form, ("json",)):
         raise InputError(f"{source.place} is not of the form that --from {options.form} says.")
-    files = _Contents()
     if source.by_person:
-        return [_joined(source, [_read_file(source, path, files, options) for _, path in source.files])]
+        return [_joined(source, [_read_file(source, path, options) for _, path in source.files])]
     if source.kind in ("openpose", "yolo"):
         numbers = [number for number, _ in source.files]
         if len(set(numbers)) != len(numbers):
             raise InputError(f"{source.place} has two files of one frame of {source.name}.")
         if source.kind == "yolo":
-            texts = ((number, path, files.read(path)) for number, path in source.files)
-            return yolo.read_frames(source.place, texts, options)
-        return openpose.read_frames(source.place, _parsed(source, files), options)
-    return _read_file(source, source.files[0][1], files, options)
+            return yolo.read_frames(source.place, _contents(source), options)
+        parsed = ((number, path, read_json(path, content)) for number, path, content in _contents(source))
+        return openpose.read_frames(source.place, parsed, options)
+    return _read_file(source, source.files[0][1], options)
 
 
-class _Contents:
-    """Reads the files of a clip, which together have a limit."""
-
-    def __init__(self) -> None:
-        self._left = MAX_BYTES
-
-    def read(self, path: Path) -> bytes:
-        content = read_whole(path, self._left)
-        self._left -= len(content)
-        return content
-
-
-def _parsed(source: Source, files: _Contents) -> Iterator[tuple[int, Path, Any]]:
+def _contents(source: Source) -> Iterator[tuple[int, Path, bytes]]:
+    """Yield frame, path and bytes of each file of one frame."""
     for number, path in source.files:
-        yield number, path, read_json(path, files.read(path))
+        yield number, path, read_whole(path, MAX_FRAME_BYTES)
 
 
-def _read_file(source: Source, path: Path, files: _Contents, options: Options) -> list[Recording]:
-    content = files.read(path)
+def _read_file(source: Source, path: Path, options: Options) -> list[Recording]:
+    content = read_whole(path)
     if source.kind in _BYTES:
         return _BYTES[source.kind](path, content, options)
     if source.kind != "json":

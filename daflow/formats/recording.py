@@ -16,18 +16,17 @@ from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
 from daflow.core.log import shortened
+from daflow.formats.bounded import MAX_VALUES
 from daflow.formats.layouts import COUNTS, Keypoints, Layout
 
 Array = npt.NDArray[np.float64]
 Units = Literal["pixels", "fractions"]
 
-MAX_VALUES = 100_000_000
-"""Numbers of a clip at most, 0.4 GB: x, y and confidence of each joint."""
-
 NOBODY = -1
 """The person of a pose whose file gives none."""
 
 _MAX_PERSON = 10**15
+_MAX_SCORE = 1e9
 
 
 @dataclass(frozen=True)
@@ -213,14 +212,15 @@ def numbers(values: Sequence[object], where: str) -> Array:
 
 
 def score_of(value: object, where: str) -> float:
-    """Return the score of a pose, NaN for null; a list of one is the number in it.
+    """Return the score of a pose, NaN for null and what no score can be; a list of one is the number in it.
 
     Raises:
         InputError: it is not a number.
     """
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
-    return float(numbers([value], where)[0])
+    score = float(numbers([value], where)[0])
+    return score if abs(score) <= _MAX_SCORE else math.nan
 
 
 def person_of(value: object, where: str) -> int:

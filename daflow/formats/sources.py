@@ -51,13 +51,17 @@ class Source:
         return self.files[0][1] if len(self.files) == 1 else self.files[0][1].parent
 
 
-def find_sources(places: Sequence[Path], clip: str | None = None) -> list[Source]:
+def find_sources(
+    places: Sequence[Path], clip: str | None = None, form: str | None = None, passed_over: Path | None = None
+) -> list[Source]:
     """Return the recordings at some places, sorted by name; a file that is found twice is there once.
 
     Args:
         places: files, and folders with such files, at any depth. In a folder, files of other kinds, hidden ones and
             frame_sizes.json, frame_rates.json and made_by.json are passed over.
         clip: the name of the clip, for a single one.
+        form: as `--from` takes it; openpose and yolo are one file a frame, whatever the files begin with.
+        passed_over: a folder that is not looked into, unless it is one of the places.
 
     Raises:
         InputError: a place is missing, nothing is there, or two recordings have one name.
@@ -67,11 +71,12 @@ def find_sources(places: Sequence[Path], clip: str | None = None) -> list[Source
     for place in places:
         if not place.exists():
             raise InputError(f"There is no file or folder {place}.")
-        for path in _files(place) if place.is_dir() else [place]:
+        above = {passed_over.resolve()} - {place.resolve()} if passed_over else set()
+        for path in _files(place, frozenset(above)) if place.is_dir() else [place]:
             if (real := path.resolve()) in seen:
                 continue
             seen.add(real)
-            kind = _kind(path)
+            kind = _as_asked(_kind(path), path, form)
             name, group, number = _name(path, kind)
             folder = path.parent if group else path
             groups.setdefault((name, group, kind, folder), []).append((number, path))
@@ -115,6 +120,12 @@ def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]
             path.name.removesuffix(".gz").endswith(_ENDINGS) and path.name.removesuffix(".gz") not in _TABLES
         ):
             yield path
+
+
+def _as_asked(kind: Kind, path: Path, form: str | None) -> Kind:
+    if form == "openpose" and kind == "json":
+        return "openpose"
+    return "yolo" if form == "yolo" and path.name.removesuffix(".gz").endswith(".txt") else kind
 
 
 def _kind(path: Path) -> Kind:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,9 @@ from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
 from daflow.core.files import decode_text
 from daflow.core.log import shortened
-from daflow.formats.layouts import COUNTS, Keypoints, Layout, layout_by_names
+from daflow.formats.bounded import MAX_VALUES
+from daflow.formats.layouts import COUNTS, Keypoints, Layout, joint_name, layout_by_names
 from daflow.formats.recording import (
-    MAX_VALUES,
     NOBODY,
     Options,
     Poses,
@@ -51,16 +51,21 @@ _MAX_JOINTS = 256
 
 @dataclass(frozen=True)
 class _Table:
+    """The text of a table, whose lines are parsed one by one: lists of cells take many times as much memory."""
+
     path: Path
+    text: str
+    delimiter: str
     columns: dict[str, int]
-    rows: list[list[str]]
 
     def column(self, names: tuple[str, ...]) -> int | None:
         return next((self.columns[name] for name in names if name in self.columns), None)
 
     def numbered(self) -> Iterator[tuple[str, list[str]]]:
         """Yield each line with the beginning of an error about it."""
-        for number, row in enumerate(self.rows, start=2):
+        rows = _rows(self.path, self.text, self.delimiter)
+        next(rows, None)
+        for number, row in enumerate(rows, start=2):
             where = f"{self.path}, line {number}"
             if len(row) != len(self.columns):
                 raise InputError(
@@ -108,16 +113,31 @@ def read_table(path: Path, content: bytes, options: Options) -> list[Recording]:
 
 def _parse(path: Path, content: bytes) -> _Table:
     try:
-        text = decode_text(content)
-        first = text.partition("\n")[0]
-        delimiter = max(",;\t", key=first.count)
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if row]
-    except (ValueError, csv.Error) as error:
+        text = decode_text(content).replace("\r\n", "\n").replace("\r", "\n")
+    except ValueError as error:
         raise InputError(f"{path} is not a table: {error}.") from None
-    names = [name.strip().lower() for name in rows[0]] if rows else []
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    names = [name.strip().lower() for name in next(_rows(path, text, delimiter), [])]
     if len(set(names)) != len(names):
         raise InputError(f"{path} has two columns of one name.")
-    return _Table(path, {name: place for place, name in enumerate(names)}, rows[1:])
+    return _Table(path, text, delimiter, {name: place for place, name in enumerate(names)})
+
+
+def _rows(path: Path, text: str, delimiter: str) -> Iterator[list[str]]:
+    """Yield the cells of each line that is not empty."""
+    try:
+        yield from filter(None, csv.reader(_lines(text), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise InputError(f"{path} is not a table: {error}.") from None
+
+
+def _lines(text: str) -> Iterator[str]:
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin) + 1 or len(text)
+        yield text[begin:end]
+        begin = end
 
 
 def _number(cell: str, where: str) -> float:
@@ -145,14 +165,14 @@ def _read_long(table: _Table, options: Options) -> Recording:
             raise InputError(f"{where}: there are more than {_MAX_JOINTS} joints.")
     index, count, layout = _order(table, names, options)
     poses: dict[tuple[int, int], Keypoints] = {}
-    seen: set[tuple[int, int, int]] = set()
+    seen: dict[tuple[int, int], int] = defaultdict(int)  # one bit for each joint that a pose has
     for where, row in table.numbered():
         frame, person, place = table.frame(row, where), table.person(row, where), index[row[joint].strip()]
-        if (frame, person, place) in seen:
+        if seen[frame, person] >> place & 1:
             raise InputError(
                 f"{where}: the joint is there twice in frame {frame}. Several people need a column person."
             )
-        seen.add((frame, person, place))
+        seen[frame, person] |= 1 << place
         if (frame, person) not in poses:
             if (len(poses) + 1) * count * 3 > MAX_VALUES:
                 raise InputError(f"{table.path} holds more than {MAX_VALUES} values.")
@@ -180,13 +200,7 @@ def _order(
         if count not in COUNTS:
             raise InputError(f"{table.path} has {count} joints, which is no known layout: give --layout.")
         return index, count, options.layout
-    layout = layout_by_names(list(names))
-    if layout is None:
-        raise InputError(
-            f"{table.path} does not name all shoulders, elbows, wrists, hips, knees and ankles; names are such as "
-            "left_shoulder."
-        )
-    return names, len(names), layout
+    return names, len(names), _by_names(table, list(names), options)
 
 
 def _read_wide(table: _Table, options: Options) -> Recording:
@@ -226,9 +240,25 @@ def _wide_columns(
         joints = [numbered.get(place, [None] * 3) for place in range(count)]
         return [(x, y, c) for x, y, c in joints], options.layout
     whole = {name: joint for name, joint in named.items() if joint[0] is not None and joint[1] is not None}
-    layout = layout_by_names(list(whole))
-    if layout is None:
+    if not any(map(joint_name, whole)):
         raise InputError(
             f"{table.path} has no columns joint, x, y, nor x0, y0, x1, y1 and so on, nor nose_x, nose_y and so on."
         )
-    return [(x, y, c) for x, y, c in whole.values()], layout
+    return [(x, y, c) for x, y, c in whole.values()], _by_names(table, list(whole), options)
+
+
+def _by_names(table: _Table, names: list[str], options: Options) -> Layout:
+    """Return the layout of joints that have names; these are the order, whatever it is.
+
+    Raises:
+        InputError: they are not those of a body, or a layout is given.
+    """
+    if options.layout:
+        raise InputError(f"{table.path} names its joints, so no --layout is needed.")
+    try:
+        layout = layout_by_names(names)
+    except InputError as error:
+        raise InputError(f"{table.path}: {error.message.removesuffix(': give --layout.')}.") from None
+    if layout is None:
+        raise InputError(f"{table.path} has no joint that is called as in COCO, such as left_shoulder.")
+    return layout

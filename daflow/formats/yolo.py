@@ -91,6 +91,7 @@ def _with_extras(recording: Recording, extras: Array, path: Path) -> Recording:
     if extras.shape[1] == 2 and not whole:
         raise InputError(f"{path}: the last value of a line is not the number of a track.")
     scores = extras[:, 0] if extras.shape[1] == 2 or not whole else np.full(len(extras), math.nan)
+    scores = np.where(np.abs(scores) <= 1, scores, math.nan)
     people = [person_of(float(value), str(path)) for value in last] if whole else recording.people
     return replace(
         recording, people=np.asarray(people, dtype=np.int64), scores=np.asarray(scores, dtype=np.float32)

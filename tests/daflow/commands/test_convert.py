@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -468,6 +469,71 @@ def test_what_is_written_is_read_again(tmp_path: Path, dataset: Path, form: str)
             assert np.allclose(track.points(), other.points(), atol=1e-3, equal_nan=True)
 
 
+def test_the_output_in_the_folder_of_the_sources_is_no_source(tmp_path: Path) -> None:
+    save(tmp_path / "in/hall.json", results(2)[::2])
+    assert set(converted(tmp_path / "in/out", tmp_path / "in")) == {"hall"}
+    assert set(converted(tmp_path / "in/out", tmp_path / "in", "--overwrite")) == {"hall"}
+    again = run(tmp_path / "in/out", "-o", tmp_path / "in/out", "--overwrite")
+    assert "hall: pose tracks" in again.output
+
+
+def test_from_openpose_reads_frames_of_any_name(tmp_path: Path) -> None:
+    for frame in (1, 2):
+        content = {"canvas": [1] * 3000, **openpose_frame(person(25, frame), ids=(1,))}
+        save(tmp_path / f"in/walk-{frame}.json", content)
+    clip = converted(tmp_path / "out", tmp_path / "in", "--from", "openpose")["walk"]
+    assert clip.tracks[0].frames.tolist() == [1, 2]
+
+
+def test_names_that_do_not_say_all_need_the_layout(tmp_path: Path) -> None:
+    content = coco()
+    names = content["categories"][0]["keypoints"]
+    content["categories"][0]["keypoints"] = [name.replace("ankle", "foot") for name in names]
+    source = save(tmp_path / "hall.json", content)
+    assert "which is the left_ankle: give --layout" in refused(tmp_path / "out", source)
+    assert converted(tmp_path / "out", source, "--layout", "coco")["hall"].poses == 3
+
+
+def test_another_order_of_17_joints_is_told(tmp_path: Path, dataset: Path) -> None:
+    clip = read_clips(dataset / "train")[0]
+    order = [
+        (11, 12),
+        (12,),
+        (14,),
+        (16,),
+        (11,),
+        (13,),
+        (15,),
+        (5, 6, 11, 12),
+        (5, 6),
+        (5, 6),
+        (0,),
+        (5,),
+        (7,),
+        (9,),
+    ]
+    order += [(6,), (8,), (10,)]  # Human3.6M's joints as means of COCO's
+    array = np.full((len(clip.tracks), 700, 17, 3), np.nan)
+    for place, track in enumerate(clip.tracks):
+        array[place, track.frames] = np.stack(
+            [track.keypoints[:, list(part)].mean(axis=1) for part in order], axis=1
+        )
+    np.save(tmp_path / "walk.npy", array)
+    words = (tmp_path / "walk.npy", "--axes", "ntvc", "--frame-size", "1280x720")
+    result = run(*words, "-o", tmp_path / "coco")
+    assert "seem to be in another order, such as that of Human3.6M" in result.output
+    result = run(*words, "-o", tmp_path / "h36m", "--layout", "h36m")
+    assert "another order" not in result.output
+    (found,) = read_clips(tmp_path / "h36m")
+    for track, other in zip(clip.tracks, found.tracks, strict=True):
+        assert np.allclose(track.keypoints[:, 5:], other.keypoints[:, 5:], atol=2e-3)
+
+
+def test_a_pipe_is_no_recording(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "hall.json")
+    assert "is not a file" in refused(tmp_path / "out", tmp_path / "hall.json")
+
+
 # What somebody else may have made to do harm
 
 HOSTILE: dict[str, tuple[Any, str]] = {
@@ -511,7 +577,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     ),
     "mmpose2.json": ({"instance_info": [3]}, "list of instances is missing"),
     "twice.json": ('{"1": {}, "1": {}}', "appears twice"),
-    "table.csv": ("frame,joint,x,y\n0,nose,1,2\n", "does not name all shoulders"),
+    "table.csv": ("frame,joint,x,y\n0,nose,1,2\n", "do not tell which is the left_shoulder"),
     "table2.csv": ("frame,joint,x,y\nNaN,16,1,2\n", "number of a frame"),
     "table3.csv": ("frame,joint,x,y\n1e300,16,1,2\n", "not the number of a frame"),
     "table4.csv": ("frame,joint,x,y\n0,0,1,2\n0,0,1,2\n", "--layout"),
@@ -571,9 +637,14 @@ def test_hostile_bytes_get_one_sentence(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "MAX_BYTES", 1 << 20)
-    monkeypatch.setattr("daflow.formats.recognise.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(bounded, "MAX_VALUES", 1 << 17)
+    monkeypatch.setattr("daflow.formats.recognise.MAX_FRAME_BYTES", 1 << 10)
     (tmp_path / "bomb.json.gz").write_bytes(gzip.compress(b"[" + b" " * (64 << 20)))
     assert "larger than 1 MiB" in refused(tmp_path / "out", tmp_path / "bomb.json.gz")
+    save(tmp_path / "many.json", "[" + "[]," * (1 << 17) + "[]]")
+    assert "more than 131072 values" in refused(tmp_path / "out", tmp_path / "many.json")
+    save(tmp_path / "hall_01_keypoints.json.gz", '{"people": [' + " " * 2000)
+    assert "larger than 0 MiB" in refused(tmp_path / "out", tmp_path / "hall_01_keypoints.json.gz")
     np.savez_compressed(tmp_path / "bomb.npz", keypoints=np.zeros((4000, 17, 3)))
     assert "more than 1 MiB" in refused(tmp_path / "out", tmp_path / "bomb.npz")
 

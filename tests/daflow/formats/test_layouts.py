@@ -113,6 +113,17 @@ def test_names_tell_the_layout() -> None:
     assert layout.take == tuple(range(17, 0, -1))
     with_neck = layout_by_names([*COCO_JOINTS, "Neck"])
     assert with_neck is not None
-    assert np.array_equal(with_neck.convert(pose(18))[:, 1], pose(18)[:, 17])
-    assert layout_by_names(COCO_JOINTS[:10]) is None
+    assert np.array_equal(with_neck.convert(pose(18)), pose(18)[:, :17])
+    assert layout_by_names(["joint0", "joint1"]) is None
+    for names in (COCO_JOINTS[:10], [name.replace("ankle", "foot") for name in COCO_JOINTS]):
+        with pytest.raises(InputError, match="give --layout"):
+            layout_by_names(names)
     assert joint_name("left_shoulder_blade") is None
+
+
+def test_names_in_the_places_of_a_known_layout_are_that_layout() -> None:
+    for name in LAYOUTS:
+        if name != "h36m":  # which calls ankles feet
+            layout = layout_by_names(PUBLISHED[name])
+            assert layout is not None
+            assert layout.name == name
