@@ -33,7 +33,9 @@ from daflow.model.checkpoint import Checkpoint, load_checkpoint
 from daflow.model.flow import parameter_count
 from export.engines import Batch, ScorerEngineBuilder, build_options, find_engine_builder
 from export.folded_flow import FoldedScorer
+from export.graph_metadata import graph_metadata
 from export.mixed_precision import RANGES, write_int8_graphs
+from export.model_card import CARD, model_card
 from export.onnx_graph import export_onnx
 from export.replacement import replace_when_done
 from export.verification import VerificationSet, Verifier, generated_set, recorded_set
@@ -195,7 +197,10 @@ def _write_files(
         graphs[precision] = f"scorer.{precision}.onnx"
         path = work / graphs[precision]
         dtype = torch.float32 if precision == "fp32" else torch.float16
-        nodes[precision] = export_onnx(FoldedScorer(checkpoint, dtype), model.config.window, path, outputs)
+        nodes[precision] = export_onnx(
+            FoldedScorer(checkpoint, dtype), model.config.window, path, outputs,
+            graph_metadata(checkpoint, precision),
+        )  # fmt: skip
         verifier.verify_graph(precision, path, nodes[precision])
     int8: Int8 | None = None
     if options.int8:
@@ -209,7 +214,7 @@ def _write_files(
             if verifier.verify_graph("int8", work / graphs["int8"], count, last):
                 break
     write_text(work / REPORT, report_page(verifier.forms, verifier.reference.scores, data, title))
-    files = [*graphs.values(), REPORT, *([RANGES] if int8 else [])]
+    files = [*graphs.values(), REPORT, CARD, *([RANGES] if int8 else [])]
     manifest = Manifest(
         daflow=__version__,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -219,7 +224,7 @@ def _write_files(
         max_missing=MAX_MISSING,
         fps=checkpoint.fps,
         precisions=graphs,
-        files={name: sha256(work / name) for name in files},
+        files={},
         training=checkpoint.training,
         nodes=nodes,
         verification={form.name: form.verdict for form in verifier.forms},
@@ -228,6 +233,8 @@ def _write_files(
         engine_options=options.engine,
         alarm=provisional_alarm(checkpoint.training, checkpoint.fps),
     )
+    write_text(work / CARD, model_card(manifest, title))
+    manifest = manifest.model_copy(update={"files": {name: sha256(work / name) for name in files}})
     write_manifest(work, manifest)
     return manifest
 

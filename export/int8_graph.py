@@ -20,6 +20,7 @@ from onnx import helper, numpy_helper
 
 from calibration.int8_ranges import Method, Ranges, calibrate
 from daflow.core.data.windows import Poses
+from export.graph_metadata import PRECISION
 
 _BATCH = 256  # windows; the activations of a batch must fit into memory, so pictures come in smaller ones
 _STEPS = 127  # magnitudes of a signed byte above zero, without its lowest value
@@ -53,7 +54,7 @@ def calibrated_ranges(
 
 
 def quantise(graph: Path, ranges: Ranges, chosen: Collection[str]) -> onnx.ModelProto:
-    """Return the graph with the chosen operations in INT8.
+    """Return the graph with the chosen operations in INT8; its metadata say so.
 
     Args:
         graph: the FP32 ONNX file that the ranges belong to.
@@ -84,6 +85,9 @@ def quantise(graph: Path, ranges: Ranges, chosen: Collection[str]) -> onnx.Model
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in scales.items())
+    for entry in model.metadata_props:
+        if entry.key == PRECISION:
+            entry.value = "int8"
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -12,7 +12,7 @@ import io
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -28,7 +28,10 @@ _TRACED_OPSET = 18  # the lowest that torch writes
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def export_onnx(scorer: nn.Module, window: int, path: Path, outputs: Sequence[str] = ("nll",)) -> int:
+def export_onnx(
+    scorer: nn.Module, window: int, path: Path, outputs: Sequence[str] = ("nll",),
+    metadata: Mapping[str, str] | None = None,
+) -> int:  # fmt: skip
     """Write a module that maps poses to scores as ONNX: simplified, with nodes named after its modules, and checked.
 
     Args:
@@ -36,6 +39,7 @@ def export_onnx(scorer: nn.Module, window: int, path: Path, outputs: Sequence[st
         window: poses in a window.
         path: the file.
         outputs: the names of what it computes.
+        metadata: what the file says about itself, see `export.graph_metadata`.
 
     Returns:
         The number of nodes.
@@ -44,6 +48,7 @@ def export_onnx(scorer: nn.Module, window: int, path: Path, outputs: Sequence[st
     _name_after_modules(model.graph)
     model = onnxslim.slim(model)
     _lower_opset(model)
+    helper.set_model_props(model, dict(metadata or {}))  # these replace whatever the tracer wrote
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
     return len(model.graph.node)

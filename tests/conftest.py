@@ -23,6 +23,7 @@ from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.tracks import Clip, Track, read_clips
 from daflow.core.data.windows import make_windows
 from daflow.core.evidence import CHANNELS
+from daflow.core.scoring.comparison import Precision
 from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
 from daflow.model.stgnf import read_stgnf
@@ -236,15 +237,19 @@ def stgnf(shared: Path) -> DAFlow:
 @pytest.fixture(scope="session")
 def graphs(build_once: BuildOnce, checkpoint: Checkpoint) -> dict[str, Path]:
     """Its FP32 and FP16 graphs."""
-    names = {"fp32": torch.float32, "fp16": torch.float16}
+    names: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16}
 
     def build(folder: Path) -> None:
         from export.folded_flow import FoldedScorer
+        from export.graph_metadata import graph_metadata
         from export.onnx_graph import export_onnx
 
         for name, dtype in names.items():
             graph = folder / f"scorer.{name}.onnx"
-            export_onnx(FoldedScorer(checkpoint, dtype), checkpoint.model.config.window, graph)
+            metadata = graph_metadata(checkpoint, name)
+            export_onnx(
+                FoldedScorer(checkpoint, dtype), checkpoint.model.config.window, graph, metadata=metadata
+            )
 
     folder = build_once("graphs", build)
     return {name: folder / f"scorer.{name}.onnx" for name in names}

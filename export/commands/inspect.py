@@ -15,6 +15,7 @@ from daflow.core.engines.file import MAGIC, EngineHeader, read_engine
 from daflow.core.errors import InputError
 from daflow.core.evidence import FLOW, unit_of
 from daflow.core.files import sha256
+from daflow.core.log import one_line, shortened
 from daflow.core.pose_bundle import PoseVerdict, is_pose_bundle, read_pose_bundle
 from daflow.core.scoring.limits import Verdict
 
@@ -115,6 +116,7 @@ def _onnx(path: Path) -> dict[str, Any]:
         "constants": dict(types.most_common()),
         "inputs": {value.name: _shape(value) for value in model.graph.input},
         "outputs": {value.name: _shape(value) for value in model.graph.output},
+        "metadata": {entry.key: entry.value for entry in model.metadata_props},
     }
 
 
@@ -249,7 +251,15 @@ def _onnx_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("maps", f"{listed(facts['inputs'])} to {listed(facts['outputs'])}"),
         ("nodes", f"{facts['nodes']}: {listed(facts['operators'])}"),
         ("constants", listed(facts["constants"]) or "none"),
+        (
+            "says",
+            listed({_shown(name): _shown(value) for name, value in facts["metadata"].items()}) or "nothing",
+        ),
     ]
+
+
+def _shown(text: str) -> str:
+    return shortened(one_line(text), 200)
 
 
 def _target(engine: dict[str, Any]) -> str:

@@ -35,8 +35,11 @@ def quick_export(
 ) -> None:
     """Exports of `checkpoint_file` use its graphs of this session, and verify them on few windows."""
 
-    def copy_graph(_: nn.Module, window: int, path: Path, outputs: tuple[str, ...]) -> int:
+    def copy_graph(
+        _: nn.Module, window: int, path: Path, outputs: tuple[str, ...], metadata: dict[str, str]
+    ) -> int:
         assert (window, outputs) == (24, ("nll",))
+        assert metadata["kind"] == "daflow-scorer"
         shutil.copy(graphs[path.name.split(".")[1]], path)
         return len(onnx.load(path).graph.node)
 

@@ -40,7 +40,9 @@ def test_a_bundle_holds_what_its_manifest_says(exported: Path) -> None:
     there = {str(p.relative_to(exported)) for p in exported.rglob("*") if p.is_file()}
     engine = next(name for name in there if name.startswith("engines/"))
     assert there == {"manifest.json", engine, *manifest.files}
-    assert {"scorer.fp32.onnx", "scorer.fp16.onnx", "verification.html"} == set(manifest.files)
+    assert {"scorer.fp32.onnx", "scorer.fp16.onnx", "verification.html", "MODEL_CARD.md"} == set(
+        manifest.files
+    )
     assert read_engine(exported / engine)[0].key.graph == manifest.files["scorer.fp16.onnx"]
 
 
