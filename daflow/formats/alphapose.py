@@ -89,6 +89,38 @@ def folder_of(image: object) -> str:
     return "_".join(part for part in parts if part)[:120]
 
 
+def is_by_image(content: object) -> bool:
+    """Whether a JSON value is `{image: {"people": [...]}}` or `{image: {"bodies": [...]}}`."""
+    return (
+        isinstance(content, dict)
+        and bool(content)
+        and all(isinstance(image, dict) and isinstance(_bodies(image), list) for image in content.values())
+    )
+
+
+def _bodies(image: dict[str, Any]) -> object:
+    return image.get("people", image.get("bodies"))
+
+
+def read_by_image(path: Path, content: Any, options: Options) -> list[Recording]:
+    """Read poses by image, of AlphaPose's `--format open` and `--format cmu`; there are no numbers of people.
+
+    Raises:
+        InputError: it is not of this form.
+    """
+    if not is_by_image(content):
+        raise InputError(f"{path} is not an object of images with people or bodies.")
+    collected = Poses(path)
+    for name, image in content.items():
+        where = f"{path}: image {shortened(name)}"
+        for person in _bodies(image):  # type: ignore[attr-defined]
+            if not isinstance(person, dict):
+                raise InputError(f"{where}: a person is not an object.")
+            values = person.get("pose_keypoints_2d", person.get("joints"))
+            collected.add(frame_of(name, where), pose_values(values, options.joints, where))
+    return [collected.recording("AlphaPose results by image")]
+
+
 def read_tracks(path: Path, content: Any, options: Options) -> list[Recording]:
     """Read poses by person and frame, with or without confidences, with null for joints that were not seen.
 

@@ -32,13 +32,17 @@ def _one_frame(path: Path, content: Any, options: Options) -> list[Recording]:
 _JSON = (
     _Form("tracks", alphapose.is_tracks, alphapose.read_tracks),
     _Form("alphapose", alphapose.is_results, alphapose.read_results),
+    _Form("alphapose", alphapose.is_by_image, alphapose.read_by_image),
     _Form("coco", coco.is_annotations, coco.read_annotations),
     _Form("mmpose", mmpose.is_frames, mmpose.read_frames),
     _Form("openpose", openpose.is_frame, _one_frame),
     _Form("mediapipe", mediapipe.is_landmarks, mediapipe.read_landmarks),
 )
-FORMS = (*(form.name for form in _JSON), "yolo", "csv", "numpy")
+FORMS = (*dict.fromkeys(form.name for form in _JSON), "yolo", "csv", "numpy")
 """The names that `--from` takes."""
+
+_TOO = {"coco": "alphapose", "alphapose": "tracks"}
+"""What a name stands for too: lists of results are COCO's form, and AlphaPose's tracks are this project's form."""
 
 _BYTES: dict[str, Callable[[Path, bytes, Options], list[Recording]]] = {
     "npy": arrays.read_npy,
@@ -90,9 +94,9 @@ def _read_file(source: Source, path: Path, options: Options) -> list[Recording]:
 
 def _form_of(path: Path, value: object, options: Options) -> _Form:
     if options.form:
-        named = next(form for form in _JSON if form.name == options.form)
-        other = {"coco": _JSON[1], "alphapose": _JSON[0]}.get(options.form)  # both tools write two forms
-        return other if other and not named.matches(value) and other.matches(value) else named
+        named = [form for form in _JSON if form.name == options.form]
+        named += [form for form in _JSON if form.name == _TOO.get(options.form)]
+        return next((form for form in named if form.matches(value)), named[0])
     found = [form for form in _JSON if form.matches(value)]
     if not found:
         empty = value in ([], {})

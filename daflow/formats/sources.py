@@ -123,8 +123,8 @@ def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]
 
 
 def _as_asked(kind: Kind, path: Path, form: str | None) -> Kind:
-    if form == "openpose" and kind == "json":
-        return "openpose"
+    if form and kind in ("json", "openpose"):
+        return "openpose" if form == "openpose" else "json"
     return "yolo" if form == "yolo" and path.name.removesuffix(".gz").endswith(".txt") else kind
 
 

@@ -110,6 +110,18 @@ def test_people_without_numbers_are_tracked(tmp_path: Path, fields: dict[str, An
         assert np.ptp(track.keypoints[:, 0, 0] - 2 * track.frames) < 1
 
 
+@pytest.mark.parametrize(("people", "pose"), [("people", "pose_keypoints_2d"), ("bodies", "joints")])
+def test_alphapose_results_by_image(tmp_path: Path, people: str, pose: str) -> None:
+    pytest.importorskip("trackers")
+    content: dict[str, Any] = {
+        f"{frame}.jpg": {"version": "AlphaPose v0.3", people: [{pose: person(18, frame)}]} for frame in (3, 4)
+    }
+    source = save(tmp_path / "hall.json", {**content, "5.jpg": {"version": "AlphaPose v0.3", people: []}})
+    clip = converted(tmp_path / "out", source)["hall"]
+    assert clip.tracks[0].frames.tolist() == [3, 4]
+    assert keypoints(clip, row=1) == pytest.approx(person(18, 4), abs=1e-3)
+
+
 def test_tracks_without_confidences_and_with_null_joints_are_read(tmp_path: Path) -> None:
     pose = [[x, y] for x, y in np.reshape(person(width=2), (17, 2)).tolist()]
     poses = {"0000": {"keypoints": [None, *pose[1:]], "scores": None}, "0001": {"keypoints": person(width=2)}}
