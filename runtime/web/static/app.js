@@ -287,11 +287,12 @@ function label(context, text, joint, colour, ceiling) {
   context.fillText(text, x, y);
 }
 
-// The range of the scores, with the threshold if that does not flatten their curve.
+// The range of the scores, with the threshold if that does not flatten their curve; scores far above it are cut.
 function chartRange(scores, threshold) {
   let low = Infinity, high = -Infinity;
   for (const score of scores) [low, high] = [Math.min(low, score), Math.max(high, score)];
   if (!scores.length) [low, high] = [threshold, threshold];
+  if (threshold !== null && low < threshold) high = Math.min(high, Math.max(threshold + 3 * (threshold - low), threshold + 2));
   const room = 4 * Math.max(high - low, 2);
   if (threshold !== null && threshold <= high + room && threshold >= low - room) {
     [low, high] = [Math.min(low, threshold), Math.max(high, threshold)];
@@ -351,8 +352,9 @@ function drawChart(known) {
     let before = null;
     for (const [utc, score] of known.scores) {
       if (score !== null) {
-        if (before !== null && utc - before < 1.5) context.lineTo(x(utc), y(score));
-        else { context.moveTo(x(utc), y(score)); context.lineTo(x(utc) + 0.5, y(score)); }
+        const row = Math.max(2, y(score));  // what is cut runs along the border
+        if (before !== null && utc - before < 1.5) context.lineTo(x(utc), row);
+        else { context.moveTo(x(utc), row); context.lineTo(x(utc) + 0.5, row); }
         before = utc;
       } else before = null;
     }
@@ -557,7 +559,7 @@ function showAlarms() {
     button.append(element("b", alarm.camera), element("span", lasted, "right"),
       element("small", moment(seconds(alarm.began_utc))),
       element("small", rarityOf(alarm) || (alarm.score === null ? "" : "score " + Number(alarm.score).toFixed(2)), "right"));
-    if (alarm.why) button.append(element("small", alarm.why, "wide"));
+    if (alarm.why) button.append(element("small", alarm.why, "why"));
     if (alarm.interrupted) button.append(element("small", "the service was stopped during the alarm"));
     button.addEventListener("click", () => openReplay(alarm.id));
     item.append(button);

@@ -148,6 +148,7 @@ def test_the_replay_of_an_alarm_that_is_on_is_current(world: World, page: Page) 
         ([2.0, 3.0], 1000.0, False),
         ([2.0, 3.0], -1000.0, False),
         ([2.0, 3.0, 900.0], 1000.0, True),
+        ([2.0, 3.0, 6.0], 3.5, True),
         ([2.0], None, True),
     ],
 )
@@ -161,6 +162,16 @@ def test_a_far_threshold_does_not_flatten_the_curve(
         assert (low < threshold < high) is seen
     if not seen:
         assert high - low < 3 * (max(scores) - min(scores))
+
+
+def test_a_score_far_above_the_threshold_does_not_flatten_the_others(
+    served: RunningServer, page: Page
+) -> None:
+    page.open(served.url)
+    low, high = page.run("return chartRange([2, 3, 2500], 21)")
+    assert low < 2
+    assert 21 < high < 100
+    assert page.run("return chartRange([30, 2500], 21)")[1] > 2500  # nothing is below it
 
 
 def test_a_far_threshold_is_marked_at_the_border(
