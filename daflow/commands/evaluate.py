@@ -86,7 +86,11 @@ from daflow.training.presets import PRESETS, Preset
     help="Folder of the benchmark: pose/test and gt, as in STG-NF's repository; of ped2 also pose/test and Test, as "
     "UCSD publishes it.",
 )
-@click.option("--model", help="A checkpoint, a bundle (scored through its exported graph), or 'untrained'.")
+@click.option(
+    "--model",
+    help="A checkpoint, a bundle (scored through its exported graph), hf://owner/name of the "
+    "Hugging Face Hub, or 'untrained'.",
+)
 @click.option(
     "--scores",
     type=FOLDER,

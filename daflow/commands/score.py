@@ -22,7 +22,11 @@ from daflow.core.scoring.comparison import PRECISIONS, Precision
     multiple=True,
     help="Folder of pose tracks, and of folders of them. May be repeated.",
 )
-@click.option("--model", required=True, help="A checkpoint, or a bundle (scored through its exported graph).")
+@click.option(
+    "--model",
+    required=True,
+    help="A checkpoint, a bundle (scored through its exported graph), or hf://owner/name of the Hugging Face Hub.",
+)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", help="The graph of a bundle.")
 @click.option(
     "-o",

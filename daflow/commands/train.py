@@ -22,7 +22,7 @@ from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.label_table import CLIPS_HELP, read_labels
 from daflow.core.data.track_files import name_paths, short_names
 from daflow.core.data.windows import LENGTH, Windows
-from daflow.core.errors import InputError
+from daflow.core.errors import InputError, require_packages
 from daflow.core.evidence import parse_channels
 from daflow.training.labelled_windows import abnormal_windows, normal_throughout
 from daflow.training.options import EVIDENCE, HOLD_OUT, STRIDE, TrainOptions
@@ -38,7 +38,13 @@ from daflow.training.window_cache import TrainingSet, read_training_set
     multiple=True,
     help="Folder of pose tracks of normal behaviour, and of folders of them. May be repeated.",
 )
-@click.option("-o", "--output", type=FILE, required=True, help="The checkpoint to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    required=True,
+    help="The checkpoint to write; as safetensors where it ends in .safetensors.",
+)
 @preset_option(
     Preset.train_defaults,
     "Train as the published re-implementation of DA-Flow did on this benchmark: it sets some of the options below, a "
@@ -142,6 +148,8 @@ def train(
     state = output.with_name(output.name + ".resume")
     for path in (output, state):
         require_folder_for(path)
+    if output.suffix == ".safetensors":
+        require_packages({"train": ["safetensors"]})  # not after hours of training
     channels = parse_channels(evidence)
     chosen = PRESETS[preset] if preset else None
     # What can be refused is refused before the tracks are read, which takes minutes for a large folder.

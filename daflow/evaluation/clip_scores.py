@@ -32,7 +32,7 @@ from daflow.core.parallel import Runner, run_tasks
 from daflow.core.progress import track
 from daflow.core.scoring.comparison import Precision
 from daflow.model.frame_scores import frame_count, frame_scores
-from daflow.model.load import load
+from daflow.model.load import load, local_path
 from daflow.model.scoring_model import ScoringModel
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def score_folder(
 
     Args:
         poses: a folder of pose tracks, or several.
-        model: a checkpoint or a bundle.
+        model: a checkpoint or a bundle, or the name of one as for `daflow.load`.
         output: the folder to write to.
         precision: of a bundle's graph.
         run: where the clips are scored.
@@ -119,8 +119,9 @@ def score_folder(
         InputError: the model cannot be opened, or there are no tracks.
         OSError: the folder cannot be written.
     """
-    # Absolute paths: the machines of a cluster have other working folders.
-    path, folder = str(Path(model).resolve()), Path(output).resolve()
+    # Absolute paths: the machines of a cluster have other working folders. Links are kept: in the cache of the Hub
+    # the file behind a name has another one, and the name says how to read it.
+    path, folder = str(local_path(model).absolute()), Path(output).resolve()
     load(path, precision)  # fails here rather than in every task
     files = find_tracks(absolute(poses), frame_size, fps)
     folder.mkdir(parents=True, exist_ok=True)

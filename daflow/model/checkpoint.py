@@ -22,6 +22,7 @@ from daflow.core.schema import Count, PlainValues, problem
 from daflow.core.version import __version__
 from daflow.model.evidence import Evidence
 from daflow.model.flow import DAFlow, ModelConfig
+from daflow.model.safetensors_file import SUFFIX, load_safetensors, to_safetensors
 from daflow.model.torch_file import is_plain_tensor, load_torch_file
 
 _FORMAT = "daflow-checkpoint"
@@ -76,9 +77,10 @@ class _Content(BaseModel):
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint, whole or not at all: as safetensors where the name ends in `.safetensors`, else by torch.
 
     Raises:
+        InputError: safetensors is needed and not installed.
         OSError: the folder cannot be written or is full.
     """
     content = {
@@ -91,23 +93,27 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         **({"evidence": _content_of(checkpoint.evidence)} if checkpoint.evidence else {}),
         "versions": {"daflow": __version__, "torch": str(torch.__version__)},
     }
-    buffer = io.BytesIO()  # torch's own file writer turns a full disk into a RuntimeError
-    torch.save(content, buffer)
+    if path.suffix == SUFFIX:
+        data = to_safetensors(content)
+    else:
+        buffer = io.BytesIO()  # torch's own file writer turns a full disk into a RuntimeError
+        torch.save(content, buffer)
+        data = buffer.getvalue()
     with written_whole(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+        temporary.write_bytes(data)
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
-    """Read a checkpoint without running any code that it may hold.
+    """Read a checkpoint without running any code that it may hold, as safetensors where its name ends so.
 
     Raises:
         InputError: the file is missing, is not a checkpoint of this toolkit, holds more than tensors and plain values,
-            or its weights do not fit its configuration.
+            or its weights do not fit its configuration; or it is safetensors, and that is not installed.
     """
     if not path.is_file():
         raise InputError(f"There is no checkpoint {path}.")
     try:
-        content = load_torch_file(path)
+        content = load_safetensors(path) if path.suffix == SUFFIX else load_torch_file(path)
     except ValueError:
         raise InputError(
             f"{path} is not a checkpoint of daflow, or it is damaged or holds code, which is never run."

@@ -42,7 +42,11 @@ class FlowModel(ScoringModel):
     def save(self, path: StrPath) -> None:
         """Write a checkpoint, whole or not at all; `daflow.load` reads it.
 
+        Args:
+            path: the file; where it ends in `.safetensors` it becomes a safetensors file.
+
         Raises:
+            InputError: safetensors is needed and not installed.
             OSError: the folder cannot be written or is full.
         """
         save_checkpoint(Path(path), self.checkpoint)

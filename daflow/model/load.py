@@ -1,4 +1,4 @@
-"""Opening whatever scores clips, by its name: a checkpoint, a bundle, or an untrained flow.
+"""Opening whatever scores clips, by its name: a checkpoint, a bundle, a model of the Hub, or an untrained flow.
 
 A bundle needs no torch.
 """
@@ -14,6 +14,7 @@ from daflow.core.data.windows import LENGTH
 from daflow.core.files import StrPath
 from daflow.core.scoring.comparison import Precision
 from daflow.model.frame_scores import Scores
+from daflow.model.hub import fetch, is_hub_name
 from daflow.model.scoring_model import BundleModel, ScoringModel
 
 
@@ -23,15 +24,18 @@ def load(
     """Open a model.
 
     Args:
-        model: a checkpoint file, a bundle folder, or `untrained` for a flow with random weights.
+        model: a checkpoint file, a bundle folder, or `untrained` for a flow with random weights; or
+            `hf://owner/name/folder@revision`, the last two where they are needed, for a bundle or `model.safetensors`
+            in a repository of the Hugging Face Hub, which is fetched.
         precision: the graph of a bundle, `fp32`, `fp16` or `int8`.
         seed: of the weights of `untrained`.
         window: poses in a window of `untrained`; the other models know theirs.
 
     Raises:
-        InputError: there is no such model, it is damaged, or the bundle has no graph of that precision.
+        InputError: there is no such model, it cannot be fetched, it is damaged, or the bundle has no graph of that
+            precision.
     """
-    path = Path(model)
+    path = local_path(model)
     if model != "untrained" and path.is_dir():
         return BundleModel(read_bundle(path), precision)
     from daflow.model.checkpoint import load_checkpoint
@@ -40,6 +44,15 @@ def load(
     if model == "untrained":
         return UntrainedModel(seed, window)
     return FlowModel(load_checkpoint(path), str(path))
+
+
+def local_path(model: StrPath) -> Path:
+    """Return where the model of a name is on this machine; one of the Hub is fetched.
+
+    Raises:
+        InputError: it cannot be fetched.
+    """
+    return fetch(str(model)) if is_hub_name(model) else Path(model)
 
 
 def score(model: ScoringModel | StrPath, clips: Sequence[Clip]) -> dict[str, Scores]:

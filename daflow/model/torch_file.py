@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_MAX_BYTES = 256 << 20  # a checkpoint has 60 kB, the state of a training 200 kB
+MAX_BYTES = 256 << 20
+"""Of a checkpoint, which has 60 kB; the state of a training has 200 kB."""
+
 _ARCHIVE = b"PK\x03\x04"  # how an archive begins
 _TENSORS = frozenset({
     "collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter",
@@ -36,7 +38,7 @@ def load_torch_file(path: Path, also: Collection[type] = ()) -> Any:
         ValueError: it is not such a file, is damaged, or holds code or more than tensors and plain values.
         OSError: it cannot be read.
     """
-    if path.stat().st_size > _MAX_BYTES:
+    if path.stat().st_size > MAX_BYTES:
         raise ValueError("it is too large")
     content = path.read_bytes()
     try:
