@@ -150,7 +150,7 @@ def _alarm(manifest: Manifest) -> str:
         )
     else:
         first = f"It was exported with the threshold {alarm.threshold:.3f} {unit_of(manifest.channels)}."
-    return f"{first}\nThe threshold is in `manifest.json` and may change later; this card does not change with it.\n"
+    return f"{first}\nA threshold is in `manifest.json` and may change later; this card does not change with it.\n"
 
 
 def _listed(lines: Iterator[str]) -> str:

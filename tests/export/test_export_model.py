@@ -11,7 +11,7 @@ from daflow.core.bundle import read_bundle
 from daflow.core.data.frame_masks import read_masks
 from daflow.core.data.tracks import read_clips
 from daflow.core.errors import CheckFailed, InputError
-from daflow.model.checkpoint import Checkpoint
+from daflow.model.checkpoint import Checkpoint, save_checkpoint
 from export.bundle import export_model
 
 
@@ -37,6 +37,13 @@ def test_a_model_in_memory_is_exported_like_its_file(checkpoint: Checkpoint, tmp
         bundle = export_model(model, tmp_path / name, fp16=False, engine=False)
         assert bundle.manifest.training == checkpoint.training
         assert list(bundle.manifest.precisions) == ["fp32"]
+
+
+@pytest.mark.usefixtures("quick_export")
+def test_safetensors_are_exported_like_torch_s_form(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "model.safetensors", checkpoint)
+    bundle = export_model(tmp_path / "model.safetensors", tmp_path / "b", fp16=False, engine=False)
+    assert bundle.manifest.training == checkpoint.training
 
 
 @pytest.mark.usefixtures("quick_export")
