@@ -14,10 +14,10 @@ from daflow.core.command_line import FOLDER, Command, frame_size_option, require
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.track_files import absolute
-from daflow.core.data.windows import LENGTH
 from daflow.core.errors import CheckFailed, InputError, require_packages
 from daflow.core.parallel import Runner
 from daflow.studies import NAMES, load_study
+from daflow.training.options import WINDOW
 
 Folders = tuple[Path, ...]
 
@@ -54,7 +54,7 @@ Folders = tuple[Path, ...]
     help="suite: a data set: its name, a folder of normal pose tracks, one of test tracks, and their labels (a folder "
     "of frame masks or a CSV file). May be repeated; a generated set is always beside them.",
 )
-@click.option("--window", default=LENGTH, type=click.IntRange(4, 256), help="suite: poses in a window.")
+@click.option("--window", default=WINDOW, type=click.IntRange(4, 256), help="suite: poses in a window.")
 @click.option("--seeds", default=3, type=click.IntRange(1), help="Seeds of each row.")
 @click.option("--epochs", default=16, type=click.IntRange(1), help="Epochs of each training.")
 @click.option("--quick", is_flag=True, help="A smoke test: one seed, two epochs, little generated data.")

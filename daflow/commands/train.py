@@ -21,11 +21,11 @@ from daflow.core.command_line import (
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.label_table import CLIPS_HELP, read_labels
 from daflow.core.data.track_files import name_paths, short_names
-from daflow.core.data.windows import LENGTH, Windows
+from daflow.core.data.windows import Windows
 from daflow.core.errors import InputError, require_packages
 from daflow.core.evidence import parse_channels
 from daflow.training.labelled_windows import abnormal_windows, normal_throughout
-from daflow.training.options import EVIDENCE, HOLD_OUT, STRIDE, TrainOptions
+from daflow.training.options import EVIDENCE, HOLD_OUT, STRIDE, WINDOW, TrainOptions
 from daflow.training.presets import PRESETS, Preset
 from daflow.training.window_cache import TrainingSet, read_training_set
 
@@ -75,7 +75,9 @@ from daflow.training.window_cache import TrainingSet, read_training_set
 @click.option(
     "--augment/--no-augment", default=TrainOptions.augment, help="Whether windows are also seen mirrored."
 )
-@click.option("--window", default=LENGTH, type=click.IntRange(4, 256), help="Poses in a window.")
+@click.option(
+    "--window", default=WINDOW, type=click.IntRange(4, 256), help="Poses in a window; 24 in the paper."
+)
 @click.option(
     "--block",
     type=click.Choice(["dam", "tcn"]),

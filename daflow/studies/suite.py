@@ -13,7 +13,7 @@ import numpy.typing as npt
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.label_table import read_labels
 from daflow.core.data.tracks import read_clips
-from daflow.core.data.windows import LENGTH, make_windows
+from daflow.core.data.windows import make_windows
 from daflow.core.evidence import CHANNELS, Scored
 from daflow.core.parallel import Runner, run_tasks
 from daflow.core.progress import track
@@ -23,7 +23,7 @@ from daflow.model.flow import ModelConfig
 from daflow.model.torch_scorer import judge
 from daflow.studies.runner import Folders
 from daflow.training.evidence import fit_evidence
-from daflow.training.options import HOLD_OUT, STRIDE, TrainOptions
+from daflow.training.options import HOLD_OUT, STRIDE, WINDOW, TrainOptions
 from daflow.training.trainer import fit, hold_out_windows
 from daflow.training.window_cache import read_training_set
 
@@ -51,7 +51,7 @@ class SuiteTrial:
     data: DataSet
     seed: int
     epochs: int
-    window: int = LENGTH
+    window: int = WINDOW
     frame_size: FrameSize | None = None
     cache: Path | None = None
 
@@ -80,7 +80,7 @@ class SuiteFigure:
 
 
 def run_suite(
-    sets: Sequence[DataSet], seeds: int, epochs: int, window: int = LENGTH, frame_size: FrameSize | None = None,
+    sets: Sequence[DataSet], seeds: int, epochs: int, window: int = WINDOW, frame_size: FrameSize | None = None,
     cache: Path | None = None, run: Runner = run_tasks,
 ) -> tuple[list[SuiteFigure], list[str]]:  # fmt: skip
     """Train and evaluate on every set.

@@ -11,6 +11,9 @@ from daflow.core.errors import InputError
 STRIDE = 6
 """Poses between the starts of training windows, as in STG-NF."""
 
+WINDOW = 12
+"""Poses in a window (T). The paper's 24 see people too late who are there for a second; see docs/studies.md."""
+
 HOLD_OUT = 0.1
 """Share of the clips that is kept out of training."""
 

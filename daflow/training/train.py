@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from daflow.core.alarms.provisional import SUMMARY, HeldOutScores
 from daflow.core.data.frame_rate import common_rate
 from daflow.core.data.tracks import Clip
-from daflow.core.data.windows import LENGTH, Poses, Windows, make_windows
+from daflow.core.data.windows import Poses, Windows, make_windows
 from daflow.core.errors import InputError
 from daflow.core.evidence import FLOW, Channel, parse_channels
 from daflow.model.checkpoint import Checkpoint
@@ -24,7 +24,7 @@ from daflow.model.flow_model import FlowModel
 from daflow.model.scoring_model import require_usable_clips
 from daflow.model.torch_scorer import available_device, judge
 from daflow.training.evidence import fit_evidence
-from daflow.training.options import EVIDENCE, HOLD_OUT, STRIDE, TrainOptions
+from daflow.training.options import EVIDENCE, HOLD_OUT, STRIDE, WINDOW, TrainOptions
 from daflow.training.trainer import Epoch, fit, hold_out_windows
 
 
@@ -80,7 +80,7 @@ def train(
     seed: int = TrainOptions.seed,
     stride: int = STRIDE,
     augment: bool = TrainOptions.augment,
-    window: int = LENGTH,
+    window: int = WINDOW,
     block: Literal["dam", "tcn"] = "dam",
     hold_out: float = HOLD_OUT,
     prior_mean: float = ModelConfig.prior_mean,

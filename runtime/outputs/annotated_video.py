@@ -148,9 +148,11 @@ class AnnotatedVideo:
         threshold = result.threshold
         marks = [threshold - 1, threshold + 1] if np.isfinite(threshold) else [-1.0, 1.0]
         low, high = min([*marks, *known]), max([*marks, *known])
+        if np.isfinite(threshold):  # scores far above it are cut, so that the others are not flattened
+            high = min(high, max(marks[1], threshold + 3 * (threshold - low)))
 
         def row(score: float) -> int:
-            return int(height - 8 - (score - low) / (high - low) * (height - 30))
+            return int(height - 8 - (min(score, high) - low) / (high - low) * (height - 30))
 
         if np.isfinite(threshold):
             self._cv2.line(canvas, (0, row(threshold)), (width, row(threshold)), _ABNORMAL, 1)

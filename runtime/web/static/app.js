@@ -403,7 +403,7 @@ function verdict(known) {
   if (!people.length) return ["none", "No people", ""];
   if (people.some((person) => level(known, person[1]) === "alarm")) return ["near", "Above the threshold", ""];
   if (people.some((person) => level(known, person[1]) === "near")) return ["near", "Unusual", ""];
-  if (people.every((person) => person[1] === null)) return ["none", "Watching", "a person is scored after 24 poses"];
+  if (people.every((person) => person[1] === null)) return ["none", "Watching", "a person is scored after some poses"];
   return ["calm", "Normal", ""];
 }
 

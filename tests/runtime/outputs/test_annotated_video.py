@@ -164,3 +164,13 @@ def test_without_a_threshold_there_is_no_line(tmp_path: Path, make_result: MakeR
     red = [int(((p[..., 0] > 150) & (p[..., 1] < 120)).sum()) for p in (with_line, without)]
     assert red[0] > 400
     assert red[1] == 0
+
+
+def test_a_score_far_above_the_threshold_leaves_the_line_where_it_can_be_seen(
+    tmp_path: Path, make_result: MakeResult
+) -> None:
+    with AnnotatedVideo(tmp_path / "video.mp4", fps=25) as video:
+        video.draw(make_result(0, 2.0, threshold=5.0))
+        chart = video.draw(make_result(1, 5000.0, threshold=5.0))[-CHART:]
+    red = ((chart[..., 0] > 150) & (chart[..., 1] < 120)).sum(axis=1)
+    assert 10 < int(red.argmax()) < CHART - 15, "the threshold is between the borders"
