@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from daflow.training.trainer import fit, hold_out_windows
 from daflow.training.window_cache import read_training_set
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 Folders = Path | tuple[Path, ...]
@@ -152,11 +155,26 @@ def run_study(
         The results in the order of the trials, and the messages of trials that failed.
     """
     trials = study.trials(settings)
-    found: dict[Trial, list[TrialResult]] = {}
+    return run_all(run_trial, trials, run, "study, trials", lambda trial: f"{trial.row}, seed {trial.seed}")
+
+
+def run_all(
+    function: Callable[[T], list[R]], trials: Sequence[T], run: Runner, what: str, name: Callable[[T], str]
+) -> tuple[list[R], list[str]]:
+    """Run trials; return the results in the order of the trials, and the messages of those that failed.
+
+    Args:
+        function: runs a trial.
+        trials: hashable ones.
+        run: where they run.
+        what: they are, for the progress.
+        name: of a trial, for the message of its failure.
+    """
+    found: dict[T, list[R]] = {}
     failed = []
-    for outcome in track(run(run_trial, trials), "study, trials", len(trials)):
+    for outcome in track(run(function, trials), what, len(trials)):
         if outcome.result is None:
-            failed.append(f"{outcome.task.row}, seed {outcome.task.seed}: {outcome.error}")
+            failed.append(f"{name(outcome.task)}: {outcome.error}")
             logger.warning("failed: %s", failed[-1])
         else:
             found[outcome.task] = outcome.result

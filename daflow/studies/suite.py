@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +15,15 @@ from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import make_windows
 from daflow.core.evidence import CHANNELS, Scored
 from daflow.core.parallel import Runner, run_tasks
-from daflow.core.progress import track
 from daflow.evaluation.auc import Evaluation, evaluate_windows
 from daflow.evaluation.baselines import score_without_model
 from daflow.model.flow import ModelConfig
 from daflow.model.torch_scorer import judge
-from daflow.studies.runner import Folders
+from daflow.studies.runner import Folders, run_all
 from daflow.training.evidence import fit_evidence
 from daflow.training.options import HOLD_OUT, STRIDE, WINDOW, TrainOptions
 from daflow.training.trainer import fit, hold_out_windows
 from daflow.training.window_cache import read_training_set
-
-logger = logging.getLogger(__name__)
 
 ROWS = ("flow", "shape", "motion", "flow + shape", "flow + motion", "flow + shape + motion")
 WITHOUT_MODEL = "best score without a model"
@@ -100,15 +96,13 @@ def run_suite(
     trials = [
         SuiteTrial(data, seed, epochs, window, frame_size, cache) for data in sets for seed in range(seeds)
     ]
-    found: dict[SuiteTrial, list[SuiteFigure]] = {}
-    failed = []
-    for outcome in track(run(run_suite_trial, trials), "suite, trainings", len(trials)):
-        if outcome.result is None:
-            failed.append(f"{outcome.task.data.name}, seed {outcome.task.seed}: {outcome.error}")
-            logger.warning("failed: %s", failed[-1])
-        else:
-            found[outcome.task] = outcome.result
-    return [figure for trial in trials for figure in found.get(trial, [])], failed
+    return run_all(
+        run_suite_trial,
+        trials,
+        run,
+        "suite, trainings",
+        lambda trial: f"{trial.data.name}, seed {trial.seed}",
+    )
 
 
 def run_suite_trial(trial: SuiteTrial) -> list[SuiteFigure]:

@@ -27,7 +27,7 @@ from daflow.core.data.windows import Poses, make_windows
 from daflow.core.errors import InputError
 from export.int8_graph import calibrated_ranges
 
-TENSORS = ["steps.1.block.ReduceMean", "steps.2.block.Reshape"]
+TENSORS = ["flow.steps.1.block.ReduceMean", "flow.steps.2.block.Reshape"]
 
 
 @pytest.fixture(scope="module")

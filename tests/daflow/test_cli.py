@@ -145,9 +145,9 @@ def test_generated_data_follow_from_the_seed(tmp_path: Path) -> None:
         ('{"1": {"0": ', "is not valid JSON"),
         ("[]", "is not a pose track file"),
         (person(30, joints=16), "person 1, frame 0: 48 keypoint values. Each pose needs 17 or 18 joints"),
-        (person(10), "0 windows of 24 poses: 1 tracks are too short"),
-        (person(30, value=float("nan")), "2 windows do not show the shoulders and hips"),
-        (person(30, value=float("inf")), "2 windows do not show the shoulders and hips"),
+        (person(10), "0 windows of 12 poses: 1 tracks are too short"),
+        (person(30, value=float("nan")), "4 windows do not show the shoulders and hips"),
+        (person(30, value=float("inf")), "4 windows do not show the shoulders and hips"),
     ],
 )
 def test_broken_tracks_are_explained(tmp_path: Path, content: object, complaint: str) -> None:

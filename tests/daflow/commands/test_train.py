@@ -18,6 +18,7 @@ from daflow.cli import main
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.model.checkpoint import load_checkpoint
 from daflow.model.flow import ModelConfig
+from daflow.training.options import WINDOW
 
 
 def run(*arguments: object) -> Result:
@@ -144,7 +145,7 @@ def test_without_a_preset_nothing_is_set_and_an_unknown_one_is_refused(dataset: 
     assert result.exit_code == 0, result.output
     assert "preset paper" not in result.output
     found = load_checkpoint(tmp_path / "m.pt")
-    assert found.model.config == ModelConfig()
+    assert found.model.config == ModelConfig(window=WINDOW)
     assert (found.training["schedule"], found.training["weight_decay"]) == ("one-cycle", 0.01)
     refused = run(*words, "--preset", "paper-avenue")
     assert refused.exit_code == 2
