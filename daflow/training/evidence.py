@@ -63,7 +63,8 @@ def fit_evidence(
             scorer.scores(nll, torch.from_numpy(block))
             for nll, block in zip(torch.split(score(model, poses), _BLOCK), _blocks(poses), strict=True)
         ]
-    return Evidence(len(poses), others, Surprise.fitted(torch.cat(scores).numpy())).eval()
+    evidence = Evidence(len(poses), others, Surprise.fitted(torch.cat(scores).numpy()))
+    return evidence.to(next(model.parameters()).device).eval()
 
 
 class _Windows:
