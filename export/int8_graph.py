@@ -25,16 +25,17 @@ from export.graph_metadata import PRECISION
 _BATCH = 256  # windows; the activations of a batch must fit into memory, so pictures come in smaller ones
 _STEPS = 127  # magnitudes of a signed byte above zero, without its lowest value
 _QUANTISED = ("Gemm", "MatMul", "Conv")
+_ALWAYS_FP32 = "evidence."  # `export.folded_flow.FoldedScorer.evidence`: INT8 would cut off unusual postures
 
 
 def operations(graph: Path) -> dict[str, list[str]]:
-    """Return the operations that can be computed in INT8, and the activations that go into each."""
+    """Return the operations of the flow that can be computed in INT8, and the activations that go into each."""
     model = onnx.load(graph)
     constants = {tensor.name for tensor in model.graph.initializer}
     return {
         node.name: [name for name in node.input[:2] if name not in constants]
         for node in model.graph.node
-        if node.op_type in _QUANTISED
+        if node.op_type in _QUANTISED and not node.name.startswith(_ALWAYS_FP32)
     }
 
 

@@ -21,7 +21,6 @@ from export.graph_metadata import data_name
 CARD = "MODEL_CARD.md"
 
 _FRONT = """---
-license: apache-2.0
 library_name: daflow
 pipeline_tag: other
 tags:

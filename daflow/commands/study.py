@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from daflow.commands.ray_cluster import runner, task_options
 from daflow.core.command_line import FOLDER, Command, frame_size_option, require_folder_for
@@ -91,6 +92,7 @@ def study(
     began = time.monotonic()
     if quick:
         seeds, epochs = 1, 2
+    _refuse_others(name)
     if name == "suite":
         _suite(output, sets, seeds, epochs, window, quick, frame_size, cache, runner(workers, ray_address))
         return
@@ -113,6 +115,21 @@ def study(
     )
     if failed:
         raise CheckFailed(f"{len(failed)} trials failed; the report lists them.")
+
+
+def _refuse_others(name: str) -> None:
+    """Refuse options that the study does not look at: its table would look like an answer about them.
+
+    Raises:
+        InputError: there is one.
+    """
+    context = click.get_current_context()
+    own = ("sets", "window")
+    others = ("poses", "test", "masks", "other_poses", "other_test", "other_masks")
+    for parameter in context.command.params:
+        given = context.get_parameter_source(str(parameter.name)) == ParameterSource.COMMANDLINE
+        if given and parameter.name in (others if name == "suite" else own):
+            raise InputError(f"{parameter.opts[0]} is not for the study {name}; --set is for suite alone.")
 
 
 def _suite(

@@ -84,9 +84,9 @@ def parse_channels(text: str) -> tuple[Channel, ...]:
     >>> parse_channels("motion,flow")
     ('flow', 'motion')
     """
-    wanted = {name.strip() for name in text.split(",")}
+    wanted = {name.strip() for name in text.split(",")} - {""}
     if unknown := sorted(wanted - {*CHANNELS}):
         raise InputError(f"{unknown[0]!r} is no channel of evidence. Use flow, shape and motion.")
     if "flow" not in wanted:
-        raise InputError("The evidence needs the flow: flow, flow,shape or flow,shape,motion.")
+        raise InputError("The evidence needs the flow: flow alone, or flow and shape, motion or both.")
     return tuple(name for name in CHANNELS if name in wanted)

@@ -20,13 +20,14 @@ from daflow.core.files import written_whole
 from daflow.core.log import shortened
 from daflow.core.schema import Count, PlainValues, problem
 from daflow.core.version import __version__
-from daflow.model.evidence import Evidence
+from daflow.model.evidence import Evidence, Motion
 from daflow.model.flow import DAFlow, ModelConfig
 from daflow.model.safetensors_file import SUFFIX, load_safetensors, to_safetensors
 from daflow.model.torch_file import is_plain_tensor, load_torch_file
 
 _FORMAT = "daflow-checkpoint"
-_VERSION = 1
+_VERSION = 2
+_FLOW_VERSION = 1  # of a flow alone, which earlier versions of this toolkit read too
 _MAX_DIMENSIONS = 6
 
 
@@ -85,7 +86,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     content = {
         "format": _FORMAT,
-        "version": _VERSION,
+        "version": _VERSION if checkpoint.evidence else _FLOW_VERSION,
         "config": checkpoint.model.config.as_dict(),
         "state": checkpoint.model.state_dict(),
         "training": checkpoint.training,
@@ -120,9 +121,12 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
         ) from None
     if not isinstance(content, dict) or not _is(content.get("format"), _FORMAT):
         raise InputError(f"{path} is not a checkpoint of daflow; 'daflow train' writes one.")
-    if not _is(version := content.get("version"), _VERSION):
+    version = content.get("version")
+    if not (_is(version, _VERSION) or _is(version, _FLOW_VERSION)):
         found = reprlib.repr(version) if isinstance(version, int | str) else "unknown"
-        raise InputError(f"{path} has checkpoint version {found}; this daflow reads {_VERSION}.")
+        raise InputError(
+            f"{path} has checkpoint version {found}; this daflow reads {_FLOW_VERSION} and {_VERSION}."
+        )
     try:
         checked = _Content.model_validate(content)
         model = DAFlow(checked.config, torch.Generator())  # not from torch's global generator
@@ -160,6 +164,10 @@ def _evidence_of(content: _Content) -> Evidence | None:
         raise ValueError(f"its movement is over {given.lag} poses, which no window holds")
     evidence = Evidence.unfitted(given.channels, given.windows, given.lag, given.levels)
     load_weights(evidence, given.state)
+    if not (evidence.surprise.slopes > 0).all() or not (evidence.surprise.levels.diff(dim=1) > 0).all():
+        raise ValueError("the levels of its surprise do not rise")
+    if any(isinstance(other, Motion) and not other.travel > 0 for other in evidence.others.values()):
+        raise ValueError("its normal bodies do not move")
     return evidence
 
 

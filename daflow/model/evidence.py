@@ -22,9 +22,11 @@ DIRECTIONS = 8
 """Directions of a Gaussian with a variance of their own; the others share one."""
 
 _VALUES = 2 * JOINTS  # of a pose
+_LEAST_VARIANCE = 1e-9  # of a direction; normalised windows have 1 in y
+_LEAST_SHARE = 1e-5  # of the largest variance: few windows do not vary in all directions
 _IN_TAIL = 32  # normal windows above the last level at least
 _MAX_LEVELS = 24  # of 2^24 normal windows and more
-_LEAST_STEP = 1e-6  # between levels, so that equal scores divide by no zero
+_LEAST_STEP = 1e-3  # between levels, of the deviation of the scores: many may be equal
 
 Values = npt.NDArray[np.float64]
 
@@ -64,9 +66,11 @@ class Gaussian(nn.Module):
             squares += vectors.T @ vectors
         mean = total / count
         variances, directions = np.linalg.eigh(squares / count - np.outer(mean, mean))
-        variances[:-DIRECTIONS] = variances[:-DIRECTIONS].mean()  # the largest are last
-        if not variances[0] > 0:
+        if not variances[-1] > _LEAST_VARIANCE:  # the largest is last
             raise ValueError("the normal windows do not vary")
+        rest = max(variances[:-DIRECTIONS].mean(), _LEAST_SHARE * variances[-1])
+        variances = np.maximum(variances, rest)
+        variances[:-DIRECTIONS] = rest
         return cls(torch.from_numpy(mean).float(), torch.from_numpy(directions / np.sqrt(variances)).float())
 
     def forward(self, x: Tensor) -> Tensor:
@@ -166,12 +170,13 @@ class Surprise(nn.Module):
         """Fit to the scores `(N, C)` of normal windows."""
         last = max(0, min(_MAX_LEVELS, int(math.log2(max(1, len(scores) / _IN_TAIL)))))
         values = scores.astype(np.float64)
+        least = (_LEAST_STEP * values.std(axis=0) + 1e-6 * (1 + np.abs(values).max(axis=0)))[:, None]
         levels = np.quantile(values, 1 - 2.0 ** -np.arange(last + 1), axis=0).T
-        levels += _LEAST_STEP * np.arange(last + 1)
+        levels += least * np.arange(last + 1)
         excess = [column[column >= top].mean() - top if (column >= top).any() else 0.0
                   for column, top in zip(values.T, levels[:, -1], strict=True)]  # fmt: skip
         steps = np.concatenate([np.diff(levels, axis=1), np.array(excess)[:, None] * math.log(2)], axis=1)
-        slopes = 1 / np.maximum(steps, _LEAST_STEP)
+        slopes = 1 / np.maximum(steps, least)
         return cls(torch.from_numpy(levels).float(), torch.from_numpy(slopes).float())
 
     def forward(self, scores: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def load_safetensors(path: Path) -> Any:
     except Exception as error:  # the library raises several classes, also AssertionError and KeyError
         raise ValueError("it is no safetensors file, or it is damaged") from error
     header = parse_json(data[_LENGTH : _LENGTH + int.from_bytes(data[:_LENGTH], "little")])
-    text = header.get("__metadata__", {}).get(_KEY)
+    text = (header.get("__metadata__") or {}).get(_KEY)
     content = None if text is None else parse_json(text)
     if not isinstance(content, dict) or "state" in content:
         raise ValueError("it holds nothing of daflow")

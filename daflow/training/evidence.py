@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -27,10 +28,13 @@ from daflow.model.flow import DAFlow
 from daflow.model.torch_scorer import score
 from daflow.training.trainer import mirrored
 
+logger = logging.getLogger(__name__)
+
 MOMENT_SECONDS = 0.15
 """Time over which the movement of the joints is taken."""
 
 _BLOCK = 4096  # windows, to limit the memory
+_FEW = 64  # windows
 
 
 def fit_evidence(
@@ -48,6 +52,11 @@ def fit_evidence(
     Raises:
         InputError: the windows do not vary: all hold one pose, or nobody moves.
     """
+    if len(poses) < _FEW:
+        logger.warning(
+            "%d windows are too few to know how rare a posture or a movement is; --evidence flow does without",
+            len(poses),
+        )  # fmt: skip
     windows = _Windows(poses, augment)
     others: dict[Channel, Shape | Motion] = {}
     if "shape" in channels:
@@ -56,6 +65,8 @@ def fit_evidence(
         lag = min(max(1, round(MOMENT_SECONDS * (fps or DEFAULT_FPS))), model.config.window - 1)
         steps = _gaussian(windows, lambda x: displacements(x, lag), "movement")
         travel = np.mean(np.concatenate(list(windows.each(travelled))))
+        if not travel > 0:
+            raise _nothing_varies("way of a body")
         others["motion"] = Motion(steps, lag, torch.tensor(travel, dtype=torch.float32))
     scorer = Evidence(len(poses), others, Surprise.unfitted(len(channels), 1))
     with torch.no_grad():
@@ -85,9 +96,13 @@ def _gaussian(windows: _Windows, function: Callable[[Tensor], Tensor], what: str
     try:
         return Gaussian.fitted(windows.each(lambda x: function(x).flatten(0, 1)))
     except ValueError:
-        raise InputError(
-            f"The normal windows hold no {what} that varies, so none can be judged by it. Train with --evidence flow."
-        ) from None
+        raise _nothing_varies(what) from None
+
+
+def _nothing_varies(what: str) -> InputError:
+    return InputError(
+        f"The normal windows hold no {what} that varies, so none can be judged by it. Train with --evidence flow."
+    )
 
 
 def _blocks(poses: Poses) -> Iterator[Poses]:

@@ -108,7 +108,7 @@ def train(
         prior_mean: the mean of the Gaussian that normal windows follow.
         device: where torch trains, such as `cpu` or `cuda`.
         threads: of torch, for each operation on a CPU.
-        evidence: what windows are judged by: `flow` as in the paper, or `flow,shape,motion`.
+        evidence: what windows are judged by: `flow` as in the paper, or `flow` and `shape`, `motion` or both.
 
     Raises:
         InputError: the clips give too few windows, two have one name, a value is out of range, or torch cannot use the

@@ -22,6 +22,7 @@ from daflow.core.scoring.onnx import OnnxScorer, open_graph
 from daflow.model.checkpoint import load_checkpoint
 from daflow.model.torch_scorer import judge
 from export.cli import main as export
+from export.int8_graph import operations
 from export.verification import VerificationSet, Verifier
 
 
@@ -137,6 +138,13 @@ def test_int8_keeps_the_channels_too(evidence_file: Path, dataset: Path, tmp_pat
     verdict = read_bundle(tmp_path / "b").manifest.verification["int8"]
     assert not verdict.missed
     assert min(found.spearman for found in verdict.channels.values()) > 0.99
+
+
+def test_no_operation_of_the_evidence_is_for_int8(evidence_bundle: Path) -> None:
+    graph = evidence_bundle / "scorer.fp32.onnx"
+    products = [node.name for node in onnx.load(graph).graph.node if node.op_type in ("MatMul", "Gemm")]
+    assert any(name.startswith("evidence.") for name in products)
+    assert set(operations(graph)) == {name for name in products if name.startswith("flow.")}
 
 
 def test_a_flow_alone_is_judged_without_channels(evidence_file: Path, rng: np.random.Generator) -> None:

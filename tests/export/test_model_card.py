@@ -50,7 +50,7 @@ def test_the_card_is_in_the_bundle_and_its_hash_protects_it(bundle_copy: Path) -
 def test_the_front_matter_is_what_hugging_face_reads(manifest: Manifest) -> None:
     found = front_matter(model_card(manifest, "bundle"))
     tags = found.pop("tags")
-    assert found == {"license": "apache-2.0", "library_name": "daflow", "pipeline_tag": "other"}
+    assert found == {"library_name": "daflow", "pipeline_tag": "other"}
     assert isinstance(tags, list)
     assert "video-anomaly-detection" in tags
 

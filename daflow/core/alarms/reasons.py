@@ -12,6 +12,8 @@ from daflow.core.evidence import Channel, Evidence
 NOTABLE = 5.0
 """Bits from which a channel is named beside the strongest: 1 in 32 normal windows."""
 
+_UNUSUAL = 1.0  # bit
+
 _SAYS: Mapping[Channel, str] = {
     "flow": "a sequence of poses",
     "shape": "a posture",
@@ -63,10 +65,14 @@ def rarity_of(surprise: float, windows: int) -> str:
 def why(found: Sequence[Reason]) -> str | None:
     """Say in one phrase what raised a score: the strongest reason, and the others that are notable.
 
+    None when nothing is unusual: half of all normal windows have a bit of surprise.
+
     >>> why([Reason("shape", 9.1, "as in 1 in 500"), Reason("motion", 8.9, "as in 1 in 500"), Reason("flow", 1.0, "")])
     'a posture and a movement as in 1 in 500'
     """
-    named = [reason for number, reason in enumerate(found) if number == 0 or reason.surprise >= NOTABLE]
+    named = [
+        reason for number, reason in enumerate(found) if reason.surprise >= (NOTABLE if number else _UNUSUAL)
+    ]
     phrases = []
     for words, group in groupby(named, key=lambda reason: reason.rarity):
         *first, last = (_SAYS[reason.channel] for reason in group)

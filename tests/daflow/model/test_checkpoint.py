@@ -326,3 +326,29 @@ def test_evidence_with_numbers_that_are_none_is_refused(evidence_file: Path, tmp
     torch.save(content, path)
     with pytest.raises(InputError, match=r"surprise\.slopes is NaN or infinite"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("surprise.slopes", -1.0, "the levels of its surprise do not rise"),
+        ("surprise.levels", 1.0, "the levels of its surprise do not rise"),
+        ("others.motion.travel", 0.0, "its normal bodies do not move"),
+    ],
+)
+def test_evidence_that_would_score_nobody_is_refused(
+    evidence_file: Path, tmp_path: Path, name: str, values: float, reason: str
+) -> None:
+    content = torch.load(evidence_file, weights_only=True)
+    content["evidence"]["state"][name].fill_(values)
+    path = tmp_path / "changed.pt"
+    torch.save(content, path)
+    with pytest.raises(InputError, match=reason):
+        load_checkpoint(path)
+
+
+def test_a_version_that_knows_no_evidence_refuses_it_and_reads_a_flow_alone(
+    evidence_file: Path, checkpoint_file: Path
+) -> None:
+    versions = [torch.load(path, weights_only=True)["version"] for path in (evidence_file, checkpoint_file)]
+    assert versions == [2, 1]

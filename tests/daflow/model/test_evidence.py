@@ -48,7 +48,15 @@ def test_a_step_off_the_normal_directions_counts_more_than_one_along_them(vector
 
 def test_what_does_not_vary_has_no_gaussian() -> None:
     with pytest.raises(ValueError, match="do not vary"):
-        Gaussian.fitted(iter([np.ones((10, 36))]))
+        Gaussian.fitted(iter([np.full((10, 36), 0.1)]))
+
+
+def test_a_few_vectors_vary_in_few_directions_and_give_no_huge_numbers(rng: np.random.Generator) -> None:
+    few = rng.standard_normal((4, 36))
+    gaussian = Gaussian.fitted(iter([few]))
+    assert torch.isfinite(gaussian.whitening).all()
+    found = gaussian(torch.from_numpy(rng.standard_normal((50, 1, 36))).float())
+    assert 0 < float(found.min()) < float(found.max()) < 1e5
 
 
 def test_a_pose_is_the_same_wherever_it_is_and_a_movement_whatever_moves(rng: np.random.Generator) -> None:

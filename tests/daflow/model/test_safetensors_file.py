@@ -58,7 +58,7 @@ def test_it_is_the_same_model_as_in_the_form_of_torch(evidence_file: Path, saved
 def test_tensors_have_prefixes_and_the_same_model_is_the_same_file(saved: Path) -> None:
     tensors, facts = opened(saved)
     assert {name.partition(".")[0] for name in tensors} == {"flow", "evidence"}
-    assert (facts["format"], facts["version"]) == ("daflow-checkpoint", 1)
+    assert (facts["format"], facts["version"]) == ("daflow-checkpoint", 2)
     assert "state" not in facts
     before = saved.read_bytes()
     save_checkpoint(saved, load_checkpoint(saved))
@@ -147,7 +147,7 @@ def _format(tensors: dict[str, Any], facts: dict[str, Any]) -> None:
 
 
 def _version(tensors: dict[str, Any], facts: dict[str, Any]) -> None:
-    facts["version"] = 2
+    facts["version"] = 3
 
 
 def _window(tensors: dict[str, Any], facts: dict[str, Any]) -> None:
@@ -170,7 +170,7 @@ def _rate(tensors: dict[str, Any], facts: dict[str, Any]) -> None:
         (_no_evidence, "is not a checkpoint of daflow"),
         (_state, "is not a checkpoint of daflow"),
         (_format, "is not a checkpoint of daflow"),
-        (_version, "has checkpoint version 2"),
+        (_version, "has checkpoint version 3"),
         (_window, "window: Input should be"),
         (_rate, "fps: Input should be"),
     ],

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from daflow.core.errors import InputError
 from daflow.core.evidence import CHANNELS
 from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from daflow.model.evidence import Evidence
+from daflow.model.evidence import Evidence, Motion
 from daflow.model.flow import DAFlow, ModelConfig
 from daflow.model.stgnf import read_stgnf
 from daflow.model.torch_scorer import judge
@@ -42,7 +42,13 @@ def _content(evidence: Evidence | None = None) -> dict[str, Any]:
 
 def _with_evidence() -> dict[str, Any]:
     """Return what a small checkpoint with evidence beside its flow holds."""
-    return _content(Evidence.unfitted(CHANNELS, windows=100, lag=2, levels=3))
+    evidence = Evidence.unfitted(CHANNELS, windows=100, lag=2, levels=3)
+    evidence.surprise.levels += torch.arange(3)
+    evidence.surprise.slopes += 1
+    motion = evidence.others["motion"]
+    assert isinstance(motion, Motion)
+    motion.travel += 1
+    return _content(evidence)
 
 
 def _theirs() -> dict[str, Any]:

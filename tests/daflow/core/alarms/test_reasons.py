@@ -24,6 +24,7 @@ def test_the_strongest_is_always_told_and_others_when_they_are_notable() -> None
     both = why(reasons(evidence, [1.0, 3.0 + NOTABLE, NOTABLE]))
     assert both == "a posture as in 1 in 260 normal windows; a movement as in 1 in 32 normal windows"
     assert why(()) is None
+    assert why(reasons(evidence, [0.3, 0.9, 0.2])) is None
 
 
 def test_channels_that_are_as_rare_are_told_together() -> None:
@@ -40,7 +41,7 @@ def test_channels_that_are_as_rare_are_told_together() -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("flow,sound", "'sound' is no channel"), ("shape", "needs the flow"), ("", "'' is no channel")],
+    [("flow,sound", "'sound' is no channel"), ("shape", "needs the flow"), ("", "needs the flow")],
 )
 def test_channels_that_there_are_not(text: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
