@@ -17,6 +17,7 @@ from daflow.core.errors import InputError, unusable_package
 from daflow.core.files import StrPath
 from daflow.core.log import shortened
 from daflow.core.scoring.comparison import PRECISIONS
+from daflow.model.torch_file import MAX_BYTES
 
 SCHEME = "hf://"
 WEIGHTS = "model.safetensors"
@@ -59,12 +60,20 @@ def fetch(model: str) -> Path:
         )
     repository, folder, revision = found[1], found[2].strip("/"), found[3]
     try:
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import HfApi, snapshot_download
     except ImportError as error:
         raise unusable_package(error, "huggingface_hub", "hub") from error
-    patterns = [f"{folder}/{name}" if folder else name for name in FILES]
+    wanted = {f"{folder}/{name}" if folder else name: name for name in FILES}
     with _explained(model):
-        place = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns)) / folder
+        # The sizes first, and then the files of that very commit: a stranger's file may be larger than the disk.
+        info = HfApi().model_info(repository, revision=revision, files_metadata=True)
+        sizes = {file.rfilename: file.size for file in info.siblings or () if file.rfilename in wanted}
+        for name, size in sizes.items():
+            if size is None or size > MAX_BYTES:
+                raise ValueError(f"{name} is larger than {MAX_BYTES >> 20} MiB, or its size is not known")
+        if MANIFEST in {wanted[name] for name in sizes}:
+            sizes = {name: size for name, size in sizes.items() if wanted[name] != WEIGHTS}
+        place = Path(snapshot_download(repository, revision=info.sha, allow_patterns=[*sizes])) / folder
     if (place / MANIFEST).is_file():
         return place
     if (place / WEIGHTS).is_file():

@@ -7,7 +7,7 @@ import shutil
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -21,6 +21,8 @@ from daflow.model.flow_model import FlowModel
 from daflow.model.hub import FILES, fetch
 from daflow.model.scoring_model import BundleModel
 
+COMMIT = "c" * 40
+
 
 class Hub(ModuleType):
     """One repository, a folder of this machine. As the real one, it gives links to files named by their hash."""
@@ -31,10 +33,23 @@ class Hub(ModuleType):
         self.asked: list[tuple[str, str | None]] = []
         self.fetched: list[str] = []
 
+    def HfApi(self) -> Hub:  # noqa: N802
+        return self
+
+    def model_info(self, repo_id: str, *, revision: str | None, files_metadata: bool) -> SimpleNamespace:
+        assert files_metadata
+        self.asked.append((repo_id, revision))
+        files = [
+            SimpleNamespace(rfilename=str(path.relative_to(self.repository)), size=path.stat().st_size)
+            for path in sorted(self.repository.rglob("*"))
+            if path.is_file()
+        ]
+        return SimpleNamespace(sha=COMMIT, siblings=files)
+
     def snapshot_download(
         self, repo_id: str, *, revision: str | None = None, allow_patterns: list[str]
     ) -> str:
-        self.asked.append((repo_id, revision))
+        assert (repo_id, revision) == (self.asked[-1][0], COMMIT)
         snapshot = self.cache / "snapshot"
         for path in sorted(self.repository.rglob("*")):
             name = str(path.relative_to(self.repository))
@@ -74,6 +89,20 @@ def test_a_bundle_is_opened_and_only_its_files_are_fetched(hub: Hub, exported: P
     assert model.bundle.manifest == read_bundle(exported).manifest
     assert hub.asked == [("owner/some.name", None)]
     assert set(hub.fetched) == {"manifest.json", *model.bundle.manifest.files}
+
+
+def test_a_file_that_is_too_large_is_not_fetched(hub: Hub, weights: Path) -> None:
+    with weights.open("r+b") as file:
+        file.truncate(1 << 40)  # a hole
+    with pytest.raises(InputError, match=r"model\.safetensors is larger than 256 MiB"):
+        fetch("hf://owner/name")
+    assert hub.fetched == []
+
+
+def test_weights_beside_a_bundle_are_not_fetched(hub: Hub, weights: Path, exported: Path) -> None:
+    shutil.copytree(exported, hub.repository, dirs_exist_ok=True)
+    assert isinstance(daflow.load("hf://owner/name"), BundleModel)
+    assert weights.name not in hub.fetched
 
 
 def test_every_file_of_a_bundle_is_among_what_is_fetched(exported_int8: Path) -> None:
