@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -147,7 +148,7 @@ def _latex(header: Sequence[str], rows: Sequence[Row]) -> str:
     """Return the table for `booktabs`."""
 
     def line(texts: Sequence[str]) -> str:
-        escaped = [text.replace("_", r"\_").replace("%", r"\%").replace("±", r"$\pm$") for text in texts]
+        escaped = [re.sub(r"([&%#_$])", r"\\\1", text).replace("±", r"$\pm$") for text in texts]
         return " & ".join(escaped) + r" \\"
 
     body = [line(row.texts()) for row in rows]

@@ -103,6 +103,8 @@ def test_mean_spread_and_worst_are_of_the_seeds_and_sets(tmp_path: Path) -> None
     assert "| flow | 50.0 | - |" in markdown
     assert "- a, seed 2: it broke" in markdown
     alone = write_suite(tmp_path, figures[:1], ["a"], 3, 24, [])
+    write_suite(tmp_path, figures[:1], ["a_1 & b#2"], 3, 24, [])
+    assert r" & a\_1 \& b\#2 & mean & worst \\" in (tmp_path / "suite.tex").read_text()
     assert "one seed, which says nothing of its spread" in alone
     assert "Failed" not in alone
 
