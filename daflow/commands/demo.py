@@ -249,7 +249,7 @@ def _draw(path: Path, watched: _Watched, annotated: Path, source: str) -> None:
 
     last = float(watched.times[-1])
     begin = watched.alarms[0][0] if watched.alarms else last / 2
-    moments = [max(0.0, begin - 2), begin + 0.2, min(last, begin + 2)]
+    moments = [max(0.0, begin - 2), begin + 0.2, min(last, begin + 1.6)]
     figure, axes = plt.subplot_mosaic(
         [["0", "1", "2"], ["score"] * 3],
         figsize=(14, 7.2),
@@ -278,6 +278,7 @@ def _draw(path: Path, watched: _Watched, annotated: Path, source: str) -> None:
         axis.axhline(watched.threshold, color="#eb3c32", linestyle="--", linewidth=1, label="threshold")
         # Falls score hundreds of times the threshold; below it the axis is linear.
         axis.set_yscale("symlog", linthresh=watched.threshold, linscale=1.5, subs=range(2, 10))
+        axis.set_ylim(bottom=min(0.0, float(np.nanmin(watched.scores, initial=0.0))))
     axis.set(xlabel="seconds", ylabel="score, bits of surprise", xlim=(0, last))
     axis.set_title(f"DA-Flow on {Path(source).name}", loc="left", fontsize=11)
     axis.legend(loc="upper left", frameon=False, fontsize=9)

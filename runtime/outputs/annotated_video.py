@@ -117,8 +117,11 @@ class AnnotatedVideo:
             self._cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _ABNORMAL, 6)
             self._text(canvas, "ALARM", (14, 34), _ABNORMAL, 0.9)
             reason = why(result.worst.reasons) if result.worst else None
+            line = round(16 * max(1.0, width / 720))
             for number, phrase in enumerate(reason.split("; ") if reason else ()):
-                self._text(canvas, phrase.replace(NARROW_SPACE, " "), (14, 54 + 16 * number), _ABNORMAL, 0.4)
+                self._text(
+                    canvas, phrase.replace(NARROW_SPACE, " "), (14, 54 + line * number), _ABNORMAL, 0.4
+                )
         self._scores.append(np.nan if result.score is None else result.score)
         self._draw_chart(canvas[height:], result)
         return canvas
