@@ -17,7 +17,6 @@ from daflow.core.errors import InputError, unusable_package
 from daflow.core.files import StrPath
 from daflow.core.log import shortened
 from daflow.core.scoring.comparison import PRECISIONS
-from daflow.model.torch_file import MAX_BYTES
 
 SCHEME = "hf://"
 WEIGHTS = "model.safetensors"
@@ -26,6 +25,8 @@ FILES = (
     "MODEL_CARD.md", WEIGHTS,
 )  # fmt: skip
 """What is fetched, if it is there: every file that a bundle may name, and weights alone."""
+
+_MAX_BYTES = 256 << 20  # as of a checkpoint and of a graph where they are read
 
 _WORD = r"[A-Za-z0-9_][A-Za-z0-9._-]*"  # not "..", and nothing that a pattern of file names gives a meaning
 _NAME = re.compile(rf"hf://({_WORD}/{_WORD})((?:/{_WORD})*)(?:@({_WORD}(?:/{_WORD})*))?")
@@ -69,8 +70,8 @@ def fetch(model: str) -> Path:
         info = HfApi().model_info(repository, revision=revision, files_metadata=True)
         sizes = {file.rfilename: file.size for file in info.siblings or () if file.rfilename in wanted}
         for name, size in sizes.items():
-            if size is None or size > MAX_BYTES:
-                raise ValueError(f"{name} is larger than {MAX_BYTES >> 20} MiB, or its size is not known")
+            if size is None or size > _MAX_BYTES:
+                raise ValueError(f"{name} is larger than {_MAX_BYTES >> 20} MiB, or its size is not known")
         if MANIFEST in {wanted[name] for name in sizes}:
             sizes = {name: size for name, size in sizes.items() if wanted[name] != WEIGHTS}
         place = Path(snapshot_download(repository, revision=info.sha, allow_patterns=[*sizes])) / folder
