@@ -22,7 +22,7 @@ from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import MAX_MISSING, Poses
 from daflow.core.engines.file import BuildOptions
 from daflow.core.errors import InputError
-from daflow.core.evidence import Evidence
+from daflow.core.evidence import EvidenceFacts
 from daflow.core.files import StrPath, sha256, write_text
 from daflow.core.pose_bundle import is_pose_bundle
 from daflow.core.scoring.comparison import Precision
@@ -239,9 +239,9 @@ def _write_files(
     return manifest
 
 
-def _evidence_of(checkpoint: Checkpoint) -> Evidence | None:
+def _evidence_of(checkpoint: Checkpoint) -> EvidenceFacts | None:
     found = checkpoint.evidence
-    return Evidence(channels=found.channels, windows=found.windows) if found else None
+    return EvidenceFacts(channels=found.channels, windows=found.windows) if found else None
 
 
 def _is_bundle(folder: Path) -> bool:

@@ -86,7 +86,7 @@ def _card(form: VerifiedForm) -> str:
 def _section(form: VerifiedForm, reference: tuple[Nll, Nll, Nll], data: VerificationSet) -> str:
     return (
         f'<h2 id="{form.name}">{_FORMS[form.name][0]}</h2><div class="row"><table><tr><th></th><th>measured</th>'
-        f"<th>limit</th></tr>{''.join(_rows(form.verdict))}</table>"
+        f"<th>limit</th></tr>{''.join([*_rows(form.verdict), *_channel_rows(form.verdict)])}</table>"
         f'<img alt="scores of the {form.name} form against those of the model" src="{_scatter(form, reference)}"></div>'
         f"<h3>The {_WORST} windows with the largest relative error</h3>"
         f'<img class="wide" alt="skeletons of the worst windows" src="{_worst(form, reference, data)}">'
@@ -104,6 +104,17 @@ def _rows(verdict: Verdict) -> Iterator[str]:
         yield (
             f"<tr{' class=bad' if missed else ''}><td>{html.escape(words)}</td><td>{style.format(value)}</td>"
             f"<td>{mark}</td></tr>"
+        )
+
+
+def _channel_rows(verdict: Verdict) -> Iterator[str]:
+    """Yield a row for each channel of evidence, which must rank windows as the model's does."""
+    for channel, compared in verdict.channels.items():
+        limit = verdict.limits.spearman
+        missed = any(phrase.startswith(f"{channel}: ") for phrase in verdict.missed)
+        yield (
+            f"<tr{' class=bad' if missed else ''}><td>rank correlation of the surprise, {channel}</td>"
+            f"<td>{compared.spearman:.6f}</td><td>{'' if limit is None else f'&ge; {limit:g}'}</td></tr>"
         )
 
 

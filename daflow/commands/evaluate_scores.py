@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-from click.core import ParameterSource
-
 from daflow.commands.evaluation_tables import print_tables
-from daflow.core.command_line import write_json
+from daflow.core.command_line import refuse_options, write_json
 from daflow.core.data.label_table import choose_clips, read_labels
 from daflow.core.errors import InputError
 
@@ -26,7 +23,9 @@ def evaluate_scores(path: Path, masks: Path | None, clips: Sequence[str], json_t
     from daflow.evaluation.evaluate import evaluate
     from daflow.evaluation.score_files import read_scores
 
-    _refuse_others(click.get_current_context())
+    refuse_options(
+        lambda name: name not in _FITTING, "does not go with --scores, which need no model and no poses"
+    )
     if masks is None:
         raise InputError("--scores goes with --masks or --labels: the labels of the frames.")
     labels = choose_clips(read_labels(masks), clips, "label")
@@ -37,12 +36,3 @@ def evaluate_scores(path: Path, masks: Path | None, clips: Sequence[str], json_t
         write_json(json_target, {"scores": str(path), **result.as_dict(), "baselines": comparison.as_dict()})
     if json_target != "-":
         print_tables(result, comparison, f"{path}: scores of {len(scores)} clips; figures in %")
-
-
-def _refuse_others(context: click.Context) -> None:
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name not in _FITTING and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            raise InputError(
-                f"{parameter.opts[0]} does not go with --scores, which need no model and no poses."
-            )

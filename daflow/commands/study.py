@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from daflow.commands.ray_cluster import runner, task_options
-from daflow.core.command_line import FOLDER, Command, frame_size_option, require_folder_for
+from daflow.core.command_line import FOLDER, Command, frame_size_option, refuse_options, require_folder_for
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.track_files import absolute
@@ -21,6 +20,9 @@ from daflow.studies import NAMES, load_study
 from daflow.training.options import WINDOW
 
 Folders = tuple[Path, ...]
+
+_OF_SUITE = {"sets", "window"}
+_OF_OTHERS = {"poses", "test", "masks", "other_poses", "other_test", "other_masks"}
 
 
 @click.command(cls=Command)
@@ -92,10 +94,14 @@ def study(
     began = time.monotonic()
     if quick:
         seeds, epochs = 1, 2
-    _refuse_others(name)
+    # Its table would look like an answer about what it does not look at.
     if name == "suite":
+        refuse_options(
+            lambda option: option in _OF_OTHERS, "does not go with the study suite, which takes --set"
+        )
         _suite(output, sets, seeds, epochs, window, quick, frame_size, cache, runner(workers, ray_address))
         return
+    refuse_options(lambda option: option in _OF_SUITE, "is for the study suite alone")
     train, test_data = _data(output, (poses, test, masks), seed=0, quick=quick)
     settings = Settings(
         train, Test(*test_data), seeds=seeds, epochs=epochs, frame_size=frame_size, cache=cache
@@ -115,21 +121,6 @@ def study(
     )
     if failed:
         raise CheckFailed(f"{len(failed)} trials failed; the report lists them.")
-
-
-def _refuse_others(name: str) -> None:
-    """Refuse options that the study does not look at: its table would look like an answer about them.
-
-    Raises:
-        InputError: there is one.
-    """
-    context = click.get_current_context()
-    own = ("sets", "window")
-    others = ("poses", "test", "masks", "other_poses", "other_test", "other_masks")
-    for parameter in context.command.params:
-        given = context.get_parameter_source(str(parameter.name)) == ParameterSource.COMMANDLINE
-        if given and parameter.name in (others if name == "suite" else own):
-            raise InputError(f"{parameter.opts[0]} is not for the study {name}; --set is for suite alone.")
 
 
 def _suite(

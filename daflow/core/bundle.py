@@ -20,7 +20,7 @@ from daflow.core.alarms.calibration import AlarmCalibration, CameraName, Manifes
 from daflow.core.data.frame_rate import Fps
 from daflow.core.engines.file import BuildOptions, EngineKey, engine_key
 from daflow.core.errors import InputError
-from daflow.core.evidence import FLOW, Channel, Evidence
+from daflow.core.evidence import FLOW, Channel, EvidenceFacts
 from daflow.core.manifest_file import Files, ManifestFile
 from daflow.core.schema import Count, FileName, PlainValues
 from daflow.core.scoring.comparison import Precision
@@ -95,7 +95,7 @@ class Manifest(ManifestPart):
     nodes: dict[Precision, Count] = Field(default_factory=dict)
     verification: dict[Literal["folded"] | Precision, Verdict] = Field(default_factory=dict)
     int8: Int8 | None = None
-    evidence: Evidence | None = None
+    evidence: EvidenceFacts | None = None
     engine_options: BuildOptions = BuildOptions()
     alarm: AlarmCalibration | None = None
     cameras: dict[CameraName, AlarmCalibration] = Field(default_factory=dict)

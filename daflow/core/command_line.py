@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from daflow.core.data.clip_tables import MAX_SIDE, FrameSize
 from daflow.core.errors import CheckFailed, DaflowError, InputError, explain_import
@@ -299,3 +300,20 @@ def require_folder_for(path: Path) -> None:
         raise InputError(f"{path} is a folder. Give the name of a file.")
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix="."):
         pass
+
+
+def refuse_options(refused: Callable[[str], bool], why: str) -> None:
+    """Refuse options that the running command was given and does not look at.
+
+    Args:
+        refused: whether a parameter of the command, by its name, is one of them.
+        why: the end of the sentence that begins with the option.
+
+    Raises:
+        InputError: there is one.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if refused(name) and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise InputError(f"{parameter.opts[0]} {why}.")

@@ -1,4 +1,4 @@
-"""What a score is made of: the channels of evidence, and what they say in words.
+"""What a score is made of: the channels of evidence, and the unit that they give it.
 
 With the flow alone a score is its negative log-likelihood in bits per dimension. With more channels each is turned into
 surprise, minus the binary logarithm of the share of normal windows that are as unusual, in bits: 10 bits are one window
@@ -39,12 +39,13 @@ class Scored:
 
 
 def require_channels(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
-    """Check that the flow comes first, and each channel once and in its order, and return them.
+    """Check that the flow comes first, then others, each once and in its order, and return them.
 
     Raises:
         ValueError: they do not.
     """
-    if channels[:1] != FLOW or channels != tuple(name for name in CHANNELS if name in channels):
+    in_order = channels == tuple(name for name in CHANNELS if name in channels)
+    if channels[:1] != FLOW or len(channels) < 2 or not in_order:
         raise ValueError("it must be flow, and then shape, motion or both")
     return channels
 
@@ -52,7 +53,7 @@ def require_channels(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
 Channels = Annotated[tuple[Channel, ...], AfterValidator(require_channels)]
 
 
-class Evidence(BaseModel):
+class EvidenceFacts(BaseModel):
     """What the scores of a bundle are made of, when it is more than the flow; a part of its manifest.
 
     Attributes:

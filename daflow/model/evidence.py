@@ -21,8 +21,10 @@ from daflow.model.skeleton_graph import JOINTS
 DIRECTIONS = 8
 """Directions of a Gaussian with a variance of their own; the others share one."""
 
+LEAST_VARIANCE = 1e-9
+"""Of a direction that varies; normalised windows have a variance of 1 in y."""
+
 _VALUES = 2 * JOINTS  # of a pose
-_LEAST_VARIANCE = 1e-9  # of a direction; normalised windows have 1 in y
 _LEAST_SHARE = 1e-5  # of the largest variance: few windows do not vary in all directions
 _IN_TAIL = 32  # normal windows above the last level at least
 _MAX_LEVELS = 24  # of 2^24 normal windows and more
@@ -66,7 +68,7 @@ class Gaussian(nn.Module):
             squares += vectors.T @ vectors
         mean = total / count
         variances, directions = np.linalg.eigh(squares / count - np.outer(mean, mean))
-        if not variances[-1] > _LEAST_VARIANCE:  # the largest is last
+        if not variances[-1] > LEAST_VARIANCE:  # the largest is last
             raise ValueError("the normal windows do not vary")
         rest = max(variances[:-DIRECTIONS].mean(), _LEAST_SHARE * variances[-1])
         variances = np.maximum(variances, rest)

@@ -27,7 +27,7 @@ from daflow.training.window_cache import read_training_set
 
 ROWS = ("flow", "shape", "motion", "flow + shape", "flow + motion", "flow + shape + motion")
 WITHOUT_MODEL = "best score without a model"
-POSITION = "a late frame of its clip"
+POSITION = "number of the frame in its clip"
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def run_suite_trial(trial: SuiteTrial) -> list[SuiteFigure]:
     held_out = hold_out_windows(windows, HOLD_OUT)
     options = TrainOptions(epochs=trial.epochs, seed=trial.seed)
     flow = fit(poses, ModelConfig(window=trial.window), options, held_out).model
-    evidence = fit_evidence(CHANNELS, flow, poses[~held_out], training.fps)
+    evidence = fit_evidence(CHANNELS, flow, poses, training.fps, held_out=held_out)
     masks = read_labels(data.labels)
     clips = [clip for clip in read_clips(data.test, trial.frame_size) if clip.name in masks]
     tested = make_windows(clips, trial.window, fps=training.fps)

@@ -174,8 +174,9 @@ def train_on(
     trained = fit(poses, config, options, held_out, labels, state)
     evidence = None
     if len(channels) > 1:
-        kept = normal.poses[~held_out[: len(normal)]]
-        evidence = fit_evidence(channels, trained.model, kept, data.fps, options.augment)
+        evidence = fit_evidence(
+            channels, trained.model, normal.poses, data.fps, options.augment, held_out[: len(normal)]
+        )
     seconds = time.monotonic() - began
     first, best = trained.history[0], trained.history[trained.best]
     scores = HeldOutScores.of(

@@ -9,7 +9,7 @@ from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import is_beyond_normal, p_value
 from daflow.core.alarms.reasons import Reason, reasons
 from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother
-from daflow.core.evidence import FLOW, Evidence, unit_of
+from daflow.core.evidence import FLOW, EvidenceFacts, unit_of
 from runtime.pipeline.batch_scoring import FrameScores
 from runtime.pipeline.observer import Observation
 from runtime.pipeline.results import FrameResult, Person
@@ -27,7 +27,7 @@ class AlarmDecider:
 
     def __init__(
         self, camera: str, rule: AlarmRule, calibration: AlarmCalibration | None = None,
-        evidence: Evidence | None = None,
+        evidence: EvidenceFacts | None = None,
     ) -> None:  # fmt: skip
         self.camera = camera
         self.rule = rule
@@ -37,6 +37,7 @@ class AlarmDecider:
         """How many of those are because of hidden shoulders or hips."""
         self.calibration = calibration
         self._evidence = evidence
+        self._unit = unit_of(evidence.channels if evidence else FLOW)
         self._smoother = Smoother(rule.smoothing_seconds)
         self._held: Held[Person] = Held(rule.hold_seconds)
         self._alarm = AlarmState(rule)
@@ -79,7 +80,7 @@ class AlarmDecider:
             self.camera,
             self.rule.threshold,
             self.rule.provisional,
-            unit=unit_of(self._evidence.channels if self._evidence else FLOW),
+            unit=self._unit,
         )
 
     def _reasons(self, surprise: Sequence[float] | None) -> tuple[Reason, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.evidence import Evidence
+from daflow.core.evidence import EvidenceFacts
 from daflow.core.scoring.scorer import Scorer
 from runtime.pipeline.alarm_decider import AlarmDecider
 from runtime.pipeline.batch_scoring import score_batch
@@ -42,7 +42,7 @@ class CameraPipeline:
         calibration: AlarmCalibration | None = None,
         camera: str = "camera",
         fps: float | None = None,
-        evidence: Evidence | None = None,
+        evidence: EvidenceFacts | None = None,
     ) -> None:
         self._scorer = scorer
         self._observer = Observer(finder, window, max_missing, clock, fps=fps)

@@ -54,6 +54,9 @@ def test_the_manifest_says_what_the_scores_are_made_of(evidence_bundle: Path, ex
     assert manifest.evidence is not None
     assert manifest.evidence.windows > 400
     assert {*manifest.verification["fp16"].channels} == {"flow", "shape", "motion"}
+    page = (evidence_bundle / "verification.html").read_text()
+    assert all(page.count(f"rank correlation of the surprise, {channel}") == 3 for channel in CHANNELS)
+    assert "of the surprise" not in (exported / "verification.html").read_text()
     assert read_bundle(exported).manifest.evidence is None
     assert read_bundle(exported).manifest.verification["fp16"].channels == {}
     result = CliRunner().invoke(export, ["inspect", str(evidence_bundle)])
@@ -120,7 +123,14 @@ def test_a_graph_of_other_channels_than_the_manifest_says_is_refused(
 
 def test_a_manifest_names_the_flow_first_and_each_channel_once(evidence_bundle: Path, tmp_path: Path) -> None:
     copy = read_bundle(Path(shutil.copytree(evidence_bundle, tmp_path / "b")))
-    for channels in ([], ["shape"], ["flow", "motion", "shape"], ["flow", "flow"], ["flow", "sound"]):
+    for channels in (
+        [],
+        ["flow"],
+        ["shape"],
+        ["flow", "motion", "shape"],
+        ["flow", "flow"],
+        ["flow", "sound"],
+    ):
         broken = {"channels": channels, "windows": 9}
         text = json.loads((copy.folder / "manifest.json").read_text())
         text["evidence"] = broken

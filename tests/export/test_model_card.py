@@ -9,7 +9,7 @@ import pytest
 from daflow.core.alarms.provisional import SUMMARY, HeldOutScores, provisional_alarm
 from daflow.core.bundle import Manifest, read_bundle
 from daflow.core.errors import InputError
-from daflow.core.evidence import CHANNELS, Evidence
+from daflow.core.evidence import CHANNELS, EvidenceFacts
 from export.model_card import CARD, model_card
 
 SCORES = HeldOutScores(windows=400, people=9, median=1.0, q99=1.5, q999=2.0, highest=2.25)
@@ -59,7 +59,7 @@ def test_it_tells_the_figures_of_the_manifest(manifest: Manifest) -> None:
     told = manifest.model_copy(
         update={
             "training": TRAINING, "fps": 12.5, "alarm": provisional_alarm(TRAINING, 12.5),
-            "evidence": Evidence(channels=CHANNELS, windows=3600),
+            "evidence": EvidenceFacts(channels=CHANNELS, windows=3600),
         }
     )  # fmt: skip
     card = model_card(told, "hall")

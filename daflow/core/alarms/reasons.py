@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from daflow.core.alarms.p_value import rarity
-from daflow.core.evidence import Channel, Evidence
+from daflow.core.evidence import Channel, EvidenceFacts
 
 NOTABLE = 5.0
 """Bits from which a channel is named beside the strongest: 1 in 32 normal windows."""
@@ -21,22 +21,26 @@ _SAYS: Mapping[Channel, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Reason:
-    """What one channel of evidence says of a window.
+class Reason(NamedTuple):
+    """What one channel of evidence says of a window. There are some for each person of each frame, so they are light.
 
     Attributes:
         channel: the channel.
         surprise: bits.
-        rarity: how many normal windows it finds as unusual, in words.
+        windows: how many normal windows the surprise was fitted on.
     """
 
     channel: Channel
     surprise: float
-    rarity: str
+    windows: int
+
+    @property
+    def rarity(self) -> str:
+        """How many normal windows the channel finds as unusual, in words."""
+        return rarity_of(self.surprise, self.windows)
 
 
-def reasons(evidence: Evidence, surprise: Sequence[float]) -> tuple[Reason, ...]:
+def reasons(evidence: EvidenceFacts, surprise: Sequence[float]) -> tuple[Reason, ...]:
     """Return what each channel says, the strongest first.
 
     Args:
@@ -44,7 +48,7 @@ def reasons(evidence: Evidence, surprise: Sequence[float]) -> tuple[Reason, ...]
         surprise: of each channel, bits.
     """
     found = [
-        Reason(channel, bits, rarity_of(bits, evidence.windows))
+        Reason(channel, bits, evidence.windows)
         for channel, bits in zip(evidence.channels, surprise, strict=True)
     ]
     return tuple(sorted(found, key=lambda reason: -reason.surprise))
@@ -67,8 +71,8 @@ def why(found: Sequence[Reason]) -> str | None:
 
     None when nothing is unusual: half of all normal windows have a bit of surprise.
 
-    >>> why([Reason("shape", 9.1, "as in 1 in 500"), Reason("motion", 8.9, "as in 1 in 500"), Reason("flow", 1.0, "")])
-    'a posture and a movement as in 1 in 500'
+    >>> why([Reason("shape", 9, 4000), Reason("motion", 9, 4000), Reason("flow", 1, 4000)])
+    'a posture and a movement as in 1 in 510 normal windows'
     """
     named = [
         reason for number, reason in enumerate(found) if reason.surprise >= (NOTABLE if number else _UNUSUAL)

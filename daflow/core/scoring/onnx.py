@@ -46,7 +46,6 @@ class OnnxScorer:
                 f"{path} takes windows of {row[1]} poses, but the manifest says {window}. Export the bundle again."
             )
         self.window = row[1]
-        self.has_evidence = len(self._runner.outputs) > 1
 
     def score(self, poses: Poses) -> npt.NDArray[np.float32]:
         """Return the scores of windows `(B, 2, T, 18)` float32, `(B,)` float32."""

@@ -20,7 +20,6 @@ from daflow.core.evidence import Channel, Scored
 class GraphRunner(Protocol):
     """What runs a graph of a scorer: the parts of an ONNX or TensorRT runner that are needed to check it."""
 
-    name: str
     row: tuple[int, ...]
     outputs: list[str]
 

@@ -298,6 +298,7 @@ def test_the_evidence_comes_back_as_it_was(evidence_file: Path, tmp_path: Path) 
     ("change", "reason"),
     [
         ({"channels": ["shape", "flow"]}, "it must be flow, and then shape, motion or both"),
+        ({"channels": ["flow"]}, "it must be flow, and then shape, motion or both"),
         ({"lag": 24}, "its movement is over 24 poses, which no window holds"),
         ({"levels": 65}, "less than or equal to 64"),
         ({"windows": -1}, "greater than or equal to 0"),

@@ -112,7 +112,10 @@ def test_mean_spread_and_worst_are_of_the_seeds_and_sets(tmp_path: Path) -> None
 def test_options_of_other_studies_are_refused(dataset: Path, tmp_path: Path) -> None:
     data = ["--poses", dataset / "train", "--test", dataset / "test", "--masks", dataset / "masks"]
     result = run(*data, "--quick", "-o", tmp_path / "out")
-    assert (result.exit_code, "--poses is not for the study suite" in result.output) == (2, True)
+    assert (
+        result.exit_code,
+        "--poses does not go with the study suite, which takes --set" in result.output,
+    ) == (2, True)
     words = ["study", "seeds", "--window", "24", "--quick", "-o", str(tmp_path / "out")]
     other = CliRunner().invoke(main, words)
-    assert (other.exit_code, "--window is not for the study seeds" in other.output) == (2, True)
+    assert (other.exit_code, "--window is for the study suite alone" in other.output) == (2, True)

@@ -9,6 +9,7 @@ import torch
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.windows import Poses, make_windows
 from daflow.core.errors import InputError
+from daflow.core.evidence import CHANNELS
 from daflow.model.flow import DAFlow, ModelConfig
 from daflow.model.torch_scorer import judge
 from daflow.training import evidence as module
@@ -81,3 +82,30 @@ def test_who_never_moves_says_nothing_about_movement(walkers: Poses, flow: DAFlo
     still = np.repeat(walkers[:64, :, :1], 24, axis=2)
     with pytest.raises(InputError, match=r"no movement that varies.*--evidence flow"):
         fit_evidence(("flow", "motion"), flow, still, 25.0)
+
+
+def test_windows_that_are_held_out_are_not_looked_at(
+    walkers: Poses, flow: DAFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_out = np.arange(len(walkers)) % 3 == 0
+    poses = walkers.copy()
+    poses[held_out] = np.nan  # one look would show
+    monkeypatch.setattr(module, "_BLOCK", 100)
+    found = fit_evidence(CHANNELS, flow, poses, 25.0, held_out=held_out)
+    expected = fit_evidence(CHANNELS, flow, walkers[~held_out], 25.0)
+    assert found.windows == expected.windows == (~held_out).sum()
+    scores = [judge(flow, evidence, walkers[:200]).score for evidence in (found, expected)]
+    assert np.allclose(*scores, rtol=1e-4, atol=1e-3)
+
+
+def test_few_windows_are_told(walkers: Poses, flow: DAFlow, caplog: pytest.LogCaptureFixture) -> None:
+    fit_evidence(("flow", "shape"), flow, walkers[:40], 25.0)
+    assert "40 windows are too few to know how rare a posture or a movement is" in caplog.text
+
+
+def test_bodies_that_stay_where_they_are_travel_nowhere(walkers: Poses, flow: DAFlow) -> None:
+    """Joints move, and the centre of the body does not."""
+    waving = walkers[:64] - walkers[:64].mean(axis=3, keepdims=True)
+    waving = (waving[..., :9] - waving[..., 9:]) / 2
+    with pytest.raises(InputError, match=r"no way of a body that varies.*--evidence flow"):
+        fit_evidence(CHANNELS, flow, np.concatenate([waving, -waving], axis=3), 25.0)

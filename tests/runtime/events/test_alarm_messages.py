@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from daflow.core.alarms.reasons import reasons
 from daflow.core.alarms.rule import AlarmChange
-from daflow.core.evidence import CHANNELS, Evidence
+from daflow.core.evidence import CHANNELS, EvidenceFacts
 from runtime.events.alarm_messages import MAX_PEOPLE, AlarmEventBuilder
 from runtime.events.message import EventMessage
 from runtime.pipeline.results import Absence, FrameResult, Person
@@ -268,7 +268,7 @@ def test_a_result_that_was_decided_by_an_earlier_rule_begins_no_alarm() -> None:
 
 
 def test_what_raised_the_alarm_is_told_in_numbers_and_words() -> None:
-    told = tuple(reasons(Evidence(channels=CHANNELS, windows=1000), [3.25, 11.5, 6.0]))
+    told = tuple(reasons(EvidenceFacts(channels=CHANNELS, windows=1000), [3.25, 11.5, 6.0]))
     first = result(10, 20.75, change="begin")
     assert first.worst is not None
     (begin,) = life()(replace(first, worst=replace(first.worst, reasons=told), unit="bits"))

@@ -6,7 +6,7 @@ import numpy as np
 
 from daflow.core.alarms.reasons import why
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.evidence import Evidence
+from daflow.core.evidence import EvidenceFacts
 from runtime.pipeline.alarm_decider import AlarmDecider
 from runtime.pipeline.batch_scoring import FrameScores
 from runtime.pipeline.observer import Observation
@@ -67,7 +67,7 @@ def test_nobody_is_held_when_the_numbers_mean_other_people() -> None:
 
 
 def test_what_raised_the_score_is_told_strongest_first_and_held_with_it() -> None:
-    evidence = Evidence(channels=("flow", "shape", "motion"), windows=1000)
+    evidence = EvidenceFacts(channels=("flow", "shape", "motion"), windows=1000)
     decider = AlarmDecider("hall", AlarmRule(5, 5, begin_seconds=0.5), evidence=evidence)
     found = [
         decide(

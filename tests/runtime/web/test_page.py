@@ -98,7 +98,7 @@ def test_an_alarm_appears_live_and_its_skeletons_play(fed: Feeder, page: Page) -
 
 
 def test_an_alarm_says_why_where_it_is_seen_and_in_the_list(fed: Feeder, page: Page) -> None:
-    fed.world.reasons = (Reason("motion", 12.0, "rarer than 1 in 800 normal windows"),)
+    fed.world.reasons = (Reason("motion", 12.0, 800),)
     said = "a movement rarer than 1 in 800 normal windows"
     with fed.world.serve() as served:
         page.open(served.url)

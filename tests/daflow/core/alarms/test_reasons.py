@@ -6,7 +6,7 @@ import pytest
 
 from daflow.core.alarms.reasons import NOTABLE, Reason, rarity_of, reasons, why
 from daflow.core.errors import InputError
-from daflow.core.evidence import CHANNELS, Evidence, parse_channels
+from daflow.core.evidence import CHANNELS, EvidenceFacts, parse_channels
 
 
 def test_no_share_is_told_that_the_normal_windows_do_not_show() -> None:
@@ -18,7 +18,7 @@ def test_no_share_is_told_that_the_normal_windows_do_not_show() -> None:
 
 
 def test_the_strongest_is_always_told_and_others_when_they_are_notable() -> None:
-    evidence = Evidence(channels=CHANNELS, windows=10_000)
+    evidence = EvidenceFacts(channels=CHANNELS, windows=10_000)
     assert [r.channel for r in reasons(evidence, [1.0, 3.0, 2.0])] == ["shape", "motion", "flow"]
     assert why(reasons(evidence, [1.0, 3.0, 2.0])) == "a posture as in 1 in 8 normal windows"
     both = why(reasons(evidence, [1.0, 3.0 + NOTABLE, NOTABLE]))
@@ -28,7 +28,7 @@ def test_the_strongest_is_always_told_and_others_when_they_are_notable() -> None
 
 
 def test_channels_that_are_as_rare_are_told_together() -> None:
-    evidence = Evidence(channels=CHANNELS, windows=500)
+    evidence = EvidenceFacts(channels=CHANNELS, windows=500)
     all_three = why(reasons(evidence, [20.0, 80.0, 40.0]))
     assert all_three == "a posture, a movement and a sequence of poses rarer than 1 in 500 normal windows"
     two = why(reasons(evidence, [7.0, 80.0, 40.0]))
@@ -36,7 +36,7 @@ def test_channels_that_are_as_rare_are_told_together() -> None:
         "a posture and a movement rarer than 1 in 500 normal windows; "
         "a sequence of poses as in 1 in 130 normal windows"
     )
-    assert why([Reason("motion", 9.0, "x")]) == "a movement x"
+    assert why([Reason("motion", 9.0, 500)]) == "a movement rarer than 1 in 500 normal windows"
 
 
 @pytest.mark.parametrize(
