@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.enough_recordings import reason_against_quantile, reason_against_rate
-from calibration.replay import read_signals
+from calibration.enough_recordings import least_hours, reason_against_quantile, reason_against_rate
+from calibration.recordings import read_signals
 from calibration.threshold import ThresholdChoice, choose_quantile, choose_threshold
 from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration
 from daflow.core.alarms.p_value import normal_scores
+from daflow.core.alarms.replay import Signal
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle, update_manifest
 from daflow.core.data.clip_tables import FrameSize
@@ -20,6 +22,7 @@ from daflow.core.data.track_files import Paths
 from daflow.core.errors import InputError
 
 FALSE_ALARMS_PER_DAY = 1.0
+_MAX_SUPPORTED = 1440.0  # an alarm a minute
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class CalibrationResult:
     Attributes:
         alarm: the record for the manifest of the bundle.
         choice: the threshold and the fit that it is based on.
-        reason: why the recordings do not support the requested rate or quantile; None when they do.
+        reason: why the recordings do not support the requested rate or quantile; None when they do. The alarm knows
+            which rate they do support.
     """
 
     alarm: AlarmCalibration
@@ -58,7 +62,7 @@ def calibrate_alarm(
         poses: folder of pose tracks of normal behaviour, or several.
         false_alarms_per_day: the requested rate; None is 1, unless there is a quantile.
         quantile: instead of a rate, the fraction of the normal scores that stay below the threshold.
-        fps: frames per second of all recordings; None as `calibration.replay.read_signals`.
+        fps: frames per second of all recordings; None as `calibration.recordings.read_signals`.
         begin_seconds: how long the score must stay above the threshold.
         end_seconds: how long it must stay below before the alarm ends.
         cool_down_seconds: how long after an alarm the next one may begin.
@@ -83,8 +87,9 @@ def calibrate_alarm(
         per_day = FALSE_ALARMS_PER_DAY if false_alarms_per_day is None else false_alarms_per_day
         choice = choose_threshold(signals, rule, per_day)
         reason = reason_against_rate(choice, hours, per_day)
+        supported = _supported_rate(signals, rule, hours, per_day) if reason else None
     else:
-        per_day = None
+        per_day, supported = None, None
         choice = choose_quantile(signals, rule, quantile)
         reason = reason_against_quantile(windows, quantile)
     alarm = AlarmCalibration(
@@ -100,6 +105,7 @@ def calibrate_alarm(
         expected_per_day=choice.expected_per_day,
         interval_per_day=choice.interval_per_day,
         promised=quantile is None and reason is None,
+        supported_per_day=supported,
         hours=hours,
         fps=sum(len(signal.times) for signal in signals) / seconds,
         windows=windows,
@@ -107,6 +113,16 @@ def calibrate_alarm(
         normal=normal_scores(np.concatenate([signal.sample for signal in signals])),
     )
     return CalibrationResult(alarm, choice, reason)
+
+
+def _supported_rate(signals: Sequence[Signal], rule: AlarmRule, hours: float, per_day: float) -> float | None:
+    """Return a round rate above `per_day` that the recordings support; None when there is none to an alarm a minute."""
+    for power, digit in itertools.product(range(-3, 4), (1, 2, 5)):
+        rate = digit * 10.0**power
+        possible = per_day < rate <= _MAX_SUPPORTED and hours >= least_hours(rate)
+        if possible and reason_against_rate(choose_threshold(signals, rule, rate), hours, rate) is None:
+            return rate
+    return None
 
 
 def write_calibration(bundle: Bundle, alarm: AlarmCalibration, camera: str | None = None) -> None:

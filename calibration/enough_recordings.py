@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from calibration.threshold import MIN_BLOCKS, ThresholdChoice
+from daflow.core.alarms.calibration import duration_text
 
 # All four limits are conventions of this toolkit; docs/alarms.md explains what they mean in hours.
 MAX_EXTRAPOLATION = 4.0
 """A fitted tail may be extrapolated to alarms so many times rarer than one in the recordings."""
 
-MIN_ALARMS = 5.0
+MIN_ALARMS = 15.0
 """Without a fitted tail the recordings must be long enough for so many alarms at the requested rate."""
 
 MAX_INTERVAL_RATIO = 3.0
@@ -16,6 +17,11 @@ MAX_INTERVAL_RATIO = 3.0
 
 MIN_BEYOND_QUANTILE = 10
 """So many scores should lie above a quantile."""
+
+
+def least_hours(per_day: float) -> float:
+    """Return how many hours of recordings a rate of false alarms needs at least, with a fitted tail."""
+    return 24 / per_day / MAX_EXTRAPOLATION
 
 
 def reason_against_rate(choice: ThresholdChoice, hours: float, per_day: float) -> str | None:
@@ -28,16 +34,16 @@ def reason_against_rate(choice: ThresholdChoice, hours: float, per_day: float) -
     """
     between = 24 / per_day
     short = f"the recordings are too short for {per_day:g} false alarms per day"
-    if hours < between / MAX_EXTRAPOLATION:
+    if hours < least_hours(per_day):
         return (
-            f"{short}: one alarm in {_duration(between)} is {between / hours:.3g} times their length of "
-            f"{_duration(hours)}, and a fitted tail may be extrapolated to {MAX_EXTRAPOLATION:g} times the length; at "
-            f"least {_duration(between / MAX_EXTRAPOLATION)} are needed"
+            f"{short}: one alarm in {duration_text(between)} is {between / hours:.3g} times their length of "
+            f"{duration_text(hours)}, and a fitted tail may be extrapolated to {MAX_EXTRAPOLATION:g} times the length; "
+            f"at least {duration_text(least_hours(per_day))} are needed"
         )
     if choice.method != "pot" and hours < between * MIN_ALARMS:
         return (
-            f"{short}: no tail could be fitted to these {_duration(hours)}, and without one they must be long enough "
-            f"for {MIN_ALARMS:g} alarms; at least {_duration(between * MIN_ALARMS)} are needed"
+            f"{short}: no tail could be fitted to these {duration_text(hours)}, and without one they must be long "
+            f"enough for {MIN_ALARMS:g} alarms; at least {duration_text(between * MIN_ALARMS)} are needed"
         )
     if choice.blocks < MIN_BLOCKS:
         return (
@@ -48,7 +54,7 @@ def reason_against_rate(choice: ThresholdChoice, hours: float, per_day: float) -
     if high > MAX_INTERVAL_RATIO * per_day:
         return (
             f"the rate in the recordings varies too much for {per_day:g} false alarms per day: it may be up to "
-            f"{high:.3g}; more than these {_duration(hours)} are needed"
+            f"{high:.3g}; more than these {duration_text(hours)} are needed"
         )
     return None
 
@@ -62,7 +68,3 @@ def reason_against_quantile(windows: int, quantile: float) -> str | None:
         f"{windows} windows are few for the quantile {quantile:g}: about {needed} are needed, "
         "and the threshold may be far from the true quantile"
     )
-
-
-def _duration(hours: float) -> str:
-    return f"{hours:.3g} hours" if hours >= 1 else f"{hours * 60:.3g} minutes"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calibration import poisson_interval as poisson
-from calibration.replay import Signal, episodes, read_signals
+from calibration.recordings import read_signals
 from daflow.core.alarms.calibration import AlarmCalibration
+from daflow.core.alarms.replay import Signal, episodes
 from daflow.core.bundle import Bundle
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.track_files import Paths
@@ -46,7 +47,7 @@ class FalseAlarmCheck:
         per_day: the measured rate.
         interval_per_day: its 95 % interval, as if alarms came independently of each other.
         expected_per_day: the rate that the calibration expects; None when it expects none.
-        probability: of so many alarms or more at that rate; None without a rate.
+        probability: of so many alarms or more at that rate, as well as the calibration knows it; None without a rate.
         refuted: whether that is too unlikely.
     """
 
@@ -114,7 +115,7 @@ def check_alarm(
         bundle: whose FP32 graph scores.
         poses: folder of pose tracks, or several, that the model was neither trained nor calibrated on.
         alarm: the calibration, such as `calibration_of(bundle)`.
-        fps: frames per second of all recordings; None as `calibration.replay.read_signals`.
+        fps: frames per second of all recordings; None as `calibration.recordings.read_signals`.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
         clips: patterns of the names of the clips to replay; none replays all.
 
@@ -141,7 +142,10 @@ def check_signals(signals: Sequence[Signal], alarm: AlarmCalibration) -> FalseAl
     count = sum(clip.alarms for clip in clips)
     low, high = poisson.interval(count)
     expected = alarm.expected_per_day if alarm.target_per_day is not None else None
-    probability = None if expected is None else 1 - poisson.at_most(count - 1, expected * days)
+    probability = None
+    if expected is not None:
+        high = alarm.interval_per_day[1] if alarm.interval_per_day else expected
+        probability = poisson.at_least(count, expected * days, high / expected if expected else 1.0)
     return FalseAlarmCheck(
         clips=tuple(clips),
         hours=days * 24,

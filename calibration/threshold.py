@@ -16,7 +16,7 @@ import numpy as np
 
 from calibration import poisson_interval as poisson
 from calibration.pareto_tail import Pareto, Values, fit, fit_unbounded, goodness_of_fit
-from calibration.replay import Signal, episodes
+from daflow.core.alarms.replay import Signal, episodes
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.errors import InputError
 
@@ -116,7 +116,34 @@ def choose_threshold(signals: Sequence[Signal], rule: AlarmRule, per_day: float)
         choice = _extrapolate(signals, rule, target, found, unbounded, np.concatenate(lengths), rng)
         if choice:
             return replace(choice, goodness=goodness)
-    return _of_block_maxima(signals, target)
+    return choose_block_maxima(signals, per_day)
+
+
+def choose_block_maxima(signals: Sequence[Signal], per_day: float) -> ThresholdChoice:
+    """Take the threshold that blocks of time exceed at the requested rate, without a model of the tail."""
+    target = per_day / DAY
+    # Blocks of 1 second to 10 minutes: about 200 in all, and not longer than half the time between two alarms.
+    wanted = min(600.0, max(10.0, _seconds(signals) / 200), max(1.0, 0.5 / target))
+    maxima, seconds = [], []
+    for signal, lengths in zip(signals, _blocks(signals, wanted), strict=True):
+        block = np.minimum((signal.times / lengths[0]).astype(np.int64), len(lengths) - 1)
+        highest = np.full(len(lengths), -np.inf)
+        known = ~np.isnan(signal.levels)
+        np.maximum.at(highest, block[known], signal.levels[known])
+        maxima.append(highest)
+        seconds.append(lengths)
+    falling = np.sort(np.concatenate(maxima))[::-1]
+    length = float(np.concatenate(seconds).mean())
+    share = -math.expm1(-target * length)
+    beyond = min(int(share * (len(falling) + 1)), int(np.isfinite(falling).sum()) - 1)
+    threshold = float(falling[beyond])  # an alarm must exceed it, so only higher blocks can have one
+    count = int((falling > threshold).sum())
+    day = DAY / (length * len(falling))
+    low, high = poisson.interval(count)
+    expected = -math.log1p(-max(count, 1) / (len(falling) + 1)) * DAY / length
+    return ThresholdChoice(
+        threshold, "block-maxima", expected, (low * day, high * day), len(falling), len(falling)
+    )
 
 
 def choose_quantile(signals: Sequence[Signal], rule: AlarmRule, quantile: float) -> ThresholdChoice:
@@ -148,7 +175,7 @@ def _peaks(signals: Sequence[Signal], rule: AlarmRule, level: float, lengths: Se
     for signal, length in zip(signals, lengths, strict=True):
         for episode in episodes(signal, rule):
             peaks.append(episode.peak)
-            blocks.append(first + min(int(episode.begin / length[0]), len(length) - 1))
+            blocks.append(first + min(int(signal.times[episode.first] / length[0]), len(length) - 1))
         first += len(length)
     return _Peaks(level, np.array(peaks), np.array(blocks, dtype=np.int64))
 
@@ -211,29 +238,3 @@ def _resample(
         rates.append(len(excesses) / float(drawn @ lengths))
         tails.append(fit_unbounded(excesses) or tail)
     return np.array(rates), tails
-
-
-def _of_block_maxima(signals: Sequence[Signal], target: float) -> ThresholdChoice:
-    """Take the threshold that blocks of time exceed at the target rate, without a model of the tail."""
-    # Blocks of 1 second to 10 minutes: about 200 in all, and not longer than half the time between two alarms.
-    wanted = min(600.0, max(10.0, _seconds(signals) / 200), max(1.0, 0.5 / target))
-    maxima, seconds = [], []
-    for signal, lengths in zip(signals, _blocks(signals, wanted), strict=True):
-        block = np.minimum((signal.times / lengths[0]).astype(np.int64), len(lengths) - 1)
-        highest = np.full(len(lengths), -np.inf)
-        known = ~np.isnan(signal.levels)
-        np.maximum.at(highest, block[known], signal.levels[known])
-        maxima.append(highest)
-        seconds.append(lengths)
-    falling = np.sort(np.concatenate(maxima))[::-1]
-    length = float(np.concatenate(seconds).mean())
-    share = -math.expm1(-target * length)
-    beyond = min(int(share * (len(falling) + 1)), int(np.isfinite(falling).sum()) - 1)
-    threshold = float(falling[beyond])  # an alarm must exceed it, so only higher blocks can have one
-    count = int((falling > threshold).sum())
-    day = DAY / (length * len(falling))
-    low, high = poisson.interval(count)
-    expected = -math.log1p(-max(count, 1) / (len(falling) + 1)) * DAY / length
-    return ThresholdChoice(
-        threshold, "block-maxima", expected, (low * day, high * day), len(falling), len(falling)
-    )

@@ -143,9 +143,8 @@ def _alarm(manifest: Manifest) -> str:
         first = "It was exported without a threshold: `daflow-calibrate alarm` sets one."
     elif alarm.provisional:
         first = (
-            f"It was exported with a provisional threshold, {alarm.threshold:.3f} {unit_of(manifest.channels)}, from "
-            f"{alarm.windows} windows that training held out. It promises no rate of false alarms; "
-            "`daflow-calibrate alarm` replaces it."
+            f"It was exported with a provisional threshold, {alarm.threshold:.3f} {unit_of(manifest.channels)}, "
+            f"{alarm.why_provisional}. It promises no rate of false alarms; `daflow-calibrate alarm` replaces it."
         )
     else:
         first = f"It was exported with the threshold {alarm.threshold:.3f} {unit_of(manifest.channels)}."

@@ -112,8 +112,8 @@ def alarm(
     """Set the alarm threshold by how often normal behaviour may exceed it.
 
     The recordings are replayed as daflow-edge sees a camera. A distribution is fitted to the highest scores of normal
-    people and extrapolated to the rate. When the recordings are too short to support the rate, the threshold is still
-    written, marked as not promised, and a warning says how many hours are needed.
+    people and extrapolated to the rate. When the recordings are too short to support the rate, the threshold is
+    written as a provisional one, and the output says how many hours are needed, and which rate they do support.
     """
     if per_day is not None and quantile is not None:
         raise click.UsageError("Give --false-alarms-per-day or --quantile, not both.")
@@ -149,8 +149,18 @@ def _lines(folder: Path, camera: str | None, result: CalibrationResult, unit: st
         f"expected false alarms per day: {_rate(alarm)}"
     )
     if alarm.target_per_day is not None:
-        support = "support" if alarm.promised else "do not support"
-        yield f"the recordings {support} this rate{'' if alarm.promised else ': see the warning'}"
+        yield _support(alarm)
+
+
+def _support(alarm: AlarmCalibration) -> str:
+    if alarm.promised:
+        return "the recordings support this rate"
+    if alarm.supported_per_day is None:
+        return "PROVISIONAL: the recordings support no rate of false alarms; see the warning"
+    return (
+        "PROVISIONAL: the recordings do not support this rate; they support "
+        f"--false-alarms-per-day {alarm.supported_per_day:g}"
+    )
 
 
 def _method(result: CalibrationResult) -> str:

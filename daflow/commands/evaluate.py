@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,7 @@ from daflow.commands.evaluate_videos import (
 )
 from daflow.commands.evaluation_tables import print_tables
 from daflow.commands.preset_option import preset_line, preset_option
+from daflow.core.alarms.rule import AlarmRule
 from daflow.core.command_line import (
     FILE,
     FOLDER,
@@ -38,13 +39,17 @@ from daflow.core.data.frame_masks import Labels
 from daflow.core.data.label_table import CLIPS_HELP, choose_clips, read_labels
 from daflow.core.data.mask_checks import clip_lengths, frames_beyond
 from daflow.core.data.track_files import name_paths
-from daflow.core.data.tracks import Clip, read_clips
+from daflow.core.data.tracks import DEFAULT_FPS, Clip, read_clips
 from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE, Windows
 from daflow.core.errors import InputError, require_packages
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
 from daflow.model.scoring_model import ScoringModel
 from daflow.training.presets import PRESETS, Preset
+
+if TYPE_CHECKING:
+    from daflow.evaluation.alarms import CausalEvaluation
+    from daflow.evaluation.evaluate import ScoredClips
 
 
 @click.command(cls=Command)
@@ -72,6 +77,12 @@ from daflow.training.presets import PRESETS, Preset
 )
 @click.option("--clips", multiple=True, metavar="GLOB", help=CLIPS_HELP)
 @video_options
+@click.option(
+    "--alarms",
+    is_flag=True,
+    help="Also evaluate the alarm online (causally): delay and false alarms, at the threshold and at others. Always "
+    "with --videos.",
+)
 @click.option(
     "--benchmark",
     "name",
@@ -123,9 +134,9 @@ from daflow.training.presets import PRESETS, Preset
 @frame_size_option
 @fps_option
 def evaluate(
-    poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...], name: str | None,
-    root: Path | None, model: str | None, scores: Path | None, precision: Precision, seed: int, protocol: str,
-    preset: str | None, json_target: str | None, report: Path | None, frame_size: FrameSize | None,
+    poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...], alarms: bool,
+    name: str | None, root: Path | None, model: str | None, scores: Path | None, precision: Precision, seed: int,
+    protocol: str, preset: str | None, json_target: str | None, report: Path | None, frame_size: FrameSize | None,
     fps: float | None, **video: Any,
 ) -> None:  # fmt: skip
     """Evaluate a model by frame-level ROC AUC against labelled frames, per clip and over all.
@@ -140,18 +151,17 @@ def evaluate(
         raise click.UsageError("Missing option '--model', or --scores for the scores of your own model.")
     else:
         _evaluate_model(
-            model, poses, videos, masks, clips, name, root, precision, seed, protocol, preset, json_target, report,
-            frame_size, fps, VideoOptions(**video),
+            model, poses, videos, masks, clips, alarms or bool(videos), name, root, precision, seed, protocol, preset,
+            json_target, report, frame_size, fps, VideoOptions(**video),
         )  # fmt: skip
 
 
 def _evaluate_model(
     model: str, poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...],
-    name: str | None, root: Path | None, precision: Precision, seed: int, protocol: str, preset: str | None,
-    json_target: str | None, report: Path | None, frame_size: FrameSize | None, fps: float | None,
+    alarms: bool, name: str | None, root: Path | None, precision: Precision, seed: int, protocol: str,
+    preset: str | None, json_target: str | None, report: Path | None, frame_size: FrameSize | None, fps: float | None,
     options: VideoOptions,
 ) -> None:  # fmt: skip
-    from daflow.evaluation.alarms import evaluate_causal
     from daflow.evaluation.baselines import compare_windows
     from daflow.evaluation.evaluate import score_clips
     from daflow.model.load import load
@@ -163,10 +173,10 @@ def _evaluate_model(
     data = _open_data(poses, videos, masks, name, root)
     labels = choose_clips(data.labels, clips, "label")
     stgnf = protocol == "stgnf"
-    _check_together(options, bool(videos), stgnf, preset)
+    _check_together(options, bool(videos), alarms, stgnf, preset)
     scorer = load(model, precision, seed=seed, window=benchmark.window if benchmark else LENGTH)
     scorer, sigmas = _by_preset(scorer, preset, quiet=json_target == "-")
-    rule = alarm_rule(scorer.alarm, options.threshold) if videos else None
+    rule = alarm_rule(scorer.alarm, options.threshold) if alarms else None
     broken: list[str] = []
     rates: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
@@ -184,11 +194,13 @@ def _evaluate_model(
     scored = score_clips(scorer, found, "stgnf" if stgnf else "span", name_paths(videos or folders))
     result = scored.evaluate(labels, sigmas)
     comparison = compare_windows(result, scored.nll, scored.windows, found, labels, sigmas)
-    causal = evaluate_causal(scored.nll, scored.windows, found, labels, rates, rule) if videos else None
+    causal = _evaluate_causal(scored, labels, rates, scorer.fps, rule) if alarms else None
     if report:
         from daflow.evaluation.report import evaluation_page
 
-        page = evaluation_page(result, scored.nll, scored.windows, found, labels, scorer.name, comparison)
+        page = evaluation_page(
+            result, scored.nll, scored.windows, found, labels, scorer.name, comparison, causal
+        )
         write_text(report, page)
     if json_target:
         facts = {
@@ -242,6 +254,22 @@ def _open_data(
     raise InputError("Give --poses and --masks, or --videos and --labels, or --benchmark and --root.")
 
 
+def _evaluate_causal(
+    scored: ScoredClips,
+    labels: dict[str, Labels],
+    rates: dict[str, float],
+    fps: float | None,
+    rule: AlarmRule | None,
+) -> CausalEvaluation:
+    """Evaluate online; clips whose rate is not known are taken to have the model's."""
+    from daflow.evaluation.alarms import evaluate_causal
+
+    own = {clip.name: clip.rate.fps if clip.rate else fps or DEFAULT_FPS for clip in scored.clips}
+    # Recordings in which nobody was tracked have labels and no clip.
+    judged = {name: mask for name, mask in labels.items() if name in own or name in rates}
+    return evaluate_causal(scored.nll, scored.windows, scored.clips, judged, own | rates, rule)
+
+
 def _by_preset(scorer: ScoringModel, preset: str | None, quiet: bool) -> tuple[ScoringModel, Sequence[float]]:
     """Return what scores windows, and the Gaussians that smooth the scores, and say so unless `quiet`."""
     from daflow.evaluation.auc import SIGMAS
@@ -259,9 +287,11 @@ def _by_preset(scorer: ScoringModel, preset: str | None, quiet: bool) -> tuple[S
     return scorer, (chosen.sigma,)
 
 
-def _check_together(options: VideoOptions, videos: bool, stgnf: bool, preset: str | None) -> None:
+def _check_together(
+    options: VideoOptions, videos: bool, alarms: bool, stgnf: bool, preset: str | None
+) -> None:
     if not videos:
-        options.require_none()
+        options.require_none(alarms)
     elif preset:
         raise InputError("--preset is for --poses and --benchmark; --videos evaluates what daflow-edge does.")
     elif stgnf:

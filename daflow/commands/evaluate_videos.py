@@ -22,9 +22,11 @@ from runtime.batch.video_tracks import track_videos as find_tracks
 from runtime.commands.models import bring_pose_model
 
 if TYPE_CHECKING:
-    from daflow.evaluation.alarms import CausalEvaluation
+    from daflow.evaluation.alarms import AlarmEvaluation, CausalEvaluation
 
 logger = logging.getLogger(__name__)
+
+_RATES = (0, 1, 6, 20, 60)  # false alarms per hour
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -55,15 +57,16 @@ class VideoOptions:
     workers: int | None
     offline: bool | None
 
-    def require_none(self) -> None:
-        """Fail where one of them is given without `--videos`.
+    def require_none(self, alarms: bool) -> None:
+        """Fail where one of them is given without `--videos`; a threshold also goes with `--alarms`.
 
         Raises:
             InputError: one is.
         """
         for name, value in vars(self).items():
-            if value is not None:
-                raise InputError(f"--{name.replace('_', '-')} needs --videos.")
+            where = "--videos or --alarms" if name == "threshold" else "--videos"
+            if value is not None and not (alarms and name == "threshold"):
+                raise InputError(f"--{name.replace('_', '-')} needs {where}.")
 
 
 _POSE_OPTIONS = ("people", "max_people", "estimator", "pose_bundle", "pose_model")
@@ -99,7 +102,8 @@ _OPTIONS = (
     click.option(
         "--threshold",
         type=FiniteRange(-1e9, 1e9),
-        help="With --videos: alarm threshold, in the unit of the model.  [default: the calibrated one of the bundle]",
+        help="With --videos or --alarms: alarm threshold, in the unit of the model.  [default: the calibrated one of "
+        "the bundle]",
     ),
     click.option(
         "--workers", type=click.IntRange(1), help="With --videos: processes.  [default: one for each core]"
@@ -124,8 +128,8 @@ def alarm_rule(alarm: AlarmCalibration | None, threshold: float | None) -> Alarm
     """Return the calibrated alarm, with another threshold if one is given; None when there is no threshold at all."""
     rule = alarm.rule() if alarm else None
     if threshold is None:
-        if rule and rule.provisional:
-            logger.warning("the alarm has the %s, which nobody calibrated", rule.threshold_text)
+        if alarm and alarm.provisional:
+            logger.warning("the alarm has a provisional threshold, %s", alarm.why_provisional)
         return rule
     return replace(
         rule or AlarmRule(threshold, threshold), threshold=threshold, release=threshold, provisional=False
@@ -192,15 +196,37 @@ def print_causal(causal: CausalEvaluation) -> None:
         click.echo(
             "the alarm was not evaluated: there is no threshold (give --threshold, or a calibrated bundle)"
         )
-        return
+    else:
+        _print_alarms(causal.alarms)
+    _print_curve(causal)
+
+
+def _print_alarms(alarms: AlarmEvaluation) -> None:
     click.echo(f"{'clip':<24}{'abnormal from':>14}{'delay, s':>10}{'false alarms':>14}{'normal, s':>11}")
-    for clip, alarms in causal.alarms.clips.items():
-        firsts = ", ".join(str(event.first) for event in alarms.events) or "-"
-        delays = ", ".join(_delay(event.delay, event.on_before) for event in alarms.events) or "-"
-        click.echo(
-            f"{clip:<24}{firsts:>14}{delays:>10}{alarms.false_alarms:>14}{alarms.normal_seconds:>11.1f}"
-        )
-    click.echo(str(causal.alarms))
+    for clip, found in alarms.clips.items():
+        firsts = ", ".join(str(event.first) for event in found.events) or "-"
+        delays = ", ".join(_delay(event.delay, event.on_before) for event in found.events) or "-"
+        click.echo(f"{clip:<24}{firsts:>14}{delays:>10}{found.false_alarms:>14}{found.normal_seconds:>11.1f}")
+    click.echo(str(alarms))
+
+
+def _print_curve(causal: CausalEvaluation) -> None:
+    """Print delay against false alarms, at the lowest thresholds that keep to some rates."""
+    from daflow.evaluation.alarms import within_rate
+
+    if not causal.curve:
+        return
+    click.echo("delay against false alarms, with thresholds chosen on these labels:")
+    click.echo(
+        f"{'false alarms per hour':<24}{'threshold':>14}{'alarms':>10}{'on before':>14}{'delay, s':>11}"
+    )
+    for per_hour in _RATES:
+        point = within_rate(causal.curve, per_hour)
+        if point:
+            delay = "-" if point.median_delay is None else f"{point.median_delay:.2f}"
+            click.echo(
+                f"{f'{per_hour} at most':<24}{point.threshold:>14.3f}{point.events:>10}{point.on_before:>14}{delay:>11}"
+            )
 
 
 def _delay(delay: float | None, on_before: bool) -> str:

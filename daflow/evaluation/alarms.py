@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import takewhile
 from statistics import median
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother
+from daflow.core.alarms.calibration import COOL_DOWN_SECONDS
+from daflow.core.alarms.replay import Signal, episodes, make_signal
+from daflow.core.alarms.rule import AlarmRule
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import DEFAULT_FPS, Clip
 from daflow.core.data.windows import Windows
 from daflow.evaluation.auc import Figures, figures
 from daflow.model.frame_scores import Scores, fill_empty_frames
+
+_TIMES = AlarmRule(math.inf, math.inf, cool_down_seconds=COOL_DOWN_SECONDS)
+_POINTS = 60
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,25 @@ class AlarmEvaluation:
 
 
 @dataclass(frozen=True)
+class DelayPoint:
+    """What an alarm does at one threshold.
+
+    Attributes:
+        threshold: in the unit of the model.
+        false_alarms_per_hour: of normal frames.
+        events: abnormal events in which an alarm began.
+        on_before: other events, in which one was on already when they began.
+        median_delay: seconds from an event's first frame to its alarm; None without one.
+    """
+
+    threshold: float
+    false_alarms_per_hour: float
+    events: int
+    on_before: int
+    median_delay: float | None
+
+
+@dataclass(frozen=True)
 class CausalEvaluation:
     """How well the score that is known at a frame separates the frames.
 
@@ -123,6 +150,7 @@ class CausalEvaluation:
             every recording ends with its anomaly that is much, and flatters every score.
         scored_by_position: the same over the frames with a score.
         alarms: what the alarm did; None without a threshold.
+        curve: what it would do at other thresholds.
         frame_scores: each clip's scores, `-inf` where nobody has one.
     """
 
@@ -131,13 +159,15 @@ class CausalEvaluation:
     by_position: Figures
     scored_by_position: Figures
     alarms: AlarmEvaluation | None
+    curve: tuple[DelayPoint, ...]
     frame_scores: dict[str, Scores] = field(compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values for JSON."""
         alarms = self.alarms.as_dict() if self.alarms else None
         names = ("micro", "scored", "by_position", "scored_by_position")
-        return {**{name: asdict(getattr(self, name)) for name in names}, "alarms": alarms}
+        curve = [asdict(point) for point in self.curve]
+        return {**{name: asdict(getattr(self, name)) for name in names}, "alarms": alarms, "curve": curve}
 
 
 def evaluate_causal(
@@ -159,20 +189,10 @@ def evaluate_causal(
         clips: the clips.
         masks: the labels of each frame by clip name.
         fps: frames per second by clip name.
-        rule: the alarm and the smoothing; None has neither, and holds scores as long as usual.
+        rule: the alarm and the smoothing; None is without an alarm, and the curve is then of one with the usual times.
     """
-    index = {clip.name: position for position, clip in enumerate(clips)}
-    scores: dict[str, Scores] = {}
-    alarms: dict[str, ClipAlarms] = {}
-    for name, mask in masks.items():
-        rows = np.flatnonzero((windows.clip == index.get(name, -1)) & (windows.last < len(mask)))
-        people: list[dict[int, float]] = [{} for _ in mask]
-        for frame, person, score in zip(
-            windows.last[rows].tolist(), windows.person[rows].tolist(), nll[rows].tolist(), strict=True
-        ):
-            people[frame][person] = score
-        scores[name], on, begins = _follow(people, fps.get(name, DEFAULT_FPS), rule)
-        alarms[name] = _alarms_in_clip(mask, on, begins, fps.get(name, DEFAULT_FPS))
+    followed = follow(nll, windows, clips, masks, fps, rule or _TIMES)
+    scores = {name: np.where(np.isnan(each.scores), -np.inf, each.scores) for name, each in followed.items()}
     joined, labels = np.concatenate(list(scores.values())), np.concatenate(list(masks.values()))
     seen = np.isfinite(joined)
     position = np.concatenate([np.arange(len(mask), dtype=np.float64) for mask in masks.values()])
@@ -181,40 +201,97 @@ def evaluate_causal(
         scored=figures(joined[seen], labels[seen]),
         by_position=figures(position, labels),
         scored_by_position=figures(position[seen], labels[seen]),
-        alarms=AlarmEvaluation(rule, alarms) if rule else None,
+        alarms=evaluate_alarms(followed, masks, rule) if rule else None,
+        curve=delay_curve(followed, masks, rule or _TIMES),
         frame_scores=scores,
     )
 
 
-def _follow(
-    people: Sequence[Mapping[int, float]], fps: float, rule: AlarmRule | None
-) -> tuple[Scores, npt.NDArray[np.bool_], list[int]]:
-    """Return each frame's score (`-inf` for none), whether the alarm is on in it, and where alarms begin."""
-    smoother, alarm = Smoother(rule.smoothing_seconds if rule else 0.0), AlarmState(rule) if rule else None
-    held: Held[float] = Held(rule.hold_seconds if rule else AlarmRule.hold_seconds)
-    scores, on = np.full(len(people), -np.inf), np.zeros(len(people), dtype=np.bool_)
-    begins: list[int] = []
-    for frame, scored in enumerate(people):
-        smoothed = smoother.update(frame / fps, scored)
-        worst = max(held.update(frame / fps, smoothed).values(), default=None)
-        if worst is not None:
-            scores[frame] = worst
-        if alarm is not None:
-            if alarm.update(frame / fps, worst) == "begin":
-                begins.append(frame)
-            on[frame] = alarm.active
-    return scores, on, begins
+def follow(
+    nll: npt.NDArray[np.float32],
+    windows: Windows,
+    clips: Sequence[Clip],
+    masks: Mapping[str, Labels],
+    fps: Mapping[str, float],
+    rule: AlarmRule,
+) -> dict[str, Signal]:
+    """Replay labelled clips as `daflow-edge` does; see `evaluate_causal` for the arguments."""
+    index = {clip.name: position for position, clip in enumerate(clips)}
+    followed = {}
+    for name, mask in masks.items():
+        rows = np.flatnonzero((windows.clip == index.get(name, -1)) & (windows.last < len(mask)))
+        people: list[dict[int, float]] = [{} for _ in mask]
+        for frame, person, score in zip(
+            windows.last[rows].tolist(), windows.person[rows].tolist(), nll[rows].tolist(), strict=True
+        ):
+            people[frame][person] = score
+        followed[name] = make_signal(name, people, fps.get(name, DEFAULT_FPS), rule)
+    return followed
 
 
-def _alarms_in_clip(mask: Labels, on: npt.NDArray[np.bool_], begins: Sequence[int], fps: float) -> ClipAlarms:
+def evaluate_alarms(
+    followed: Mapping[str, Signal], masks: Mapping[str, Labels], rule: AlarmRule
+) -> AlarmEvaluation:
+    """Return what an alarm does in replayed clips.
+
+    Args:
+        followed: as from `follow`, with the same times as `rule`.
+        masks: the labels of each frame by clip name.
+        rule: the alarm.
+    """
+    alarms = {name: _alarms_in_clip(masks[name], signal, rule) for name, signal in followed.items()}
+    return AlarmEvaluation(rule, alarms)
+
+
+def delay_curve(
+    followed: Mapping[str, Signal], masks: Mapping[str, Labels], rule: AlarmRule
+) -> tuple[DelayPoint, ...]:
+    """Return delay against false alarms, from the highest threshold to the lowest.
+
+    This is the activity monitoring operating characteristic (Fawcett and Provost, "Activity monitoring: noticing
+    interesting changes in behavior", KDD 1999). It has at most 60 points; none without normal frames or without scores.
+
+    Args:
+        followed: as from `follow`, with the same times as `rule`.
+        masks: the labels of each frame by clip name.
+        rule: the alarm; its threshold does not matter.
+    """
+    levels = np.concatenate([signal.levels[~np.isnan(signal.levels)] for signal in followed.values()])
+    if not len(levels) or not any((mask == 0).any() for mask in masks.values()):
+        return ()
+    points = []
+    for threshold in np.unique(np.quantile(levels, 1 - np.geomspace(0.5, 1e-5, _POINTS)))[::-1].tolist():
+        found = evaluate_alarms(followed, masks, replace(rule, threshold=threshold, release=threshold))
+        before = sum(event.on_before for event in found.events)
+        with_alarm = sum(event.delay is not None for event in found.events) - before
+        rate = found.false_alarms / found.normal_hours
+        points.append(DelayPoint(threshold, rate, with_alarm, before, found.median_delay))
+    return tuple(points)
+
+
+def within_rate(curve: Sequence[DelayPoint], per_hour: float) -> DelayPoint | None:
+    """Return the point with the lowest threshold down to which no more false alarms come; None when there is none.
+
+    >>> curve = [DelayPoint(t, rate, 0, 0, None) for t, rate in ((9.0, 0.0), (8.0, 5.0), (7.0, 20.0), (6.0, 4.0))]
+    >>> within_rate(curve, 6.0).threshold, within_rate(curve, 60.0).threshold
+    (8.0, 6.0)
+    """
+    within = takewhile(lambda point: point.false_alarms_per_hour <= per_hour, curve)
+    return next(iter(deque(within, maxlen=1)), None)
+
+
+def _alarms_in_clip(mask: Labels, signal: Signal, rule: AlarmRule) -> ClipAlarms:
+    found = list(episodes(signal, rule))
+    begins = tuple(episode.first for episode in found)
+    frame_seconds = signal.seconds / len(mask)
     events = []
     for first, last in _events(mask):
-        before = first > 0 and bool(on[first - 1] and on[first])
+        before = any(episode.first < first < episode.end for episode in found)
         inside = [begin for begin in begins if first <= begin <= last]
-        delay = 0.0 if before else (inside[0] - first) / fps if inside else None
+        delay = 0.0 if before else (inside[0] - first) * frame_seconds if inside else None
         events.append(Event(first, last, delay, before))
     false_alarms = sum(int(mask[begin] == 0) for begin in begins)
-    return ClipAlarms(tuple(events), false_alarms, float((mask == 0).sum()) / fps, tuple(begins))
+    return ClipAlarms(tuple(events), false_alarms, float((mask == 0).sum()) * frame_seconds, begins)
 
 
 def _events(mask: Labels) -> list[tuple[int, int]]:

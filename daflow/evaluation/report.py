@@ -14,6 +14,7 @@ from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Windows
 from daflow.core.html import page
+from daflow.evaluation.alarms import CausalEvaluation
 from daflow.evaluation.auc import Evaluation, Figures
 from daflow.evaluation.baselines import Comparison, Verdict
 from daflow.evaluation.bootstrap import Interval
@@ -50,6 +51,7 @@ def evaluation_page(
     masks: dict[str, Labels],
     title: str,
     comparison: Comparison,
+    causal: CausalEvaluation | None = None,
 ) -> str:
     """Return the page, one file without scripts or links.
 
@@ -61,6 +63,7 @@ def evaluation_page(
         masks: the labels of each frame by clip name.
         title: the name of the model.
         comparison: with scores that need no model; the colour of the headline is its verdict.
+        causal: the online evaluation, whose delays and false alarms are drawn; None is without.
     """
     threshold = equal_error_threshold(result.frame_scores, masks)
     sections = (
@@ -68,6 +71,7 @@ def evaluation_page(
         f"{_interval(comparison.interval)}. {html.escape(comparison.sentence)}</p><p>{_facts(result)}</p>",
         *_baselines_section(comparison),
         f'<img class="wide" alt="ROC and precision-recall curves" src="{_curves(result.frame_scores, masks)}">',
+        *_delay_section(causal),
         "<h2>Score over time</h2><p>Smoothed score of the worst person; grey frames are labelled abnormal, hatched "
         "ones are ignored. Dashed: the threshold at which false alarms and misses are equally frequent.</p>",
         *(_clip(name, result, masks[name], threshold) for name in result.clips),
@@ -208,6 +212,34 @@ def _curves(scores: dict[str, Scores], masks: dict[str, Labels]) -> str:
     pr.axhline(labels.mean(), color="#999", linewidth=0.8, linestyle="--")
     pr.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.02))
     return picture(drawn)
+
+
+def _delay_section(causal: CausalEvaluation | None) -> Iterator[str]:
+    if causal is None or not causal.curve:
+        return
+    yield (
+        "<h2>Delay against false alarms</h2><p>What the alarm does at each threshold, knowing no later frame: in how "
+        "many abnormal events an alarm begins, and how long after their first frame. Events in which one was on "
+        "already are in the lighter line, and have no delay.</p>"
+    )
+    rates = [point.false_alarms_per_hour for point in causal.curve]
+    drawn, (events, delay) = figure(2, figsize=(10, 3.4))
+    with_before = [point.events + point.on_before for point in causal.curve]
+    events.plot(rates, with_before, ".-", color="#9db8d6", label="with those since before")
+    events.plot(
+        rates, [point.events for point in causal.curve], ".-", color="#1f5fa8", label="began in the event"
+    )
+    events.set(xlabel="false alarms per hour", ylabel="events with an alarm", ylim=(0, None))
+    events.legend(frameon=False)
+    delayed = [point for point in causal.curve if point.median_delay is not None]
+    delay.plot(
+        [p.false_alarms_per_hour for p in delayed], [p.median_delay for p in delayed], ".", color="#1f5fa8"
+    )
+    delay.set(xlabel="false alarms per hour", ylabel="median delay, s", ylim=(0, None))
+    for axis in (events, delay):
+        axis.set_xscale("symlog", linthresh=1)
+        axis.set_xlim(0, None)
+    yield f'<img class="wide" alt="events with an alarm, and delay, against false alarms" src="{picture(drawn)}">'
 
 
 def _clip(name: str, result: Evaluation, mask: Labels, threshold: float) -> str:

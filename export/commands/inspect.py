@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FOLDER, Command, json_option, write_json
 from daflow.core.engines.file import MAGIC, EngineHeader, read_engine
@@ -134,20 +135,18 @@ def _screen(facts: dict[str, Any]) -> list[str]:
     return [f"{name:<12}{value}" for name, value in rows]
 
 
-def _alarm(alarm: dict[str, Any], unit: str) -> str:
-    threshold = f"{alarm['threshold']:.4f} {unit}"
-    if alarm["method"] == "provisional":
+def _alarm(facts: dict[str, Any], unit: str) -> str:
+    alarm = AlarmCalibration.model_validate(facts)
+    threshold = f"{alarm.threshold:.4f} {unit}"
+    if alarm.provisional:
         return (
-            f"{threshold}, PROVISIONAL: from {alarm['windows']} windows that training held out; it promises no rate of "
-            "false alarms, and 'daflow-calibrate alarm' replaces it"
+            f"{threshold}, PROVISIONAL: {alarm.why_provisional}; it promises no rate of false alarms, and "
+            "'daflow-calibrate alarm' replaces it"
         )
-    if alarm["quantile"] is not None:
-        return f"{threshold}, the {alarm['quantile']:g} quantile of {alarm['windows']} windows"
-    rate = (
-        f"{alarm['target_per_day'] or 0:g} false alarms per day, "
-        f"which the recordings {'support' if alarm['promised'] else 'do not support'}"
-    )
-    return f"{threshold}, {alarm['method']} of {alarm['hours']:.3g} hours, {rate}"
+    if alarm.quantile is not None:
+        return f"{threshold}, the {alarm.quantile:g} quantile of {alarm.windows} windows"
+    rate = f"{alarm.target_per_day or 0:g} false alarms per day, which the recordings support"
+    return f"{threshold}, {alarm.method} of {alarm.hours:.3g} hours, {rate}"
 
 
 def _bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -32,8 +32,8 @@ class EventMessage:
         utc: when its frame arrived, seconds since 1970.
         content: the whole message, ready for JSON (no NaN). It holds `schema`, `id`, `sequence`, `event` (the kind),
             `camera`, `utc` and `began_utc` (ISO 8601), `time` and `began` (seconds of the stream), `frame`, `seconds`
-            (how long the alarm has been on), `person`, `score`, `p_value`, `threshold`, `provisional` (whether nobody
-            calibrated the threshold yet), `unit` (of score and threshold), `people` (a list of `{person, score,
+            (how long the alarm has been on), `person`, `score`, `p_value`, `threshold`, `provisional` (whether the
+            threshold is a guess), `unit` (of score and threshold), `people` (a list of `{person, score,
             p_value}`), `peak` (`{utc, time, person, score, p_value, frame_size: [w, h], skeletons: [T][18][x, y]}`) and
             `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest). `rarity`, also in `peak`, is
             the p-value in words. `surprise` (bits by channel of evidence) and `why` (the same in words), also in

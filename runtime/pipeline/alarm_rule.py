@@ -48,11 +48,10 @@ def make_decider(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmDec
         InputError: as `alarm_rule`.
     """
     rule, calibration = alarm_rule(bundle, camera, options), bundle.alarm_for(camera)
-    if rule.provisional:
+    if rule.provisional and calibration:
         logger.warning(
-            "camera %s: %s %s, from normal scores that training held out. It promises no rate of false alarms; "
-            "set it with 'daflow-calibrate alarm'",
-            camera, rule.threshold_text, unit_of(bundle.manifest.channels),
+            "camera %s: %s %s, %s. It promises no rate of false alarms; set it with 'daflow-calibrate alarm'",
+            camera, rule.threshold_text, unit_of(bundle.manifest.channels), calibration.why_provisional,
         )  # fmt: skip
     if calibration and calibration.normal and calibration.smoothing_seconds != rule.smoothing_seconds:
         logger.warning(

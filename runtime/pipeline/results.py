@@ -53,7 +53,7 @@ class FrameResult:
         change: `begin` or `end` when the alarm begins or ends with this frame, else None.
         camera: the name of the camera.
         threshold: the alarm threshold of the camera.
-        provisional: whether nobody calibrated the threshold yet.
+        provisional: whether the threshold is a guess that promises no rate of false alarms.
         absence: why there is no frame of the camera behind this result, None when there is one.
         unit: of scores and threshold.
     """

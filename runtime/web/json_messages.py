@@ -20,7 +20,7 @@ def camera_message(state: CameraState) -> dict[str, Any]:
     """Return the state of a camera.
 
     Keys: `n` (number of the result), `utc`, `time` (seconds of the stream), `size` (width, height), `score` and
-    `threshold` (or null), `unit` (of both), `provisional` (nobody calibrated it yet), `alarm`, `since` (when it
+    `threshold` (or null), `unit` (of both), `provisional` (it is a guess), `alarm`, `since` (when it
     began), and `people`. Each of these is `[id, score, p-value, joints]`, the joints as 18 x (x, y in pixels,
     confidence in percent) integers in one list. `beyond_normal` holds the ids of those whose score is above all normal
     scores: their p-value is an upper bound. `why` says what raised the score of the worst person while the alarm is on;

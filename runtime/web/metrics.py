@@ -41,7 +41,7 @@ _CAMERA_GAUGES = {
     "threshold": ("daflow_threshold", "Alarm threshold, in the unit of the bundle."),
     "provisional": (
         "daflow_threshold_provisional",
-        "1 while nobody has calibrated the alarm threshold, else 0.",
+        "1 while the alarm threshold is a guess that promises no rate of false alarms, else 0.",
     ),
     "alarm": ("daflow_alarm", "1 while the alarm is on, else 0."),
 }

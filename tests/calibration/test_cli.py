@@ -67,6 +67,28 @@ def test_the_json_is_what_the_manifest_holds(bundle_copy: Path, dataset: Path, t
     assert written["choice"]["threshold"] == written["threshold"]
 
 
+def test_recordings_say_which_rate_they_do_support(
+    bundle_copy: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "calibration.calibrate.reason_against_rate",
+        lambda choice, hours, per_day: "too short" if per_day < 300 else None,
+    )
+    monkeypatch.setattr("calibration.calibrate.least_hours", lambda per_day: 0.0)
+    result = calibrate(bundle_copy, dataset / "train", "--false-alarms-per-day", "24")
+    assert result.exit_code == 0
+    assert (
+        "PROVISIONAL: the recordings do not support this rate; they support --false-alarms-per-day 500"
+        in result.output
+    )
+    alarm = alarm_of(bundle_copy)
+    assert (alarm.provisional, alarm.supported_per_day, alarm.promised) == (True, 500, False)
+    assert alarm.rule().provisional
+    assert "which do not support 24 false alarms per day" in alarm.why_provisional
+    calibrate(bundle_copy, dataset / "train", "--false-alarms-per-day", "500")
+    assert not alarm_of(bundle_copy).provisional
+
+
 def test_a_short_recording_gives_a_threshold_and_supports_no_rate(
     bundle_copy: Path, dataset: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -74,7 +96,7 @@ def test_a_short_recording_gives_a_threshold_and_supports_no_rate(
     assert result.exit_code == 0
     assert "too short for 1 false alarms per day" in caplog.text
     assert "at least 6 hours are needed" in caplog.text
-    assert "the recordings do not support this rate: see the warning" in result.output
+    assert "PROVISIONAL: the recordings support no rate of false alarms" in result.output
     alarm = alarm_of(bundle_copy)
     assert (alarm.target_per_day, alarm.promised) == (1, False)
     before = (bundle_copy / "manifest.json").read_bytes()

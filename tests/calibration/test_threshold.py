@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from calibration.enough_recordings import reason_against_rate
 from calibration.false_alarm_rate import check_signals
-from calibration.replay import Signal, episodes, make_signal
 from calibration.threshold import choose_quantile, choose_threshold
 from daflow.core.alarms.calibration import AlarmCalibration
+from daflow.core.alarms.replay import Signal, episodes, make_signal
 from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother
 from daflow.core.errors import InputError
 
@@ -78,9 +78,9 @@ def test_episodes_are_the_alarms_that_the_edge_raises(
     clip = frames(np.random.default_rng(seed), 60)
     signal = make_signal("clip", clip, FPS, rule)
     found = list(episodes(signal, rule))
-    assert [episode.begin for episode in found] == begins(clip, rule)
+    assert [signal.times[episode.first] for episode in found] == begins(clip, rule)
     for episode in found:
-        assert episode.end >= episode.begin
+        assert episode.end > episode.first
         assert episode.peak > level
 
 
@@ -177,6 +177,21 @@ def test_a_check_agrees_on_the_same_camera_and_refutes_on_another(rng: np.random
     assert other.refuted
     assert other.interval_per_day[0] > 96
     assert "refuted" in other.summary(promised=True)
+
+
+def test_a_check_refutes_less_when_the_calibration_knows_less() -> None:
+    alarm = of_rate(recordings(5, 1), 96)
+    busy = recordings(6, 1)[:3]
+    unsure = alarm.model_copy(update={"interval_per_day": (24.0, 4 * 96.0)})
+    certain = alarm.model_copy(update={"interval_per_day": (96.0, 96.0)})
+    lower = {"threshold": alarm.threshold - 0.3}
+    probabilities = [
+        check_signals(busy, known.model_copy(update=lower)).probability for known in (certain, unsure)
+    ]
+    assert None not in probabilities
+    known_exactly, known_roughly = (probability or 0.0 for probability in probabilities)
+    assert known_exactly < 0.05
+    assert known_roughly > 3 * known_exactly
 
 
 def test_a_quantile_counts_its_alarms_and_supports_no_rate() -> None:

@@ -57,6 +57,16 @@ CameraName = Annotated[str, AfterValidator(_checked_camera_name)]
 COOL_DOWN_SECONDS = 10.0
 """How long after an alarm the next one may begin, unless somebody chooses; the rule itself has none."""
 
+
+def duration_text(hours: float) -> str:
+    """Return a length of time in words.
+
+    >>> duration_text(0.25), duration_text(36)
+    ('15 minutes', '36 hours')
+    """
+    return f"{hours:.3g} hours" if hours >= 1 else f"{hours * 60:.3g} minutes"
+
+
 _Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 _Rate = Annotated[FiniteFloat, Field(ge=0)]
 
@@ -109,6 +119,7 @@ class AlarmCalibration(ManifestPart):
         interval_per_day: its 95 % interval.
         promised: whether the recordings support the target rate: they are long enough and the rate varies little
             enough.
+        supported_per_day: where they do not, a higher rate that they support; None when there is none.
         hours: length of the recordings.
         fps: frames per second of the recordings.
         windows: normal windows that were scored.
@@ -128,6 +139,7 @@ class AlarmCalibration(ManifestPart):
     expected_per_day: _Rate | None = None
     interval_per_day: tuple[_Rate, _Rate] | None = None
     promised: bool = False
+    supported_per_day: _Rate | None = None
     hours: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     fps: Fps = DEFAULT_FPS
     windows: Count
@@ -136,8 +148,21 @@ class AlarmCalibration(ManifestPart):
 
     @property
     def provisional(self) -> bool:
-        """Whether nobody calibrated the threshold yet: it is a guess, and promises no rate of false alarms."""
-        return self.method == "provisional"
+        """Whether the threshold is a guess: nobody calibrated it, or the recordings do not support the target rate."""
+        return self.method == "provisional" or (self.target_per_day is not None and not self.promised)
+
+    @property
+    def why_provisional(self) -> str:
+        """What a provisional threshold is based on.
+
+        >>> alarm = AlarmCalibration(threshold=5, target_per_day=1, hours=0.5, windows=9, precision="fp32")
+        >>> alarm.why_provisional
+        'from 30 minutes of recordings, which do not support 1 false alarm per day'
+        """
+        if self.method == "provisional":
+            return f"from {self.windows} windows that training held out"
+        alarms = f"{self.target_per_day:g} false alarm{'' if self.target_per_day == 1 else 's'} per day"
+        return f"from {duration_text(self.hours)} of recordings, which do not support {alarms}"
 
     def rule(self) -> AlarmRule:
         """Return the rule that the threshold was calibrated with; its release is the threshold."""

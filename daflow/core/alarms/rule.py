@@ -34,7 +34,7 @@ class AlarmRule:
         cool_down_seconds: how long after the end of an alarm no other begins.
         smoothing_seconds: time constant of each person's `Smoother`.
         hold_seconds: how long the last score of somebody counts who has none any more; see `Held`.
-        provisional: whether the threshold is a guess of the export that nobody calibrated yet.
+        provisional: whether the threshold is a guess that promises no rate of false alarms.
     """
 
     threshold: float

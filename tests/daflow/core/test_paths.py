@@ -12,7 +12,7 @@ import pytest
 
 from calibration.calibrate import calibrate_alarm
 from calibration.false_alarm_rate import check_alarm
-from calibration.replay import read_signals
+from calibration.recordings import read_signals
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import read_bundle

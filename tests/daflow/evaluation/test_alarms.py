@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,41 @@ def test_frames_without_a_score_count_as_normal_and_are_counted() -> None:
         held = evaluate_causal(nll, windows, [clip], {"a": mask}, {}, rule)
         assert (held.alarms is None) == (rule is None)
         assert (held.scored.frames, held.micro.auc) == (17, 1)
+
+
+def test_each_point_of_the_curve_is_what_an_alarm_at_that_threshold_does() -> None:
+    clips = [clip_of(list(range(200)), name) for name in "ab"]
+    windows = make_windows(clips, LENGTH)
+    rng = np.random.default_rng(4)
+    nll = np.convolve(rng.normal(size=len(windows) + 4), np.ones(5), "valid").astype(np.float32)
+    mask = np.zeros(200, dtype=np.int64)
+    mask[80:100], mask[150:170] = 1, 1
+    masks, fps = {"a": mask, "b": np.roll(mask, 20)}, {"a": 10.0, "b": 10.0}
+    rule = AlarmRule(0.0, 0.0, begin_seconds=0.2, cool_down_seconds=1.0)
+    curve = evaluate_causal(nll, windows, clips, masks, fps, rule).curve
+    assert len(curve) > 20
+    assert [point.threshold for point in curve] == sorted((p.threshold for p in curve), reverse=True)
+    assert curve[0].false_alarms_per_hour < curve[-1].false_alarms_per_hour
+    for point in curve[::10]:
+        at = replace(rule, threshold=point.threshold, release=point.threshold)
+        alarms = evaluate_causal(nll, windows, clips, masks, fps, at).alarms
+        assert alarms is not None
+        before = sum(event.on_before for event in alarms.events)
+        assert (point.events, point.on_before) == (
+            sum(event.delay is not None for event in alarms.events) - before, before,
+        )  # fmt: skip
+        assert point.false_alarms_per_hour == pytest.approx(alarms.false_alarms / alarms.normal_hours)
+        assert point.median_delay == alarms.median_delay
+
+
+def test_nobody_or_nothing_normal_gives_no_curve() -> None:
+    clip = clip_of(list(range(20)))
+    windows = windows_of(clip)
+    nll = np.arange(len(windows), dtype=np.float32)
+    mask = np.zeros(20, dtype=np.int64)
+    mask[10:] = 1
+    lonely = evaluate_causal(nll[:0], windows_of(clip_of([0])), [clip], {"a": mask}, {}, None)
+    assert lonely.curve == ()
+    with_labels = evaluate_causal(nll, windows, [clip], {"a": mask}, {}, None)
+    assert with_labels.curve
+    assert with_labels.alarms is None

@@ -1,16 +1,15 @@
-"""Replay recordings of normal behaviour frame by frame, with the scores, smoothing and alarm rule of the edge."""
+"""Read recordings of normal behaviour, score them, and replay them frame by frame as the edge sees a camera."""
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from calibration.pareto_tail import Values
-from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother, Sustained
+from daflow.core.alarms.replay import Signal, make_signal
+from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import Bundle
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_rate import FrameRate
@@ -24,41 +23,6 @@ from daflow.core.scoring.comparison import ScoreFunction
 from daflow.core.scoring.onnx import open_graph
 
 logger = logging.getLogger(__name__)
-
-SAMPLE_SECONDS = 2.0
-"""Seconds between the moments that p-values are sampled at: twice the second that a window of 24 poses covers."""
-
-
-@dataclass(frozen=True)
-class Signal:
-    """The scores of a replayed recording.
-
-    Attributes:
-        name: of the clip.
-        times: `(F,)` seconds since its first frame.
-        scores: `(F,)` highest smoothed score of each frame, NaN where nobody was scored.
-        levels: `(F,)` what `scores` stayed above for `begin_seconds`, NaN where that is unknown.
-        people: `(W,)` smoothed scores of all people in all frames.
-        sample: `(N,)` those at moments two seconds apart.
-        seconds: length of the recording.
-    """
-
-    name: str
-    times: Values
-    scores: Values
-    levels: Values
-    people: Values
-    sample: Values
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Episode:
-    """A time in which an alarm would have been on: begin and end in seconds, and the highest level."""
-
-    begin: float
-    end: float
-    peak: float
 
 
 def read_signals(
@@ -149,62 +113,3 @@ def replay(
     scores = (by_frame.get(frame, {}) for frame in range(last - first + 1))
     fps = clip.rate.fps if clip.rate else manifest.fps or DEFAULT_FPS
     return make_signal(clip.name, scores, fps, rule), None
-
-
-def make_signal(name: str, frames: Iterable[dict[int, float]], fps: float, rule: AlarmRule) -> Signal:
-    """Pass the scores of a recording through the smoothing and the time rule of the alarm.
-
-    Args:
-        name: of the recording.
-        frames: `{person: score}` of each frame.
-        fps: frames per second.
-        rule: its smoothing, hold and begin seconds are used.
-    """
-    smoother, sustained = Smoother(rule.smoothing_seconds), Sustained(rule.begin_seconds)
-    held: Held[float] = Held(rule.hold_seconds)
-    worst: list[float] = []
-    levels: list[float] = []
-    people: list[float] = []
-    sample: list[float] = []
-    tick = -1
-    for index, scored in enumerate(frames):
-        time = index / fps
-        smoothed = smoother.update(time, scored)
-        score = max(held.update(time, smoothed).values(), default=None)
-        level = sustained.update(time, score)
-        worst.append(math.nan if score is None else score)
-        levels.append(math.nan if level is None else level)
-        people.extend(smoothed.values())
-        if time // SAMPLE_SECONDS > tick:
-            tick = int(time // SAMPLE_SECONDS)
-            sample.extend(smoothed.values())
-    return Signal(
-        name,
-        np.arange(len(worst)) / fps,
-        np.array(worst),
-        np.array(levels),
-        np.array(people),
-        np.array(sample),
-        len(worst) / fps,
-    )
-
-
-def episodes(signal: Signal, rule: AlarmRule) -> Iterator[Episode]:
-    """Yield the alarms that a rule would have raised, by the `AlarmState` of the edge."""
-    alarm = AlarmState(rule)
-    times, levels = signal.times.tolist(), signal.levels.tolist()
-    scores = [None if math.isnan(s) else s for s in signal.scores.tolist()]
-    above = np.flatnonzero(signal.levels > rule.threshold)
-    index = 0
-    while (next_above := int(np.searchsorted(above, index))) < len(above):
-        index = int(above[next_above])
-        change = alarm.decide(times[index], scores[index], levels[index])
-        begin = index
-        index += 1
-        if change != "begin":
-            continue
-        while index < len(times) and alarm.decide(times[index], scores[index], levels[index]) != "end":
-            index += 1
-        peak = float(np.nanmax(signal.levels[begin:index]))
-        yield Episode(times[begin], times[min(index, len(times) - 1)], peak)
-        index += 1
