@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
+from daflow.commands.other_recordings import new_tracker, size_and_rate
 from daflow.core.command_line import FOLDER, Command, fps_option, frame_size_option
-from daflow.core.data.clip_tables import FrameSize, read_frame_rates, read_frame_sizes
-from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.parquet_tracks import require_pyarrow
 from daflow.core.data.plausibility import ClipFacts, clip_facts, clip_warnings
 from daflow.core.data.tracks import DEFAULT_FRAME_SIZE
@@ -24,7 +24,6 @@ from daflow.formats.layouts import LAYOUTS
 from daflow.formats.recognise import FORMS, read_source
 from daflow.formats.recording import Options, Recording
 from daflow.formats.sources import Source, find_sources
-from daflow.formats.tracking import Tracker
 from daflow.formats.write import TARGETS, write_clip, written_file
 
 logger = logging.getLogger(__name__)
@@ -73,23 +72,11 @@ class _Work:
             raise InputError(
                 f"{there} is there already: replace it with --overwrite, or choose another folder with -o."
             )
-        folder = source.files[0][1].parent
-        size = self.frame_size or recording.frame_size or read_frame_sizes(folder).get(name)
-        rate = (
-            FrameRate.constant(self.fps) if self.fps else recording.rate or read_frame_rates(folder).get(name)
-        )
-        converted = assemble(name, recording, self.options, _new_tracker, size, rate, self.track_anew)
+        size, rate = size_and_rate(source, recording, name, self.frame_size, self.fps)
+        converted = assemble(name, recording, self.options, new_tracker, size, rate, self.track_anew)
         write_clip(self.output, converted.clip, self.target)
         self.clips[name] = clip_facts(converted.clip)
         return converted
-
-
-def _new_tracker(fps: float) -> Tracker:
-    from runtime.poses.tracker import SkeletonTracker
-
-    return SkeletonTracker(
-        fps, min_frames=1
-    )  # nothing that was found is lost: the file has no false people to wait for
 
 
 def _name_of_clip(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:  # noqa: ARG001

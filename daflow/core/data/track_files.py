@@ -79,6 +79,11 @@ def files_by_folder(paths: Paths) -> dict[Path, list[Path]]:
     return by_folder
 
 
+def holds_tracks(place: Path) -> bool:
+    """Say whether a place is a pose track file, or a folder that holds one, itself or in folders in it."""
+    return next(_track_files(place), None) is not None if place.is_dir() else is_track_file(place.name)
+
+
 def _track_files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """Yield the track files of a folder and of the folders in it, but for hidden ones and links to a folder above."""
     above |= {folder.resolve()}
