@@ -125,8 +125,8 @@ def main(poses: tuple[Path, ...], rounds: int, json_target: str | None) -> None:
             if json_target != "-":
                 click.echo(
                     f"{place.name}: {found.clips} clips, {found.poses} poses: Parquet has {100 * found.smaller:.0f} % "
-                    f"of the bytes of JSON, and is read {_times(commands)} as fast by the commands, {_times(readers)} by "
-                    "the reader alone"
+                    f"of the bytes of JSON, and is read {_times(commands)} as fast by the commands, "
+                    f"{_times(readers)} by the reader alone"
                 )
     if json_target:
         write_json(json_target, figures)
