@@ -7,6 +7,7 @@ and of generated people, they are at most 1.34 times as long as in any other one
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -111,11 +112,9 @@ def require_pixels(clip: Clip, source: str | None = None) -> None:
     Raises:
         InputError: nearly all of them are at most 2, so they are fractions of the frame.
     """
-    parts = [np.abs(track.keypoints[..., :2]).ravel() for track in clip.tracks]
+    parts = [np.abs(part[..., :2]).ravel() for part in _sample([track.keypoints for track in clip.tracks])]
     values = np.concatenate([np.zeros(0, np.float32), *parts])
     values = values[np.isfinite(values) & (values > 0)]
-    if np.count_nonzero(values > _MAX_FRACTION) > 0.05 * len(values) + 1:
-        return  # which is much faster to see than the quantile
     if len(values) and (top := float(np.quantile(values, 0.95))) <= _MAX_FRACTION:
         raise InputError(
             f"The coordinates of {source or f'clip {clip.name}'} reach {top:.3g}, so they are fractions of the frame, "
@@ -162,8 +161,13 @@ def clip_warnings(facts: Sequence[ClipFacts]) -> list[str]:
 def _sample(tracks: Sequence[_Points]) -> list[_Points]:
     """Return evenly spaced poses `(N, J, 3)`, of each number of joints apart."""
     step = max(1, sum(len(track) for track in tracks) // _MAX_POSES)
-    numbers = sorted({track.shape[1] for track in tracks})
-    return [np.concatenate([t for t in tracks if t.shape[1] == joints])[::step] for joints in numbers]
+    parts: dict[int, list[_Points]] = {}
+    passed: Counter[int] = Counter()
+    for track in tracks:
+        joints = track.shape[1]
+        parts.setdefault(joints, []).append(track[-passed[joints] % step :: step])
+        passed[joints] += len(track)
+    return [np.concatenate(parts[joints]) for joints in sorted(parts)]
 
 
 def _geometry(poses: _Points) -> dict[str, Any]:
