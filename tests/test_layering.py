@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.tracks import write_clips
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("daflow", "export", "calibration", "runtime")
 IMPORTS_BY_NAME = {
@@ -47,7 +50,9 @@ def test_the_contracts_hold() -> None:
     [
         ("runtime/pipeline/probe.py", "torch", "A device needs no training package"),
         ("runtime/pipeline/probe.py", "pyarrow", "A device needs no training package"),
+        ("daflow/core/data/probe.py", "pyarrow.parquet", "A device needs no training package"),
         ("runtime/pipeline/probe.py", "daflow.training.trainer", "What a device needs is daflow.core"),
+        ("calibration/probe.py", "daflow.formats.recognise", "What a device needs is daflow.core"),
         ("daflow/core/probe.py", "daflow.model.flow", "Data flows one way"),
         ("runtime/sources/probe.py", "runtime.service.service", "The edge"),
         (
@@ -95,6 +100,19 @@ def test_each_module_that_is_named_in_a_string_is_there() -> None:
     assert named
     for name, match in named.items():
         assert hasattr(importlib.import_module(match[1]), match[2]), name
+
+
+@pytest.mark.parametrize(("form", "loaded"), [("json", False), ("parquet", True)])
+def test_only_a_parquet_file_loads_pyarrow(form: str, loaded: bool, tmp_path: Path) -> None:
+    clip, _ = generate_clip("hall", 0, Scene(frames=60))
+    write_clips(tmp_path, [clip], form)  # type: ignore[arg-type]
+    code = (
+        "import sys\nfrom daflow.core.data.tracks import read_clips, write_clips\n"
+        f"clips = read_clips({str(tmp_path)!r})\nwrite_clips({str(tmp_path / 'again')!r}, clips)\n"
+        f"assert clips[0].poses == {clip.poses}\nsys.exit(('pyarrow' in sys.modules) is not {loaded})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_importing_the_runtime_brings_no_heavy_package() -> None:

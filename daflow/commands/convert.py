@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
+from daflow.commands.other_recordings import new_tracker, size_and_rate
 from daflow.core.command_line import FOLDER, Command, fps_option, frame_size_option
-from daflow.core.data.clip_tables import FrameSize, read_frame_rates, read_frame_sizes
-from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.parquet_tracks import require_pyarrow
 from daflow.core.data.plausibility import ClipFacts, clip_facts, clip_warnings
 from daflow.core.data.tracks import DEFAULT_FRAME_SIZE
 from daflow.core.errors import InputError
@@ -23,8 +24,7 @@ from daflow.formats.layouts import LAYOUTS
 from daflow.formats.recognise import FORMS, read_source
 from daflow.formats.recording import Options, Recording
 from daflow.formats.sources import Source, find_sources
-from daflow.formats.tracking import Tracker
-from daflow.formats.write import TARGETS, target_of, write_clip
+from daflow.formats.write import TARGETS, write_clip, written_file
 
 logger = logging.getLogger(__name__)
 
@@ -65,28 +65,18 @@ class _Work:
 
     def _convert_clip(self, source: Source, recording: Recording) -> Converted:
         name = recording.name or source.name
-        target = target_of(self.output, name, self.target)
         if name in self.clips:
             raise InputError(f"Two recordings are of a clip {name}; the one in {source.place} is left out.")
-        if target.exists() and not self.overwrite:
+        there = written_file(self.output, name, self.target)
+        if there and not self.overwrite:
             raise InputError(
-                f"{target} is there already: replace it with --overwrite, or choose another folder with -o."
+                f"{there} is there already: replace it with --overwrite, or choose another folder with -o."
             )
-        folder = source.files[0][1].parent
-        size = self.frame_size or recording.frame_size or read_frame_sizes(folder).get(name)
-        rate = FrameRate.constant(self.fps) if self.fps else read_frame_rates(folder).get(name)
-        converted = assemble(name, recording, self.options, _new_tracker, size, rate, self.track_anew)
+        size, rate = size_and_rate(source, recording, name, self.frame_size, self.fps)
+        converted = assemble(name, recording, self.options, new_tracker, size, rate, self.track_anew)
         write_clip(self.output, converted.clip, self.target)
         self.clips[name] = clip_facts(converted.clip)
         return converted
-
-
-def _new_tracker(fps: float) -> Tracker:
-    from runtime.poses.tracker import SkeletonTracker
-
-    return SkeletonTracker(
-        fps, min_frames=1
-    )  # nothing that was found is lost: the file has no false people to wait for
 
 
 def _name_of_clip(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:  # noqa: ARG001
@@ -105,8 +95,8 @@ def _name_of_clip(ctx: click.Context, param: click.Parameter, name: str | None) 
     "target",
     type=click.Choice(TARGETS),
     default="tracks",
-    help="What is written: pose tracks with frame_sizes.json and frame_rates.json; a list of AlphaPose results with "
-    "idx; or COCO images and annotations.",
+    help="What is written: pose tracks in JSON with frame_sizes.json and frame_rates.json; pose tracks in Parquet, "
+    "which hold both; a list of AlphaPose results with idx; or COCO images and annotations.",
 )
 @click.option(
     "--from",
@@ -162,11 +152,14 @@ def convert(
 ) -> None:
     """Convert recordings of other pose estimators to pose tracks, and pose tracks to other forms.
 
-    SRC is a file or a folder of AlphaPose, OpenPose, COCO, Detectron2, MMPose, YOLO-pose or MediaPipe, a CSV table or a
-    NumPy array, each also packed by gzip. The form is told by the contents. People without numbers are tracked.
+    SRC is a file or a folder of AlphaPose, OpenPose, COCO, Detectron2, MMPose, YOLO-pose, MediaPipe or NTU RGB+D, a CSV
+    table or a NumPy array, each also packed by gzip, or of pose tracks. The form is told by the contents. People
+    without numbers are tracked.
     """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is not a folder.")
+    if target == "parquet":
+        require_pyarrow()
     options = Options(form, LAYOUTS[layout] if layout else None, axes, units)  # type: ignore[arg-type]
     work = _Work(output, target, options, track_anew, frame_size, fps, overwrite, {}, [])
     found = find_sources(sources, clip, form, passed_over=output)

@@ -21,6 +21,7 @@ from daflow.commands.evaluate_videos import (
     video_options,
 )
 from daflow.commands.evaluation_tables import print_tables
+from daflow.commands.other_recordings import POSES_HELP, open_poses
 from daflow.commands.preset_option import preset_line, preset_option
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.command_line import (
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     "--poses",
     type=FOLDER,
     multiple=True,
-    help="Folder of pose tracks, and of folders of them. May be repeated.",
+    help=POSES_HELP,
 )
 @click.option(
     "--videos",
@@ -186,12 +187,14 @@ def _evaluate_model(
             rates = track_videos(videos, folder, labels, options, broken, fps)
             folders = (folder,)
         size = frame_size or (STGNF_FRAME_SIZE if stgnf else _frame_size_of(benchmark, folders))
+        if poses:
+            folders = open_poses(poses, size, fps, broken)
         found = read_clips(folders, size, broken, fps)
     if benchmark:
         found = [clip for clip in found if clip.name not in benchmark.excluded]
     if clips or videos:
         found = [clip for clip in found if clip.name in labels]
-    scored = score_clips(scorer, found, "stgnf" if stgnf else "span", name_paths(videos or folders))
+    scored = score_clips(scorer, found, "stgnf" if stgnf else "span", name_paths(videos or data.poses))
     result = scored.evaluate(labels, sigmas)
     comparison = compare_windows(result, scored.nll, scored.windows, found, labels, sigmas)
     causal = _evaluate_causal(scored, labels, rates, scorer.fps, rule) if alarms else None

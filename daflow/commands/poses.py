@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from daflow.commands.ray_cluster import runner, task_options
-from daflow.core.command_line import FOLDER, Command, FiniteRange
+from daflow.core.command_line import FOLDER, Command, FiniteRange, track_format_option
+from daflow.core.data.track_names import TrackFormat
 from daflow.core.errors import InputError, require_packages
 from daflow.core.parallel import Outcome
 from daflow.core.progress import track
@@ -65,6 +66,7 @@ _ADVICE = "name the clip with --clip, choose another folder with -o, or replace 
     type=click.IntRange(1),
     help="Stop each clip after this number of frames; required for a camera.",
 )
+@track_format_option
 @task_options
 @recording_options
 @camera_options
@@ -76,6 +78,7 @@ def poses(
     part_minutes: float,
     overwrite: bool,
     max_frames: int | None,
+    form: TrackFormat,
     workers: int | None,
     ray_address: str | None,
     offline: bool,
@@ -95,7 +98,9 @@ def poses(
         bring_pose_model(offline)
     tell_assumed_rate((uri for uri, _ in named), options.fps)
     failed: dict[str, str] = {}
-    sources = [PoseTask(uri, name, output.resolve(), 0.0, None, max_frames, options) for uri, name in named]
+    sources = [
+        PoseTask(uri, name, output.resolve(), 0.0, None, max_frames, options, form) for uri, name in named
+    ]
     tasks = _parts(sources, 60 * part_minutes, failed)
     check_distinct((task.uri, task.clip) for task in tasks)
     remaining = claim(output.resolve(), tasks, _ADVICE, overwrite) if tasks else []

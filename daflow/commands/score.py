@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from daflow.commands.other_recordings import POSES_HELP, open_poses
 from daflow.commands.ray_cluster import runner, task_options
 from daflow.core.command_line import FOLDER, Command, fps_option, frame_size_option, json_option, write_json
 from daflow.core.data.clip_tables import FrameSize
@@ -20,7 +21,7 @@ from daflow.core.scoring.comparison import PRECISIONS, Precision
     type=FOLDER,
     required=True,
     multiple=True,
-    help="Folder of pose tracks, and of folders of them. May be repeated.",
+    help=POSES_HELP,
 )
 @click.option(
     "--model",
@@ -49,7 +50,9 @@ def score(
     """
     from daflow.evaluation.clip_scores import score_folder
 
-    result = score_folder(poses, model, output, precision, runner(workers, ray_address), frame_size, fps)
+    # A cluster's machines see no temporary folder of this one.
+    opened = poses if ray_address else open_poses(poses, frame_size, fps)
+    result = score_folder(opened, model, output, precision, runner(workers, ray_address), frame_size, fps)
     if json_target:
         summary = {"clips": len(result.done), "done_before": result.done_before, "windows": result.windows}
         write_json(json_target, {**summary, "failed": result.failed})

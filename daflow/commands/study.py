@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from daflow.commands.other_recordings import open_poses
 from daflow.commands.ray_cluster import runner, task_options
 from daflow.core.command_line import FOLDER, Command, frame_size_option, refuse_options, require_folder_for
 from daflow.core.data.clip_tables import FrameSize
@@ -99,9 +100,23 @@ def study(
         refuse_options(
             lambda option: option in _OF_OTHERS, "does not go with the study suite, which takes --set"
         )
-        _suite(output, sets, seeds, epochs, window, quick, frame_size, cache, runner(workers, ray_address))
+        for_suite = [
+            (
+                title,
+                _opened((train,), frame_size, ray_address),
+                _opened((test,), frame_size, ray_address),
+                labels,
+            )
+            for title, train, test, labels in sets
+        ]
+        _suite(
+            output, for_suite, seeds, epochs, window, quick, frame_size, cache, runner(workers, ray_address)
+        )
         return
     refuse_options(lambda option: option in _OF_SUITE, "is for the study suite alone")
+    poses, test, other_poses, other_test = (
+        _opened(folders, frame_size, ray_address) for folders in (poses, test, other_poses, other_test)
+    )
     train, test_data = _data(output, (poses, test, masks), seed=0, quick=quick)
     settings = Settings(
         train, Test(*test_data), seeds=seeds, epochs=epochs, frame_size=frame_size, cache=cache
@@ -124,7 +139,7 @@ def study(
 
 
 def _suite(
-    output: Path, sets: Sequence[tuple[str, Path, Path, Path]], seeds: int, epochs: int, window: int, quick: bool,
+    output: Path, sets: Sequence[tuple[str, Folders, Folders, Path]], seeds: int, epochs: int, window: int, quick: bool,
     frame_size: FrameSize | None, cache: Path | None, run: Runner,
 ) -> None:  # fmt: skip
     from daflow.studies.suite import DataSet, run_suite
@@ -146,6 +161,11 @@ def _suite(
     click.echo(f"{output / 'suite.md'}, .csv, .tex and .json: {len(figures)} figures")
     if failed:
         raise CheckFailed(f"{len(failed)} trials failed; the report lists them.")
+
+
+def _opened(folders: Folders, frame_size: FrameSize | None, ray_address: str | None) -> Folders:
+    # A cluster's machines see no temporary folder of this one.
+    return open_poses(folders, frame_size) if ray_address is None else folders
 
 
 def _require_all_or_none(folders: tuple[Folders, Folders, Path | None]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from daflow.commands.other_recordings import POSES_HELP, open_poses
 from daflow.commands.preset_option import preset_line, preset_option
 from daflow.core.command_line import (
     FILE,
@@ -36,7 +37,7 @@ from daflow.training.window_cache import TrainingSet, read_training_set
     type=FOLDER,
     required=True,
     multiple=True,
-    help="Folder of pose tracks of normal behaviour, and of folders of them. May be repeated.",
+    help=f"Recordings of normal behaviour. {POSES_HELP}",
 )
 @click.option(
     "-o",
@@ -171,16 +172,19 @@ def train(
     if preset and chosen:
         others = f"{chosen.schedule} learning rate, weight decay {chosen.weight_decay:g}, hops {chosen.hops}"
         click.echo(preset_line(preset, chosen.train_defaults(), others))
-    windows = read_training_set(poses, window, stride, frame_size, cache, clips, fps)
+    broken: list[str] = []
+    opened = open_poses(poses, frame_size, fps, broken)
+    windows = read_training_set(opened, window, stride, frame_size, cache, clips, fps)
     click.echo(_summary(windows))
     normal = _normal_part(windows, normal_only)
     abnormal = None
     if abnormal_poses:
-        abnormal = abnormal_windows(abnormal_poses, abnormal_masks, window, stride, frame_size, windows.fps)
+        labelled = open_poses(abnormal_poses, frame_size, fps)
+        abnormal = abnormal_windows(labelled, abnormal_masks, window, stride, frame_size, windows.fps)
         click.echo(f"{len(abnormal)} windows labelled abnormal")
     data = TrainingData(
-        normal, name_paths(poses), short_names(poses), len(windows.clips), stride, len(windows.broken_files),
-        len(windows.windows) - len(normal), abnormal, windows.fps,
+        normal, name_paths(poses), short_names(poses), len(windows.clips), stride,
+        len(windows.broken_files) + len(broken), len(windows.windows) - len(normal), abnormal, windows.fps,
     )  # fmt: skip
     if state.exists() and not resume:
         click.echo(f"{state} of an interrupted training is deleted; --resume would have continued it.")

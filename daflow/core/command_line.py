@@ -18,6 +18,8 @@ import click
 from click.core import ParameterSource
 
 from daflow.core.data.clip_tables import MAX_SIDE, FrameSize
+from daflow.core.data.parquet_tracks import require_pyarrow
+from daflow.core.data.track_names import TRACK_FORMATS, TrackFormat
 from daflow.core.errors import CheckFailed, DaflowError, InputError, explain_import
 from daflow.core.files import require_short_name, write_text
 from daflow.core.log import log_to_stderr, one_line
@@ -248,6 +250,24 @@ fps_option = click.option(
     "--fps",
     type=FiniteRange(0.1, 1000),
     help="Frames per second of all recordings. Without it, frame_rates.json in the folder of the tracks is used.",
+)
+
+
+def _writable_format(ctx: click.Context, param: click.Parameter, form: TrackFormat) -> TrackFormat:  # noqa: ARG001
+    """Check before the work that the form can be written."""
+    if form == "parquet":
+        require_pyarrow()
+    return form
+
+
+track_format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(TRACK_FORMATS),
+    default="json",
+    callback=_writable_format,
+    help="The form of pose tracks: json is that of the field, and frame_sizes.json and frame_rates.json beside it; "
+    "parquet is smaller and faster to read, holds both itself, and needs pyarrow.",
 )
 
 

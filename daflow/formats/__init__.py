@@ -2,7 +2,7 @@
 
 - `sources`: the files of each clip; start here. `bounded`: how a file is opened that may be hostile.
 - `recognise`: the reader of each form, by what the file holds.
-- `alphapose`, `coco`, `mediapipe`, `mmpose`, `openpose`, `tables`, `arrays`, `yolo`: the readers.
+- `alphapose`, `coco`, `mediapipe`, `mmpose`, `ntu`, `openpose`, `tables`, `arrays`, `yolo`, `parquet`: the readers.
 - `recording`: what a reader returns. `layouts`: the order of joints in each layout.
 - `assemble`: a clip in COCO-17 or OpenPose-18 joints, in pixels, with a number for each person, which `tracking` finds
   where there is none.

@@ -91,6 +91,12 @@ def assemble(
     return Converted(clip, recording.form, layout.title, ids, int((~known).sum()), size is not None)
 
 
+def have_numbers(recording: Recording) -> bool:
+    """Say whether the people of a recording have numbers, so that nobody has to be tracked; nobody needs none."""
+    there = recording.keypoints[..., :2].any(axis=(1, 2))
+    return not there.any() or _are_numbers(recording.frames[there], recording.people[there])
+
+
 def _in_pixels(name: str, keypoints: Keypoints, units: str, size: FrameSize | None) -> Keypoints:
     values = np.abs(keypoints[..., :2][keypoints[..., :2] != 0])
     top = float(np.quantile(values, 0.95)) if len(values) else 0.0

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from daflow.core.errors import InputError
-from daflow.formats import alphapose, arrays, coco, mediapipe, mmpose, openpose, tables, yolo
+from daflow.formats import alphapose, arrays, coco, mediapipe, mmpose, ntu, openpose, parquet, tables, yolo
 from daflow.formats.bounded import MAX_FRAME_BYTES, read_json, read_whole
 from daflow.formats.recording import Options, Recording
-from daflow.formats.sources import Source
+from daflow.formats.sources import FRAME_KINDS, Source
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ _JSON = (
     _Form("openpose", openpose.is_frame, _one_frame),
     _Form("mediapipe", mediapipe.is_landmarks, mediapipe.read_landmarks),
 )
-FORMS = (*dict.fromkeys(form.name for form in _JSON), "yolo", "csv", "numpy")
+FORMS = (*dict.fromkeys(form.name for form in _JSON), "yolo", "ntu", "csv", "numpy", "parquet")
 """The names that `--from` takes."""
 
 _TOO = {"coco": "alphapose", "alphapose": "tracks"}
@@ -48,8 +48,12 @@ _BYTES: dict[str, Callable[[Path, bytes, Options], list[Recording]]] = {
     "npy": arrays.read_npy,
     "npz": arrays.read_npz,
     "csv": tables.read_table,
+    "ntu": ntu.read_skeletons,
 }
-_KINDS_OF = {"openpose": ("openpose",), "yolo": ("yolo",), "csv": ("csv",), "numpy": ("npy", "npz")}
+_KINDS_OF = {
+    "openpose": ("openpose",), "yolo": ("yolo",), "mmpose": ("json", "mmpose"), "ntu": ("ntu",), "csv": ("csv",),
+    "numpy": ("npy", "npz"), "parquet": ("parquet",),
+}  # fmt: skip
 
 
 def read_source(source: Source, options: Options) -> list[Recording]:
@@ -63,14 +67,15 @@ def read_source(source: Source, options: Options) -> list[Recording]:
         raise InputError(f"{source.place} is not of the form that --from {options.form} says.")
     if source.by_person:
         return [_joined(source, [_read_file(source, path, options) for _, path in source.files])]
-    if source.kind in ("openpose", "yolo"):
+    if source.kind in FRAME_KINDS:
         numbers = [number for number, _ in source.files]
         if len(set(numbers)) != len(numbers):
             raise InputError(f"{source.place} has two files of one frame of {source.name}.")
         if source.kind == "yolo":
             return yolo.read_frames(source.place, _contents(source), options)
         parsed = ((number, path, read_json(path, content)) for number, path, content in _contents(source))
-        return openpose.read_frames(source.place, parsed, options)
+        read = openpose.read_frames if source.kind == "openpose" else mmpose.read_pictures
+        return read(source.place, parsed, options)
     return _read_file(source, source.files[0][1], options)
 
 
@@ -81,6 +86,8 @@ def _contents(source: Source) -> Iterator[tuple[int, Path, bytes]]:
 
 
 def _read_file(source: Source, path: Path, options: Options) -> list[Recording]:
+    if source.kind == "parquet":
+        return parquet.read_parquet(path)
     content = read_whole(path)
     if source.kind in _BYTES:
         return _BYTES[source.kind](path, content, options)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
+from daflow.core.data.frame_rate import FrameRate
 from daflow.core.data.tracks import MAX_FRAMES
 from daflow.core.errors import InputError
 from daflow.core.log import shortened
@@ -65,6 +66,7 @@ class Recording:
         units: of the coordinates.
         frame_size: width and height in pixels where the file says them.
         name: of the clip where the file says it, else empty.
+        rate: the frame rate where the file or its form says it.
     """
 
     form: str
@@ -76,6 +78,7 @@ class Recording:
     units: Units = "pixels"
     frame_size: FrameSize | None = None
     name: str = ""
+    rate: FrameRate | None = None
 
 
 @dataclass

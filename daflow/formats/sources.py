@@ -1,4 +1,4 @@
-"""Which files make which clip: one a clip, one a frame (OpenPose, YOLO), or one a person (`clip_person_7.json`)."""
+"""Which files make which clip: one a clip, one a frame (OpenPose, YOLO, MMPose) or one a person (`a_person_7.json`)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,34 @@ from typing import Literal
 
 from daflow.core.data.clip_tables import FRAME_RATES, FRAME_SIZES
 from daflow.core.errors import InputError
-from daflow.formats.bounded import read_head
+from daflow.formats.bounded import MAX_FRAME_BYTES, read_head, read_json, read_whole
+from daflow.formats.mmpose import is_picture
 from daflow.formats.yolo import is_line
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["json", "csv", "npy", "npz", "openpose", "yolo", "unknown"]
-"""What the first bytes of a file are; `openpose` and `yolo` are one file a frame."""
+Kind = Literal["json", "csv", "npy", "npz", "parquet", "ntu", "openpose", "yolo", "mmpose", "unknown"]
+"""What a file is, mostly by its first bytes; those of `FRAME_KINDS` are one file a frame."""
 
-_ENDINGS = (".json", ".txt", ".csv", ".tsv", ".npy", ".npz")
+FRAME_KINDS = ("openpose", "yolo", "mmpose")
+
+_ENDINGS = (".json", ".txt", ".csv", ".tsv", ".npy", ".npz", ".skeleton", ".tracks.parquet")
 _TABLES = (FRAME_SIZES, FRAME_RATES, "made_by.json")
 _OPENPOSE = re.compile(rb'\s*\{\s*("version"\s*:\s*[^,{}\[\]]{1,20},\s*)?"people"\s*:')
-_MAGIC: dict[bytes, Kind] = {b"\x93NUMPY": "npy", b"PK\x03\x04": "npz"}
+_MMPOSE = re.compile(rb'\s*(\[\s*\{\s*"keypoints"|\{\s*"meta_info"|\{\s*"instance_info")')
+_EMPTY_LIST = re.compile(rb"\s*\[\s*\]\s*")
+_MAGIC: dict[bytes, Kind] = {b"\x93NUMPY": "npy", b"PK\x03\x04": "npz", b"PAR1": "parquet"}
 _PERSON = re.compile(r"(.+?)[_-]person[_-]?([0-9]{1,15})")
 _FRAME = re.compile(r"(.*?)([0-9]+)")
 _COMMON = {"", "frame", "frames", "image", "images", "img", "pose"}  # which say nothing about the clip
-_TAILS = ("_alphapose_tracked_person", "_tracked_person", "_alphapose-results", "-alphapose-results", "_coco")
+_TAILS = (
+    ".tracks",
+    "_alphapose_tracked_person",
+    "_tracked_person",
+    "_alphapose-results",
+    "-alphapose-results",
+    "_coco",
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,7 @@ def find_sources(
             f"There is no recording in {', '.join(map(str, places))}: no file ends in {_list(_ENDINGS)}."
         )
     found = [
-        Source(name, kind, tuple(sorted(files)), group == "person")
+        Source(name, _unless_empty(kind, files), tuple(sorted(files)), group == "person")
         for (name, group, kind, _), files in groups.items()
     ]
     if clip is not None:
@@ -122,9 +134,16 @@ def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]
             yield path
 
 
+def _unless_empty(kind: Kind, files: Sequence[tuple[int, Path]]) -> Kind:
+    """The kind of the files of a clip: where all are empty lists, nothing says that they are pictures of MMPose."""
+    if kind == "mmpose" and all(_EMPTY_LIST.fullmatch(read_head(path)) for _, path in files):
+        return "json"
+    return kind
+
+
 def _as_asked(kind: Kind, path: Path, form: str | None) -> Kind:
-    if form and kind in ("json", "openpose"):
-        return "openpose" if form == "openpose" else "json"
+    if form and kind in ("json", "openpose", "mmpose"):
+        return "openpose" if form == "openpose" else kind if form == kind else "json"
     return "yolo" if form == "yolo" and path.name.removesuffix(".gz").endswith(".txt") else kind
 
 
@@ -139,8 +158,22 @@ def _kind(path: Path) -> Kind:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:1] in (b"{", b"["):
         numbered = re.search(r"[0-9]_keypoints\.json(\.gz)?$", path.name) and b'"people"' in text
-        return "openpose" if numbered or _OPENPOSE.match(text) else "json"
+        if numbered or _OPENPOSE.match(text):
+            return "openpose"
+        return "mmpose" if _is_mmpose_picture(path, text) else "json"
+    if path.name.removesuffix(".gz").endswith(".skeleton"):
+        return "ntu"
     return _kind_of_text(path, text.decode("utf-8", errors="replace"))
+
+
+def _is_mmpose_picture(path: Path, head: bytes) -> bool:
+    """Whether a JSON file holds the people of one picture as MMPose writes them; a list of nobody may be one."""
+    if not _MMPOSE.match(head):
+        return _EMPTY_LIST.fullmatch(head) is not None
+    try:
+        return is_picture(read_json(path, read_whole(path, MAX_FRAME_BYTES)))
+    except (InputError, OSError):
+        return False  # the error comes when it is read, and a large file is no picture
 
 
 def _kind_of_text(path: Path, text: str) -> Kind:
@@ -155,7 +188,7 @@ def _kind_of_text(path: Path, text: str) -> Kind:
 def _name(path: Path, kind: Kind) -> tuple[str, str, int]:
     """Return the name of a file's clip, how its files belong together (empty: it is alone), and its number in it."""
     stem = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
-    if kind in ("openpose", "yolo"):
+    if kind in FRAME_KINDS:
         stem = stem.removesuffix("_keypoints")
         match = _FRAME.fullmatch(stem)
         if match is None:

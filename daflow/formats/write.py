@@ -1,6 +1,6 @@
-"""What is written: pose tracks, AlphaPose results or COCO annotations, each file whole or not at all.
+"""What is written: pose tracks (JSON or Parquet), AlphaPose results or COCO annotations, each file whole or not at all.
 
-Coordinates and confidences have 3 digits behind the point, scores 4.
+In JSON, coordinates and confidences have 3 digits behind the point, scores 4.
 """
 
 from __future__ import annotations
@@ -13,35 +13,43 @@ from typing import Any
 import numpy as np
 
 from daflow.core.data.skeleton import COCO_JOINTS, OPENPOSE_JOINTS
-from daflow.core.data.tracks import SUFFIX, Clip, Track, write_clips
+from daflow.core.data.track_names import TrackFormat, track_path, written_track_path
+from daflow.core.data.tracks import Clip, Track, write_clips
 from daflow.core.files import write_text
 
-_ENDINGS = {"tracks": SUFFIX, "alphapose": "_alphapose-results.json", "coco": "_coco.json"}
-TARGETS = tuple(_ENDINGS)
+_TRACKS: dict[str, TrackFormat] = {"tracks": "json", "parquet": "parquet"}
+_ENDINGS = {"alphapose": "_alphapose-results.json", "coco": "_coco.json"}
+TARGETS = (*_TRACKS, *_ENDINGS)
 """The forms that are written, as `--to` takes them."""
 
 
-def target_of(folder: Path, name: str, form: str) -> Path:
-    """Return the file of a clip."""
-    return folder / f"{name}{_ENDINGS[form]}"
+def written_file(folder: Path, name: str, form: str) -> Path | None:
+    """Return the file that is there of a clip, None if there is none; of pose tracks also that in the other form."""
+    path = written_track_path(folder, name) if form in _TRACKS else _path(folder, name, form)
+    return path if path.exists() else None
+
+
+def _path(folder: Path, name: str, form: str) -> Path:
+    return track_path(folder, name, _TRACKS[form]) if form in _TRACKS else folder / f"{name}{_ENDINGS[form]}"
 
 
 def write_clip(folder: Path, clip: Clip, form: str) -> None:
     """Write a clip.
 
     Args:
-        folder: of the file; pose tracks also enter frame_sizes.json and frame_rates.json.
+        folder: of the file; pose tracks in JSON also enter frame_sizes.json and frame_rates.json.
         clip: its poses.
         form: one of `TARGETS`.
 
     Raises:
+        InputError: the form is Parquet, and pyarrow is not installed.
         OSError: the folder cannot be written.
     """
-    if form == "tracks":
-        write_clips(folder, [clip])
+    if form in _TRACKS:
+        write_clips(folder, [clip], _TRACKS[form])
         return
     content = _results(clip) if form == "alphapose" else _annotations(clip)
-    write_text(target_of(folder, clip.name, form), json.dumps(content))
+    write_text(_path(folder, clip.name, form), json.dumps(content))
 
 
 def _poses(clip: Clip) -> Iterator[tuple[int, Track, int]]:

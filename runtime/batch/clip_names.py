@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from daflow.core.data.tracks import SUFFIX
+from daflow.core.data.track_names import SUFFIX, clip_name
 from daflow.core.errors import InputError
 from runtime.sources.images import is_image
 from runtime.sources.uri import is_live, recording_path, redacted
@@ -139,8 +139,7 @@ def _name_of(uri: str) -> str:
     path = recording_path(uri)
     if path.is_dir():
         return path.resolve().name
-    stem = _stem(path.name)
-    return stem.removesuffix("_tracked_person").removesuffix("_alphapose") if scheme == "tracks" else stem
+    return clip_name(path) if scheme == "tracks" else _stem(path.name)
 
 
 def _stem(name: str) -> str:

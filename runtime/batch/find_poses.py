@@ -60,12 +60,12 @@ def find_poses(task: PoseTask) -> PoseCounts:
     clip = Clip(
         task.clip, tuple(_track(person, seen) for person, seen in sorted(people.items())), first, rate
     )
-    write_tracks(task.output, clip)
+    write_tracks(task.output, clip, task.form)
     return PoseCounts(count, clip.poses, len(clip.tracks), first, rate)
 
 
 def record_outcome(task: PoseTask, counts: PoseCounts | None) -> None:
-    """Note in the tables of the folder what was found; None for a task that failed.
+    """Note in the folder what was found, of JSON also size and rate; None for a task that failed.
 
     Raises:
         OSError: the folder cannot be written.
@@ -73,9 +73,10 @@ def record_outcome(task: PoseTask, counts: PoseCounts | None) -> None:
     if counts is None or counts.frame_size is None:
         release(task)
         return
-    add_frame_sizes(task.output, {task.clip: counts.frame_size})
-    if counts.rate:
-        add_frame_rates(task.output, {task.clip: counts.rate})
+    if task.form == "json":
+        add_frame_sizes(task.output, {task.clip: counts.frame_size})
+        if counts.rate:
+            add_frame_rates(task.output, {task.clip: counts.rate})
     record(task, counts.frames)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from daflow.core.data.clip_tables import read_table
-from daflow.core.data.tracks import SUFFIX
+from daflow.core.data.track_names import clip_name, written_track_path
 from daflow.core.errors import InputError
 from daflow.core.files import locked, sha256, write_text
 from daflow.core.manifest_file import MANIFEST
@@ -120,7 +120,7 @@ def claim(
         remaining = []
         for task in tasks:
             origin, entry = origin_of(task), entries.get(task.clip)
-            file = folder / f"{task.clip}{SUFFIX}"
+            file = written_track_path(folder, task.clip)
             if not overwrite and not is_live(task.uri) and _is_current(file, entry, origin):
                 continue
             if not all_parts and _is_by_hand(file, entry, origin):
@@ -149,7 +149,7 @@ def all_by_hand(folder: Path, tasks: Sequence[PoseTask]) -> bool:
     """
     entries = read_table(folder / MADE_BY, _TABLE, _FORM)
     return all(
-        _is_by_hand(folder / f"{task.clip}{SUFFIX}", entries.get(task.clip), origin_of(task))
+        _is_by_hand(written_track_path(folder, task.clip), entries.get(task.clip), origin_of(task))
         for task in tasks
     )
 
@@ -164,7 +164,7 @@ def record(task: PoseTask, frames: int) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    tracks = sha256(task.output / f"{task.clip}{SUFFIX}")
+    tracks = sha256(written_track_path(task.output, task.clip))
     with locked(task.output):
         entries = dict(read_table(task.output / MADE_BY, _TABLE, _FORM))
         claimed = entries.get(task.clip)
@@ -178,7 +178,7 @@ def release(task: PoseTask) -> None:
     with locked(task.output):
         entries = dict(read_table(task.output / MADE_BY, _TABLE, _FORM))
         entry = entries.get(task.clip)
-        file = task.output / f"{task.clip}{SUFFIX}"
+        file = written_track_path(task.output, task.clip)
         if isinstance(entry, MadeBy) and entry.tracks is None and not file.exists():
             del entries[task.clip]
             write_text(task.output / MADE_BY, _as_json(entries))
@@ -197,7 +197,7 @@ def _check_source(
     """Refuse to take the place of what was made from another source."""
     if isinstance(entry, MadeBy) and (entry.source != origin.source or (live and entry.tracks)):
         raise InputError(
-            f"{file.parent} already has the clip {file.name.removesuffix(SUFFIX)}, made from {entry.source}; "
+            f"{file.parent} already has the clip {clip_name(file)}, made from {entry.source}; "
             f"{origin.source} would be the same clip: {advice}."
         )
     if not isinstance(entry, MadeBy) and file.exists():
@@ -235,7 +235,7 @@ def _check_parts(
     others = [
         clip for clip, entry in entries.items()
         if isinstance(entry, MadeBy) and entry.source in sources and clip not in names
-        and (folder / f"{clip}{SUFFIX}").is_file()
+        and written_track_path(folder, clip).is_file()
     ]  # fmt: skip
     if others and not overwrite:
         example = entries[others[0]]
@@ -245,7 +245,7 @@ def _check_parts(
             f"{others[0]}: give the same --part-minutes, --max-frames and --clip, or {advice}."
         )
     for clip in others:
-        (folder / f"{clip}{SUFFIX}").unlink()
+        written_track_path(folder, clip).unlink()
         del entries[clip]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.track_names import TrackFormat
 from runtime.config.schema import CameraOptions
 from runtime.sources.video_timing import VideoRate
 
@@ -23,6 +24,7 @@ class PoseTask:
         end: where it ends; None is the end of the video.
         max_frames: stop after this number of frames.
         options: how the source is read, and how people are found.
+        form: of the track file.
         progress: whether to show a progress bar.
         rate: of the video, where it is known already.
         seekable: whether the part is found by its time stamps (`runtime.sources.video_timing.Extent`).
@@ -35,6 +37,7 @@ class PoseTask:
     end: float | None
     max_frames: int | None
     options: CameraOptions
+    form: TrackFormat = "json"
     progress: bool = False
     rate: VideoRate | None = None
     seekable: bool = True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daflow.core.data.clip_tables import read_frame_rates
+from daflow.core.data.track_names import written_track_path
+from daflow.core.data.tracks import track_file
 from daflow.core.errors import InputError
 from daflow.core.parallel import run_tasks
 from daflow.core.progress import track
@@ -101,7 +102,7 @@ def track_videos(
         logger.warning("skipped: %s: %s", name, message)
     if failed and len(failed) == len(named):
         raise InputError(f"No video of {videos} can be used. {next(iter(failed.values()))}")
-    fps |= {name: rate.fps for name, rate in read_frame_rates(folder).items() if name in fps}
+    fps |= _measured_rates(folder, fps)
     origins = read_made_by(folder)
     frames = {}
     for task in tasks:
@@ -111,3 +112,10 @@ def track_videos(
         elif task.rate is not None and task.clip not in failed:
             frames[task.clip] = round(recording_extent(Path(task.uri), task.rate).seconds * task.rate.fps)
     return VideoTracks(fps, frames, len(tasks) - len(remaining), failed)
+
+
+def _measured_rates(folder: Path, names: Iterable[str]) -> dict[str, float]:
+    """Return the frames per second that the track files of clips tell, by name."""
+    paths = {name: written_track_path(folder, name) for name in names}
+    rates = {name: track_file(path).rate for name, path in paths.items() if path.is_file()}
+    return {name: rate.fps for name, rate in rates.items() if rate}

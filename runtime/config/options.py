@@ -31,7 +31,7 @@ _GROUPS = {
     "Poses": POSE_FIELDS,
     "Model": ("bundle", "scorer", "precision"),
     "Alarm": ("alarm",),
-    "Files": ("scores", "record", "video", "privacy"),
+    "Files": ("scores", "record", "record_format", "video", "privacy"),
     "Events": ("events", "print_events", "store", "mqtt", "webhook"),
     "Live page": ("serve",),
     "Log": ("log",),

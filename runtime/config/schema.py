@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from daflow.core.alarms.calibration import CameraName
+from daflow.core.data.track_names import TrackFormat
 from runtime.config.web_addresses import HostNames, Networks
 from runtime.sources.redaction import HIDDEN
 
@@ -270,6 +271,11 @@ class Config(CameraOptions):
         None,
         description="Record the skeletons as pose tracks in this folder, to train and to calibrate with: a folder for "
         "each month, in it a file for each five minutes of a camera in which somebody was seen.",
+    )
+    record_format: TrackFormat = Field(
+        "json",
+        description="The form of what is recorded: json, with frame_sizes.json and frame_rates.json beside it; or "
+        "parquet, which is smaller, faster to read and holds both itself, and needs pyarrow.",
     )
     video: Path | None = Field(
         None,

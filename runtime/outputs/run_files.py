@@ -42,7 +42,7 @@ class Outputs:
                 for sinks in self._sinks.values():
                     sinks.append((config.scores, log))
             if config.record:
-                recorder = self._stack.enter_context(TrackRecorder(config.record))
+                recorder = self._stack.enter_context(TrackRecorder(config.record, config.record_format))
                 for sinks in self._sinks.values():
                     sinks.append((config.record, recorder))
             if config.video:

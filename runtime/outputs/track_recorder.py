@@ -12,7 +12,9 @@ import numpy as np
 
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_rate import measured_rate
-from daflow.core.data.tracks import SUFFIX, Clip, Track, write_clips
+from daflow.core.data.parquet_tracks import require_pyarrow
+from daflow.core.data.track_names import TrackFormat, written_track_path
+from daflow.core.data.tracks import Clip, Track, write_clips
 from daflow.core.errors import InputError
 from runtime.pipeline.results import FrameResult
 from runtime.sources.frames import Keypoints
@@ -79,14 +81,22 @@ class TrackRecorder:
     The files are named `<camera>_<UTC time of the first frame>`, in a folder for each month such as 202611. A second
     one that begins in the same second gets `-2`. There is no file for five minutes without people. One that is not
     complete yet is written whole again each 45 seconds, so that a killed process or lost power takes at most a minute.
-    The frame rate that was really processed is written beside them.
+    The frame rate that was really processed is written beside them, or into them where they are Parquet.
 
     Args:
         folder: of the files.
+        form: of the files.
+
+    Raises:
+        InputError: the form is Parquet, and pyarrow is not installed.
+        OSError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, form: TrackFormat = "json") -> None:
+        if form == "parquet":
+            require_pyarrow()
         self._folder = folder
+        self._form = form
         self._pieces: dict[str, _Piece] = {}
         self._unwritten: dict[str, _Unwritten] = {}  # by name: of one file only the newest state waits
         # By camera: the second of its last file, and its number in it.
@@ -114,7 +124,7 @@ class TrackRecorder:
         first = f"{result.camera}_{time}"
         last, number = self._names.get(result.camera, ("", 0))
         number = number + 1 if first == last else 1
-        while (self._folder_of(first) / f"{_numbered(first, number)}{SUFFIX}").exists():
+        while written_track_path(self._folder_of(first), _numbered(first, number)).exists():
             number += 1
         self._names[result.camera] = first, number
         return _numbered(first, number)
@@ -142,7 +152,7 @@ class TrackRecorder:
                     return
                 unwritten = self._unwritten.pop(next(iter(self._unwritten)))
             try:
-                write_clips(self._folder_of(unwritten.name), [unwritten.clip()])
+                write_clips(self._folder_of(unwritten.name), [unwritten.clip()], self._form)
             except OSError as error:
                 logger.error("%s was not recorded: %s", unwritten.name, error.strerror or error)
             except InputError as error:

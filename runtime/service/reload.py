@@ -8,7 +8,9 @@ from typing import Any
 from daflow.core.bundle import Bundle
 from runtime.config.schema import Camera, Config
 
-_NEEDS_RESTART = ("store", "serve", "privacy", "video", "scores", "record", "max_frames", "stall_seconds")
+_NEEDS_RESTART = (
+    "store", "serve", "privacy", "video", "scores", "record", "record_format", "max_frames", "stall_seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,15 @@ def mask_warnings(lengths: Mapping[str, int], masks: Mapping[str, Labels]) -> li
         )
     posed = [name for name in common if lengths[name]]
     frames, labelled = sum(lengths[name] for name in posed), sum(len(masks[name]) for name in posed)
-    if labelled > _MAX_LONGER * frames:
-        worst = max(posed, key=lambda name: len(masks[name]) / lengths[name])
+    longer = [name for name in posed if len(masks[name]) > _MAX_LONGER * lengths[name] + 1]
+    worst = max(longer, key=lambda name: len(masks[name]) / lengths[name], default="")
+    if longer and labelled <= _MAX_LONGER * frames:
+        warnings.append(
+            f"{len(longer)} of {len(common)} frame masks are much longer than their clips: that of {worst} has "
+            f"{len(masks[worst])} frames, and the poses end at {lengths[worst]}. Is nobody in the rest, or is it the "
+            "mask of another recording?"
+        )
+    elif longer:
         warnings.append(
             f"the frame masks are {labelled / frames:.1f} times as long as the clips: that of {worst} has "
             f"{len(masks[worst])} frames, and the poses end at {lengths[worst]}. Were they made at another frame rate?"

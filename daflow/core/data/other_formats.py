@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from daflow.core.files import parse_json
 
-WANTED = (
-    'One file for each clip is needed, <clip>_tracked_person.json, with {person: {frame: {"keypoints": '
-    "[x, y, confidence] of 17 COCO or 18 OpenPose joints in one list, in pixels}}}; 'daflow convert' writes it from "
-    "what other pose estimators write (docs/file-formats.md)"
-)
 _MAX_PEEK = 32 << 20  # bytes; a larger file is not opened to find out what it is
 _LAYOUTS = {
     14: "CrowdPose", 16: "MPII", 25: "OpenPose's BODY_25 or Kinect (NTU)", 26: "Halpe", 33: "MediaPipe",
     133: "COCO WholeBody", 136: "Halpe",
 }  # fmt: skip
+
+
+def convert_advice(place: Path) -> str:
+    """Return the sentence that says how a recording of another pose estimator becomes pose tracks.
+
+    Args:
+        place: the file or the folder.
+
+    >>> convert_advice(Path("shop 7"))
+    "Make pose tracks of it with: daflow convert 'shop 7' -o FOLDER (docs/file-formats.md)."
+    """
+    return f"Make pose tracks of it with: daflow convert {shlex.quote(str(place))} -o FOLDER (docs/file-formats.md)."
 
 
 def describe_content(content: object) -> str | None:

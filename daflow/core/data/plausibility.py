@@ -7,6 +7,7 @@ and of generated people, they are at most 1.34 times as long as in any other one
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ _PARTS = (
     "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
 )  # fmt: skip
 _BONES = ((0, 2), (2, 4), (1, 3), (3, 5), (6, 8), (8, 10), (7, 9), (9, 11), (0, 1), (6, 7), (0, 6), (1, 7))
+_BEGINS, _ENDS = np.array(_BONES).T
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def require_pixels(clip: Clip, source: str | None = None) -> None:
     Raises:
         InputError: nearly all of them are at most 2, so they are fractions of the frame.
     """
-    parts = [np.abs(track.keypoints[..., :2]).ravel() for track in clip.tracks]
+    parts = [np.abs(part[..., :2]).ravel() for part in _sample([track.keypoints for track in clip.tracks])]
     values = np.concatenate([np.zeros(0, np.float32), *parts])
     values = values[np.isfinite(values) & (values > 0)]
     if len(values) and (top := float(np.quantile(values, 0.95))) <= _MAX_FRACTION:
@@ -128,7 +130,7 @@ def clip_facts(clip: Clip, skipped: Sequence[str] = ()) -> ClipFacts:
         skipped: the messages of persons that could not be read.
     """
     persons = len(clip.tracks) + len(skipped)
-    poses = _sample([seen_points(track.keypoints) for track in clip.tracks])
+    poses = [seen_points(part) for part in _sample([track.keypoints for track in clip.tracks])]
     if not poses:
         return ClipFacts(clip.name, clip.frame_size, skipped=tuple(skipped), persons=persons)
     joints = np.concatenate([part.reshape(-1, 2) for part in poses])
@@ -157,53 +159,56 @@ def clip_warnings(facts: Sequence[ClipFacts]) -> list[str]:
 
 
 def _sample(tracks: Sequence[_Points]) -> list[_Points]:
-    """Return evenly spaced poses `(N, J, 2)`, of each number of joints apart."""
+    """Return evenly spaced poses `(N, J, 3)`, of each number of joints apart."""
     step = max(1, sum(len(track) for track in tracks) // _MAX_POSES)
-    numbers = sorted({track.shape[1] for track in tracks})
-    return [np.concatenate([t for t in tracks if t.shape[1] == joints])[::step] for joints in numbers]
+    parts: dict[int, list[_Points]] = {}
+    passed: Counter[int] = Counter()
+    for track in tracks:
+        joints = track.shape[1]
+        parts.setdefault(joints, []).append(track[-passed[joints] % step :: step])
+        passed[joints] += len(track)
+    return [np.concatenate(parts[joints]) for joints in sorted(parts)]
 
 
 def _geometry(poses: _Points) -> dict[str, Any]:
     """Return the figures of `ClipFacts` from `complete` to `lying`."""
     orders = _ORDERS.get(poses.shape[1])
-    whole = np.isfinite(poses).all(axis=(1, 2))
-    poses = poses[whole]
-    if orders is None or not len(poses):
+    points = np.ascontiguousarray(poses.transpose(2, 1, 0))  # (2, J, N): along N numpy is fast
+    points = points[:, :, np.isfinite(points).all(axis=(0, 1))]
+    if orders is None or not points.shape[2]:
         return {"complete": 0}
-    lengths = np.stack([_length(poses, order) for order in orders])
+    lengths = np.stack([_length(points, order) for order in orders])
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = np.nan_to_num(np.median(lengths[0] / lengths, axis=1), nan=1.0, posinf=1.0)
     best = int(np.argmax(ratios))
     left_shoulder, right_shoulder = (orders[0].parts[_PARTS.index(name)] for name in _PARTS[:2])
     left_hip, right_hip = (orders[0].parts[_PARTS.index(name)] for name in ("left_hip", "right_hip"))
-    trunk = (
-        poses[:, left_hip] + poses[:, right_hip] - poses[:, left_shoulder] - poses[:, right_shoulder]
+    x, y = (
+        points[:, left_hip] + points[:, right_hip] - points[:, left_shoulder] - points[:, right_shoulder]
     ) / 2
     return {
-        "complete": len(poses),
+        "complete": points.shape[2],
         "expected": orders[0].name,
         "order": orders[best].name,
         "bones": float(ratios[best]),
-        "head": float(np.median(_spread(poses[:, orders[0].head]) / np.maximum(_spread(poses), 1e-6))),
-        "upside_down": float((trunk[:, 1] < -np.abs(trunk[:, 0])).mean()),
-        "lying": float((np.abs(trunk[:, 0]) > np.abs(trunk[:, 1])).mean()),
+        "head": float(np.median(_spread(points[:, orders[0].head]) / np.maximum(_spread(points), 1e-6))),
+        "upside_down": float((y < -np.abs(x)).mean()),
+        "lying": float((np.abs(x) > np.abs(y)).mean()),
     }
 
 
 def _spread(points: _Points) -> npt.NDArray[np.float32]:
-    """Return the diagonal of the box around the points of each pose, `(N,)`."""
-    extent = points.max(axis=1).astype(np.float64) - points.min(axis=1)  # squares of float32 may overflow
-    return np.asarray(np.linalg.norm(extent, axis=1), dtype=np.float32)
+    """Return the diagonal of the box around the points `(2, J, N)` of each pose, `(N,)`."""
+    x, y = points.max(axis=1).astype(np.float64) - points.min(axis=1)  # squares of float32 may overflow
+    return np.asarray(np.sqrt(x * x + y * y), dtype=np.float32)
 
 
-def _length(poses: _Points, order: _Order) -> npt.NDArray[np.float64]:
-    """Return the length of all bones of each pose in an order of joints, `(N,)`."""
-    points = poses.astype(np.float64)
-    body = points[:, list(order.parts)]
-    head = points[:, list(order.head)].mean(axis=1)
-    ends = [(body[:, a], body[:, b]) for a, b in _BONES] + [(head, body[:, 0]), (head, body[:, 1])]
-    total: npt.NDArray[np.float64] = sum(np.linalg.norm(a - b, axis=1) for a, b in ends)
-    return total
+def _length(points: _Points, order: _Order) -> npt.NDArray[np.float64]:
+    """Return the length of all bones of each pose `(2, J, N)` in an order of joints, `(N,)`."""
+    body = points[:, order.parts].astype(np.float64)
+    head = points[:, order.head].astype(np.float64).mean(axis=1, keepdims=True)
+    x, y = np.concatenate([body[:, _BEGINS] - body[:, _ENDS], head - body[:, :2]], axis=1)
+    return np.asarray(np.sqrt(x * x + y * y).sum(axis=0))
 
 
 def _skipped_persons(facts: Sequence[ClipFacts]) -> str | None:

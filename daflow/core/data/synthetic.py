@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.track_names import TrackFormat
 from daflow.core.data.tracks import DEFAULT_FPS, Clip, Track, write_clips
 from daflow.core.files import StrPath, written_whole
 
@@ -116,6 +117,7 @@ def generate_dataset(
     train_clips: int = 12,
     test_clips: int = 6,
     scene: Scene | None = None,
+    form: TrackFormat = "json",
 ) -> None:
     """Write a data set: `folder/train` of normal clips, `folder/test` with events, `folder/masks` for `test`.
 
@@ -125,8 +127,10 @@ def generate_dataset(
         train_clips: clips of `train`.
         test_clips: clips of `test`; the events take turns.
         scene: length, people and camera of every clip; its event is ignored.
+        form: of the pose tracks.
 
     Raises:
+        InputError: the form is Parquet, and pyarrow is not installed.
         OSError: the folder cannot be written.
     """
     folder = Path(folder)
@@ -135,13 +139,13 @@ def generate_dataset(
         generate_clip(f"01_{index + 1:04d}", seed * 10_000 + index, replace(scene, event=None))[0]
         for index in range(train_clips)
     ]
-    write_clips(folder / "train", normal)
+    write_clips(folder / "train", normal, form)
     events = test_scenes(test_clips, scene)
     generated = [
         generate_clip(f"01_{index + 1:04d}", seed * 10_000 + 5_000 + index, of_clip)
         for index, of_clip in enumerate(events)
     ]
-    write_clips(folder / "test", [clip for clip, _ in generated])
+    write_clips(folder / "test", [clip for clip, _ in generated], form)
     for clip, mask in generated:
         path = folder / "masks" / f"{clip.name}.npy"
         with written_whole(path) as temporary:

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
-from daflow.core.data.other_formats import WANTED, describe_folder
+from daflow.core.data.other_formats import convert_advice, describe_folder
+from daflow.core.data.track_names import TRACK_NAMES, is_track_file
 from daflow.core.errors import InputError
 from daflow.core.files import StrPath
 
 Paths = StrPath | Sequence[StrPath]
 """A path of pose tracks, or several."""
-
-_ENDING = "tracked_person.json"
-_NAME = f"_alphapose_{_ENDING}"
 
 
 def name_paths(paths: Paths) -> str:
@@ -67,18 +65,23 @@ def files_by_folder(paths: Paths) -> dict[Path, list[Path]]:
     for place in _as_list(paths):
         if not place.exists():
             raise InputError(f"There is no folder {place}.")
-        if not place.is_dir() and not place.name.endswith(_ENDING):
+        if not place.is_dir() and not is_track_file(place.name):
             raise InputError(f"{place} is not a folder.")
         found = list(_track_files(place)) if place.is_dir() else [place]
         if not found:
             other = describe_folder(place)
-            other = f" It holds {other}. {WANTED}." if other else ""
-            raise InputError(f"{place} holds no pose tracks; they are named <scene>_<clip>{_NAME}.{other}")
+            what = f"It holds {other}. " if other else "Does it hold a recording of another pose estimator? "
+            raise InputError(f"{place} holds no pose tracks, {TRACK_NAMES}. {what}{convert_advice(place)}")
         for path in found:
             if (real := path.resolve()) not in seen:
                 seen.add(real)
                 by_folder.setdefault(path.parent, []).append(path)
     return by_folder
+
+
+def holds_tracks(place: Path) -> bool:
+    """Say whether a place is a pose track file, or a folder that holds one, itself or in folders in it."""
+    return next(_track_files(place), None) is not None if place.is_dir() else is_track_file(place.name)
 
 
 def _track_files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
@@ -87,7 +90,7 @@ def _track_files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.name.endswith(_ENDING) and not path.is_dir():
+        if is_track_file(path.name) and not path.is_dir():
             yield path
         elif path.is_dir() and path.resolve() not in above:
             yield from _track_files(path, above)

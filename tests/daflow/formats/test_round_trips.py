@@ -163,7 +163,7 @@ def assert_same(clip: Clip, found: Clip, scores: bool = False, layout: str | Non
             assert np.allclose(track.scores, other.scores, atol=1e-4, equal_nan=True)
 
 
-@pytest.mark.parametrize("form", ["tracks", "alphapose", "coco"])
+@pytest.mark.parametrize("form", ["tracks", "parquet", "alphapose", "coco"])
 @settings(max_examples=30, deadline=None)
 @given(clip=clips())
 def test_forms_that_are_written(form: str, clip: Clip) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from click.testing import CliRunner, Result
 
 from daflow.commands.poses import poses
 from daflow.core.data.clip_tables import read_frame_rates, read_frame_sizes
-from daflow.core.data.tracks import SUFFIX, read_clips
+from daflow.core.data.track_names import TrackFormat, track_path
+from daflow.core.data.tracks import SUFFIX, find_tracks, read_clips
 from daflow.core.errors import InputError
 from runtime.batch.find_poses import find_poses, record_outcome
 from runtime.batch.made_by import MADE_BY, claim, read_made_by, record, release
@@ -185,6 +187,39 @@ def test_another_frame_size_is_brought_to_the_first_and_people_get_new_numbers(
         assert np.allclose(track.keypoints[..., :2], (160, 120))
     assert read_frame_sizes(tmp_path) == {"clip": (320, 240)}
     assert read_frame_rates(tmp_path)["clip"].fps == pytest.approx(10)
+
+
+@pytest.mark.parametrize(("first", "second"), [("json", "parquet"), ("parquet", "json")])
+def test_a_clip_is_kept_in_whichever_form_it_is(
+    tmp_path: Path, first: TrackFormat, second: TrackFormat
+) -> None:
+    one = task(Path("synthetic:frames=40,people=1,event=none,seed=1"), tmp_path, "clip", form=first)
+    other = replace(one, form=second)
+    for step, work in enumerate((one, other)):
+        for each in claim(tmp_path, [work], "", overwrite=step == 1):
+            record_outcome(each, find_poses(each))
+        assert claim(tmp_path, [one], "") == claim(tmp_path, [other], "") == []
+        (file,) = find_tracks(tmp_path)
+        assert file.path == track_path(tmp_path, "clip", work.form)
+        assert file.rate is not None
+        assert (file.frame_size, file.rate.fps) == ((1280, 720), pytest.approx(25))
+    with file.path.open("ab") as changed:
+        changed.write(b" ")
+    with pytest.raises(InputError, match=f"{file.path.name} was changed after it was made"):
+        claim(tmp_path, [one], "")
+
+
+def test_parts_in_parquet_are_recognised_when_a_source_is_cut_otherwise(tmp_path: Path) -> None:
+    uri = Path("synthetic:frames=40,people=1,event=none,seed=1")
+    for part in range(2):
+        each = task(uri, tmp_path, f"cam_{part:04d}", begin=10.0 * part, end=10.0 * part + 10, form="parquet")
+        claim(tmp_path, [each], "", all_parts=False)
+        record_outcome(each, find_poses(each))
+    whole = task(uri, tmp_path, "cam", form="parquet")
+    with pytest.raises(InputError, match="has 2 clips of"):
+        claim(tmp_path, [whole], "")
+    assert claim(tmp_path, [whole], "", overwrite=True) == [whole]
+    assert not list(tmp_path.glob("*.parquet"))
 
 
 def run(*words: object) -> Result:

@@ -17,21 +17,32 @@ from daflow.core.bundle import Bundle
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import make_windows
+from daflow.core.errors import InputError
 from runtime.config.schema import Config
 from runtime.outputs.track_recorder import TrackRecorder
 from runtime.pipeline.results import FrameResult
 from runtime.service.service import Service
 
 
-def test_recorded_people_give_the_windows_that_they_gave_before(bundle: Bundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["json", "parquet"])
+def test_recorded_people_give_the_windows_that_they_gave_before(
+    bundle: Bundle, tmp_path: Path, form: str
+) -> None:
     scene = Scene(frames=200, people=3, event=None)
     original, _ = generate_clip("synthetic", 5, scene)
     source = {"source": "synthetic:frames=200,people=3,event=none,seed=5"}
-    config = {"bundle": bundle.folder, "cameras": {"door": source}, "record": tmp_path / "tracks"}
+    config = {
+        "bundle": bundle.folder, "cameras": {"door": source}, "record": tmp_path / "tracks", "record_format": form,
+    }  # fmt: skip
     with Service(Config.model_validate(config)) as service:
         service.run()
-    (recorded,) = read_clips(next((tmp_path / "tracks").iterdir()))
+    folder = next((tmp_path / "tracks").iterdir())
+    (recorded,) = read_clips(folder)
+    names = [path.name for path in folder.iterdir()]
+    assert names == [f"{recorded.name}.tracks.parquet"] if form == "parquet" else len(names) == 3
     assert recorded.name.startswith("door_20")
+    assert recorded.rate is not None
+    assert recorded.rate.fps == pytest.approx(25)
     assert recorded.frame_size == original.frame_size
     before, after = make_windows([original]), make_windows([recorded])
     assert np.array_equal(before.start, after.start)
@@ -169,3 +180,23 @@ def test_whenever_it_is_killed_each_file_is_whole(tmp_path: Path) -> None:
                 time.sleep(0.01)
             time.sleep(0.1 * number)
         assert recorded_seconds(folder / "202311") > 0
+
+
+def test_without_pyarrow_a_recording_in_parquet_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError, match="pip install pyarrow"):
+        TrackRecorder(tmp_path / "tracks", "parquet")
+    assert not (tmp_path / "tracks").exists()
+
+
+def test_two_parquet_files_of_one_second_are_two(
+    tmp_path: Path, make_result: Callable[..., FrameResult]
+) -> None:
+    for _ in range(2):
+        with TrackRecorder(tmp_path, "parquet") as recorder:
+            result = make_result(0)
+            recorder(replace(result, frame=replace(result.frame, utc=1_700_000_000)))
+    names = sorted(path.name for path in (tmp_path / "202311").iterdir())
+    assert names == ["camera_20231114T221320Z-2.tracks.parquet", "camera_20231114T221320Z.tracks.parquet"]

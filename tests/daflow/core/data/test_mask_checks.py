@@ -27,6 +27,10 @@ LENGTHS = {"a": 600, "b": 600}
             {"a": mask(5000, 1000), "b": mask(5000, 1000)},
             "10.0 times as long as the clips: that of a has 6000",
         ),
+        (
+            {"a": mask(500, 500), "b": mask(300, 300)},
+            "1 of 2 frame masks are much longer than their clips: that of a has 1000 frames, and the poses end at 600",
+        ),
         ({"a": mask(300, 300)}, "1 of 2 clips have no frame mask and are skipped: b"),
         ({"a": mask(600), "b": mask(600, 9), "c": mask(9), "d": mask(9)}, "2 of 4 frame masks have no clip"),
         ({"a": mask(10, 590), "b": mask(10, 590)}, "1180 of 1200 labelled frames are abnormal (98 %)"),
