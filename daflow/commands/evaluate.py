@@ -43,6 +43,7 @@ from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE, Windows
 from daflow.core.errors import InputError, require_packages
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
+from daflow.model.hub import is_hub_name
 from daflow.model.scoring_model import ScoringModel
 from daflow.training.presets import PRESETS, Preset
 
@@ -132,8 +133,10 @@ def evaluate(
 
     Scores that need no model stand beside it. With --videos everything from the video to the alarm is evaluated.
     """
-    more = [*(["matplotlib"] if report else []), *(["pyarrow"] if scores else [])]
-    require_packages({"train": ["scipy", "sklearn", *more], "edge": ["av"] if videos else []})
+    needed = {"torch": _is_checkpoint(model), "matplotlib": report, "pyarrow": scores}
+    require_packages(
+        {"train": [name for name, given in needed.items() if given], "edge": ["av"] if videos else []}
+    )
     if scores:
         evaluate_scores(scores, masks, clips, json_target)
     elif model is None:
@@ -210,6 +213,11 @@ def _evaluate_model(
         click.echo(_beside_the_paper(benchmark, result.micro.auc, scorer.window))
     if causal:
         print_causal(causal)
+
+
+def _is_checkpoint(model: str | None) -> bool:
+    """Whether a model needs torch; of one on the Hub that is known when it was fetched."""
+    return model is not None and not is_hub_name(model) and not Path(model).is_dir()
 
 
 @dataclass(frozen=True)

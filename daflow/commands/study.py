@@ -84,7 +84,7 @@ def study(
     seeds                mean and spread over seeds
     suite                the flow and the evidence beside it on many data sets (--set), beside scores without a model
     """  # noqa: D301  click's mark for lines that stay
-    require_packages({"train": ["torch", "scipy", "sklearn", "matplotlib"]})
+    require_packages({"train": ["torch", "matplotlib"]})
     require_folder_for(output / f"{name}.md")
     for folders in ((poses, test, masks), (other_poses, other_test, other_masks)):
         _require_all_or_none(folders)

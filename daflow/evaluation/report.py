@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import Clip
@@ -17,6 +16,7 @@ from daflow.core.html import page
 from daflow.evaluation.auc import Evaluation, Figures
 from daflow.evaluation.baselines import Comparison, Verdict
 from daflow.evaluation.bootstrap import Interval
+from daflow.evaluation.curves import Curve
 from daflow.evaluation.plots import draw_window, figure, picture
 from daflow.evaluation.text import percent
 from daflow.model.frame_scores import Scores
@@ -80,7 +80,7 @@ def evaluation_page(
 def equal_error_threshold(scores: dict[str, Scores], masks: dict[str, Labels]) -> float:
     """Return the score above which as large a share of normal frames lies as below it of abnormal ones."""
     joined, labels = _joined(scores, masks)
-    false_alarms, hits, thresholds = roc_curve(labels, joined)
+    false_alarms, hits, thresholds = Curve.of(joined, labels).roc()
     return float(thresholds[1:][np.argmin(np.abs(false_alarms + hits - 1)[1:])])
 
 
@@ -197,8 +197,9 @@ def _facts(result: Evaluation) -> str:
 def _curves(scores: dict[str, Scores], masks: dict[str, Labels]) -> str:
     joined, labels = _joined(scores, masks)
     drawn, (roc, pr) = figure(2, figsize=(10, 4))
-    false_alarms, hits, _ = roc_curve(labels, joined)
-    precision, recall, _ = precision_recall_curve(labels, joined)
+    curve = Curve.of(joined, labels)
+    false_alarms, hits, _ = curve.roc()
+    precision, recall = curve.precision_recall()
     roc.plot(false_alarms, hits, color="#1f5fa8")
     roc.plot([0, 1], [0, 1], color="#999", linewidth=0.8, linestyle="--")
     roc.set(
