@@ -21,6 +21,7 @@ from daflow.commands.evaluate_videos import (
     video_options,
 )
 from daflow.commands.evaluation_tables import print_tables
+from daflow.commands.figure_formats import figures_option
 from daflow.commands.preset_option import preset_line, preset_option
 from daflow.core.command_line import (
     FILE,
@@ -121,38 +122,45 @@ from daflow.training.presets import PRESETS, Preset
     metavar="FILE.html",
     help="Also write a page: ROC and precision-recall curves, the scores of each clip over time, the worst mistakes.",
 )
+@click.option(
+    "--paper",
+    type=FOLDER,
+    help="Also write what a paper needs to this folder: the tables as CSV and LaTeX (booktabs), and the curves and the "
+    "score of each clip as figures.",
+)
+@figures_option("svg,pdf", "the figures of --paper")
 @frame_size_option
 @fps_option
 def evaluate(
     poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...], name: str | None,
     root: Path | None, model: str | None, scores: Path | None, precision: Precision, seed: int, protocol: str,
-    preset: str | None, json_target: str | None, report: Path | None, frame_size: FrameSize | None,
-    fps: float | None, **video: Any,
+    preset: str | None, json_target: str | None, report: Path | None, paper: Path | None, figures: tuple[str, ...],
+    frame_size: FrameSize | None, fps: float | None, **video: Any,
 ) -> None:  # fmt: skip
     """Evaluate a model by frame-level ROC AUC against labelled frames, per clip and over all.
 
     Scores that need no model stand beside it. With --videos everything from the video to the alarm is evaluated.
     """
-    needed = {"torch": _is_checkpoint(model), "matplotlib": report, "pyarrow": scores}
+    needed = {"torch": _is_checkpoint(model), "matplotlib": report or paper, "pyarrow": scores}
     require_packages(
         {"train": [name for name, given in needed.items() if given], "edge": ["av"] if videos else []}
     )
     if scores:
-        evaluate_scores(scores, masks, clips, json_target)
+        evaluate_scores(scores, masks, clips, json_target, paper, figures)
     elif model is None:
         raise click.UsageError("Missing option '--model', or --scores for the scores of your own model.")
     else:
         _evaluate_model(
             model, poses, videos, masks, clips, name, root, precision, seed, protocol, preset, json_target, report,
-            frame_size, fps, VideoOptions(**video),
+            paper, figures, frame_size, fps, VideoOptions(**video),
         )  # fmt: skip
 
 
 def _evaluate_model(
     model: str, poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...],
     name: str | None, root: Path | None, precision: Precision, seed: int, protocol: str, preset: str | None,
-    json_target: str | None, report: Path | None, frame_size: FrameSize | None, fps: float | None,
-    options: VideoOptions,
+    json_target: str | None, report: Path | None, paper: Path | None, formats: Sequence[str],
+    frame_size: FrameSize | None, fps: float | None, options: VideoOptions,
 ) -> None:  # fmt: skip
     from daflow.evaluation.alarms import evaluate_causal
     from daflow.evaluation.baselines import compare_windows
@@ -160,8 +168,8 @@ def _evaluate_model(
     from daflow.model.load import load
 
     began = time.monotonic()
-    if report:
-        require_folder_for(report)
+    for file in filter(None, (report, paper and paper / "clips.csv")):
+        require_folder_for(file)
     benchmark = BENCHMARKS[name] if name else None
     data = _open_data(poses, videos, masks, name, root)
     labels = choose_clips(data.labels, clips, "label")
@@ -193,6 +201,10 @@ def _evaluate_model(
 
         page = evaluation_page(result, scored.nll, scored.windows, found, labels, scorer.name, comparison)
         write_text(report, page)
+    if paper:
+        from daflow.evaluation.paper import write_paper
+
+        write_paper(paper, result, comparison, labels, formats)
     if json_target:
         facts = {
             "model": scorer.name, "protocol": protocol, **({"preset": preset} if preset else {}),

@@ -25,6 +25,7 @@ _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;background:#f6f7f9;margin:0}
 main{max-width:1100px;margin:0 auto;padding:2rem 1rem}
 h1{font-size:1.6rem;margin:0 0 .5rem}h2{margin:2.5rem 0 .5rem;font-size:1.25rem}h3{font-size:1rem;margin:1rem 0 .3rem}
+h1,h2,h3,p,td:first-child{overflow-wrap:anywhere}
 .verdict{font-size:1.2rem;font-weight:600;padding:.7rem 1rem;border-radius:.5rem;color:#fff}
 .verdict.good{background:#2a7d4f}.verdict.bad{background:#b23a48}.verdict.unclear{background:#8a6414}
 .cards{display:flex;flex-wrap:wrap;gap:.8rem}

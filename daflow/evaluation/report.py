@@ -16,7 +16,7 @@ from daflow.core.html import page
 from daflow.evaluation.auc import Evaluation, Figures
 from daflow.evaluation.baselines import Comparison, Verdict
 from daflow.evaluation.bootstrap import Interval
-from daflow.evaluation.curves import Curve
+from daflow.evaluation.figures import draw_clip, draw_curves, equal_error_threshold
 from daflow.evaluation.plots import draw_window, figure, picture
 from daflow.evaluation.text import percent
 from daflow.model.frame_scores import Scores
@@ -63,11 +63,12 @@ def evaluation_page(
         comparison: with scores that need no model; the colour of the headline is its verdict.
     """
     threshold = equal_error_threshold(result.frame_scores, masks)
+    curves = picture(draw_curves(result.frame_scores, masks, (10, 4)))
     sections = (
         f'<p class="verdict {_COLOURS[comparison.verdict]}">micro AUC {percent(result.micro.auc)} %'
         f"{_interval(comparison.interval)}. {html.escape(comparison.sentence)}</p><p>{_facts(result)}</p>",
         *_baselines_section(comparison),
-        f'<img class="wide" alt="ROC and precision-recall curves" src="{_curves(result.frame_scores, masks)}">',
+        f'<img class="wide" alt="ROC and precision-recall curves" src="{curves}">',
         "<h2>Score over time</h2><p>Smoothed score of the worst person; grey frames are labelled abnormal, hatched "
         "ones are ignored. Dashed: the threshold at which false alarms and misses are equally frequent.</p>",
         *(_clip(name, result, masks[name], threshold) for name in result.clips),
@@ -75,13 +76,6 @@ def evaluation_page(
         *_mistakes_section("misses", True, threshold, result, nll, windows, clips, masks),
     )
     return page(f"Evaluation of {title}", "".join(sections))
-
-
-def equal_error_threshold(scores: dict[str, Scores], masks: dict[str, Labels]) -> float:
-    """Return the score above which as large a share of normal frames lies as below it of abnormal ones."""
-    joined, labels = _joined(scores, masks)
-    false_alarms, hits, thresholds = Curve.of(joined, labels).roc()
-    return float(thresholds[1:][np.argmin(np.abs(false_alarms + hits - 1)[1:])])
 
 
 def worst_mistakes(
@@ -194,36 +188,9 @@ def _facts(result: Evaluation) -> str:
     )
 
 
-def _curves(scores: dict[str, Scores], masks: dict[str, Labels]) -> str:
-    joined, labels = _joined(scores, masks)
-    drawn, (roc, pr) = figure(2, figsize=(10, 4))
-    curve = Curve.of(joined, labels)
-    false_alarms, hits, _ = curve.roc()
-    precision, recall = curve.precision_recall()
-    roc.plot(false_alarms, hits, color="#1f5fa8")
-    roc.plot([0, 1], [0, 1], color="#999", linewidth=0.8, linestyle="--")
-    roc.set(
-        xlabel="false alarms, share of normal frames", ylabel="hits, share of abnormal frames", title="ROC"
-    )
-    pr.plot(recall, precision, color="#1f5fa8")
-    pr.axhline(labels.mean(), color="#999", linewidth=0.8, linestyle="--")
-    pr.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.02))
-    return picture(drawn)
-
-
 def _clip(name: str, result: Evaluation, mask: Labels, threshold: float) -> str:
-    scores, figures = result.frame_scores[name], result.clips[name]
-    drawn, (axis,) = figure(figsize=(12.5, 1.7))
-    for value, style in (
-        (1, {"color": "#d5d9df"}),
-        (-1, {"facecolor": "none", "hatch": "///", "edgecolor": "#ccc"}),
-    ):
-        for first, last in _runs(mask == value):
-            axis.axvspan(first, last, **style)
-    axis.plot(scores, color="#1f5fa8", linewidth=1)
-    axis.axhline(threshold, color="#b23a48", linewidth=0.8, linestyle="--")
-    axis.set(xlim=(0, len(mask)), xlabel="frame", ylabel="score")
-    title = html.escape(f"{name}: {_figures_of(figures)}")
+    drawn = draw_clip(result.frame_scores[name], mask, threshold, (12.5, 1.7))
+    title = html.escape(f"{name}: {_figures_of(result.clips[name])}")
     return f'<h3>{title}</h3><img class="wide" alt="score over time of {title}" src="{picture(drawn, 90)}">'
 
 
@@ -231,19 +198,3 @@ def _figures_of(figures: Figures) -> str:
     if figures.auc is None:
         return "only one kind of frame"
     return f"AUC {percent(figures.auc)} %"
-
-
-def _runs(where: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the first and the one after the last frame of each run.
-
-    >>> _runs(np.array([False, True, True, False, True]))
-    [(1, 3), (4, 5)]
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], where.astype(np.int8), [0]])))
-    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
-
-
-def _joined(scores: dict[str, Scores], masks: dict[str, Labels]) -> tuple[Scores, Labels]:
-    joined = np.concatenate(list(scores.values()))
-    labels = np.concatenate([masks[name] for name in scores])
-    return joined[labels >= 0], labels[labels >= 0]
