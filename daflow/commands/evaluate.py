@@ -30,6 +30,7 @@ from daflow.core.command_line import (
     fps_option,
     frame_size_option,
     json_option,
+    refuse_options,
     require_folder_for,
     write_json,
 )
@@ -145,6 +146,8 @@ def evaluate(
     require_packages(
         {"train": [name for name, given in needed.items() if given], "edge": ["av"] if videos else []}
     )
+    if not paper:
+        refuse_options(lambda option: option == "figures", "is for the figures of --paper")
     if scores:
         evaluate_scores(scores, masks, clips, json_target, paper, figures)
     elif model is None:

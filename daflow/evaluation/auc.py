@@ -174,8 +174,7 @@ def _as_long_as(name: str, mask: Labels, scores: Scores | None) -> Scores:
 def smooth(scores: Scores, sigmas: Sequence[float] = SIGMAS) -> Scores:
     """Smooth the frame scores of one clip by Gaussians of these sigmas, in frames, one after the other.
 
-    The clip goes on as its mirror image at both ends, and the Gaussian ends after four sigmas: to the last digit what
-    `scipy.ndimage.gaussian_filter1d` gives.
+    The clip goes on as its mirror image at both ends, and the Gaussian ends after four sigmas, as that of scipy.
     """
     for sigma in sigmas if len(scores) else ():
         reach = int(4 * sigma + 0.5)

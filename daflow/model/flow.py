@@ -195,9 +195,8 @@ class DualAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, C, T, V)` to the same shape."""
         weighted = x
-        for branch in reversed(
-            self.branches
-        ):  # frames first: where all joints are equal, these are 24 x 1 values
+        # Moments first: where all joints are equal, their weights meet 24 values and not yet 24 x 18.
+        for branch in reversed(self.branches):
             weighted = weighted + x * (branch(x) / 2)
         return weighted
 

@@ -55,6 +55,12 @@ def test_scores_of_your_own_have_them_too_in_the_formats_asked_for(tmp_path: Pat
     assert not (tmp_path / "a.png").exists()
 
 
+def test_formats_without_a_paper_are_refused(dataset: Path) -> None:
+    words = ["evaluate", "--model", "untrained", "--poses", dataset / "test", "--masks", dataset / "masks"]
+    result = CliRunner().invoke(main, [*map(str, words), "--figures", "pdf"])
+    assert (result.exit_code, "--figures is for the figures of --paper" in result.output) == (2, True)
+
+
 @pytest.fixture
 def long_names(dataset: Path, tmp_path: Path) -> tuple[Path, Path]:
     """The test clips, one of which has a name of more than 100 letters."""
