@@ -253,6 +253,7 @@ def measure(train_poses: Path, test_poses: Path, masks: Path, rounds: int, loade
     warnings.filterwarnings("ignore", message="This DataLoader will create")
     normal = make_windows(read_clips(train_poses, STGNF_FRAME_SIZE), _LENGTH, stride=6).poses
     samples = Samples(train_poses, stride=6, mirror=True)
+    our_training(normal[:4], "dam")  # the first training of a process also loads parts of torch
     training = interleave(
         {
             "reference": functools.partial(reference_training, samples, loaders),

@@ -128,3 +128,15 @@ def test_importing_the_runtime_brings_no_heavy_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_evaluating_a_bundle_brings_no_training_package(exported: Path, dataset: Path) -> None:
+    words = ["evaluate", "--model", exported, "--poses", dataset / "test", "--masks", dataset / "masks"]
+    code = (
+        "import sys\nfrom daflow.cli import main\n"
+        f"main({list(map(str, words))}, standalone_mode=False)\n"
+        f"found = {HEAVY - {'tqdm'}} & set(sys.modules)\nsys.exit(f'imported: {{found}}' if found else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "all frames (micro)" in done.stdout

@@ -35,7 +35,7 @@ _MODULES = {
 
 
 _NEEDED = {
-    "train": ["torch", "sklearn", "scipy", "matplotlib"],
+    "train": ["torch", "matplotlib"],
     "export": ["torch", "onnx", "onnxscript", "onnxslim", "onnxruntime"],
     "edge": ["onnxruntime", "av", "cv2"],
 }

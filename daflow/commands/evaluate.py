@@ -21,6 +21,7 @@ from daflow.commands.evaluate_videos import (
     video_options,
 )
 from daflow.commands.evaluation_tables import print_tables
+from daflow.commands.figure_formats import figures_option
 from daflow.commands.other_recordings import POSES_HELP, open_poses
 from daflow.commands.preset_option import preset_line, preset_option
 from daflow.core.alarms.rule import AlarmRule
@@ -31,6 +32,7 @@ from daflow.core.command_line import (
     fps_option,
     frame_size_option,
     json_option,
+    refuse_options,
     require_folder_for,
     write_json,
 )
@@ -45,6 +47,7 @@ from daflow.core.data.windows import LENGTH, STGNF_FRAME_SIZE, Windows
 from daflow.core.errors import InputError, require_packages
 from daflow.core.files import write_text
 from daflow.core.scoring.comparison import PRECISIONS, Precision
+from daflow.model.hub import is_hub_name
 from daflow.model.scoring_model import ScoringModel
 from daflow.training.presets import PRESETS, Preset
 
@@ -132,44 +135,55 @@ if TYPE_CHECKING:
     metavar="FILE.html",
     help="Also write a page: ROC and precision-recall curves, the scores of each clip over time, the worst mistakes.",
 )
+@click.option(
+    "--paper",
+    type=FOLDER,
+    help="Also write what a paper needs to this folder: the tables as CSV and LaTeX (booktabs), and the curves and the "
+    "score of each clip as figures.",
+)
+@figures_option("svg,pdf", "the figures of --paper")
 @frame_size_option
 @fps_option
 def evaluate(
     poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...], alarms: bool,
     name: str | None, root: Path | None, model: str | None, scores: Path | None, precision: Precision, seed: int,
-    protocol: str, preset: str | None, json_target: str | None, report: Path | None, frame_size: FrameSize | None,
-    fps: float | None, **video: Any,
+    protocol: str, preset: str | None, json_target: str | None, report: Path | None, paper: Path | None,
+    figures: tuple[str, ...], frame_size: FrameSize | None, fps: float | None, **video: Any,
 ) -> None:  # fmt: skip
     """Evaluate a model by frame-level ROC AUC against labelled frames, per clip and over all.
 
     Scores that need no model stand beside it. With --videos everything from the video to the alarm is evaluated.
     """
-    more = [*(["matplotlib"] if report else []), *(["pyarrow"] if scores else [])]
-    require_packages({"train": ["scipy", "sklearn", *more], "edge": ["av"] if videos else []})
+    needed = {"torch": _is_checkpoint(model), "matplotlib": report or paper, "pyarrow": scores}
+    require_packages(
+        {"train": [name for name, given in needed.items() if given], "edge": ["av"] if videos else []}
+    )
+    if not paper:
+        refuse_options(lambda option: option == "figures", "is for the figures of --paper")
     if scores:
-        evaluate_scores(scores, masks, clips, json_target)
+        evaluate_scores(scores, masks, clips, json_target, paper, figures)
     elif model is None:
         raise click.UsageError("Missing option '--model', or --scores for the scores of your own model.")
     else:
         _evaluate_model(
             model, poses, videos, masks, clips, alarms or bool(videos), name, root, precision, seed, protocol, preset,
-            json_target, report, frame_size, fps, VideoOptions(**video),
+            json_target, report, paper, figures, frame_size, fps, VideoOptions(**video),
         )  # fmt: skip
 
 
 def _evaluate_model(
     model: str, poses: tuple[Path, ...], videos: Path | None, masks: Path | None, clips: tuple[str, ...],
     alarms: bool, name: str | None, root: Path | None, precision: Precision, seed: int, protocol: str,
-    preset: str | None, json_target: str | None, report: Path | None, frame_size: FrameSize | None, fps: float | None,
-    options: VideoOptions,
+    preset: str | None, json_target: str | None, report: Path | None, paper: Path | None, formats: Sequence[str],
+    frame_size: FrameSize | None, fps: float | None, options: VideoOptions,
 ) -> None:  # fmt: skip
     from daflow.evaluation.baselines import compare_windows
     from daflow.evaluation.evaluate import score_clips
     from daflow.model.load import load
 
     began = time.monotonic()
-    if report:
-        require_folder_for(report)
+    for file in filter(None, (report, paper and paper / "clips.csv")):
+        require_folder_for(file)
     benchmark = BENCHMARKS[name] if name else None
     data = _open_data(poses, videos, masks, name, root)
     labels = choose_clips(data.labels, clips, "label")
@@ -201,19 +215,18 @@ def _evaluate_model(
     if report:
         from daflow.evaluation.report import evaluation_page
 
-        page = evaluation_page(
-            result, scored.nll, scored.windows, found, labels, scorer.name, comparison, causal
-        )
-        write_text(report, page)
+        write_text(report, evaluation_page(result, scored, labels, scorer.name, comparison, causal))
+    if paper:
+        from daflow.evaluation.paper import write_paper
+
+        write_paper(paper, result, comparison, labels, formats, causal.curve if causal else ())
     if json_target:
         facts = {
             "model": scorer.name, "protocol": protocol, **({"preset": preset} if preset else {}),
             "broken_files": len(broken), **data.facts,
         }  # fmt: skip
-        figures = {
-            **result.as_dict(), "baselines": comparison.as_dict(), **({"causal": causal.as_dict()} if causal else {})
-        }  # fmt: skip
-        write_json(json_target, {**facts, **figures})
+        online = {"causal": causal.as_dict()} if causal else {}
+        write_json(json_target, {**facts, **result.as_dict(), "baselines": comparison.as_dict(), **online})
     if json_target == "-":
         return
     counts = [
@@ -225,6 +238,11 @@ def _evaluate_model(
         click.echo(_beside_the_paper(benchmark, result.micro.auc, scorer.window))
     if causal:
         print_causal(causal)
+
+
+def _is_checkpoint(model: str | None) -> bool:
+    """Whether a model needs torch; of one on the Hub that is known when it was fetched."""
+    return model is not None and not is_hub_name(model) and not Path(model).is_dir()
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,13 @@ from daflow.core.command_line import refuse_options, write_json
 from daflow.core.data.label_table import choose_clips, read_labels
 from daflow.core.errors import InputError
 
-_FITTING = {"scores", "masks", "clips", "json_target"}
+_FITTING = {"scores", "masks", "clips", "json_target", "paper", "figures"}
 
 
-def evaluate_scores(path: Path, masks: Path | None, clips: Sequence[str], json_target: str | None) -> None:
+def evaluate_scores(
+    path: Path, masks: Path | None, clips: Sequence[str], json_target: str | None,
+    paper: Path | None, figures: Sequence[str],
+) -> None:  # fmt: skip
     """Evaluate the scores of a file or folder, and print and write the figures.
 
     Raises:
@@ -32,6 +35,10 @@ def evaluate_scores(path: Path, masks: Path | None, clips: Sequence[str], json_t
     scores = {name: of_clip for name, of_clip in read_scores(path).items() if not clips or name in labels}
     result = evaluate(scores, masks=labels)
     comparison = compare_frames(result, scores, labels)
+    if paper:
+        from daflow.evaluation.paper import write_paper
+
+        write_paper(paper, result, comparison, labels, figures)
     if json_target:
         write_json(json_target, {"scores": str(path), **result.as_dict(), "baselines": comparison.as_dict()})
     if json_target != "-":

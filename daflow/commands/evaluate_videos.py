@@ -18,8 +18,6 @@ from daflow.core.command_line import FILE, FOLDER, FiniteRange
 from daflow.core.data.frame_masks import Labels
 from daflow.core.errors import InputError
 from daflow.evaluation.text import percent
-from runtime.batch.video_tracks import track_videos as find_tracks
-from runtime.commands.models import bring_pose_model
 
 if TYPE_CHECKING:
     from daflow.evaluation.alarms import AlarmEvaluation, CausalEvaluation
@@ -157,6 +155,9 @@ def track_videos(
     Raises:
         InputError: no labelled video can be used, or there is no pose model and it cannot be fetched.
     """
+    from runtime.batch.video_tracks import track_videos as find_tracks
+    from runtime.commands.models import bring_pose_model
+
     people = {name: getattr(options, name) for name in _POSE_OPTIONS} | {"fps": fps}
     given = {name: value for name, value in people.items() if value is not None}
     bring_model = partial(bring_pose_model, bool(options.offline))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from daflow.commands.figure_formats import figures_option
 from daflow.commands.other_recordings import open_poses
 from daflow.commands.ray_cluster import runner, task_options
 from daflow.core.command_line import FOLDER, Command, frame_size_option, refuse_options, require_folder_for
@@ -23,13 +24,17 @@ from daflow.training.options import WINDOW
 Folders = tuple[Path, ...]
 
 _OF_SUITE = {"sets", "window"}
-_OF_OTHERS = {"poses", "test", "masks", "other_poses", "other_test", "other_masks"}
+_OF_OTHERS = {"poses", "test", "masks", "other_poses", "other_test", "other_masks", "figures"}
 
 
 @click.command(cls=Command)
 @click.argument("name", type=click.Choice([*NAMES, "suite"]), metavar="NAME")
 @click.option(
-    "-o", "--output", type=FOLDER, required=True, help="Folder for NAME.md, NAME.json and NAME.png."
+    "-o",
+    "--output",
+    type=FOLDER,
+    required=True,
+    help="Folder for NAME.md, .csv, .tex (booktabs), .json and the picture.",
 )
 @click.option(
     "--poses",
@@ -63,13 +68,15 @@ _OF_OTHERS = {"poses", "test", "masks", "other_poses", "other_test", "other_mask
 @click.option("--epochs", default=16, type=click.IntRange(1), help="Epochs of each training.")
 @click.option("--quick", is_flag=True, help="A smoke test: one seed, two epochs, little generated data.")
 @click.option("--cache", type=FOLDER, help="Folder of training windows; ~/.cache/daflow/windows without it.")
+@figures_option("png", "the picture")
 @task_options
 @frame_size_option
 def study(
     name: str, output: Path, poses: tuple[Path, ...], test: tuple[Path, ...], masks: Path | None,
     other_poses: tuple[Path, ...], other_test: tuple[Path, ...], other_masks: Path | None,
     sets: tuple[tuple[str, Path, Path, Path], ...], window: int, seeds: int, epochs: int, quick: bool,
-    cache: Path | None, workers: int | None, ray_address: str | None, frame_size: FrameSize | None,
+    cache: Path | None, figures: tuple[str, ...], workers: int | None, ray_address: str | None,
+    frame_size: FrameSize | None,
 ) -> None:  # fmt: skip
     """Rerun a claim of the paper: train, evaluate, and write a table, all figures and a picture.
 
@@ -85,7 +92,7 @@ def study(
     seeds                mean and spread over seeds
     suite                the flow and the evidence beside it on many data sets (--set), beside scores without a model
     """  # noqa: D301  click's mark for lines that stay
-    require_packages({"train": ["torch", "scipy", "sklearn", "matplotlib"]})
+    require_packages({"train": ["torch", "matplotlib"]})
     require_folder_for(output / f"{name}.md")
     for folders in ((poses, test, masks), (other_poses, other_test, other_masks)):
         _require_all_or_none(folders)
@@ -129,11 +136,13 @@ def study(
     if not results:
         raise CheckFailed(f"Every trial failed. {failed[0]}")
     click.echo(
-        write_report(output, name, chosen, settings, results, failed, score_test_without_model(settings))
-    )
-    click.echo(
-        f"{output / name}.md, .json and .png: {len(results)} results in {time.monotonic() - began:.0f} s"
-    )
+        write_report(
+            output, name, chosen, settings, results, failed, score_test_without_model(settings),
+            _smoke_test(quick, generated=not poses), figures,
+        )
+    )  # fmt: skip
+    written = ", ".join(f".{ending}" for ending in ("csv", "tex", "json", *figures))
+    click.echo(f"{output / name}.md, {written}: {len(results)} results in {time.monotonic() - began:.0f} s")
     if failed:
         raise CheckFailed(f"{len(failed)} trials failed; the report lists them.")
 
@@ -157,7 +166,8 @@ def _suite(
     figures, failed = run_suite(chosen, seeds, epochs, window, frame_size, cache, run)
     if not figures:
         raise CheckFailed(f"Every trial failed. {failed[0]}")
-    click.echo(write_suite(output, figures, names, epochs, window, failed))
+    smoke_test = _smoke_test(quick, generated=not sets)
+    click.echo(write_suite(output, figures, names, epochs, window, failed, smoke_test))
     click.echo(f"{output / 'suite.md'}, .csv, .tex and .json: {len(figures)} figures")
     if failed:
         raise CheckFailed(f"{len(failed)} trials failed; the report lists them.")
@@ -166,6 +176,10 @@ def _suite(
 def _opened(folders: Folders, frame_size: FrameSize | None, ray_address: str | None) -> Folders:
     # A cluster's machines see no temporary folder of this one.
     return open_poses(folders, frame_size) if ray_address is None else folders
+
+
+def _smoke_test(quick: bool, generated: bool) -> str:
+    return f"smoke test{' on generated people' if generated else ''}" if quick else ""
 
 
 def _require_all_or_none(folders: tuple[Folders, Folders, Path | None]) -> None:

@@ -14,8 +14,8 @@ SYSTEM_LIBRARIES = "libegl1 libgles2 libgl1 libglib2.0-0"
 """Debian packages of the libraries that MediaPipe and OpenCV load."""
 
 _EXTRA_OF_PACKAGE = {
-    "torch": "train", "sklearn": "train", "scipy": "train", "matplotlib": "train", "pyarrow": "train",
-    "safetensors": "train", "ray": "ray", "huggingface_hub": "hub",
+    "torch": "train", "matplotlib": "train", "pyarrow": "train", "safetensors": "train", "ray": "ray",
+    "huggingface_hub": "hub",
     "onnx": "export", "onnxscript": "export", "onnxslim": "export", "tflite": "export", "ai_edge_litert": "export",
     "onnxruntime": "edge", "mediapipe": "edge", "av": "edge", "trackers": "edge", "supervision": "edge", "cv2": "edge",
     "paho": "edge", "prometheus_client": "edge", "starlette": "edge", "uvicorn": "edge", "h11": "edge",

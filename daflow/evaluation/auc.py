@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter1d
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import Clip
 from daflow.core.data.windows import Windows
 from daflow.core.errors import InputError
+from daflow.evaluation.curves import Curve
 from daflow.model.frame_scores import Scores, fill_empty_frames, frame_scores
 
 logger = logging.getLogger(__name__)
@@ -173,9 +172,19 @@ def _as_long_as(name: str, mask: Labels, scores: Scores | None) -> Scores:
 
 
 def smooth(scores: Scores, sigmas: Sequence[float] = SIGMAS) -> Scores:
-    """Smooth the frame scores of one clip by Gaussians of these sigmas, in frames, one after the other."""
-    for sigma in sigmas:
-        scores = gaussian_filter1d(scores, sigma)
+    """Smooth the frame scores of one clip by Gaussians of these sigmas, in frames, one after the other.
+
+    The clip goes on as its mirror image at both ends, and the Gaussian ends after four sigmas, as that of scipy.
+    """
+    for sigma in sigmas if len(scores) else ():
+        reach = int(4 * sigma + 0.5)
+        weights = np.exp(-0.5 / (sigma * sigma) * np.arange(-reach, reach + 1) ** 2)
+        weights /= weights.sum()
+        padded, frames = np.pad(scores, reach, mode="symmetric"), len(scores)
+        scores = padded[reach : reach + frames] * weights[reach]
+        for lag in range(reach, 0, -1):
+            before, after = (padded[first : first + frames] for first in (reach - lag, reach + lag))
+            scores += (before + after) * weights[reach - lag]
     return scores
 
 
@@ -189,13 +198,11 @@ def figures(scores: Scores, labels: Labels) -> Figures:
     abnormal = int(labels.sum())
     if abnormal in (0, len(labels)):
         return Figures(None, None, None, len(labels), abnormal)
-    false_alarms, hits, _ = roc_curve(labels, scores)
-    # The ROC curve is piecewise linear: it meets the diagonal "misses = false alarms" between two of its points.
-    eer = float(np.interp(0.0, false_alarms + hits - 1, false_alarms))
+    curve = Curve.of(scores, labels)
     return Figures(
-        auc=float(roc_auc_score(labels, scores)),
-        auc_pr=float(average_precision_score(labels, scores)),
-        eer=eer,
+        auc=curve.auc(),
+        auc_pr=curve.average_precision(),
+        eer=curve.equal_error_rate(),
         frames=len(labels),
         abnormal=abnormal,
     )

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import spearmanr
 
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import Clip
-from daflow.core.data.windows import Windows
+from daflow.core.data.windows import Poses, Windows
+from daflow.core.scoring.comparison import ranks
 from daflow.evaluation.auc import SIGMAS, Evaluation, evaluate_frames, evaluate_windows, figures
 from daflow.evaluation.bootstrap import ClipBootstrap, Interval
 from daflow.evaluation.text import percent
@@ -25,6 +25,7 @@ from daflow.model.frame_scores import Scores
 Verdict = Literal["ahead", "unclear", "behind"]
 
 _SHUFFLED = "the model's scores, shuffled"
+_BLOCK = 256  # windows
 _SAME_POSITION = 25  # frames: closer ones are at the same position of their clips
 
 
@@ -144,12 +145,11 @@ def score_without_model(
             (sign * values).astype(np.float32), windows, clips, masks, sigmas
         )
 
-    spread = windows.poses[:, 0].std(axis=(1, 2), dtype=np.float64)
     return score_by_position(masks) | dict(
         _better(*names, score)
         for names, score in (
             (("many people", "few people"), _of_frames(_people(clips, masks), masks, sigmas=sigmas)),
-            (("a window spread in x", "a window narrow in x"), of_windows(spread)),
+            (("a window spread in x", "a window narrow in x"), of_windows(spread_in_x(windows))),
             (("much movement in a window", "little movement in a window"), of_windows(motion(windows))),
             (("somebody large in the picture", "somebody small in the picture"), of_windows(sizes(windows, clips))),
         )
@@ -212,7 +212,11 @@ def _compare(result: Evaluation, others: Mapping[str, Evaluation], masks: dict[s
     assert result.micro.auc is not None
     bootstrap = ClipBootstrap(masks)
     ours = bootstrap.aucs(result.frame_scores)
-    found = [_baseline(name, other, result, bootstrap, ours, masks) for name, other in others.items()]
+    ranked = _ranks_of_labelled(result, masks)
+    found = []
+    for name, other in others.items():
+        correlation = _correlation(ranked, _ranks_of_labelled(other, masks))
+        found.append(_baseline(name, other, result.micro.auc, bootstrap, ours, correlation))
     balanced, share = balanced_auc(result.frame_scores, masks)
     best_first = sorted(found, key=lambda baseline: -baseline.auc)
     return Comparison(result.micro.auc, bootstrap.interval(ours), balanced, share, tuple(best_first))
@@ -229,10 +233,25 @@ def _of_frames(
     )
 
 
+def spread_in_x(windows: Windows) -> npt.NDArray[np.float64]:
+    """Return the standard deviation of x in each window, `(N,)`, in units of that of y."""
+    return _of_blocks(windows.poses, lambda poses: poses[:, 0].std(axis=(1, 2), dtype=np.float64))
+
+
 def motion(windows: Windows) -> npt.NDArray[np.float64]:
     """Return the mean step of a joint from pose to pose in each window, `(N,)`, in units of its spread in y."""
-    steps = np.diff(windows.poses, axis=2)
-    return np.asarray(np.hypot(steps[:, 0], steps[:, 1]).mean(axis=(1, 2), dtype=np.float64))
+
+    def of_block(poses: Poses) -> npt.NDArray[np.float64]:
+        steps = np.diff(poses, axis=2)
+        return np.asarray(np.hypot(steps[:, 0], steps[:, 1]).mean(axis=(1, 2), dtype=np.float64))
+
+    return _of_blocks(windows.poses, of_block)
+
+
+def _of_blocks(poses: Poses, function: Callable[[Poses], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Apply a function to blocks of windows, which fit the cache."""
+    blocks = [function(poses[first : first + _BLOCK]) for first in range(0, len(poses), _BLOCK)]
+    return np.concatenate([np.zeros(0), *blocks])
 
 
 def sizes(windows: Windows, clips: Sequence[Clip]) -> npt.NDArray[np.float64]:
@@ -289,26 +308,34 @@ def _better(high: str, low: str, score: Callable[[float], Evaluation]) -> tuple[
     return (high, evaluation) if (evaluation.micro.auc or 0.0) >= 0.5 else (low, score(-1.0))
 
 
+def _ranks_of_labelled(evaluation: Evaluation, masks: Mapping[str, Labels]) -> npt.NDArray[np.float64]:
+    return ranks(np.concatenate([evaluation.frame_scores[name][mask >= 0] for name, mask in masks.items()]))
+
+
+def _correlation(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float | None:
+    """Return the correlation of ranks; None where all of one are equal."""
+    if not (np.ptp(one) > 0 and np.ptp(other) > 0):
+        return None
+    correlations = np.asarray(np.corrcoef(np.column_stack([one, other]), rowvar=False))
+    return float(correlations[1, 0])
+
+
 def _baseline(
     name: str,
     evaluation: Evaluation,
-    model: Evaluation,
+    auc: float,
     bootstrap: ClipBootstrap,
     ours: npt.NDArray[np.float64],
-    masks: Mapping[str, Labels],
+    correlation: float | None,
 ) -> Baseline:
     assert evaluation.micro.auc is not None
-    assert model.micro.auc is not None
-    seen = np.concatenate([mask >= 0 for mask in masks.values()])
-    both = [np.concatenate(list(of.frame_scores.values()))[seen] for of in (model, evaluation)]
-    varied = all(np.ptp(scores) > 0 for scores in both)
     return Baseline(
         name,
         evaluation.micro.auc,
         evaluation.macro_auc,
-        model.micro.auc - evaluation.micro.auc,
+        auc - evaluation.micro.auc,
         bootstrap.interval(ours - bootstrap.aucs(evaluation.frame_scores)),
-        float(spearmanr(*both).statistic) if varied else None,
+        correlation,
     )
 
 

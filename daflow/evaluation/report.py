@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from daflow.core.data.frame_masks import Labels
 from daflow.core.data.tracks import Clip
@@ -18,6 +17,8 @@ from daflow.evaluation.alarms import CausalEvaluation
 from daflow.evaluation.auc import Evaluation, Figures
 from daflow.evaluation.baselines import Comparison, Verdict
 from daflow.evaluation.bootstrap import Interval
+from daflow.evaluation.evaluate import ScoredClips
+from daflow.evaluation.figures import draw_clip, draw_curves, draw_delays, equal_error_threshold
 from daflow.evaluation.plots import draw_window, figure, picture
 from daflow.evaluation.text import percent
 from daflow.model.frame_scores import Scores
@@ -45,9 +46,7 @@ class Mistake:
 
 def evaluation_page(
     result: Evaluation,
-    nll: npt.NDArray[np.float32],
-    windows: Windows,
-    clips: Sequence[Clip],
+    scored: ScoredClips,
     masks: dict[str, Labels],
     title: str,
     comparison: Comparison,
@@ -57,35 +56,27 @@ def evaluation_page(
 
     Args:
         result: what `evaluate` returned.
-        nll: `(N,)` the windows' scores.
-        windows: the windows.
-        clips: the clips they were made from.
+        scored: the clips, their windows and the scores of these.
         masks: the labels of each frame by clip name.
         title: the name of the model.
         comparison: with scores that need no model; the colour of the headline is its verdict.
         causal: the online evaluation, whose delays and false alarms are drawn; None is without.
     """
     threshold = equal_error_threshold(result.frame_scores, masks)
+    curves = picture(draw_curves(result.frame_scores, masks, (10, 4)))
     sections = (
         f'<p class="verdict {_COLOURS[comparison.verdict]}">micro AUC {percent(result.micro.auc)} %'
         f"{_interval(comparison.interval)}. {html.escape(comparison.sentence)}</p><p>{_facts(result)}</p>",
         *_baselines_section(comparison),
-        f'<img class="wide" alt="ROC and precision-recall curves" src="{_curves(result.frame_scores, masks)}">',
+        f'<img class="wide" alt="ROC and precision-recall curves" src="{curves}">',
         *_delay_section(causal),
         "<h2>Score over time</h2><p>Smoothed score of the worst person; grey frames are labelled abnormal, hatched "
         "ones are ignored. Dashed: the threshold at which false alarms and misses are equally frequent.</p>",
         *(_clip(name, result, masks[name], threshold) for name in result.clips),
-        *_mistakes_section("false alarms", False, threshold, result, nll, windows, clips, masks),
-        *_mistakes_section("misses", True, threshold, result, nll, windows, clips, masks),
+        *_mistakes_section("false alarms", False, threshold, result, scored, masks),
+        *_mistakes_section("misses", True, threshold, result, scored, masks),
     )
     return page(f"Evaluation of {title}", "".join(sections))
-
-
-def equal_error_threshold(scores: dict[str, Scores], masks: dict[str, Labels]) -> float:
-    """Return the score above which as large a share of normal frames lies as below it of abnormal ones."""
-    joined, labels = _joined(scores, masks)
-    false_alarms, hits, thresholds = roc_curve(labels, joined)
-    return float(thresholds[1:][np.argmin(np.abs(false_alarms + hits - 1)[1:])])
 
 
 def worst_mistakes(
@@ -138,14 +129,13 @@ def _mistakes_section(
     abnormal: bool,
     threshold: float,
     result: Evaluation,
-    nll: npt.NDArray[np.float32],
-    windows: Windows,
-    clips: Sequence[Clip],
+    scored: ScoredClips,
     masks: dict[str, Labels],
 ) -> Iterator[str]:
+    nll, windows = scored.nll, scored.windows
     meaning = "abnormal frames with low scores" if abnormal else "normal frames with high scores"
     yield f"<h2>Worst {name}</h2><p>{meaning.capitalize()}, and the highest scored person there.</p>"
-    found = worst_mistakes(abnormal, threshold, result.frame_scores, nll, windows, clips, masks)
+    found = worst_mistakes(abnormal, threshold, result.frame_scores, nll, windows, scored.clips, masks)
     if not found:
         yield "<p>None.</p>"
     for mistake in found:
@@ -198,22 +188,6 @@ def _facts(result: Evaluation) -> str:
     )
 
 
-def _curves(scores: dict[str, Scores], masks: dict[str, Labels]) -> str:
-    joined, labels = _joined(scores, masks)
-    drawn, (roc, pr) = figure(2, figsize=(10, 4))
-    false_alarms, hits, _ = roc_curve(labels, joined)
-    precision, recall, _ = precision_recall_curve(labels, joined)
-    roc.plot(false_alarms, hits, color="#1f5fa8")
-    roc.plot([0, 1], [0, 1], color="#999", linewidth=0.8, linestyle="--")
-    roc.set(
-        xlabel="false alarms, share of normal frames", ylabel="hits, share of abnormal frames", title="ROC"
-    )
-    pr.plot(recall, precision, color="#1f5fa8")
-    pr.axhline(labels.mean(), color="#999", linewidth=0.8, linestyle="--")
-    pr.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.02))
-    return picture(drawn)
-
-
 def _delay_section(causal: CausalEvaluation | None) -> Iterator[str]:
     if causal is None or not causal.curve:
         return
@@ -222,39 +196,13 @@ def _delay_section(causal: CausalEvaluation | None) -> Iterator[str]:
         "many abnormal events an alarm begins, and how long after their first frame. Events in which one was on "
         "already are in the lighter line, and have no delay.</p>"
     )
-    rates = [point.false_alarms_per_hour for point in causal.curve]
-    drawn, (events, delay) = figure(2, figsize=(10, 3.4))
-    with_before = [point.events + point.on_before for point in causal.curve]
-    events.plot(rates, with_before, ".-", color="#9db8d6", label="with those since before")
-    events.plot(
-        rates, [point.events for point in causal.curve], ".-", color="#1f5fa8", label="began in the event"
-    )
-    events.set(xlabel="false alarms per hour", ylabel="events with an alarm", ylim=(0, None))
-    events.legend(frameon=False)
-    delayed = [point for point in causal.curve if point.median_delay is not None]
-    delay.plot(
-        [p.false_alarms_per_hour for p in delayed], [p.median_delay for p in delayed], ".", color="#1f5fa8"
-    )
-    delay.set(xlabel="false alarms per hour", ylabel="median delay, s", ylim=(0, None))
-    for axis in (events, delay):
-        axis.set_xscale("symlog", linthresh=1)
-        axis.set_xlim(0, None)
-    yield f'<img class="wide" alt="events with an alarm, and delay, against false alarms" src="{picture(drawn)}">'
+    drawn = picture(draw_delays(causal.curve, (10, 3.4)))
+    yield f'<img class="wide" alt="events with an alarm, and delay, against false alarms" src="{drawn}">'
 
 
 def _clip(name: str, result: Evaluation, mask: Labels, threshold: float) -> str:
-    scores, figures = result.frame_scores[name], result.clips[name]
-    drawn, (axis,) = figure(figsize=(12.5, 1.7))
-    for value, style in (
-        (1, {"color": "#d5d9df"}),
-        (-1, {"facecolor": "none", "hatch": "///", "edgecolor": "#ccc"}),
-    ):
-        for first, last in _runs(mask == value):
-            axis.axvspan(first, last, **style)
-    axis.plot(scores, color="#1f5fa8", linewidth=1)
-    axis.axhline(threshold, color="#b23a48", linewidth=0.8, linestyle="--")
-    axis.set(xlim=(0, len(mask)), xlabel="frame", ylabel="score")
-    title = html.escape(f"{name}: {_figures_of(figures)}")
+    drawn = draw_clip(result.frame_scores[name], mask, threshold, (12.5, 1.7))
+    title = html.escape(f"{name}: {_figures_of(result.clips[name])}")
     return f'<h3>{title}</h3><img class="wide" alt="score over time of {title}" src="{picture(drawn, 90)}">'
 
 
@@ -262,19 +210,3 @@ def _figures_of(figures: Figures) -> str:
     if figures.auc is None:
         return "only one kind of frame"
     return f"AUC {percent(figures.auc)} %"
-
-
-def _runs(where: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the first and the one after the last frame of each run.
-
-    >>> _runs(np.array([False, True, True, False, True]))
-    [(1, 3), (4, 5)]
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], where.astype(np.int8), [0]])))
-    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
-
-
-def _joined(scores: dict[str, Scores], masks: dict[str, Labels]) -> tuple[Scores, Labels]:
-    joined = np.concatenate(list(scores.values()))
-    labels = np.concatenate([masks[name] for name in scores])
-    return joined[labels >= 0], labels[labels >= 0]

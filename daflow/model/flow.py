@@ -175,7 +175,8 @@ class FrameAttention(AxisAttention):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weights for `(B, C, T, V)`, `(B, C, T, 1)`."""
-        gate = self.gate(x.amax(dim=3).transpose(1, 2))  # (B, T, C)
+        pooled = x.squeeze(3) if x.shape[3] == 1 else x.amax(dim=3)
+        gate = self.gate(pooled.transpose(1, 2))  # (B, T, C)
         return gate.transpose(1, 2).unsqueeze(3)
 
 
@@ -193,10 +194,11 @@ class DualAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, C, T, V)` to the same shape."""
-        weights = x.new_ones(())
-        for branch in self.branches:
-            weights = weights + branch(x) / 2
-        return x * weights
+        weighted = x
+        # Moments first: where all joints are equal, their weights meet 24 values and not yet 24 x 18.
+        for branch in reversed(self.branches):
+            weighted = weighted + x * (branch(x) / 2)
+        return weighted
 
 
 class TemporalConv(nn.Sequential):
@@ -312,7 +314,7 @@ class DAFlow(nn.Module):
         if labels is not None:
             mean = self.config.prior_mean * labels.view(-1, 1, 1, 1).to(z.dtype)
         dimensions = z.shape[1] * z.shape[2] * z.shape[3]
-        log_p = -0.5 * ((z - mean) ** 2).sum(dim=(1, 2, 3)) - dimensions / 2 * math.log(2 * math.pi)
+        log_p = -0.5 * (z - mean).square().sum(dim=(1, 2, 3)) - dimensions / 2 * math.log(2 * math.pi)
         return -(log_p + log_det) / (math.log(2) * dimensions)
 
 

@@ -21,6 +21,7 @@ from daflow.core.progress import track
 from daflow.evaluation.auc import Figures, evaluate_windows
 from daflow.evaluation.baselines import score_without_model
 from daflow.model.flow import ModelConfig, parameter_count
+from daflow.model.skeleton_graph import JOINTS
 from daflow.model.torch_scorer import score
 from daflow.model.untrained import untrained_flow
 from daflow.studies.distortion import CLEAN, Distortion, distort
@@ -194,10 +195,18 @@ def run_trial(trial: Trial) -> list[TrialResult]:
     poses, held_out = data.windows.poses, hold_out_windows(data.windows, HOLD_OUT)
     if trial.contamination:
         poses, held_out = _contaminated(poses, held_out, trial, data.fps)
+    _warm_up()
     began = time.perf_counter()
     detector, parameters = _detector(trial, poses, held_out)
     seconds = time.perf_counter() - began
     return list(_evaluate(trial, detector, parameters, seconds, data.fps or DEFAULT_FPS))
+
+
+@functools.lru_cache(maxsize=1)
+def _warm_up() -> None:
+    """Train on next to nothing, once for each process: its first training also loads parts of torch."""
+    windows = np.random.default_rng(0).normal(size=(4, 2, LENGTH, JOINTS)).astype(np.float32)
+    fit(windows, ModelConfig(steps=1), TrainOptions(epochs=1))
 
 
 def _detector(trial: Trial, poses: Poses, held_out: np.ndarray) -> tuple[Callable[[Poses], np.ndarray], int]:

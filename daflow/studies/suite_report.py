@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +11,8 @@ import numpy as np
 
 from daflow.core.files import write_text
 from daflow.core.version import __version__
+from daflow.evaluation.tables import Table, with_spread
+from daflow.studies.report import smoke_test_lines
 from daflow.studies.suite import POSITION, ROWS, WITHOUT_MODEL, SuiteFigure
 
 
@@ -26,8 +25,7 @@ class Cell:
     macro_auc: float | None
 
     def __str__(self) -> str:
-        spread = "" if self.deviation is None else f" ± {self.deviation:.1f}"
-        return f"{self.auc:.1f}{spread}"
+        return with_spread(self.auc, self.deviation, 1)
 
 
 @dataclass(frozen=True)
@@ -70,24 +68,30 @@ def write_suite(
     epochs: int,
     window: int,
     failed: Sequence[str],
+    smoke_test: str = "",
 ) -> str:
     """Write `suite.md`, `suite.csv`, `suite.tex` and `suite.json`, each whole or not at all, and return the Markdown.
+
+    `smoke_test` is as for `daflow.studies.report.write_report`.
 
     Raises:
         OSError: the folder cannot be written or is full.
     """
     rows = rows_of(figures, sets)
-    header = ["", *(f"{name}{'*' if _is_by_clip(figures, name) else ''}" for name in sets), "mean", "worst"]
-    markdown = _markdown(header, rows, figures, epochs, window, failed)
+    header = [
+        smoke_test,
+        *(f"{name}{'*' if _is_by_clip(figures, name) else ''}" for name in sets),
+        "mean",
+        "worst",
+    ]
+    table = Table(header, [row.texts() for row in rows], [len(ROWS)])
+    markdown = _markdown(table, rows, figures, epochs, window, failed, smoke_test)
     content = {
         "study": "suite", "daflow": __version__, "epochs": epochs, "window": window, "sets": list(sets),
-        "figures": [asdict(figure) for figure in figures], "failed": list(failed),
+        "smoke_test": smoke_test or None, "figures": [asdict(figure) for figure in figures], "failed": list(failed),
     }  # fmt: skip
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([header, *(row.texts() for row in rows)])
+    table.write(folder, "suite")
     write_text(folder / "suite.json", json.dumps(content, indent=1) + "\n")
-    write_text(folder / "suite.csv", table.getvalue())
-    write_text(folder / "suite.tex", _latex(header, rows))
     write_text(folder / "suite.md", markdown)
     return markdown
 
@@ -106,33 +110,26 @@ def _is_by_clip(figures: Sequence[SuiteFigure], data: str) -> bool:
 
 
 def _markdown(
-    header: Sequence[str], rows: Sequence[Row], figures: Sequence[SuiteFigure], epochs: int, window: int,
-    failed: Sequence[str],
+    table: Table, rows: Sequence[Row], figures: Sequence[SuiteFigure], epochs: int, window: int,
+    failed: Sequence[str], smoke_test: str,
 ) -> str:  # fmt: skip
     seeds = len({figure.seed for figure in figures})
     spread = (
-        f"mean and standard deviation of {seeds} seeds"
+        f"mean and standard deviation (where they differ) of {seeds} seeds"
         if seeds > 1
         else "one seed, which says nothing of its spread"
     )
     lines = [
-        "# The suite", "",
+        "# The suite", "", *smoke_test_lines(smoke_test),
         f"Micro AUC in %, {spread}, {epochs} epochs, windows of {window} poses. Of sets with * each clip is wholly "
         "normal or wholly abnormal, and the highest score of each clip is compared. Last: the mean of the sets, and "
         "the worst.",
-        "", f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1),
-        *(f"| {' | '.join(row.texts())} |" for row in rows), "",
+        "", *table.markdown(), "",
     ]  # fmt: skip
     if any(cell is not None and cell.macro_auc is not None for row in rows for cell in row.cells):
         lines += ["The mean AUC of the clips that hold both kinds of frames:", ""]
-        lines += [f"| {' | '.join(header[:-2])} |", "|---|" + "---:|" * (len(header) - 3)]
-        for row in rows:
-            macro = [
-                "-" if cell is None or cell.macro_auc is None else f"{cell.macro_auc:.1f}"
-                for cell in row.cells
-            ]
-            lines.append(f"| {' | '.join([row.name, *macro])} |")
-        lines.append("")
+        macro = [[row.name, *(_macro(cell) for cell in row.cells)] for row in rows]
+        lines += [*Table(table.head[:-2], macro).markdown(), ""]
     best = [f"{figure.data}: {figure.of}" for figure in figures if figure.row == WITHOUT_MODEL]
     lines += (
         [f"The best score without a model, in its better direction, is of {'; '.join(best)}.", ""]
@@ -144,17 +141,5 @@ def _markdown(
     return "\n".join(lines)
 
 
-def _latex(header: Sequence[str], rows: Sequence[Row]) -> str:
-    """Return the table for `booktabs`."""
-
-    def line(texts: Sequence[str]) -> str:
-        escaped = [re.sub(r"([&%#_$])", r"\\\1", text).replace("±", r"$\pm$") for text in texts]
-        return " & ".join(escaped) + r" \\"
-
-    body = [line(row.texts()) for row in rows]
-    models = len(ROWS)
-    columns = "l" + "r" * (len(header) - 1)
-    return "\n".join([
-        rf"\begin{{tabular}}{{{columns}}}", r"\toprule", line(header), r"\midrule", *body[:models], r"\midrule",
-        *body[models:], r"\bottomrule", r"\end{tabular}", "",
-    ])  # fmt: skip
+def _macro(cell: Cell | None) -> str:
+    return "-" if cell is None or cell.macro_auc is None else f"{cell.macro_auc:.1f}"

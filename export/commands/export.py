@@ -22,7 +22,7 @@ from daflow.core.errors import require_packages
 from daflow.core.evidence import unit_of
 from export.commands.options import calibration_option, engine_options, keep_failing_option, limit_option
 
-_NEEDED = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime", "scipy", "sklearn")
+_NEEDED = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime")
 
 
 def _threshold(manifest: Manifest) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from daflow.core.files import parse_json, write_text
 from daflow.core.log import shortened
 
 _MAX_DIGITS = 15  # of the number of a person or a frame
+_NUMBERS = frozenset({float, int})
 
 
 def read_json_tracks(path: Path) -> tuple[tuple[Track, ...], list[str]]:
@@ -91,47 +92,60 @@ def _read_person(path: Path, name: str, poses: object) -> Track:
         pairs = list(poses.items()) if isinstance(poses, dict) else []
     if not pairs:
         raise InputError(f"{path}: person {shortened(name)} has no poses by frame.")
-    person = _integer(name, f"{path}: person {shortened(name)!r}: the name must be a number")
-    numbers = {
-        _integer(key, f"{path}: person {person}: frame {shortened(key)!r} is not a number"): pose
-        for key, pose in pairs
-    }
+    if not _is_number(name):
+        raise InputError(f"{path}: person {shortened(name)!r}: the name must be a number.")
+    person = int(name)
+    if (wrong := next((key for key, _ in pairs if not _is_number(key)), None)) is not None:
+        raise InputError(f"{path}: person {person}: frame {shortened(wrong)!r} is not a number.")
+    numbers = {int(key): pose for key, pose in pairs}
     if len(numbers) != len(pairs):
         raise InputError(f"{path}: person {name} has two poses in one frame.")
     frames = sorted(numbers)
     joints = 0
     rows, scores = [], []
     for frame in frames:
-        where = f"{path}: person {name}, frame {frame}"
-        row, score = _read_pose(numbers[frame], where)
+        try:
+            row, score = _read_pose(numbers[frame])
+        except ValueError as error:
+            raise InputError(f"{path}: person {name}, frame {frame}: {error}.") from None
         joints = joints or len(row) // 3
         if len(row) != 3 * joints or joints not in (17, 18):
             raise InputError(
-                f"{where}: {len(row)} keypoint values. Each pose needs 17 or 18 joints of x, y, confidence, the "
-                f"same number in every frame.{describe_keypoints(row)}"
+                f"{path}: person {name}, frame {frame}: {len(row)} keypoint values. Each pose needs 17 or 18 joints of "
+                f"x, y, confidence, the same number in every frame.{describe_keypoints(row)}"
             )
         rows.append(row)
         scores.append(score)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, and its windows are skipped
-        keypoints = np.asarray(rows, dtype=np.float32).reshape(-1, joints, 3)
-        return Track(person, np.asarray(frames, dtype=np.int64), keypoints, np.asarray(scores, np.float32))
+        try:
+            keypoints = np.asarray(rows, dtype=np.float32).reshape(-1, joints, 3)
+            found = np.asarray(scores, dtype=np.float32)
+        except OverflowError:
+            raise InputError(f"{path}: person {name}, {_too_large(frames, rows, scores)}") from None
+    return Track(person, np.asarray(frames, dtype=np.int64), keypoints, found)
 
 
-def _read_pose(pose: object, where: str) -> tuple[list[float], float]:
+def _read_pose(pose: object) -> tuple[list[float], float]:
+    """Return the values of a pose as they are in the file, and its score; ValueError says what is wrong."""
     if not isinstance(pose, Mapping) or not isinstance(pose.get("keypoints"), list):
-        raise InputError(f"{where}: the list of keypoints is missing.")
+        raise ValueError("the list of keypoints is missing")
     row, score = pose["keypoints"], pose.get("scores")
-    if not all(type(value) in (float, int) for value in row):
-        raise InputError(f"{where}: a keypoint value is not a number.")
-    if score is not None and type(score) not in (float, int):
-        raise InputError(f"{where}: the score is not a number.")
-    try:
-        return [float(value) for value in row], float("nan") if score is None else float(score)
-    except OverflowError:
-        raise InputError(f"{where}: a value is too large.") from None
+    if not _NUMBERS.issuperset(map(type, row)):  # bool is not among them
+        raise ValueError("a keypoint value is not a number")
+    if score is not None and type(score) not in _NUMBERS:
+        raise ValueError("the score is not a number")
+    return row, float("nan") if score is None else score
 
 
-def _integer(text: str, error: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise InputError(f"{error}.")
-    return int(text)
+def _too_large(frames: Sequence[int], rows: Sequence[list[float]], scores: Sequence[float]) -> str:
+    """Say in which frame an integer is beyond any float."""
+    for frame, row, score in zip(frames, rows, scores, strict=True):
+        try:
+            [float(value) for value in (*row, score)]
+        except OverflowError:
+            return f"frame {frame}: a value is too large."
+    raise AssertionError("every value is a float")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS

@@ -195,7 +195,7 @@ def _spearman(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64])
     both = np.isfinite(expected) & np.isfinite(found)
     if not both.any():
         return 0.0
-    a, b = _ranks(expected[both]), _ranks(found[both])
+    a, b = ranks(expected[both]), ranks(found[both])
     a, b = a - a.mean(), b - b.mean()
     scale = float(np.sqrt((a @ a) * (b @ b)))
     if not scale:
@@ -208,8 +208,8 @@ def _tail_spearman(expected: npt.NDArray[np.float64], found: npt.NDArray[np.floa
     return _spearman(expected[tail], found[tail])
 
 
-def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Ranks from 0; ties get their mean."""
+def ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the rank of each value, from 1; equal ones get their mean."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    return (last - (counts + 1) / 2)[inverse]
+    return np.asarray((last - (counts - 1) / 2)[inverse], dtype=np.float64)

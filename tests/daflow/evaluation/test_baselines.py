@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.stats import spearmanr
 
 from daflow.cli import main
 from daflow.core.data.tracks import Clip, Track
@@ -165,3 +166,19 @@ def test_the_command_prints_them_and_its_page_takes_their_colour(tmp_path: Path,
     assert found["sentence"] in ran.output
     colour = {"ahead": "good", "unclear": "unclear", "behind": "bad"}[found["verdict"]]
     assert f'class="verdict {colour}"' in page.read_text()
+
+
+def test_the_rank_correlation_is_that_of_scipy() -> None:
+    clips, windows, masks = data(late)
+    nll = np.random.default_rng(4).normal(size=len(windows)).astype(np.float32)
+    result = evaluate_windows(nll, windows, clips, masks)
+    ours = np.concatenate([result.frame_scores[name] for name in masks])
+    others = score_without_model(windows, clips, masks)
+    found = {b.name: b.correlation for b in compare_windows(result, nll, windows, clips, masks).baselines}
+    for name, other in others.items():
+        theirs = np.concatenate([other.frame_scores[clip] for clip in masks])
+        if np.ptp(theirs) == 0:
+            assert found[name] is None
+        else:
+            assert found[name] == pytest.approx(spearmanr(ours, theirs).statistic, abs=1e-12)
+    assert sum(value is not None for value in found.values()) >= 4

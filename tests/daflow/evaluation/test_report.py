@@ -16,6 +16,7 @@ from daflow.core.data.tracks import Clip, Track
 from daflow.core.data.windows import Windows, make_windows
 from daflow.evaluation.auc import evaluate_windows
 from daflow.evaluation.baselines import compare_windows
+from daflow.evaluation.evaluate import ScoredClips
 from daflow.evaluation.report import equal_error_threshold, evaluation_page, worst_mistakes
 
 FRAMES = 400
@@ -73,7 +74,8 @@ def test_the_page_is_whole_and_names_cannot_become_code(read_page: Callable[[str
     windows, nll = scored(clips)
     result = evaluate_windows(nll, windows, clips, MASKS)
     comparison = compare_windows(result, nll, windows, clips, MASKS)
-    text = evaluation_page(result, nll, windows, clips, MASKS, "<script>alert(1)</script>", comparison)
+    judged = ScoredClips(clips, windows, nll)
+    text = evaluation_page(result, judged, MASKS, "<script>alert(1)</script>", comparison)
     read_page(text)
     assert "<script" not in text
     assert set(re.findall(r'src="(.{22})', text)) == {"data:image/png;base64,"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 from daflow.model.flow import (
     ActNorm,
     DAFlow,
+    DualAttention,
     FrameAttention,
     GraphConv,
     ModelConfig,
@@ -133,6 +136,28 @@ def test_a_collapsed_model_scores_as_the_general_one() -> None:
         if isinstance(module, GraphConv):
             module.collapsed = False
     assert torch.allclose(collapsed, model.nll(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("block", ["dam", "tcn"])
+def test_a_collapsed_model_has_the_gradients_of_the_general_one(block: Literal["dam", "tcn"]) -> None:
+    model = randomised(ModelConfig(block=block)).double().train()
+    x = torch.randn(5, 2, 24, 18, dtype=torch.float64)
+    collapsed = torch.autograd.grad(model.nll(x).mean(), list(model.parameters()))
+    for module in model.modules():
+        if isinstance(module, GraphConv):
+            module.collapsed = False
+    general = torch.autograd.grad(model.nll(x).mean(), list(model.parameters()))
+    for ours, theirs in zip(collapsed, general, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6)  # 1 / 18 is kept as float32
+
+
+def test_dual_attention_is_the_formula_of_the_paper() -> None:
+    attention = DualAttention(ModelConfig()).eval()
+    draw_weights(attention)
+    skeleton, frame = attention.branches
+    for joints in (18, 1):
+        x = torch.randn(3, 2, 24, joints)
+        assert torch.allclose(attention(x), x + x * (skeleton(x) + frame(x)) / 2, atol=1e-6)
 
 
 def test_skeleton_attention_weights_joints_alike_at_all_times() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +19,21 @@ from daflow.cli import main
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.parallel import run_tasks
-from daflow.studies import NAMES, load_study
+from daflow.studies import NAMES, load_study, runner
 from daflow.studies.distortion import Distortion, distort
 from daflow.studies.pose_autoencoder import train_autoencoder
-from daflow.studies.report import summary
-from daflow.studies.runner import Settings, Test, TrialResult, _contaminated, _test_windows, run_study
+from daflow.studies.report import summary, write_report
+from daflow.studies.runner import (
+    Settings,
+    Test,
+    Trial,
+    TrialResult,
+    _contaminated,
+    _test_windows,
+    run_study,
+    run_trial,
+)
+from daflow.training.trainer import Trained, fit
 
 ROWS = {
     "untrained": 11, "ablation": 5, "attention-vs-window": 12, "noise": 11, "contamination": 5, "cross": 4,
@@ -52,8 +66,62 @@ def test_each_runs_by_one_command(tmp_path: Path, name: str) -> None:
     for table, rows in ((trials, content["rows"]), (without_model, content["without_model"])):
         assert len(table) == 2 + len(rows)
         assert len({line.count("|") for line in table}) == 1
+    assert "**Figures of a smoke test on generated people, which mean nothing.**" in markdown
+    table = list(csv.reader((tmp_path / f"{name}.csv").read_text().splitlines()))
+    assert table[0][0] == content["data"]["smoke_test"] == "smoke test on generated people"
+    assert len(table) == 1 + len(content["rows"]) + len(content["without_model"])
+    assert [row[2].count("±") for row in table[1:] if row[1] == "1"] == [0] * [row[1] for row in table].count(
+        "1"
+    )
+    tex = (tmp_path / f"{name}.tex").read_text()
+    assert (tex.count(r"\\"), tex.count(r"\midrule")) == (len(table), 2)
     with Image.open(tmp_path / f"{name}.png") as picture:
         assert picture.width > 500
+
+
+def test_pictures_for_papers_have_type_that_can_be_read_and_searched(
+    settings: Settings, tmp_path: Path
+) -> None:
+    study = load_study("seeds")
+    results = [TrialResult("flow", seed, 0.8 + 0.01 * seed, 0.8, 0.8, 0.2, 488, 1.0, 10) for seed in range(2)]
+    markdown = write_report(tmp_path, "seeds", study, settings, results, [], {}, formats=("svg", "pdf"))
+    assert "80.50 ± 0.71" in markdown
+    assert "smoke test" not in markdown
+    assert "![micro AUC of each seed](seeds.svg)" in markdown
+    svg = (tmp_path / "seeds.svg").read_text()
+    assert re.search(r"8px[^>]*>micro AUC, % \(dots: seeds; bar: mean\)</text>", svg)
+    pdf = (tmp_path / "seeds.pdf").read_bytes()
+    assert b"/Subtype /Type3" not in pdf
+    assert b"/Subtype /Type0" in pdf
+
+
+def test_the_start_of_torch_is_no_training_time(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+
+    def slow_start(poses: np.ndarray, *rest: Any) -> Trained:
+        trained.append(len(poses))
+        if len(trained) == 1:
+            clock[0] += 100
+        clock[0] += 1
+        return fit(poses, *rest)
+
+    clock = [0.0]
+    monkeypatch.setattr(runner, "fit", slow_start)
+    monkeypatch.setattr(runner.time, "perf_counter", lambda: clock[0])
+    runner._warm_up.cache_clear()
+    (result,) = run_trial(Trial("flow", 0, replace(settings, epochs=1, cache=tmp_path), (settings.test,)))
+    assert trained[0] < 10 < trained[1]
+    assert result.seconds == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [("gif", "'gif' is not one of png, svg, pdf"), ("", "such as svg,pdf")]
+)
+def test_unknown_formats_of_figures_are_refused(words: str, message: str, tmp_path: Path) -> None:
+    result = run("seeds", "--quick", "-o", tmp_path / "out", "--figures", words)
+    assert (result.exit_code, message in result.output) == (2, True)
 
 
 def test_results_repeat_and_keep_the_order_of_the_trials(settings: Settings) -> None:
