@@ -21,7 +21,7 @@ from calibration.recordings import read_signals
 from calibration.threshold import choose_block_maxima, choose_threshold
 from daflow.core.alarms.calibration import COOL_DOWN_SECONDS
 from daflow.core.alarms.replay import SAMPLE_SECONDS, Signal, episodes
-from daflow.core.alarms.rule import AlarmRule
+from daflow.core.alarms.rule import LASTING_SECONDS, AlarmRule
 from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FILE, FOLDER, Command, fps_option, json_option, write_json
 from daflow.core.errors import InputError
@@ -235,7 +235,9 @@ def main(
 
     The camera of a clip is its name up to the last underscore.
     """
-    signals = read_signals(read_bundle(folder), poses, fps, RULE)
+    bundle = read_bundle(folder)
+    lasting = LASTING_SECONDS if bundle.manifest.evidence else 0.0
+    signals = read_signals(bundle, poses, fps, replace(RULE, lasting_seconds=lasting))
     several = len({camera_of(signal.name) for signal in signals}) > 1
     kept = [
         each

@@ -15,8 +15,8 @@ from calibration.threshold import ThresholdChoice, choose_quantile, choose_thres
 from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.replay import Signal
-from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import Bundle, update_manifest
+from daflow.core.alarms.rule import LASTING_SECONDS, AlarmRule
+from daflow.core.bundle import Bundle, require_evidence, update_manifest
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.track_files import Paths
 from daflow.core.errors import InputError
@@ -52,6 +52,7 @@ def calibrate_alarm(
     cool_down_seconds: float = COOL_DOWN_SECONDS,
     smoothing_seconds: float = AlarmRule.smoothing_seconds,
     hold_seconds: float = AlarmRule.hold_seconds,
+    lasting_seconds: float | None = None,
     frame_size: FrameSize | None = None,
     clips: Sequence[str] = (),
 ) -> CalibrationResult:
@@ -68,17 +69,24 @@ def calibrate_alarm(
         cool_down_seconds: how long after an alarm the next one may begin.
         smoothing_seconds: time constant of the smoothing of scores.
         hold_seconds: how long the last score of somebody counts who has none any more.
+        lasting_seconds: time constant of the mean in which what lasts counts more; None is 5 with evidence beside the
+            flow, and 0 of the flow alone, whose scores have no zero.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
         clips: patterns of the names of the clips to calibrate on; none takes all.
 
     Raises:
-        InputError: both a rate and a quantile are given, or the recordings cannot be read or scored.
+        InputError: both a rate and a quantile are given, lasting seconds of the flow alone, or the recordings cannot be
+            read or scored.
     """
     if false_alarms_per_day is not None and quantile is not None:
         raise InputError("Give a rate of false alarms or a quantile, not both.")
+    if lasting_seconds is None:
+        lasting_seconds = LASTING_SECONDS if bundle.manifest.evidence else 0.0
     rule = AlarmRule(
-        math.inf, math.inf, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds, hold_seconds
-    )
+        math.inf, math.inf, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds, hold_seconds,
+        lasting_seconds,
+    )  # fmt: skip
+    require_evidence(bundle, rule)
     signals = read_signals(bundle, poses, fps, rule, frame_size, clips)
     seconds = sum(signal.seconds for signal in signals)
     hours = seconds / 3600
@@ -101,6 +109,7 @@ def calibrate_alarm(
         cool_down_seconds=cool_down_seconds,
         smoothing_seconds=smoothing_seconds,
         hold_seconds=hold_seconds,
+        lasting_seconds=lasting_seconds,
         target_per_day=per_day,
         expected_per_day=choice.expected_per_day,
         interval_per_day=choice.interval_per_day,

@@ -95,6 +95,13 @@ from daflow.core.evidence import unit_of
     help="How long the last score of somebody counts who has none any more: who falls is often lost.",
 )
 @click.option(
+    "--lasting-seconds",
+    type=SECONDS,
+    help="Time constant of a mean of each person's scores, in which what is a little unusual for long counts as much "
+    "as what is very unusual for a moment; 0 is without. It needs evidence beside the flow.  [default: 5, and 0 of "
+    "the flow alone]",
+)
+@click.option(
     "--require-promise",
     is_flag=True,
     help="Fail, and do not change the bundle, when the recordings do not support the rate.",
@@ -106,8 +113,8 @@ def alarm(
     folder: Path, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None,
     per_day: float | None, quantile: float | None,
     begin_seconds: float, end_seconds: float, cool_down_seconds: float, smoothing_seconds: float,
-    hold_seconds: float, require_promise: bool, json_target: str | None, frame_size: FrameSize | None,
-    fps: float | None,
+    hold_seconds: float, lasting_seconds: float | None, require_promise: bool, json_target: str | None,
+    frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Set the alarm threshold by how often normal behaviour may exceed it.
 
@@ -125,7 +132,7 @@ def alarm(
     require_folder_for(folder / MANIFEST)
     result = calibrate_alarm(
         bundle, poses, per_day, quantile, fps, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds,
-        hold_seconds, frame_size, clips,
+        hold_seconds, lasting_seconds, frame_size, clips,
     )  # fmt: skip
     if result.reason and require_promise:
         raise CheckFailed(f"{result.reason[0].upper()}{result.reason[1:]}. {folder} was not changed.")

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from daflow.core import manifest_file
 from daflow.core.alarms.calibration import AlarmCalibration, CameraName, ManifestPart
+from daflow.core.alarms.rule import AlarmRule
 from daflow.core.data.frame_rate import Fps
 from daflow.core.engines.file import BuildOptions, EngineKey, engine_key
 from daflow.core.errors import InputError
@@ -172,6 +173,20 @@ def read_bundle(folder: Path) -> Bundle:
             the message names the file.
     """
     return Bundle(folder, _FILE.read(folder))
+
+
+def require_evidence(bundle: Bundle, rule: AlarmRule) -> None:
+    """Check that an alarm rule fits the unit of the scores.
+
+    Raises:
+        InputError: it counts what lasts, and the scores are the nll of the flow alone, which are not 0 where nothing is
+            unusual.
+    """
+    if rule.lasting_seconds > 0 and bundle.manifest.evidence is None:
+        raise InputError(
+            f"Lasting seconds need evidence beside the flow, and {bundle.folder} has none. Set them to 0, or train "
+            "with --evidence flow,shape,motion."
+        )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -74,6 +74,11 @@ class AlarmOptions(_Section):
         description="How long the last score of somebody counts who has none any more, since who falls is often lost; "
         "unset, as calibrated, else 1 s.",
     )
+    lasting_seconds: Seconds | None = Field(
+        None,
+        description="Time constant of a mean of each person's scores, in which what is a little unusual for long "
+        "counts as much as what is very unusual for a moment; unset, as calibrated, else 0 s, which is without.",
+    )
     update_seconds: Seconds = Field(
         5.0, description="Seconds between updates while an alarm is on; 0 sends none."
     )

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daflow.core.alarms.p_value import rarity
-from daflow.core.alarms.reasons import why
 from runtime.events.message import SCHEMA, EndReason, EventMessage, Kind
 from runtime.json_values import iso, number
 from runtime.pipeline.results import FrameResult, Person
@@ -172,7 +171,7 @@ def _why(person: Person | None) -> dict[str, Any]:
     """Return what the channels of evidence say of a person; None of the flow alone."""
     found = person.reasons if person else ()
     surprise = {reason.channel: number(reason.surprise, 2) for reason in found}
-    return {"why": why(found), "surprise": surprise or None}
+    return {"why": person.why if person else None, "surprise": surprise or None}
 
 
 def peak_message(

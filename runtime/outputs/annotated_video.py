@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from daflow.core.alarms.p_value import NARROW_SPACE
-from daflow.core.alarms.reasons import why
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.skeleton import OPENPOSE_BONES
 from daflow.core.errors import InputError, unusable_package
@@ -116,7 +115,7 @@ class AnnotatedVideo:
         if result.alarm:
             self._cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _ABNORMAL, 6)
             self._text(canvas, "ALARM", (14, 34), _ABNORMAL, 0.9)
-            reason = why(result.worst.reasons) if result.worst else None
+            reason = result.worst.why if result.worst else None
             line = round(16 * max(1.0, width / 720))
             for number, phrase in enumerate(reason.split("; ") if reason else ()):
                 self._text(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.p_value import is_beyond_normal, p_value
 from daflow.core.alarms.reasons import Reason, reasons
-from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Held
 from daflow.core.evidence import FLOW, EvidenceFacts, unit_of
 from runtime.pipeline.batch_scoring import FrameScores
 from runtime.pipeline.observer import Observation
@@ -38,13 +38,13 @@ class AlarmDecider:
         self.calibration = calibration
         self._evidence = evidence
         self._unit = unit_of(evidence.channels if evidence else FLOW)
-        self._smoother = Smoother(rule.smoothing_seconds)
+        self._smoother = rule.smoother()
         self._held: Held[Person] = Held(rule.hold_seconds)
         self._alarm = AlarmState(rule)
 
     def forget_people(self) -> None:
         """Restart the smoothing, and hold nobody: from now on the same numbers mean other people."""
-        self._smoother = Smoother(self.rule.smoothing_seconds)
+        self._smoother = self.rule.smoother()
         self._held = Held(self.rule.hold_seconds)
 
     def decide(self, observation: Observation, found: FrameScores) -> FrameResult:
@@ -63,6 +63,7 @@ class AlarmDecider:
                 windows[person],
                 self.calibration is not None and is_beyond_normal(self.calibration, smoothed[person]),
                 self._reasons(found.surprise.get(person)),
+                self.rule.lasting_seconds if person in self._smoother.lasting else 0.0,
             )
             if person in scores
             else Person(person, skeleton)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from daflow.core.alarms.rule import AlarmRule
-from daflow.core.bundle import Bundle
+from daflow.core.bundle import Bundle, require_evidence
 from daflow.core.errors import InputError
 from daflow.core.evidence import unit_of
 from runtime.config.schema import AlarmOptions, Config
@@ -13,12 +13,15 @@ from runtime.pipeline.alarm_decider import AlarmDecider
 
 logger = logging.getLogger(__name__)
 
+_SMOOTHING = ("smoothing_seconds", "lasting_seconds")
+_TIMES = ("begin_seconds", "end_seconds", "cool_down_seconds", "hold_seconds", *_SMOOTHING)
+
 
 def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
     """Combine the options with the bundle's calibration for a camera.
 
     Raises:
-        InputError: there is no threshold, or the release is above it.
+        InputError: there is no threshold, the release is above it, or lasting seconds are given for a flow alone.
     """
     calibration = bundle.alarm_for(camera)
     threshold = options.threshold
@@ -35,10 +38,11 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
     if not release <= threshold:
         raise InputError(f"--release {release:g} must not be above the threshold {threshold:g}.")
     chosen = {
-        name: getattr(calibrated if getattr(options, name) is None else options, name)
-        for name in ("begin_seconds", "end_seconds", "cool_down_seconds", "smoothing_seconds", "hold_seconds")
+        name: getattr(calibrated if getattr(options, name) is None else options, name) for name in _TIMES
     }
-    return AlarmRule(threshold, release, **chosen, provisional=provisional)
+    rule = AlarmRule(threshold, release, **chosen, provisional=provisional)
+    require_evidence(bundle, rule)
+    return rule
 
 
 def make_decider(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmDecider:
@@ -53,12 +57,14 @@ def make_decider(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmDec
             "camera %s: %s %s, %s. It promises no rate of false alarms; set it with 'daflow-calibrate alarm'",
             camera, rule.threshold_text, unit_of(bundle.manifest.channels), calibration.why_provisional,
         )  # fmt: skip
-    if calibration and calibration.normal and calibration.smoothing_seconds != rule.smoothing_seconds:
+    differing = [
+        name for name in _SMOOTHING if calibration and getattr(calibration, name) != getattr(rule, name)
+    ]
+    if calibration and calibration.normal and differing:
         logger.warning(
-            "camera %s: smoothing_seconds differs from the calibration, so there are no p-values and no drift "
-            "detection",
-            camera,
-        )
+            "camera %s: %s differs from the calibration, so there are no p-values and no drift detection",
+            camera, differing[0],
+        )  # fmt: skip
         calibration = None
     return AlarmDecider(camera, rule, calibration, bundle.manifest.evidence)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from daflow.core.alarms.reasons import Reason
+from daflow.core.alarms.reasons import Reason, why
 from daflow.core.alarms.rule import AlarmChange
 from daflow.core.evidence import FLOW, unit_of
 from runtime.sources.frames import Frame, Keypoints
@@ -28,6 +28,8 @@ class Person:
         window: the last poses `(2, T, 18)` in pixels that were scored, None without a score.
         beyond_normal: whether the score is above all scores of the calibration: the p-value is an upper bound then.
         reasons: what each channel of evidence says of the window, the strongest first; none of the flow alone.
+        lasting_seconds: the time constant of the mean that `smoothed` is, where what lasted raised it; 0 where it is of
+            this moment.
     """
 
     person: int
@@ -38,6 +40,12 @@ class Person:
     window: Keypoints | None = None
     beyond_normal: bool = False
     reasons: tuple[Reason, ...] = ()
+    lasting_seconds: float = 0.0
+
+    @property
+    def why(self) -> str | None:
+        """What raised the score, in words; None of the flow alone, and where nothing is unusual."""
+        return why(self.reasons, self.lasting_seconds)
 
 
 @dataclass(frozen=True)

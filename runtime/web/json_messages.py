@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from daflow.core.alarms.reasons import why
 from runtime.json_values import number
 from runtime.pipeline.results import Person
 from runtime.sources.frames import Keypoints
@@ -38,7 +37,7 @@ def camera_message(state: CameraState) -> dict[str, Any]:
         "provisional": result.provisional,
         "alarm": result.alarm,
         "since": state.alarm_since,
-        "why": why(result.worst.reasons) if result.alarm and result.worst else None,
+        "why": result.worst.why if result.alarm and result.worst else None,
         "people": [_person(person) for person in result.people],
         "beyond_normal": [person.person for person in result.people if person.beyond_normal],
     }

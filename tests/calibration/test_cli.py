@@ -89,6 +89,22 @@ def test_recordings_say_which_rate_they_do_support(
     assert not alarm_of(bundle_copy).provisional
 
 
+def test_what_lasts_counts_with_evidence_and_not_with_a_flow_alone(
+    bundle_copy: Path, evidence_bundle: Path, dataset: Path, tmp_path: Path
+) -> None:
+    calibrate(bundle_copy, dataset / "train")
+    assert alarm_of(bundle_copy).lasting_seconds == 0
+    refused = calibrate(bundle_copy, dataset / "train", "--lasting-seconds", "5")
+    assert refused.exit_code == 2
+    assert "Lasting seconds need evidence beside the flow" in refused.output
+    copy = Path(shutil.copytree(evidence_bundle, tmp_path / "evidence"))
+    calibrate(copy, dataset / "train")
+    with_it = alarm_of(copy)
+    assert (with_it.lasting_seconds, with_it.rule().lasting_seconds) == (5, 5)
+    calibrate(copy, dataset / "train", "--lasting-seconds", "0")
+    assert alarm_of(copy).threshold <= with_it.threshold
+
+
 def test_a_short_recording_gives_a_threshold_and_supports_no_rate(
     bundle_copy: Path, dataset: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

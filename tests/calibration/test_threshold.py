@@ -14,7 +14,7 @@ from calibration.false_alarm_rate import check_signals
 from calibration.threshold import choose_quantile, choose_threshold
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.replay import Signal, episodes, make_signal
-from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Held
 from daflow.core.errors import InputError
 
 RULE = AlarmRule(
@@ -47,7 +47,7 @@ def recordings(seed: int, hours: float) -> list[Signal]:
 
 def begins(clip: list[dict[int, float]], rule: AlarmRule) -> list[float]:
     """The alarms that the edge raises, frame by frame."""
-    smoother, alarm = Smoother(rule.smoothing_seconds), AlarmState(rule)
+    smoother, alarm = rule.smoother(), AlarmState(rule)
     held: Held[float] = Held(rule.hold_seconds)
     found = []
     for index, scores in enumerate(clip):
@@ -69,12 +69,13 @@ durations = st.sampled_from([0.0, 0.1, 0.5, 3.0])
     rest=durations,
     tau=durations,
     hold=durations,
+    lasting=durations,
 )
 @settings(max_examples=60, deadline=None)
 def test_episodes_are_the_alarms_that_the_edge_raises(
-    seed: int, level: float, begin: float, end: float, rest: float, tau: float, hold: float
+    seed: int, level: float, begin: float, end: float, rest: float, tau: float, hold: float, lasting: float
 ) -> None:
-    rule = AlarmRule(level, level, begin, end, rest, tau, hold)
+    rule = AlarmRule(level, level, begin, end, rest, tau, hold, lasting)
     clip = frames(np.random.default_rng(seed), 60)
     signal = make_signal("clip", clip, FPS, rule)
     found = list(episodes(signal, rule))

@@ -112,8 +112,9 @@ class AlarmCalibration(ManifestPart):
             of the highest level of each block of time; `quantile`, of all scores; `provisional`, a guess from what
             training held out (`daflow.core.alarms.provisional`), until `daflow-calibrate alarm` replaces it.
         quantile: the fraction of the normal scores below the threshold; None with another method.
-        begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds, hold_seconds: of the
-            `daflow.core.alarms.rule.AlarmRule`. A calibration from before scores were held was made without.
+        begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds, hold_seconds, lasting_seconds: of the
+            `daflow.core.alarms.rule.AlarmRule`. A calibration from before scores were held, or before what lasts
+            counted more, was made without.
         target_per_day: the requested false alarms per day; None by `quantile`.
         expected_per_day: false alarms per day expected from the recordings; None when unknown.
         interval_per_day: its 95 % interval.
@@ -135,6 +136,7 @@ class AlarmCalibration(ManifestPart):
     cool_down_seconds: _Seconds = AlarmRule.cool_down_seconds
     smoothing_seconds: _Seconds = AlarmRule.smoothing_seconds
     hold_seconds: _Seconds = 0.0
+    lasting_seconds: _Seconds = 0.0
     target_per_day: _Rate | None = None
     expected_per_day: _Rate | None = None
     interval_per_day: tuple[_Rate, _Rate] | None = None
@@ -168,5 +170,5 @@ class AlarmCalibration(ManifestPart):
         """Return the rule that the threshold was calibrated with; its release is the threshold."""
         return AlarmRule(
             self.threshold, self.threshold, self.begin_seconds, self.end_seconds, self.cool_down_seconds,
-            self.smoothing_seconds, self.hold_seconds, provisional=self.provisional,
+            self.smoothing_seconds, self.hold_seconds, self.lasting_seconds, provisional=self.provisional,
         )  # fmt: skip

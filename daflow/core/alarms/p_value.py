@@ -31,7 +31,7 @@ def p_value(alarm: AlarmCalibration, score: float) -> float | None:
 
     Args:
         alarm: the calibration.
-        score: smoothed with `alarm.smoothing_seconds`.
+        score: smoothed as `alarm.rule()` does it.
 
     Returns:
         Above 0, at most 1; None when the calibration holds no normal scores.

@@ -66,13 +66,19 @@ def rarity_of(surprise: float, windows: int) -> str:
     return f"{'' if words.startswith('rarer') else 'as in '}{words} normal windows"
 
 
-def why(found: Sequence[Reason]) -> str | None:
+def why(found: Sequence[Reason], lasting_seconds: float = 0.0) -> str | None:
     """Say in one phrase what raised a score: the strongest reason, and the others that are notable.
 
     None when nothing is unusual: half of all normal windows have a bit of surprise.
 
+    Args:
+        found: what each channel says of the last window, the strongest first.
+        lasting_seconds: the time constant of the mean that raised the score; 0 where the last window did.
+
     >>> why([Reason("shape", 9, 4000), Reason("motion", 9, 4000), Reason("flow", 1, 4000)])
     'a posture and a movement as in 1 in 510 normal windows'
+    >>> why([Reason("shape", 4, 4000)], lasting_seconds=10)
+    'unusual for about 10 s, at last a posture as in 1 in 16 normal windows'
     """
     named = [
         reason for number, reason in enumerate(found) if reason.surprise >= (NOTABLE if number else _UNUSUAL)
@@ -81,4 +87,8 @@ def why(found: Sequence[Reason]) -> str | None:
     for words, group in groupby(named, key=lambda reason: reason.rarity):
         *first, last = (_SAYS[reason.channel] for reason in group)
         phrases.append(f"{', '.join(first)} and {last} {words}" if first else f"{last} {words}")
-    return "; ".join(phrases) or None
+    words = "; ".join(phrases) or None
+    if lasting_seconds == 0:
+        return words
+    lasting = f"unusual for about {lasting_seconds:g} s"
+    return f"{lasting}, at last {words}" if words else lasting

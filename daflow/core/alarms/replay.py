@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Smoother, Sustained
+from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Sustained
 
 Values = npt.NDArray[np.float64]
 
@@ -62,9 +62,9 @@ def make_signal(name: str, frames: Iterable[dict[int, float]], fps: float, rule:
         name: of the recording.
         frames: `{person: score}` of each frame.
         fps: frames per second.
-        rule: its smoothing, hold and begin seconds are used.
+        rule: its smoothing, lasting, hold and begin seconds are used.
     """
-    smoother, sustained = Smoother(rule.smoothing_seconds), Sustained(rule.begin_seconds)
+    smoother, sustained = rule.smoother(), Sustained(rule.begin_seconds)
     held: Held[float] = Held(rule.hold_seconds)
     worst: list[float] = []
     levels: list[float] = []

@@ -19,6 +19,13 @@ AlarmChange = Literal["begin", "end"]
 MAX_GAP = 1.0
 """Longest gap between two frames in seconds; after a longer one the camera was lost and earlier scores do not count."""
 
+LASTING_SECONDS = 5.0
+"""Time constant of the lasting mean of `Smoother` in calibrations of scores in bits."""
+
+LASTING_WEIGHT = 4.0
+LASTING_BITS = 20.0
+"""How much the lasting mean of `Smoother` counts, and what a score counts in it at most: one window in a million."""
+
 _ROUNDING = 1e-6  # seconds; n / fps - m / fps is not always (n - m) / fps
 
 
@@ -34,6 +41,7 @@ class AlarmRule:
         cool_down_seconds: how long after the end of an alarm no other begins.
         smoothing_seconds: time constant of each person's `Smoother`.
         hold_seconds: how long the last score of somebody counts who has none any more; see `Held`.
+        lasting_seconds: time constant of the lasting mean of the `Smoother`; 0 is without.
         provisional: whether the threshold is a guess that promises no rate of false alarms.
     """
 
@@ -44,7 +52,12 @@ class AlarmRule:
     cool_down_seconds: float = 0.0
     smoothing_seconds: float = 0.0
     hold_seconds: float = 1.0
+    lasting_seconds: float = 0.0
     provisional: bool = False
+
+    def smoother(self) -> Smoother:
+        """Return a new smoother of the scores of a camera's people."""
+        return Smoother(self.smoothing_seconds, self.lasting_seconds)
 
     @property
     def threshold_text(self) -> str:
@@ -57,41 +70,79 @@ class AlarmRule:
 
 
 class Smoother:
-    """Causal exponential smoothing of each person's scores.
+    """Causal smoothing of each person's scores, so that single bad poses count less and what lasts counts more.
 
-    The first score of a person is taken unchanged. A later score moves the smoothed one towards it, by 1 - exp(-t /
-    time constant) after t seconds. A person who was not scored for ten time constants and a second is forgotten: the
-    old score would weigh less than 0.005 %.
+    Two exponential means follow each person. The quick one is the smoothed score: it takes the first score of a person
+    unchanged, and moves towards a later one by 1 - exp(-t / time constant) after t seconds. The lasting one starts at 0
+    and takes scores of up to `LASTING_BITS`. It counts `LASTING_WEIGHT` times, and the higher of both is returned: ten
+    seconds at 5 bits are as alarming as a moment at 13.
+
+    A person who was not scored for ten time constants and a second is forgotten: the old score would weigh less than
+    0.005 %.
 
     Args:
-        seconds: the time constant. 0 turns smoothing off.
+        seconds: the time constant of the quick mean. 0 turns it off, and scores are taken as they are.
+        lasting_seconds: the time constant of the lasting mean. 0 turns it off. It is for scores in bits of surprise,
+            which are 0 where nothing is unusual.
 
     >>> smoother = Smoother(2.0)
     >>> [round(smoother.update(t, {7: score})[7], 2) for t, score in ((0.0, 1.0), (2.0, 2.0), (4.0, 2.0))]
     [1.0, 1.63, 1.86]
+    >>> smoother = Smoother(0.0, lasting_seconds=10.0)
+    >>> [round(smoother.update(second, {7: 5.0})[7], 1) for second in range(12)][::5]
+    [5.0, 7.9, 12.6]
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, lasting_seconds: float = 0.0) -> None:
+        self._quick = _Mean(seconds) if seconds > 0 else None
+        self._lasting = _Mean(lasting_seconds, start=0.0) if lasting_seconds > 0 else None
+        self.lasting: frozenset[int] = frozenset()
+        """The people of the last frame whose score is the lasting one."""
+
+    def __len__(self) -> int:
+        return max(0 if mean is None else len(mean) for mean in (self._quick, self._lasting))
+
+    def update(self, time: float, scores: Mapping[int, float]) -> dict[int, float]:
+        """Take the scores of the people of a frame and return the smoothed ones of the same people."""
+        smoothed = dict(scores) if self._quick is None else self._quick.update(time, scores)
+        if self._lasting is None:
+            return smoothed
+        bounded = {person: min(score, LASTING_BITS) for person, score in scores.items()}
+        lasting = {p: LASTING_WEIGHT * mean for p, mean in self._lasting.update(time, bounded).items()}
+        self.lasting = frozenset(person for person, mean in lasting.items() if mean > smoothed[person])
+        return {person: max(score, lasting[person]) for person, score in smoothed.items()}
+
+
+class _Mean:
+    """Exponential means of each person's scores.
+
+    Args:
+        seconds: the time constant, above 0.
+        start: where it starts; None at the first score. A mean with a start lets at most `MAX_GAP` pass between two
+            scores, since nobody knows what was in a longer gap.
+    """
+
+    def __init__(self, seconds: float, start: float | None = None) -> None:
         self._seconds = seconds
+        self._start = start
         self._last: dict[int, tuple[float, float]] = {}
 
     def __len__(self) -> int:
         return len(self._last)
 
     def update(self, time: float, scores: Mapping[int, float]) -> dict[int, float]:
-        """Take the scores of the people of a frame and return the smoothed ones of the same people."""
-        if self._seconds <= 0:
-            return dict(scores)
         for person, score in scores.items():
-            before, then = self._last.get(person, (score, time))
-            before = before if then <= time else score
-            weight = -math.expm1(-max(0.0, time - then) / self._seconds)
-            self._last[person] = before + weight * (score - before), time
-        smoothed = {person: self._last[person][0] for person in scores}
+            start = score if self._start is None else self._start
+            before, then = self._last.get(person, (start, time))
+            before = before if then <= time else start
+            passed = max(0.0, time - then)
+            passed = passed if self._start is None else min(passed, MAX_GAP)
+            self._last[person] = before - math.expm1(-passed / self._seconds) * (score - before), time
+        means = {person: self._last[person][0] for person in scores}
         oldest = time - 10 * self._seconds - MAX_GAP
         for person in [p for p, (_, then) in self._last.items() if then < oldest]:
             del self._last[person]
-        return smoothed
+        return means
 
 
 class Held(Generic[T]):

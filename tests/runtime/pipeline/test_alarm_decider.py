@@ -86,6 +86,22 @@ def test_what_raised_the_score_is_told_strongest_first_and_held_with_it() -> Non
         assert why(result.worst.reasons) == "a movement rarer than 1 in 1\u202f000 normal windows"
 
 
+def test_what_lasted_is_told_as_that() -> None:
+    evidence = EvidenceFacts(channels=("flow", "shape", "motion"), windows=1000)
+    rule = AlarmRule(15, 15, lasting_seconds=10)
+    decider = AlarmDecider("hall", rule, evidence=evidence)
+    found = [decide(decider, index, {7: 6.0}, surprise={7: [0.5, 4.5, 1.0]}) for index in range(200)]
+    assert [result.change for result in found if result.change] == ["begin"]
+    first, last = found[0].worst, found[-1].worst
+    assert first is not None
+    assert last is not None
+    assert first.why == "a posture as in 1 in 23 normal windows"
+    assert last.why == "unusual for about 10 s, at last a posture as in 1 in 23 normal windows"
+    assert (last.score, last.smoothed) == (6.0, found[-1].score)
+    decider.forget_people()
+    assert decide(decider, 200, {7: 6.0}).score == 6.0
+
+
 def test_a_flow_alone_gives_no_reasons() -> None:
     result = decide(AlarmDecider("hall", AlarmRule(5, 5)), 0, {7: 9.0})
     assert result.worst is not None

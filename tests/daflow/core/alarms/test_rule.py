@@ -3,11 +3,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daflow.core.alarms.rule import MAX_GAP, AlarmChange, AlarmRule, AlarmState, Held, Smoother, Sustained
+from daflow.core.alarms.rule import (
+    LASTING_BITS,
+    LASTING_WEIGHT,
+    MAX_GAP,
+    AlarmChange,
+    AlarmRule,
+    AlarmState,
+    Held,
+    Smoother,
+    Sustained,
+)
 
 RULE = AlarmRule(threshold=5, release=4, begin_seconds=0.2, end_seconds=0.1)
 
@@ -178,6 +189,57 @@ def test_no_smoothing_keeps_the_scores() -> None:
     assert smoother.update(0, {1: 3.0}) == {1: 3.0}
     assert smoother.update(0, {1: 4.0}) == {1: 4.0}
     assert len(smoother) == 0
+
+
+def test_the_lasting_mean_is_that_of_an_exponential_window_and_starts_at_nothing() -> None:
+    """Against the integral over all scores of a person, each weighing exp(-age / time constant)."""
+    rng = np.random.default_rng(3)
+    seconds, step = 5.0, 0.04
+    scores = rng.uniform(0, 30, 400)
+    smoother = Smoother(0.0, lasting_seconds=seconds)
+    found = [smoother.update(index * step, {7: float(score)})[7] for index, score in enumerate(scores)]
+    bounded = np.minimum(scores, LASTING_BITS)
+    for index in (1, 10, 399):
+        ages = step * np.arange(index)[::-1]
+        mean = (-np.expm1(-step / seconds) * np.exp(-ages / seconds) * bounded[1 : index + 1]).sum()
+        assert found[index] == pytest.approx(max(scores[index], LASTING_WEIGHT * mean))
+
+
+@given(
+    st.lists(st.floats(0, 1e4), min_size=1, max_size=40),
+    gaps,
+    st.sampled_from([0.0, 0.5]),
+    st.floats(0.5, 30),
+)
+def test_what_lasts_only_ever_raises_a_score_and_never_beyond_its_bound(
+    values: list[float], gaps: list[float], seconds: float, lasting_seconds: float
+) -> None:
+    plain, smoother = Smoother(seconds), Smoother(seconds, lasting_seconds)
+    for time, value in zip(times_of(gaps, len(values)), values, strict=True):
+        without, score = plain.update(time, {1: value})[1], smoother.update(time, {1: value})[1]
+        assert without <= score <= max(without, LASTING_WEIGHT * LASTING_BITS)
+        assert (1 in smoother.lasting) == (score > without)
+
+
+def test_a_long_gap_counts_for_a_second_in_what_lasts() -> None:
+    gone, there = Smoother(0.0, 10.0), Smoother(0.0, 10.0)
+    for smoother, back in ((gone, 60.0), (there, 1.0)):
+        smoother.update(0.0, {1: 0.0})
+        smoother.update(back, {1: 20.0})
+    later = [smoother.update(time, {1: 0.0})[1] for smoother, time in ((gone, 60.0), (there, 1.0))]
+    assert later[0] == pytest.approx(later[1])
+
+
+def test_who_is_a_little_unusual_for_long_raises_the_alarm_and_a_moment_does_not() -> None:
+    rule = AlarmRule(16, 16, begin_seconds=0.1, lasting_seconds=10)
+    for lasting, changes in ((30.0, ["begin"]), (1.0, [])):
+        smoother, alarm = rule.smoother(), AlarmState(rule)
+        found = []
+        for frame in range(1000):
+            time = frame / 25
+            score = smoother.update(time, {1: 6.0 if 5 <= time < 5 + lasting else 1.0})[1]
+            found.append(alarm.update(time, score))
+        assert [change for change in found if change == "begin"] == changes
 
 
 @given(
