@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.enough_recordings import least_hours, reason_against_quantile, reason_against_rate
+from calibration.enough_recordings import reason_against_quantile, reason_against_rate
 from calibration.recordings import read_signals
 from calibration.threshold import ThresholdChoice, choose_quantile, choose_threshold
-from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration
+from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration, least_hours
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.replay import Signal
 from daflow.core.alarms.rule import LASTING_SECONDS, AlarmRule

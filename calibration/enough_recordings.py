@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from calibration.threshold import MIN_BLOCKS, ThresholdChoice
-from daflow.core.alarms.calibration import duration_text
+from daflow.core.alarms.calibration import MAX_EXTRAPOLATION, duration_text, least_hours
 
-# All four limits are conventions of this toolkit; docs/alarms.md explains what they mean in hours.
-MAX_EXTRAPOLATION = 4.0
-"""A fitted tail may be extrapolated to alarms so many times rarer than one in the recordings."""
-
+# All limits are conventions of this toolkit; docs/alarms.md explains what they mean in hours.
 MIN_ALARMS = 15.0
 """Without a fitted tail the recordings must be long enough for so many alarms at the requested rate."""
 
@@ -17,11 +14,6 @@ MAX_INTERVAL_RATIO = 3.0
 
 MIN_BEYOND_QUANTILE = 10
 """So many scores should lie above a quantile."""
-
-
-def least_hours(per_day: float) -> float:
-    """Return how many hours of recordings a rate of false alarms needs at least, with a fitted tail."""
-    return 24 / per_day / MAX_EXTRAPOLATION
 
 
 def reason_against_rate(choice: ThresholdChoice, hours: float, per_day: float) -> str | None:

@@ -25,6 +25,7 @@ from daflow.core.errors import InputError
 from daflow.core.evidence import EvidenceFacts
 from daflow.core.files import StrPath, sha256, write_text
 from daflow.core.pose_bundle import is_pose_bundle
+from daflow.core.replacement import replace_when_done
 from daflow.core.scoring.comparison import Precision
 from daflow.core.scoring.limits import Limits, parse_limits
 from daflow.core.scoring.scorer import output_names
@@ -37,7 +38,6 @@ from export.graph_metadata import graph_metadata
 from export.mixed_precision import RANGES, write_int8_graphs
 from export.model_card import CARD, model_card
 from export.onnx_graph import export_onnx
-from export.replacement import replace_when_done
 from export.verification import VerificationSet, Verifier, generated_set, recorded_set
 from export.verification_report import report_page
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
-from daflow.core.command_line import FILE, LOG_HANDLER, GroupedCommand, GroupedOption, version_option
+from daflow.core.command_line import (
+    FILE,
+    LOG_HANDLER,
+    GroupedCommandWithSubcommands,
+    GroupedOption,
+    version_option,
+)
 from daflow.core.errors import InputError
 from daflow.core.log import one_line
+from runtime.commands.commission import commission
 from runtime.config.file import hidden_addresses, make_config, to_toml
 from runtime.config.options import (
     OPTION_NAMES,
@@ -31,11 +33,12 @@ from runtime.doctor.config_checks import config_errors
 from runtime.machine.board import Machine
 from runtime.outputs.run_files import check_outputs
 from runtime.service.logs import set_up_logs
+from runtime.service.process import private_files, signals
 from runtime.service.service import Service
 from runtime.sources.uri import check_present
 
 
-@click.command(cls=GroupedCommand)
+@click.command("daflow-edge", cls=GroupedCommandWithSubcommands)
 @click.option(
     "--config",
     "path",
@@ -110,7 +113,7 @@ def main(
         click.echo(f"{path or 'the options'}: {len(config.cameras)} cameras, nothing is wrong")
         return
     reread = read if path else None
-    with private_files(), Service(config, reread, set_up_logs=set_up) as service, _signals(service):
+    with private_files(), Service(config, reread, set_up_logs=set_up) as service, signals(service):
         service.run()
     for line in service.summary():
         click.echo(one_line(line), err=config.print_events)
@@ -118,37 +121,7 @@ def main(
         raise InputError(*errors)
 
 
-@contextlib.contextmanager
-def private_files() -> Iterator[None]:
-    """Let only this user read what the process writes, as it is about people; also what SQLite and FFmpeg write.
-
-    Files and folders that are there already keep their permissions.
-    """
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-@contextlib.contextmanager
-def _signals(service: Service) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the service in order, and SIGHUP reload it."""
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        service.stop()
-
-    def reload(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        service.reload()
-
-    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGHUP: reload}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
+main.add(commission)
 
 if __name__ == "__main__":
     main()

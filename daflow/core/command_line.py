@@ -184,6 +184,10 @@ class CommandWithSubcommands(Command):
         return {name for name in ours - theirs if name.startswith("-")}
 
 
+class GroupedCommandWithSubcommands(CommandWithSubcommands, GroupedCommand):
+    """Both: options in groups, and subcommands below them."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a subcommand at its first use, so that `--help` does not load torch.
 

@@ -65,18 +65,48 @@ def track_bytes(description: str, total: int | None) -> Iterator[Callable[[int],
     yield lambda done: line.show(f"{description}: {done / 1e6:.1f}{of_total} MB")
 
 
-def _move(bar: Any, done: int) -> None:
+@contextlib.contextmanager
+def track_share(description: str, seconds: float) -> Iterator[Callable[[float, str], None]]:
+    """Show how much of something is there on standard error; the block calls what it gets with a share and words.
+
+    Args:
+        description: what it is.
+        seconds: between lines where there is no terminal.
+
+    >>> with track_share("commissioning", 60) as show:
+    ...     show(0.5, "half of it is there")
+    """
+    description = one_line(description)
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        shape = "{desc}: {percentage:3.0f} % |{bar}|{postfix}"
+        with tqdm(desc=description, total=100, bar_format=shape, dynamic_ncols=True, leave=False) as bar:
+
+            def move(share: float, words: str) -> None:
+                bar.set_postfix_str(one_line(words), refresh=False)
+                _move(bar, 100 * share)
+                bar.refresh()
+
+            yield move
+        return
+    line = _Lines(seconds)
+    yield lambda share, words: line.show(f"{description}: {100 * share:.0f} %; {one_line(words)}")
+
+
+def _move(bar: Any, done: float) -> None:
     bar.update(done - bar.n)
 
 
 class _Lines:
-    """Lines on standard error, of which one is shown in ten seconds."""
+    """Lines on standard error, of which one is shown in so many seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = _SECONDS_BETWEEN_LINES) -> None:
+        self._seconds = seconds
         self._last = time.monotonic()
 
     def show(self, line: str) -> None:
         """Print a line unless the last one is recent."""
-        if time.monotonic() - self._last > _SECONDS_BETWEEN_LINES:
+        if time.monotonic() - self._last > self._seconds:
             self._last = time.monotonic()
             print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -29,6 +29,7 @@ from daflow.core.pose_bundle import (
     read_pose_bundle,
     write_pose_manifest,
 )
+from daflow.core.replacement import replace_when_done
 from daflow.core.scoring.comparison import Precision
 from daflow.core.version import __version__
 from export.engines import Batch, build_options, find_engine_builder
@@ -48,7 +49,6 @@ from export.pose.verification import (
     parse_pose_limits,
     verification_pictures,
 )
-from export.replacement import replace_when_done
 from runtime.sources.frames import Image
 
 logger = logging.getLogger(__name__)

@@ -171,8 +171,11 @@ class Service:
 
     # Start and supervise
 
-    def run(self) -> None:
+    def run(self, each: Callable[[], None] = lambda: None) -> None:
         """Run until every recording has ended, or until `stop`.
+
+        Args:
+            each: called several times a second.
 
         Raises:
             CheckFailed: the scorer failed too often in a row, or too many camera threads have stalled.
@@ -181,6 +184,7 @@ class Service:
         self._notify_ready()
         while not (self._stop or self._manager.ended):
             self.supervise(_SUPERVISE_SECONDS)
+            each()
 
     def start(self) -> None:
         """Begin to read the cameras."""
@@ -298,6 +302,11 @@ class Service:
     def stop(self) -> None:
         """Ask for the end; may be called by a signal handler."""
         self._stop = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was asked to end, before its recordings did."""
+        return self._stop
 
     def _finish_scoring(self) -> None:
         """Score what the cameras have queued, before the parts that take the results are closed."""

@@ -67,6 +67,19 @@ def duration_text(hours: float) -> str:
     return f"{hours:.3g} hours" if hours >= 1 else f"{hours * 60:.3g} minutes"
 
 
+MAX_EXTRAPOLATION = 4.0
+"""A fitted tail may be extrapolated to alarms so many times rarer than one in the recordings; a convention."""
+
+
+def least_hours(per_day: float) -> float:
+    """Return how many hours of recordings a calibration for a rate of false alarms needs at least.
+
+    >>> least_hours(per_day=1.0)
+    6.0
+    """
+    return 24 / per_day / MAX_EXTRAPOLATION
+
+
 _Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 _Rate = Annotated[FiniteFloat, Field(ge=0)]
 

@@ -30,7 +30,7 @@ def replace_when_done(folder: Path, noun: str, is_older: Callable[[Path], bool])
     require_short_name(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name[:40]}.") as temporary:
-        work = Path(temporary) / "bundle"
+        work = Path(temporary) / "new"
         work.mkdir()
         yield work
         with locked(folder.parent):  # two exports to one folder: the last one stays

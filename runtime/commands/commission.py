@@ -1,0 +1,260 @@
+"""`daflow-edge commission`: watch a camera until its recordings are enough, then make its own bundle of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daflow.core.command_line import (
+    FOLDER,
+    LOG_HANDLER,
+    FiniteRange,
+    GroupedCommand,
+    GroupedOption,
+    json_option,
+    write_json,
+)
+from daflow.core.errors import CheckFailed, DaflowError, InputError
+from daflow.core.progress import track_share
+from runtime.commissioning import steps
+from runtime.commissioning.needs import Needs, Recorded, describe
+from runtime.commissioning.recordings import Recordings
+from runtime.commissioning.steps import Commissioned
+from runtime.config.file import make_config
+from runtime.config.options import (
+    OPTION_NAMES,
+    SOURCES,
+    chosen,
+    config_options,
+    refuse_secret_url,
+    refuse_secrets,
+)
+from runtime.config.schema import Config
+from runtime.outputs.run_files import check_outputs
+from runtime.service.logs import set_up_logs
+from runtime.service.process import private_files, signals
+from runtime.service.service import Service
+from runtime.sources.uri import check_present, is_live
+
+logger = logging.getLogger(__name__)
+
+GROUP = "Commissioning"
+_SECONDS = 60.0
+
+
+@click.command("commission", cls=GroupedCommand)
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--source",
+    cls=GroupedOption,
+    group=SOURCES,
+    metavar="SRC",
+    help="The camera, or a recording of it, named as for daflow-edge. Commission each camera in a folder of its own.",
+)
+@click.option(
+    "--false-alarms-per-day",
+    "per_day",
+    cls=GroupedOption,
+    group=GROUP,
+    default=1.0,
+    type=FiniteRange(0, min_open=True),
+    help="False alarms per day that normal behaviour may cause; it decides how much has to be recorded.",
+)
+@click.option(
+    "--now",
+    cls=GroupedOption,
+    group=GROUP,
+    is_flag=True,
+    help="Do not watch: make the bundle of what is recorded, even if that supports no rate yet.",
+)
+@click.option(
+    "--again",
+    cls=GroupedOption,
+    group=GROUP,
+    is_flag=True,
+    help="Add recordings to those of a camera that is commissioned, and replace its bundle unless the new one is worse "
+    "on recordings that were kept for it.",
+)
+@json_option("the result")
+@config_options
+def commission(
+    folder: Path,
+    source: str | None,
+    per_day: float,
+    now: bool,
+    again: bool,
+    json_target: str | None,
+    **values: Any,
+) -> None:
+    """Watch a camera, and make a bundle of its own of what was seen: FOLDER/bundle.
+
+    People are recorded as skeletons, without pictures, in FOLDER/recordings. Until they are enough for the rate of
+    false alarms, alarms are raised with --bundle, and marked as provisional. Then the model is trained and verified, or
+    only kept where torch is not installed, and its alarm is calibrated and checked on recordings that were held out. A
+    camera is watched on with the new bundle. It may be stopped at any time, and goes on when it is run again.
+    """
+    options = chosen(values)
+    base = options.pop(("bundle",), None)
+    if ("record",) in options:
+        raise click.UsageError("--record is not needed here: everything is recorded in FOLDER/recordings.")
+    if steps.is_commissioned(folder) and not again:
+        raise InputError(
+            f"{folder} is commissioned. Watch with: daflow-edge --bundle {steps.bundle_of(folder)} --source ..., or "
+            "add recordings with --again."
+        )
+    recordings, needs = Recordings(folder), Needs(per_day)
+    if now and source:
+        raise click.UsageError("Give --source to watch, or --now to use what is recorded.")
+    made: Commissioned | None = None
+    if not now:
+        made = _watch(folder, recordings, needs, _config_of(folder, base, source, options), source or "")
+        recorded = recordings.total()
+        if made is None and needs.missing(recorded):
+            raise CheckFailed(
+                f"Not commissioned yet: {describe(recorded, needs)}. What was recorded is kept: run it again to go on, "
+                "or with --now to use what is there."
+            )
+    elif not recordings.files():
+        raise InputError(f"Nothing is recorded in {recordings.folder}. Watch a camera first: --source.")
+    made = made or steps.make_bundle(folder, per_day)
+    if json_target:
+        write_json(json_target, {**vars(made), "bundle": str(steps.bundle_of(folder)), "per_day": per_day})
+    if json_target != "-":
+        for line in _lines(folder, per_day, made):
+            click.echo(line)
+    if not made.replaced:
+        raise CheckFailed(f"{steps.bundle_of(folder)} was not changed: the new one raised more false alarms.")
+
+
+def _config_of(folder: Path, base: Any, source: str | None, options: dict[tuple[str, ...], Any]) -> Config:
+    """Return the configuration to watch with, and give the camera a bundle for it."""
+    if source is None:
+        raise click.UsageError("Missing option '--source', the camera to watch.")
+    refuse_secrets([source])
+    refuse_secret_url(str(options.get(("webhook", "url"), "")))
+    check_present(source)
+    bundle = steps.bundle_of(folder)
+    if not bundle.is_dir():
+        if base is None:
+            raise click.UsageError(
+                "Missing option '--bundle': what to watch with until the camera has its own."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        steps.begin(folder, Path(base))
+    run = Recordings(folder).new_run(is_live(source))
+    options |= {("bundle",): bundle, ("cameras", "camera", "source"): source, ("record",): run}
+    config = make_config(None, options, OPTION_NAMES)
+    check_outputs(config)
+    return config
+
+
+def _watch(
+    folder: Path, recordings: Recordings, needs: Needs, config: Config, source: str
+) -> Commissioned | None:
+    """Watch until the recording ends or the command is stopped; return what a camera was commissioned to meanwhile."""
+    set_up = partial(set_up_logs, click.get_current_context().meta[LOG_HANDLER])
+    set_up(config.log)
+    work = _Work(folder, needs, recordings) if is_live(source) else None
+    with private_files():
+        with (
+            Service(config, lambda: config, set_up_logs=set_up) as service,
+            signals(service),
+            track_share("commissioning", _SECONDS) as show,
+        ):
+            shown = _Shown(recordings, needs)
+
+            def each() -> None:
+                if recorded := shown.due():
+                    show(needs.share(recorded), shown.words(recorded))
+                    if work and not needs.missing(recorded):
+                        work.begin()
+                if work and work.done():
+                    service.reload()
+
+            service.run(each)
+        if errors := service.errors():
+            raise InputError(*errors)
+        if not service.stopped:
+            assert config.record is not None
+            recordings.complete(config.record)
+    return work.finish() if work else None
+
+
+class _Shown:
+    """Measures what was recorded once a minute."""
+
+    def __init__(self, recordings: Recordings, needs: Needs) -> None:
+        self._recordings = recordings
+        self._needs = needs
+        self._since, self._before = datetime.now().astimezone(), recordings.total()
+        self._last = self._since
+
+    def due(self) -> Recorded | None:
+        """Return what was recorded; None where the last time was less than a minute ago."""
+        now = datetime.now().astimezone()
+        if (now - self._last).total_seconds() < _SECONDS:
+            return None
+        self._last = now
+        return self._recordings.total()
+
+    def words(self, recorded: Recorded) -> str:
+        """Say how much that is."""
+        ready = self._needs.ready_at(recorded, self._before, self._since, self._last)
+        return describe(recorded, self._needs, ready)
+
+
+class _Work:
+    """Makes the bundle in a thread, while the camera is watched."""
+
+    def __init__(self, folder: Path, needs: Needs, recordings: Recordings) -> None:
+        self._folder = folder
+        self._needs = needs
+        self._recordings = recordings
+        self._thread: threading.Thread | None = None
+        self._made: Commissioned | None = None
+        self._told = False
+
+    def begin(self) -> None:
+        """Begin, unless it has begun."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="commissioning", daemon=True)
+            self._thread.start()
+
+    def done(self) -> bool:
+        """Say once that there is a new bundle."""
+        if self._made is None or self._told:
+            return False
+        self._told = True
+        return self._made.replaced
+
+    def finish(self) -> Commissioned | None:
+        """Wait for the end; None when nothing was made."""
+        if self._thread is not None:
+            self._thread.join()
+        return self._made
+
+    def _run(self) -> None:
+        try:
+            self._made = steps.make_bundle(self._folder, self._needs.per_day)
+        except DaflowError as error:
+            logger.error("commissioning: %s", error.message)
+        except OSError as error:
+            logger.error("commissioning: %s", error.strerror or error)
+
+
+def _lines(folder: Path, per_day: float, made: Commissioned) -> list[str]:
+    bundle = steps.bundle_of(folder)
+    how = "trained and calibrated" if made.trained else "calibrated (torch is not installed, so not trained)"
+    checked = f"{made.false_alarms} false alarms in {made.hours:.3g} hours that were kept to check it"
+    lines = [f"{bundle}: {how} for {per_day:g} false alarms per day; {checked}"]
+    if not made.promised:
+        supported = made.supported_per_day
+        rate = "no rate of false alarms" if supported is None else f"--false-alarms-per-day {supported:g}"
+        lines.append(f"PROVISIONAL: the recordings do not support this rate; they support {rate}")
+    return lines

@@ -1,0 +1,100 @@
+"""`daflow-edge commission`: watched, interrupted, gone on with, and made into a bundle."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from daflow.core.bundle import read_bundle
+from runtime.cli import main
+from runtime.commissioning import needs, steps
+from runtime.commissioning.recordings import Recordings
+
+WALKERS = "synthetic:seed=5,people=3,frames=9000"
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less is needed, nothing is trained, and recordings are of a minute."""
+    monkeypatch.setattr(steps, "_TRAINING", ("no_such_package",))
+    monkeypatch.setattr(needs, "MIN_HOURS", 0.08)
+    monkeypatch.setattr("runtime.outputs.track_recorder._SECONDS", 60.0)
+
+
+def run(folder: Path, *words: object) -> Result:
+    return CliRunner().invoke(main, ["commission", str(folder), *map(str, words)])
+
+
+def test_a_recording_is_watched_until_it_is_enough_and_becomes_a_bundle(
+    quick: None, tmp_path: Path, evidence_bundle: Path
+) -> None:
+    camera = tmp_path / "door"
+    words = ("--bundle", evidence_bundle, "--false-alarms-per-day", 1440)
+    short = run(camera, "--source", "synthetic:seed=5,people=3,frames=3000", *words)
+    assert short.exit_code == 1, short.output
+    assert "Not commissioned yet: 2 minutes with people of 4.8 minutes" in short.output
+    assert "missing: 2.8 minutes with people" in short.output
+    assert not steps.is_commissioned(camera)
+    whole = run(camera, "--source", WALKERS, *words, "--json", tmp_path / "made.json")
+    assert whole.exit_code == 0, whole.output
+    assert "calibrated (torch is not installed, so not trained) for 1440 false alarms per day" in whole.stdout
+    made = json.loads((tmp_path / "made.json").read_text())
+    assert (made["replaced"], made["trained"]) == (True, False)
+    alarm = read_bundle(steps.bundle_of(camera)).manifest.alarm
+    assert alarm is not None
+    assert alarm.target_per_day == 1440
+    assert alarm.hours > 0.03
+    before = len(Recordings(camera).files())
+    refused = run(camera, "--source", WALKERS)
+    assert refused.exit_code == 2
+    assert "is commissioned. Watch with: daflow-edge --bundle" in refused.output
+    again = run(camera, "--source", WALKERS, "--again", "--false-alarms-per-day", 1440)
+    assert again.exit_code in (0, 1), again.output
+    assert len(Recordings(camera).files()) > before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "Missing option '--source'"),
+        (("--source", WALKERS), "Missing option '--bundle'"),
+        (("--source", "nowhere.mp4", "--bundle", "nowhere"), "nowhere.mp4"),
+        (("--source", WALKERS, "--record", "x"), "--record is not needed"),
+        (("--now",), "Nothing is recorded"),
+        (("--now", "--source", WALKERS), "Give --source to watch, or --now"),
+        (("--false-alarms-per-day", "0"), "0"),
+    ],
+)
+def test_wrong_input_is_a_sentence_and_leaves_nothing(
+    tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    result = run(tmp_path / "door", *words)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "door" / "bundle").exists()
+
+
+@pytest.mark.slow
+def test_killed_three_times_nothing_is_lost_and_nothing_is_there_twice(
+    quick: None, tmp_path: Path, evidence_bundle: Path
+) -> None:
+    camera = tmp_path / "door"
+    words = ["commission", str(camera), "--source", WALKERS, "--bundle", str(evidence_bundle)]
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-m", "runtime.cli", *words])
+        while process.poll() is None and not list(camera.glob("recordings/*/*/*.json")):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    whole = run(camera, "--source", WALKERS, "--bundle", evidence_bundle, "--false-alarms-per-day", 1440)
+    assert whole.exit_code == 0, whole.output
+    recorded = Recordings(camera).total()
+    assert 350 <= recorded.seconds <= 361  # 9000 frames at 25 per second, once

@@ -1,0 +1,48 @@
+"""What is recorded of a camera that is commissioned, and that an interrupted run of a recording is not there twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.tracks import write_clips
+from runtime.commissioning.needs import Recorded
+from runtime.commissioning.recordings import Recordings
+
+
+def record(run: Path, name: str, frames: int = 100) -> None:
+    clip = generate_clip(name, 1, Scene(frames=frames))[0]
+    clip = type(clip)(name, clip.tracks, clip.frame_size, FrameRate.constant(25.0))
+    write_clips(run / "202611", [clip])
+
+
+def test_everything_of_all_runs_counts_and_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path)
+    assert recordings.total() == Recorded()
+    first, second = recordings.new_run(live=True), recordings.new_run(live=True)
+    assert (first.name, second.name) == ("0001", "0002")
+    record(first, "camera_20261127T080500Z")
+    once = recordings.total()
+    record(second, "camera_20261127T100500Z", frames=50)
+    both = recordings.total()
+    assert both.people > once.people
+    assert once.seconds < both.seconds <= once.seconds + 2
+    assert len(both.hours_of_day) == 2
+    record(second, "camera_20261127T100500Z", frames=100)
+    assert np.isclose(recordings.total().seconds, 2 * once.seconds)
+
+
+def test_a_run_that_was_killed_is_removed_unless_it_watched_a_camera(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path)
+    for live in (True, False):
+        record(recordings.new_run(live), f"camera_2026112{int(live)}T080500Z")
+    assert len(recordings.files()) == 2
+    third = recordings.new_run(live=False)
+    assert [file.clip for file in recordings.files()] == ["camera_20261121T080500Z"]
+    record(third, "camera_20261129T080500Z")
+    recordings.complete(third)
+    recordings.new_run(live=True)
+    assert len(recordings.files()) == 2
