@@ -85,7 +85,8 @@ class Search:
         if self._tiles.across > before or self._tiles.is_new:  # whoever is small was probably missed
             self._everywhere_at = -np.inf
         at, low, high = self._moving[:, None], people[None, :, :2], people[None, :, 2:]
-        found = ((low <= at) & (at <= high)).all(axis=2).any(axis=1)
+        inside = np.asarray(((low <= at) & (at <= high)).all(axis=2))
+        found = np.asarray(inside.any(axis=1))
         if not self._whole and not len(found):  # only those who were lost were searched for
             return
         self._failed = 0 if self._whole or found.any() else self._failed + 1
