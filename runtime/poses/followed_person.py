@@ -14,6 +14,7 @@ _SURE = 0.6  # score of the detector for somebody who need not move; office chai
 _PROOF_S = 1.0  # in which others must have moved,
 _MOVED = 0.1  # by so much of the region's height; on a chair it moves by 0.08
 _GESTURE = 0.3  # or a tenth of their joints by so much; on a chair mostly by less than 0.26
+_JITTER = 2.0  # pixels more than that, by which joints of small things are uncertain: of a cone of 20 pixels
 _MAX_UNCONFIRMED = 3  # searches of the place of a followed person in which the detector sees nobody there,
 _MAX_UNCONFIRMED_S = 2.0  # and how long that may last
 _SURPRISE, _SURPRISE_PER_S = 0.04, 0.65  # largest step off the way they were going, of the region's height
@@ -42,7 +43,7 @@ class FollowedPerson:
         confirmed: when the detector saw them last, seconds.
         unconfirmed: searches since then.
         size: height of the region that the detector's box asked for then, pixels.
-        alive: whether the detector was sure once, or they have moved; a chair does neither.
+        alive: whether the detector was sure once, or they have moved while it saw them; a chair does neither.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class FollowedPerson:
         old = math.exp(-since / _INERTIA_S)
         self.speed = old * self.speed + (1 - old) * (region[:2] - self.region[:2]) / since
         self.keypoints, self.region, self.seen = keypoints, region, time
-        self.alive = self.alive or self._has_moved()
+        self.alive |= not self.unconfirmed and self._has_moved()
 
     def correct(self, keypoints: Keypoints, region: npt.NDArray[np.float32]) -> None:
         """Take where they are instead of where they seemed to be in the same picture."""
@@ -104,4 +105,5 @@ class FollowedPerson:
         height = float(self.region[2])
         gone = float(np.hypot(*(self.region[:2] - self._start)))
         joints = np.linalg.norm(self.keypoints[:, :2] - self._pose, axis=1)
-        return gone > _MOVED * height or float(np.quantile(joints, 0.9)) > _GESTURE * height
+        gesture = float(np.quantile(joints, 0.9))
+        return gone > _MOVED * height + _JITTER or gesture > _GESTURE * height + _JITTER

@@ -33,6 +33,7 @@ _MIN_PRESENCE = 0.2  # of somebody who is followed; of who lies on the floor it 
 _MIN_NEW_PRESENCE = 0.3  # of somebody in whom the detector agrees; small people often have no more
 _MIN_REFINED = 0.2  # presence above which a detected person is cut out again, turned upright; else
 _WIDE = 1.6  # so large a multiple of the detector's box: of people who are half hidden it sees a part
+_MIN_PART = 80.0  # pixels of the region's height for both: a part of somebody smaller shows nothing
 _WIDER = 1.3  # of the region in which somebody was to be, when they are not seen there
 _MIN_WIDE_PRESENCE = 0.5  # in these; a larger crop shows others too
 _FITS = 0.4  # overlap of the skeleton of somebody new and the detector's box
@@ -71,8 +72,8 @@ class PeopleFollower:
         if frame.size != self._size or frame.time < self._time:
             self._size, self._people = frame.size, []
             self._search = Search(frame.size, self._max_across)
-        self._time = frame.time
-        self._follow(frame.image, frame.time)
+        before, self._time = self._time, frame.time
+        self._follow(frame.image, frame.time, before)
         boxes = _boxes(self._seen_now())
         places = self._search.places(frame.image, frame.time, boxes, self._lost(frame.time))
         if len(places):
@@ -87,7 +88,7 @@ class PeopleFollower:
         """Release the networks."""
         self._networks.close()
 
-    def _follow(self, image: Image, time: float) -> None:
+    def _follow(self, image: Image, time: float, before: float) -> None:
         if not self._people:
             return
         people = self._people
@@ -95,7 +96,10 @@ class PeopleFollower:
         ways = np.stack([person.way(time) for person in people])
         boxes = _boxes(people) + np.tile(ways, 2)
         here = self._move(image, people, places, boxes, _MIN_PRESENCE)
-        lost = ~here & np.array([person.alive for person in people])  # furniture would seem to move
+        just_lost = [
+            person.alive and person.seen == before for person in people
+        ]  # furniture would seem to move
+        lost = ~here & np.array(just_lost) & (places[:, 2] >= _MIN_PART)
         if lost.any():
             wider = places[lost] * np.array([1, 1, _WIDER, 1], dtype=np.float32)
             order = np.concatenate([boxes[lost], boxes[~lost]])
@@ -205,15 +209,20 @@ class PeopleFollower:
         """
         aspect = self._networks.aspect
         boxes = found.boxes[rows]
-        upright = self._networks.joints(
-            image, upright_regions(boxes, aspect), np.concatenate([boxes, others])
-        )
-        seen = upright.presence[:, None] >= _MIN_REFINED
-        places = np.where(seen, upright.following, upright_regions(boxes, aspect, _WIDE))
-        turned = self._networks.joints(image, places, np.concatenate([boxes, others]))
+        regions = upright_regions(boxes, aspect)
+        upright = self._networks.joints(image, regions, np.concatenate([boxes, others]))
+        seen = upright.presence >= _MIN_REFINED
+        places = np.where(seen[:, None], upright.following, upright_regions(boxes, aspect, _WIDE))
+        again = seen | (regions[:, 2] >= _MIN_PART)
+        upright, seen, places, rows = upright[again], seen[again], places[again], rows[again]
+        people = np.concatenate([boxes[again], others, boxes[~again]])
+        boxes = boxes[again]
+        if not len(rows):
+            return upright, rows
+        turned = self._networks.joints(image, places, people)
         fits = [overlaps(body_boxes(look.keypoints), boxes).diagonal() for look in (upright, turned)]
-        bodies = turned.where((fits[1] >= fits[0]) | ~seen[:, 0], upright)
-        sure = bodies.presence >= np.where(seen[:, 0], _MIN_NEW_PRESENCE, _MIN_WIDE_PRESENCE)
+        bodies = turned.where((fits[1] >= fits[0]) | ~seen, upright)
+        sure = bodies.presence >= np.where(seen, _MIN_NEW_PRESENCE, _MIN_WIDE_PRESENCE)
         fit = sure & (overlaps(body_boxes(bodies.keypoints), boxes).diagonal() >= _FITS)
         return bodies[fit], rows[fit]
 

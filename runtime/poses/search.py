@@ -89,7 +89,7 @@ class Search:
         found = np.asarray(inside.any(axis=1))
         if not self._whole and not len(found):  # only those who were lost were searched for
             return
-        self._failed = 0 if self._whole or found.any() else self._failed + 1
+        self._failed = 0 if self._whole or len(people) else self._failed + 1
         if self._failed % self._tiles.most == 0:  # else another size of tiles comes first
             self._motion.look(people)
             self._in_vain += [(point, time + _IN_VAIN_S) for point in self._moving[~found]]
