@@ -13,7 +13,10 @@ Boxes = npt.NDArray[np.float32]
 SAME_PERSON = 0.3
 """Overlap of a detector's box and the box around the skeleton of the same person, at least."""
 
-_BODY = 0.08  # of a skeleton's longer side, that a body reaches beyond its joints
+_BODY = 0.055  # of a skeleton's longer side, that a body reaches beyond its joints,
+_BLUR = (
+    2.0  # and so many pixels, within which a small body's edge is blurred; both after the detector's boxes
+)
 _TORSO_AND_LIMBS = (5, 6, 7, 8, 11, 12, 13, 14, 15, 16)  # without wrists, which move most
 _TWICE_SIGMA = 2 * np.array([79, 79, 72, 72, 107, 107, 87, 87, 89, 89]) / 1000
 """Twice COCO's sigma of those joints: the disagreement of annotators, as a share of a person's size."""
@@ -28,7 +31,7 @@ def joint_boxes(keypoints: npt.NDArray[np.float32]) -> Boxes:
 def body_boxes(keypoints: npt.NDArray[np.float32]) -> Boxes:
     """Return the boxes around the bodies of skeletons `(N, J, >=2)`, `(N, 4)`."""
     boxes = joint_boxes(keypoints)
-    margin = _BODY * (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True)
+    margin = _BODY * (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) + _BLUR
     return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
 
 

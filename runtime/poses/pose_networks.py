@@ -38,6 +38,17 @@ class Bodies:
     presence: npt.NDArray[np.float32]
     following: Regions
 
+    def __getitem__(self, rows: npt.NDArray[np.bool_]) -> Bodies:
+        return Bodies(self.keypoints[rows], self.presence[rows], self.following[rows])
+
+    def where(self, chosen: npt.NDArray[np.bool_], others: Bodies) -> Bodies:
+        """Return these in the chosen rows `(N,)`, and the others elsewhere."""
+        return Bodies(
+            np.where(chosen[:, None, None], self.keypoints, others.keypoints),
+            np.where(chosen, self.presence, others.presence),
+            np.where(chosen[:, None], self.following, others.following),
+        )
+
 
 @dataclass(frozen=True)
 class Detections:

@@ -1,7 +1,8 @@
 """When the detector runs, and on which parts of the picture: it takes ten times as long as following a person.
 
 It runs at once where somebody was lost or where something moves that is nobody who is followed, and now and then on the
-whole picture: rarely where all is quiet, more often among many people, who hide others.
+whole picture: rarely where all is quiet, more often among many people, who hide others. Where it finds nobody, it looks
+again with tiles of other sizes: in the first pictures, and where something moves.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class Search:
         self._motion = Motion()
         self._moving: Points = np.zeros((0, 2), dtype=np.float32)
         self._in_vain: list[tuple[Points, float]] = []
+        self._whole = False  # whether the last search was of the whole picture
+        self._failed = 0  # searches in a row for what moves that found nobody there
         self._everywhere_at = self._moving_at = -np.inf
 
     def places(self, image: Image, time: float, people: Boxes, lost: Points) -> Regions:
@@ -60,16 +63,15 @@ class Search:
         if time - self._everywhere_at >= pause:
             self._everywhere_at = self._moving_at = time
             self._moving = self._motion.places(image, people)
-            self._motion.look(people)
+            self._whole = True
             return tiles(self._size, self._tiles.next())
-        self._moving = np.zeros((0, 2), dtype=np.float32)
+        self._moving, self._whole = np.zeros((0, 2), dtype=np.float32), False
         if time - self._moving_at >= _MOVING_S:
             self._moving = self._promising(self._motion.places(image, people), time)
             if len(self._moving):
                 self._moving_at = time
-                self._motion.look(people)
-        points = np.concatenate([lost, self._moving])
-        return _containing(every, points) if len(points) else np.zeros((0, 4), dtype=np.float32)
+        smaller = tiles(self._size, self._tiles.instead(self._failed))
+        return np.concatenate([_containing(every, lost), _containing(smaller, self._moving)])
 
     def learn(self, time: float, people: Boxes) -> None:
         """Take the result of a search.
@@ -80,12 +82,17 @@ class Search:
         """
         before = self._tiles.across
         self._tiles.learn(people)
-        if self._tiles.across > before:  # whoever is small was probably missed
+        if self._tiles.across > before or self._tiles.is_new:  # whoever is small was probably missed
             self._everywhere_at = -np.inf
-        for point in self._moving:
-            inside = (people[:, :2] <= point) & (point <= people[:, 2:])
-            if not inside.all(axis=1).any():
-                self._in_vain.append((point, time + _IN_VAIN_S))
+        at, low, high = self._moving[:, None], people[None, :, :2], people[None, :, 2:]
+        inside = np.asarray(((low <= at) & (at <= high)).all(axis=2))
+        found = np.asarray(inside.any(axis=1))
+        if not self._whole and not len(found):  # only those who were lost were searched for
+            return
+        self._failed = 0 if self._whole or len(people) else self._failed + 1
+        if self._failed % self._tiles.most == 0:  # else another size of tiles comes first
+            self._motion.look(people)
+            self._in_vain += [(point, time + _IN_VAIN_S) for point in self._moving[~found]]
 
     def _promising(self, moving: Points, time: float) -> Points:
         """Return the places of motion that were not searched in vain just now."""
@@ -99,5 +106,7 @@ class Search:
 
 def _containing(places: Regions, points: Points) -> Regions:
     """Return the tiles in whose middle points are, without repetition."""
+    if not len(points):
+        return np.zeros((0, 4), dtype=np.float32)
     away = np.abs(points[:, None] - places[None, :, :2]).max(axis=2)
     return np.asarray(places[np.unique(away.argmin(axis=1))])

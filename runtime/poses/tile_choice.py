@@ -22,6 +22,9 @@ class TileChoice:
         size: width and height of the picture in pixels.
         most: tiles along its longer side, at most.
 
+    Attributes:
+        most: the same.
+
     >>> choice = TileChoice((360, 240), 3)
     >>> [choice.next() for _ in range(4)]
     [1, 2, 3, 1]
@@ -31,6 +34,7 @@ class TileChoice:
     """
 
     def __init__(self, size: FrameSize, most: int) -> None:
+        self.most = most
         self._sides = [tile_side(size, across) for across in range(1, most + 1)]
         self._searches = 0
         self._height: float | None = None
@@ -42,6 +46,15 @@ class TileChoice:
             return 1
         large_enough = (across for across, side in enumerate(self._sides, 1) if self._height >= _LEAST * side)
         return next(large_enough, len(self._sides))
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody was seen yet, and there are sizes of tiles that were not tried."""
+        return self._height is None and self._searches < self.most
+
+    def instead(self, failed: int) -> int:
+        """Return how many tiles there are along the longer side where so many searches in a row found nobody."""
+        return (self.across - 1 + failed) % self.most + 1
 
     def next(self) -> int:
         """Return how many tiles there are along the longer side in the next search of the whole picture."""

@@ -36,6 +36,7 @@ class Walker:
         score: and how sure it is.
         reach: how much wider the landmarks see them than the detector does.
         waves: how far they move elbows and wrists up and down once a second, as a share of their height.
+        wants: how large a crop must be for the landmarks to see them, as a multiple of their height.
     """
 
     where: Where
@@ -45,6 +46,7 @@ class Walker:
     score: float = 0.8
     reach: float = 1.0
     waves: float = 0.0
+    wants: float = 0.0
 
     def joints(self, time: float, reach: float = 1.0) -> np.ndarray | None:
         """The joints `(17, 3)` at a time."""
@@ -120,7 +122,7 @@ class World:
             best = height / 2
             for walker in self.walkers:
                 joints = walker.joints(self.time, walker.reach)
-                if joints is None:
+                if joints is None or height < walker.wants * walker.height:
                     continue
                 away = float(np.abs(joints[:, :2].mean(axis=0) - (x, y)).max())
                 if away < best:

@@ -53,7 +53,7 @@ def test_each_box_is_matched_once_and_no_better_pair_is_left(seed: int, some: in
 
 def test_a_body_is_larger_than_its_joints() -> None:
     pose = np.array([[[0, 0, 1], [10, 100, 1]]], np.float32)
-    assert body_boxes(pose).tolist() == [[-8, -8, 18, 108]]
+    assert body_boxes(pose).tolist() == [[-7.5, -7.5, 17.5, 107.5]]
 
 
 def test_skeletons_are_similar_as_far_as_annotators_agree() -> None:

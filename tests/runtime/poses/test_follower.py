@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from runtime.poses.boxes import Boxes
 from runtime.poses.follower import PeopleFollower
-from runtime.sources.frames import Keypoints
+from runtime.poses.pose_networks import Bodies
+from runtime.poses.regions import Regions
+from runtime.sources.frames import Image, Keypoints
 
 from .people_world import SIZE, Walker, World
 
@@ -52,7 +55,7 @@ def test_nobody_costs_nothing_but_a_search_now_and_then() -> None:
     world = World([])
     follow(world, 20.0)
     assert world.crops == 0
-    assert len(world.searches) <= 6
+    assert len(world.searches) <= 7  # three at once, with tiles of three sizes
 
 
 def test_who_walks_in_is_found_within_half_a_second() -> None:
@@ -124,6 +127,45 @@ def test_who_is_before_somebody_else_and_not_detected_apart_is_nobody() -> None:
     assert len(follow(world, 0.3, follower)[-1]) == 2
     shadow.detected = False
     assert len(follow(world, 2.0, follower, begin=0.3)[-1]) == 1  # after one search
+
+
+def test_whom_the_landmarks_see_in_a_larger_crop_only_is_found_and_followed() -> None:
+    found = follow(World([walking(30, wants=1.5)]), 3.0)
+    assert [middles(people) for people in found] == [[100 + 3 * index] for index in range(30)]
+
+
+def test_of_two_looks_at_somebody_new_the_one_that_fits_what_the_detector_sees_is_taken() -> None:
+    class Misled(World):
+        """Of whom is cut out again the landmarks see less."""
+
+        looks = 0
+
+        def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
+            bodies = super().joints(image, places, people)
+            self.looks += 1
+            if self.looks == 2:
+                bodies.keypoints[..., 1] = 240 + 0.6 * (bodies.keypoints[..., 1] - 240)
+            return bodies
+
+    (found,) = follow(Misled([standing(100)]), 0.1)
+    assert np.ptp(found[0, :, 1]) == pytest.approx(94, abs=1)
+
+
+def test_a_skeleton_that_has_left_its_person_is_put_back_where_the_detector_sees_them() -> None:
+    class Clinging(World):
+        """Who is not in the middle of a crop is taken for what is."""
+
+        def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
+            bodies = super().joints(image, places, people)
+            off = places[:, :2] - bodies.keypoints[..., :2].mean(axis=1)
+            bodies.keypoints[..., :2] += np.where(np.abs(off).max(axis=1) > 10, off.T, 0).T[:, None]
+            bodies.following[:, :2] = places[:, :2]
+            return bodies
+
+    steps_aside = Walker(lambda time: (300 if time < 1.0 else 320, 240))
+    found = follow(Clinging([steps_aside]), 6.0)
+    assert middles(found[9]) == middles(found[11]) == [300]
+    assert middles(found[-1]) == [320]
 
 
 def test_who_comes_near_is_found_although_the_joints_of_the_first_reach_over_both() -> None:

@@ -41,16 +41,36 @@ def test_the_first_picture_is_searched_whole() -> None:
 
 def test_the_more_people_the_oftener_the_whole_picture_is_searched() -> None:
     alone, some, many = (len(run(Search(SIZE), 20.0, crowd)) for crowd in (1, 3, 9))
-    nobody = len(run(Search(SIZE), 20.0))
-    assert nobody == alone == 5
+    assert alone == 5
     assert alone < some < many <= 42
+
+
+def test_while_nobody_was_seen_all_sizes_of_tiles_are_tried_in_the_first_pictures() -> None:
+    search = Search(SIZE)
+    sides = []
+    for index in range(100):
+        if len(places := search.places(GROUND, index / 10, people(0), NOWHERE)):
+            sides.append((index, round(float(places[0, 2]))))
+            search.learn(index / 10, people(0))
+    assert sides == [(0, 640), (1, 356), (2, 246), (42, 640), (83, 356)]
+
+
+def test_what_moves_is_searched_for_with_other_tiles_until_somebody_is_found_there() -> None:
+    search = Search(SIZE)
+    run(search, 1.0)
+    sides = []
+    for index in range(10, 40):
+        if len(places := search.places(moved(300), index / 10, people(0), NOWHERE)):
+            sides.append((index, round(float(places[0, 2]))))
+            search.learn(index / 10, people(0))
+    assert sides == [(10, 640), (15, 356), (20, 246)]
 
 
 def test_what_moves_is_searched_for_at_once_but_not_again_and_again() -> None:
     search = Search(SIZE)
     run(search, 1.0)
-    assert run(search, 2.0, begin=1.0, image=moved(300)) == [1.0]
-    assert run(search, 0.5, begin=3.0, image=moved(500)) == [3.0]
+    assert run(search, 2.0, begin=1.0, image=moved(300)) == [1.0, 1.5, 2.0]
+    assert run(search, 0.3, begin=3.0, image=moved(500)) == [3.0]
 
 
 def test_what_moves_is_searched_for_again_where_it_is_then() -> None:

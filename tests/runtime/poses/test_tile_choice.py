@@ -42,6 +42,21 @@ def test_while_nobody_was_seen_all_tiles_are_tried_in_turn() -> None:
     assert tried == [1, 2, 3, 1, 2, 3]
 
 
+def test_it_is_new_until_somebody_was_seen_or_all_tiles_were_tried() -> None:
+    seen, empty = TileChoice(SIZE, 3), TileChoice(SIZE, 3)
+    new = []
+    for _ in range(4):
+        new.append(empty.is_new)
+        empty.next()
+    assert new == [True, True, True, False]
+    seen.learn(people(40))
+    assert not seen.is_new
+
+
+def test_where_nobody_was_found_the_other_tiles_are_tried_smaller_ones_first() -> None:
+    assert [settled(32).instead(failed) for failed in range(4)] == [2, 3, 1, 2]
+
+
 def test_it_follows_when_people_become_larger_and_nobody_changes_nothing() -> None:
     choice = settled(18)
     choice.learn(people())
