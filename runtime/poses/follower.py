@@ -37,9 +37,7 @@ _MIN_PART = 80.0  # pixels of the region's height for both: a part of somebody s
 _WIDER = 1.3  # of the region in which somebody was to be, when they are not seen there
 _MIN_WIDE_PRESENCE = 0.5  # in these; a larger crop shows others too
 _FITS = 0.4  # overlap of the skeleton of somebody new and the detector's box
-_DRIFTED = (
-    0.5  # of the skeleton of somebody who is followed, below which they are looked for in the detector's box,
-)
+_DRIFTED = 0.5  # of the skeleton of somebody who is followed, below which the detector's box is looked into,
 _REACHED = 0.7  # unless the skeleton covers so much of it: of who lies the detector may see a part only
 _MAX_LOST_S = 0.6  # how long somebody is looked for where they were going
 _SEARCHED_AFTER_S = 0.12  # without joints, until the detector looks: mostly the next picture has them again

@@ -65,7 +65,7 @@ def test_a_recording_is_watched_until_it_is_enough_and_becomes_a_bundle(
     [
         ((), "Missing option '--source'"),
         (("--source", WALKERS), "Missing option '--bundle'"),
-        (("--source", "nowhere.mp4", "--bundle", "nowhere"), "nowhere.mp4"),
+        (("--source", WALKERS, "--bundle", "nowhere"), "nowhere is not a bundle"),
         (("--source", WALKERS, "--record", "x"), "--record is not needed"),
         (("--now",), "Nothing is recorded"),
         (("--now", "--source", WALKERS), "Give --source to watch, or --now"),
