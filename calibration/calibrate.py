@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.replay import Signal
 from daflow.core.alarms.rule import AlarmRule
+from daflow.core.alarms.zones import NO_ZONES, Zone
 from daflow.core.bundle import Bundle, update_manifest
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.track_files import Paths
@@ -54,6 +55,7 @@ def calibrate_alarm(
     hold_seconds: float = AlarmRule.hold_seconds,
     frame_size: FrameSize | None = None,
     clips: Sequence[str] = (),
+    zones: Mapping[str, Zone] = NO_ZONES,
 ) -> CalibrationResult:
     """Choose the alarm threshold of a bundle from recordings of normal behaviour; `write_calibration` saves it.
 
@@ -70,6 +72,7 @@ def calibrate_alarm(
         hold_seconds: how long the last score of somebody counts who has none any more.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
         clips: patterns of the names of the clips to calibrate on; none takes all.
+        zones: of the camera, by name; the record keeps them.
 
     Raises:
         InputError: both a rate and a quantile are given, or the recordings cannot be read or scored.
@@ -79,7 +82,7 @@ def calibrate_alarm(
     rule = AlarmRule(
         math.inf, math.inf, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds, hold_seconds
     )
-    signals = read_signals(bundle, poses, fps, rule, frame_size, clips)
+    signals = read_signals(bundle, poses, fps, rule, frame_size, clips, zones)
     seconds = sum(signal.seconds for signal in signals)
     hours = seconds / 3600
     windows = sum(len(signal.people) for signal in signals)
@@ -110,6 +113,7 @@ def calibrate_alarm(
         fps=sum(len(signal.times) for signal in signals) / seconds,
         windows=windows,
         precision="fp32",
+        zones=dict(zones),
         normal=normal_scores(np.concatenate([signal.sample for signal in signals])),
     )
     return CalibrationResult(alarm, choice, reason)

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from daflow.core.alarms.calibration import CameraName
+from daflow.core.alarms.zones import Zones
 from daflow.core.data.track_names import TrackFormat
 from runtime.config.web_addresses import HostNames, Networks
 from runtime.sources.redaction import HIDDEN
@@ -144,6 +145,10 @@ class Camera(CameraOptions):
         "tracks:FILE or synthetic:OPTIONS. ${NAME} is replaced by the environment variable, for passwords.",
     )
     alarm: AlarmOptions = AlarmOptions.model_validate({})
+    zones: Zones = Field(
+        default_factory=dict,
+        description="Parts of the picture where nobody is scored, or where alone, by name.",
+    )
 
 
 class StoreOptions(_Section):

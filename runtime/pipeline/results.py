@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from daflow.core.alarms.reasons import Reason
 from daflow.core.alarms.rule import AlarmChange
+from daflow.core.alarms.zones import Zone
 from daflow.core.evidence import FLOW, unit_of
 from runtime.sources.frames import Frame, Keypoints
 
@@ -28,6 +29,7 @@ class Person:
         window: the last poses `(2, T, 18)` in pixels that were scored, None without a score.
         beyond_normal: whether the score is above all scores of the calibration: the p-value is an upper bound then.
         reasons: what each channel of evidence says of the window, the strongest first; none of the flow alone.
+        ignored: whether they are not to be scored where they are, because of the zones of the camera.
     """
 
     person: int
@@ -38,6 +40,7 @@ class Person:
     window: Keypoints | None = None
     beyond_normal: bool = False
     reasons: tuple[Reason, ...] = ()
+    ignored: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class FrameResult:
         provisional: whether the threshold is a guess that promises no rate of false alarms.
         absence: why there is no frame of the camera behind this result, None when there is one.
         unit: of scores and threshold.
+        zones: of the camera, by name.
     """
 
     frame: Frame
@@ -68,6 +72,7 @@ class FrameResult:
     provisional: bool = False
     absence: Absence | None = None
     unit: str = unit_of(FLOW)
+    zones: Mapping[str, Zone] = field(default_factory=dict)
 
     @property
     def score(self) -> float | None:

@@ -162,9 +162,11 @@ class Service:
 
     def _set_decider(self, name: str) -> None:
         """Decide about a camera's alarm from now on, or with another rule or calibration than before."""
-        options = self.config.camera(name).alarm
+        options = self.config.camera(name)
         self._deciders[name] = decider = make_decider(self.bundle, name, options)
-        self._recorder.set_camera(name, decider.calibration, options.update_seconds, decider.rule.threshold)
+        self._recorder.set_camera(
+            name, decider.calibration, options.alarm.update_seconds, decider.rule.threshold
+        )
 
     def _set_latest(self, result: FrameResult) -> None:
         self._latest[result.camera] = result
@@ -284,6 +286,8 @@ class Service:
                 self._set_decider(name)
             if name in plan.workers:
                 self._manager.change(name, plan.config.camera(name))
+            elif name in plan.zones:
+                self._manager.change_zones(name, plan.config.camera(name))
         logger.info("the configuration was reloaded: %d cameras", len(plan.config.cameras))
 
     def _remove_camera(self, name: str) -> None:

@@ -69,7 +69,7 @@ const rarityOf = (alarm) => alarm.rarity?.startsWith("rarer") ? alarm.rarity : r
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["ink", "muted", "line", "calm", "near", "alarm", "unscored", "stage"]) {
+  for (const name of ["ink", "muted", "line", "calm", "near", "alarm", "unscored", "stage", "zone"]) {
     colours[name] = style.getPropertyValue("--" + name).trim();
   }
   dirty = true;
@@ -240,6 +240,7 @@ function drawPeople(known, canvas, large) {
   const left = (width - w * scale) / 2, top = (height - h * scale) / 2;
   if (picture) context.drawImage(picture.image, left, top, w * scale, h * scale);
   else if (large) ground(context, left, top, w * scale, h * scale);
+  zones(context, known, large, (x, y) => [left + x * w * scale, top + y * h * scale]);
   if (away(known)) return;
   for (const [id, score, , joints] of live.people) {
     const colour = colours[level(known, score)];
@@ -247,6 +248,37 @@ function drawPeople(known, canvas, large) {
       : [left + joints[3 * index] * scale, top + joints[3 * index + 1] * scale];
     skeleton(context, joint, colour, large ? Math.max(2.2, h * scale / 190) : 1.7, Boolean(picture));
     if (large) label(context, "#" + id, joint, colour, top);
+  }
+}
+
+// What is watched has a full outline; what is ignored a broken one, and is shaded.
+function zones(context, known, large, place) {
+  for (const [name, zone] of Object.entries(health?.cameras?.[known.name]?.zones ?? {})) {
+    const corners = zone.points.map(([x, y]) => place(x, y));
+    context.beginPath();
+    for (const [x, y] of corners) context.lineTo(x, y);
+    context.closePath();
+    context.fillStyle = context.strokeStyle = colours.zone;
+    context.lineWidth = large ? 2 : 1;
+    context.setLineDash(zone.kind === "ignore" ? [7, 5] : []);
+    context.stroke();
+    context.setLineDash([]);
+    if (zone.kind === "ignore") {
+      context.globalAlpha = 0.14;
+      context.fill();
+      context.globalAlpha = 1;
+    }
+    if (!large) continue;
+    const [x, y] = [0, 1].map((part) => corners.reduce((sum, corner) => sum + corner[part], 0) / corners.length);
+    context.font = "600 12px system-ui, sans-serif";
+    context.lineWidth = 4;
+    context.strokeStyle = colours.stage;
+    const text = zone.kind === "ignore" ? name + " (ignored)" : name;
+    const half = context.measureText(text).width / 2 + 4;
+    context.textAlign = "center";
+    const middle = Math.min(Math.max(x, half), context.canvas.clientWidth - half);
+    context.strokeText(text, middle, y);
+    context.fillText(text, middle, y);
   }
 }
 
@@ -403,6 +435,7 @@ function verdict(known) {
   if (!people.length) return ["none", "No people", ""];
   if (people.some((person) => level(known, person[1]) === "alarm")) return ["near", "Above the threshold", ""];
   if (people.some((person) => level(known, person[1]) === "near")) return ["near", "Unusual", ""];
+  if (people.every((person) => known.live.ignored?.includes(person[0]))) return ["none", "Nobody where people are watched", ""];
   if (people.every((person) => person[1] === null)) return ["none", "Watching", "a person is scored after some poses"];
   return ["calm", "Normal", ""];
 }
@@ -445,14 +478,16 @@ function showBig(known) {
     }
     item.className = "is-" + level(known, score);
     setText(item.children[1], "#" + id);
-    setText(item.children[2], score === null ? "not scored yet" : score.toFixed(2));
+    setText(item.children[2], score !== null ? score.toFixed(2)
+      : known.live.ignored?.includes(id) ? "in a place that is not watched" : "not scored yet");
     const words = rarity(p, known.live.beyond_normal?.includes(id));
     setText(item.children[3], words);
     item.children[3].hidden = !words;
   });
   const score = away(known) ? null : known.live?.score ?? null, threshold = known.live?.threshold ?? null;
   setText($("chart-now"), (score === null ? "" : "now " + score.toFixed(2) + ", ")
-    + (threshold === null ? "" : "alarm above " + threshold.toFixed(2) + (known.live.provisional ? ", provisional" : ""))
+    + (threshold === null ? "" : "alarm above " + threshold.toFixed(2) + (known.live.provisional ? ", provisional" : "")
+      + (health?.cameras?.[known.name]?.misfit ? ", the calibration no longer fits the zones" : ""))
     + (known.live?.unit ? ` (${known.live.unit === "bits" ? "bits" : "bits per dimension"})` : ""));
   $("chart").setAttribute("aria-label", "Score over the last five minutes. " + $("chart-now").textContent);
   $("big-canvas").setAttribute("aria-label", `${known.name}: ${word}. ${people}`);
@@ -692,6 +727,7 @@ function showHealth() {
     state.append(element("i"), word, element("span", "since " + moment(seconds(camera.since_utc)), "note beside"));
     const label = element("td", name);
     if (camera.source) label.append(element("span", camera.source, "note beside"));
+    if (camera.misfit) label.append(element("span", `The calibration no longer fits: ${camera.misfit}.`, "note"));
     if (camera.error) label.append(element("span", local(camera.error), "note"));
     const drift = element("td", local(camera.drift ?? "unknown"), "drift");
     drift.dataset.label = "Drift";

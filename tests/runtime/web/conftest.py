@@ -83,6 +83,7 @@ class World:
         image: npt.NDArray[np.uint8] | None = None,
         people: bool = True,
         beyond_normal: bool = False,
+        ignored: bool = False,
     ) -> FrameResult:
         """Let a camera see its frame; the first person there has the score, the others a low one."""
         found = self._clips[camera].get(frame, {}) if people else {}
@@ -90,16 +91,17 @@ class World:
             Person(
                 person,
                 keypoints,
-                score,
-                score if index == 0 else 1.5,
+                None if ignored else score,
+                None if ignored else score if index == 0 else 1.5,
                 p_value if index == 0 else 0.6,
                 self._window(camera, person, frame),
                 beyond_normal and index == 0,
                 self.reasons if index == 0 else (),
+                ignored,
             )
             for index, (person, keypoints) in enumerate(found.items())
         )
-        worst = persons[0] if persons and score is not None else None
+        worst = persons[0] if persons and score is not None and not ignored else None
         alarm = worst is not None and score is not None and score > THRESHOLD
         now = time.time() if utc is None else utc
         shown = Frame(frame, frame / 25, SIZE, image, utc=now)
