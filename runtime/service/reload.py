@@ -72,4 +72,4 @@ def plan_reload(old: Config, old_bundle: Bundle, new: Config, bundle: Bundle) ->
 
 
 def _how_it_is_read(options: Camera) -> dict[str, Any]:
-    return dict(options.model_dump(exclude={"alarm", "zones"}))
+    return dict(options.model_dump(exclude={"alarm", "zones", "schedule"}))

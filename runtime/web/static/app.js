@@ -177,6 +177,8 @@ function takeLive(message) {
 
 function alarmChanged(known) {
   known.announced = known.live.alarm;
+  for (const wait of [300, 1500, 4000]) setTimeout(refreshAlarms, wait);  // the store may be a little behind
+  if (disarmed(known)) return;
   $("announce").textContent = known.live.alarm
     ? `Alarm at ${known.name}, ${clock(known.live.since ?? now())}`
     : `The alarm at ${known.name} has ended`;
@@ -184,7 +186,6 @@ function alarmChanged(known) {
     picked = true;
     choose(known.name);
   }
-  for (const wait of [300, 1500, 4000]) setTimeout(refreshAlarms, wait);  // the store may be a little behind
 }
 
 function condition(known) {
@@ -193,6 +194,9 @@ function condition(known) {
   if (!known.live) return "connecting";
   return "streaming";
 }
+
+const disarmed = (known) => health?.cameras?.[known.name]?.armed === false;
+const alarming = (known) => Boolean(known.live?.alarm) && !disarmed(known);
 
 const away = (known) => ["lost", "stalled", "failed", "connecting", "ended"].includes(condition(known))
   || performance.now() - known.got > STALE * 1000;
@@ -427,12 +431,13 @@ function verdict(known) {
   if (state === "ended") return ["none", "The source has ended", from.trim()];
   if (state === "failed") return ["lost", "Failed", from.trim() + ", retrying"];
   if (state === "stalled") return ["lost", "Stalled", from.trim() + ", restarting"];
-  if (known.live.alarm) return ["alarm", "Alarm", "for " + lasting(Math.floor(now() - (known.live.since ?? now())))];
+  if (alarming(known)) return ["alarm", "Alarm", "for " + lasting(Math.floor(now() - (known.live.since ?? now())))];
   if (state === "frozen") return ["lost", "The picture is frozen", from.trim()];
   if (state === "black") return ["lost", "The picture is black", from.trim()];
   if (performance.now() - known.got > STALE * 1000) return ["none", "No data", "for " + lasting(now() - known.live.utc)];
   const people = known.live.people;
-  if (!people.length) return ["none", "No people", ""];
+  if (!people.length && !known.live.alarm) return ["none", "No people", ""];
+  if (known.live.alarm) return ["near", "Abnormal", "disarmed, so no alarm"];
   if (people.some((person) => level(known, person[1]) === "alarm")) return ["near", "Above the threshold", ""];
   if (people.some((person) => level(known, person[1]) === "near")) return ["near", "Unusual", ""];
   if (people.every((person) => known.live.ignored?.includes(person[0]))) return ["none", "Nobody where people are watched", ""];
@@ -453,7 +458,7 @@ function showBig(known) {
   const count = known.live && !away(known) ? known.live.people.length : 0;
   const people = count ? (count === 1 ? "1 person" : count + " people") : "";
   setText($("verdict-more"), [more, people, kind === "alarm" ? known.live?.why : ""].filter(Boolean).join(" · "));
-  setText($("big-state"), known.live ? clock(known.live.utc) : "");
+  setText($("big-state"), (known.live ? clock(known.live.utc) : "") + (disarmed(known) ? " · disarmed" : ""));
   const gone = ["lost", "stalled", "failed", "connecting", "ended"].includes(condition(known));
   $("big-cover").hidden = !gone;
   if (gone) {
@@ -504,17 +509,17 @@ function showThumb(known) {
 
 function showHeadline() {
   const all = [...views.values()];
-  const alarming = all.filter((each) => each.live?.alarm && condition(each) !== "lost").map((each) => each.name);
+  const there = all.filter((each) => alarming(each) && condition(each) !== "lost").map((each) => each.name);
   const lost = all.filter((each) => ["lost", "stalled", "failed", "frozen", "black"].includes(condition(each))).map((each) => each.name);
   let text = "No alarm";
   if (!health && !heard) text = "Connecting";
   else if (cutSince) text = "No connection";
-  else if (alarming.length === 1) text = "Alarm at " + alarming[0];
-  else if (alarming.length) text = `${alarming.length} alarms: ${alarming.slice(0, 4).join(", ")}`;
+  else if (there.length === 1) text = "Alarm at " + there[0];
+  else if (there.length) text = `${there.length} alarms: ${there.slice(0, 4).join(", ")}`;
   else if (lost.length) text = lost.length === 1 ? `Camera ${lost[0]} has a problem` : `${lost.length} cameras have problems`;
-  document.body.classList.toggle("alarming", alarming.length > 0 && !cutSince);
+  document.body.classList.toggle("alarming", there.length > 0 && !cutSince);
   setText($("headline"), text);
-  const title = (alarming.length && !cutSince ? "\u26a0 " : "") + text + " · daflow-edge";
+  const title = (there.length && !cutSince ? "\u26a0 " : "") + text + " · daflow-edge";
   if (document.title !== title) document.title = title;
   const people = all.filter((each) => !away(each)).reduce((sum, each) => sum + (each.live?.people.length ?? 0), 0);
   setText($("subline"), all.length ? `${all.length} camera${all.length > 1 ? "s" : ""} · ${people === 1 ? "1 person" : people + " people"}` : "");
@@ -595,6 +600,7 @@ function showAlarms() {
       element("small", moment(seconds(alarm.began_utc))),
       element("small", rarityOf(alarm) || (alarm.score === null ? "" : "score " + Number(alarm.score).toFixed(2)), "right"));
     if (alarm.why) button.append(element("small", alarm.why, "why"));
+    if (alarm.armed === false) button.append(element("small", "disarmed, not delivered"));
     if (alarm.interrupted) button.append(element("small", "the service was stopped during the alarm"));
     button.addEventListener("click", () => openReplay(alarm.id));
     item.append(button);
@@ -727,6 +733,9 @@ function showHealth() {
     state.append(element("i"), word, element("span", "since " + moment(seconds(camera.since_utc)), "note beside"));
     const label = element("td", name);
     if (camera.source) label.append(element("span", camera.source, "note beside"));
+    if (camera.armed === false) label.append(element("span", "disarmed"
+      + (camera.armed_until_utc ? " until " + moment(seconds(camera.armed_until_utc)) : "")
+      + (camera.armed_why === "schedule" ? " by its schedule" : ""), "note"));
     if (camera.misfit) label.append(element("span", `The calibration no longer fits: ${camera.misfit}.`, "note"));
     if (camera.error) label.append(element("span", local(camera.error), "note"));
     const drift = element("td", local(camera.drift ?? "unknown"), "drift");

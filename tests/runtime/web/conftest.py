@@ -22,6 +22,7 @@ from daflow.core.alarms.reasons import Reason
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.synthetic import Scene, SceneEvent, generate_clip
 from runtime.config.schema import ServeOptions
+from runtime.events.arming import Arming
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
 from runtime.pipeline.results import FrameResult, Person
@@ -60,6 +61,7 @@ class World:
     hang: Callable[[], None] = lambda: None
     reasons: tuple[Reason, ...] = ()
     """What raised the score of the first person."""
+    arming: Arming | None = None
     _clips: dict[str, Any] = field(default_factory=dict)
     _alarms: int = 0
 
@@ -190,7 +192,7 @@ class World:
     def serve(self, privacy: Any = "skeletons", guarded_by: str | None = None, **options: Any) -> Any:
         """Serve it on a free port of this machine."""
         options = {"address": "127.0.0.1:0", "token_env": guarded_by, **options}
-        return serve(ServeOptions(**options), self.live, self.store, self.health, privacy)
+        return serve(ServeOptions(**options), self.live, self.store, self.health, privacy, self.arming)
 
 
 @pytest.fixture(scope="module")

@@ -397,6 +397,25 @@ def test_zones_are_shown_with_their_names_and_who_is_ignored(fed: Feeder, page: 
         assert page.errors() == []
 
 
+def test_a_disarmed_camera_is_shown_without_an_alarm(fed: Feeder, page: Page) -> None:
+    facts = {"armed": False, "armed_why": "schedule", "armed_until_utc": None}
+    fed.world.cameras["entrance"].update(facts)
+    fed.world.alarm("entrance")
+    with page.fast(), fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: "disarmed by its schedule" in page.text("cameras"))
+        fed.scores["entrance"] = 6.5
+        wait_for(lambda: page.text("verdict") == "Abnormal")
+        assert "disarmed, so no alarm" in page.text("verdict-more")
+        assert page.text("headline") == "No alarm"
+        assert page.text("big-state").endswith("disarmed")
+        assert page.run("return document.getElementById('announce').textContent") == ""
+        fed.world.cameras["entrance"].update(armed=True)
+        wait_for(lambda: page.text("headline") == "Alarm at entrance")
+        assert page.text("verdict") == "Alarm"
+        assert page.errors() == []
+
+
 def test_reduced_motion_is_respected(fed: Feeder, page: Page) -> None:
     fed.world.alarm("yard")
     page.media(prefers_reduced_motion="reduce")
