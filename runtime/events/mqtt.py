@@ -36,7 +36,8 @@ class _CameraTopics:
     alarm: str = "OFF"
     score: str = ""
     status: str = "connecting"
-    armed: bool = True
+    armed: bool | None = None
+    """None until it is known: nothing is published then."""
 
 
 class Mqtt:
@@ -242,7 +243,8 @@ class Mqtt:
             for name, camera in self._cameras.items():
                 self._publish(f"{name}/status", camera.status)
                 self._publish_alarm(name, camera)
-                self._publish_armed(name, camera)
+                if camera.armed is not None:
+                    self._publish_armed(name, camera)
             self._publish("available", "online")
 
     def _discovery(self) -> Iterator[tuple[str, str]]:

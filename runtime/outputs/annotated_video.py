@@ -24,7 +24,7 @@ from runtime.sources.frames import Image
 Colour = tuple[int, int, int]  # RGB
 
 _NORMAL, _ABNORMAL, _UNSCORED = (70, 200, 120), (235, 60, 50), (150, 150, 150)
-_ZONES: dict[str, Colour] = {"watch": (90, 160, 240), "ignore": (170, 150, 110)}
+_ZONES: dict[str, Colour] = {"watch": (90, 160, 240), "ignore": (240, 190, 80)}
 _INK, _PAPER, _BLANK = (235, 235, 235), (24, 26, 30), 32
 _CHART_HEIGHT = 96
 _CHART_FRAMES = 240

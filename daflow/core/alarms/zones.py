@@ -129,9 +129,8 @@ def standing_points(keypoints: Keypoints, size: FrameSize) -> npt.NDArray[np.flo
     knees, hips = points[:, _KNEES], points[:, _HIPS]
     hip, shoulder = _middle(hips), _middle(points[:, _SHOULDERS])
     feet = _middle(points[:, _ANKLES])
-    others = np.delete(
-        points, _NECK, axis=1
-    )  # a neck is between shoulders, of which one may not have been seen
+    # A neck is between the shoulders, of which one may not have been seen.
+    others = np.delete(points, _NECK, axis=1)
     for estimate in (_middle(2 * knees - hips), hip + _LEGS * (hip - shoulder), _lowest(others)):
         feet = np.where(np.isfinite(feet), feet, estimate)
     return np.asarray(np.clip(feet / np.asarray(size, dtype=np.float64), 0, 1))
