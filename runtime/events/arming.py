@@ -138,6 +138,8 @@ class Arming:
     def _keep(self, camera: str, said: _Said) -> Armed:
         if camera not in self._schedules:
             raise KeyError(camera)
+        if said == self._said.get(camera):
+            return self.state(camera)
         self._said[camera] = said
         try:
             self._store.set(_key(camera), said.model_dump())

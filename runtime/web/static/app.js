@@ -440,7 +440,7 @@ function verdict(known) {
   if (known.live.alarm) return ["near", "Abnormal", "disarmed, so no alarm"];
   if (people.some((person) => level(known, person[1]) === "alarm")) return ["near", "Above the threshold", ""];
   if (people.some((person) => level(known, person[1]) === "near")) return ["near", "Unusual", ""];
-  if (people.every((person) => known.live.ignored?.includes(person[0]))) return ["none", "Nobody where people are watched", ""];
+  if (people.every((person) => known.live.ignored?.includes(person[0]))) return ["none", "Not watched", "nobody is where people are watched"];
   if (people.every((person) => person[1] === null)) return ["none", "Watching", "a person is scored after some poses"];
   return ["calm", "Normal", ""];
 }
@@ -484,7 +484,7 @@ function showBig(known) {
     item.className = "is-" + level(known, score);
     setText(item.children[1], "#" + id);
     setText(item.children[2], score !== null ? score.toFixed(2)
-      : known.live.ignored?.includes(id) ? "in a place that is not watched" : "not scored yet");
+      : known.live.ignored?.includes(id) ? "not watched here" : "not scored yet");
     const words = rarity(p, known.live.beyond_normal?.includes(id));
     setText(item.children[3], words);
     item.children[3].hidden = !words;

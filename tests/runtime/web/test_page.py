@@ -387,8 +387,8 @@ def test_zones_are_shown_with_their_names_and_who_is_ignored(fed: Feeder, page: 
         wait_for(lambda: 50 < page.ink("big-canvas", "zone") < full)
         fed.empty.clear()
         fed.ignored.add("entrance")
-        wait_for(lambda: page.text("verdict") == "Nobody where people are watched")
-        assert "in a place that is not watched" in page.text("people")
+        wait_for(lambda: page.text("verdict") == "Not watched")
+        assert "not watched here" in page.text("people")
         assert "misfit" not in page.text("cameras")
         why = "the zones of the camera (till) are not those of its calibration"
         fed.world.cameras["entrance"].update(misfit=why)
