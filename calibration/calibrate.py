@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration, 
 from daflow.core.alarms.p_value import normal_scores
 from daflow.core.alarms.replay import Signal
 from daflow.core.alarms.rule import LASTING_SECONDS, AlarmRule
+from daflow.core.alarms.zones import NO_ZONES, Zone
 from daflow.core.bundle import Bundle, require_evidence, update_manifest
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.track_files import Paths
@@ -55,6 +56,7 @@ def calibrate_alarm(
     lasting_seconds: float | None = None,
     frame_size: FrameSize | None = None,
     clips: Sequence[str] = (),
+    zones: Mapping[str, Zone] = NO_ZONES,
 ) -> CalibrationResult:
     """Choose the alarm threshold of a bundle from recordings of normal behaviour; `write_calibration` saves it.
 
@@ -73,6 +75,7 @@ def calibrate_alarm(
             flow, and 0 of the flow alone, whose scores have no zero.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
         clips: patterns of the names of the clips to calibrate on; none takes all.
+        zones: of the camera, by name; the record keeps them.
 
     Raises:
         InputError: both a rate and a quantile are given, lasting seconds of the flow alone, or the recordings cannot be
@@ -87,7 +90,7 @@ def calibrate_alarm(
         lasting_seconds,
     )  # fmt: skip
     require_evidence(bundle, rule)
-    signals = read_signals(bundle, poses, fps, rule, frame_size, clips)
+    signals = read_signals(bundle, poses, fps, rule, frame_size, clips, zones)
     seconds = sum(signal.seconds for signal in signals)
     hours = seconds / 3600
     windows = sum(len(signal.people) for signal in signals)
@@ -119,6 +122,7 @@ def calibrate_alarm(
         fps=sum(len(signal.times) for signal in signals) / seconds,
         windows=windows,
         precision="fp32",
+        zones=dict(zones),
         normal=normal_scores(np.concatenate([signal.sample for signal in signals])),
     )
     return CalibrationResult(alarm, choice, reason)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from calibration import poisson_interval as poisson
 from calibration.recordings import read_signals
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.replay import Signal, episodes
+from daflow.core.alarms.zones import Zone
 from daflow.core.bundle import Bundle
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.track_files import Paths
@@ -108,6 +109,7 @@ def check_alarm(
     fps: float | None = None,
     frame_size: FrameSize | None = None,
     clips: Sequence[str] = (),
+    zones: Mapping[str, Zone] | None = None,
 ) -> FalseAlarmCheck:
     """Replay normal recordings through the alarm and compare the number of alarms with the expected rate.
 
@@ -118,11 +120,13 @@ def check_alarm(
         fps: frames per second of all recordings; None as `calibration.recordings.read_signals`.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
         clips: patterns of the names of the clips to replay; none replays all.
+        zones: of the camera, by name; None takes those of the calibration.
 
     Raises:
         InputError: the recordings cannot be read or scored.
     """
-    return check_signals(read_signals(bundle, poses, fps, alarm.rule(), frame_size, clips), alarm)
+    zones = alarm.zones if zones is None else zones
+    return check_signals(read_signals(bundle, poses, fps, alarm.rule(), frame_size, clips, zones), alarm)
 
 
 def check_signals(signals: Sequence[Signal], alarm: AlarmCalibration) -> FalseAlarmCheck:

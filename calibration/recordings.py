@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from daflow.core.alarms.replay import Signal, make_signal
+from daflow.core.alarms.replay import Signal, make_signal, scored_frames
 from daflow.core.alarms.rule import AlarmRule
+from daflow.core.alarms.zones import NO_ZONES, Zone
 from daflow.core.bundle import Bundle
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_rate import FrameRate
@@ -32,6 +33,7 @@ def read_signals(
     rule: AlarmRule,
     frame_size: FrameSize | None = None,
     clips: Sequence[str] = (),
+    zones: Mapping[str, Zone] = NO_ZONES,
 ) -> list[Signal]:
     """Score recordings with the bundle's FP32 graph and replay them as the edge does.
 
@@ -43,6 +45,7 @@ def read_signals(
         rule: its smoothing and begin seconds are used; its threshold does not matter.
         frame_size: width and height in pixels of all clips; None as `daflow.core.data.tracks.find_tracks`.
         clips: patterns of the names of the clips to replay; none replays all.
+        zones: of the camera, by name: where nobody is scored, or where alone.
 
     Returns:
         A signal for each clip that has at least one score.
@@ -64,21 +67,23 @@ def read_signals(
     files = [replace(file, rate=file.rate or FrameRate.constant(assumed)) for file in files]
     with open_graph(bundle) as scorer:
         for clip in track(read_each(files, broken), "clips", len(files)):
-            signal, reason = replay(clip, scorer.score, bundle, rule)
+            signal, reason = replay(clip, scorer.score, bundle, rule, zones)
             if signal:
                 signals.append(signal)
             elif reason:
                 reasons.add(reason)
     if len(broken) == len(files):
         raise InputError(f"No pose track file in {name_paths(poses)} can be read. {broken[0]}")
-    if not signals:
+    if not any(len(signal.people) for signal in signals):
+        if signals:
+            reasons.add("nobody is where the zones let people be scored")
         why = "; ".join(sorted(reasons)) or "too few poses"
         raise InputError(f"{name_paths(poses)} has no window that can be scored: {why}.")
     return signals
 
 
 def replay(
-    clip: Clip, score: ScoreFunction, bundle: Bundle, rule: AlarmRule
+    clip: Clip, score: ScoreFunction, bundle: Bundle, rule: AlarmRule, zones: Mapping[str, Zone] = NO_ZONES
 ) -> tuple[Signal | None, str | None]:
     """Score and replay one clip; return its signal, or None and the reason why nothing of it can be scored.
 
@@ -100,6 +105,13 @@ def replay(
     windows = make_windows([clip], manifest.window, 1, manifest.max_missing, fps=manifest.fps)
     if windows.rates:
         logger.warning("clip %s is not scored: %s", clip.name, "; ".join(windows.rates))
+    fps = clip.rate.fps if clip.rate else manifest.fps or DEFAULT_FPS
+    if zones and len(windows):
+        scored = scored_frames(clip, zones, fps)
+        ends = zip(windows.person.tolist(), windows.last.tolist(), strict=True)
+        windows = windows.select(np.array([last in scored[person] for person, last in ends]))
+        if not len(windows):  # a time in which nobody can raise an alarm, which counts
+            return make_signal(clip.name, [{}] * (last - first + 1), fps, rule), None
     nll = score(windows.poses).astype(np.float64)
     finite = np.isfinite(nll)
     if not finite.any():
@@ -111,5 +123,4 @@ def replay(
     for frame, person, value in found:
         by_frame.setdefault(frame - first, {})[person] = value
     scores = (by_frame.get(frame, {}) for frame in range(last - first + 1))
-    fps = clip.rate.fps if clip.rate else manifest.fps or DEFAULT_FPS
     return make_signal(clip.name, scores, fps, rule), None

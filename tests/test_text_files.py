@@ -21,8 +21,8 @@ from daflow.core.data.label_table import read_labels
 from daflow.core.data.tracks import SUFFIX, read_clip
 from daflow.core.errors import InputError
 from daflow.core.files import sha256
+from daflow.core.toml_file import read_toml
 from daflow.evaluation.score_files import read_scores
-from runtime.config.file import read_toml
 from runtime.config.secrets import read_secret
 from runtime.profiling.profile import read_profile
 

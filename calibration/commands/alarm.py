@@ -14,8 +14,9 @@ from calibration.calibrate import (
     calibrate_alarm,
     write_calibration,
 )
-from calibration.commands.options import POSITIVE, SECONDS, camera_option, clips_option
+from calibration.commands.options import POSITIVE, SECONDS, camera_option, clips_option, zones_option
 from calibration.threshold import REJECTED_GOODNESS
+from calibration.zones_file import read_zones
 from daflow.core.alarms.calibration import COOL_DOWN_SECONDS, AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
 from daflow.core.bundle import MANIFEST, read_bundle
@@ -52,6 +53,7 @@ from daflow.core.evidence import unit_of
 )
 @clips_option
 @camera_option
+@zones_option
 @click.option(
     "--false-alarms-per-day",
     "per_day",
@@ -111,7 +113,7 @@ from daflow.core.evidence import unit_of
 @fps_option
 def alarm(
     folder: Path, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None,
-    per_day: float | None, quantile: float | None,
+    zones_file: Path | None, per_day: float | None, quantile: float | None,
     begin_seconds: float, end_seconds: float, cool_down_seconds: float, smoothing_seconds: float,
     hold_seconds: float, lasting_seconds: float | None, require_promise: bool, json_target: str | None,
     frame_size: FrameSize | None, fps: float | None,
@@ -130,9 +132,10 @@ def alarm(
         )
     bundle = read_bundle(folder)
     require_folder_for(folder / MANIFEST)
+    zones = read_zones(zones_file, camera) if zones_file else {}
     result = calibrate_alarm(
         bundle, poses, per_day, quantile, fps, begin_seconds, end_seconds, cool_down_seconds, smoothing_seconds,
-        hold_seconds, lasting_seconds, frame_size, clips,
+        hold_seconds, lasting_seconds, frame_size, clips, zones,
     )  # fmt: skip
     if result.reason and require_promise:
         raise CheckFailed(f"{result.reason[0].upper()}{result.reason[1:]}. {folder} was not changed.")
@@ -155,6 +158,9 @@ def _lines(folder: Path, camera: str | None, result: CalibrationResult, unit: st
         f"{alarm.hours:.3g} hours at {alarm.fps:.3g} frames per second, {alarm.windows} windows; "
         f"expected false alarms per day: {_rate(alarm)}"
     )
+    if alarm.zones:
+        names = ", ".join(f"{name} ({zone.kind})" for name, zone in alarm.zones.items())
+        yield f"people are scored by the zones: {names}"
     if alarm.target_per_day is not None:
         yield _support(alarm)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from calibration.commands.options import camera_option, clips_option
+from calibration.commands.options import camera_option, clips_option, zones_option
 from calibration.false_alarm_rate import FalseAlarmCheck, calibration_of, check_alarm
+from calibration.zones_file import read_zones
 from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FOLDER, Command, fps_option, frame_size_option, json_option, write_json
 from daflow.core.data.clip_tables import FrameSize
@@ -28,20 +30,26 @@ from daflow.core.errors import CheckFailed
 )
 @clips_option
 @camera_option
+@zones_option
 @json_option("the result")
 @frame_size_option
 @fps_option
 def check(
-    folder: Path, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None, json_target: str | None,
-    frame_size: FrameSize | None, fps: float | None,
+    folder: Path, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None, zones_file: Path | None,
+    json_target: str | None, frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Replay held-out normal recordings through the alarm and report the measured rate of false alarms.
+
+    People are scored by the zones of the calibration, or by those of --zones.
 
     Fails with exit code 1 when so many false alarms are too unlikely (5 %) at the rate that the calibration expects.
     """
     bundle = read_bundle(folder)
     alarm = calibration_of(bundle, camera)
-    result = check_alarm(bundle, poses, alarm, fps, frame_size, clips)
+    zones = read_zones(zones_file, camera) if zones_file else None
+    if zones is not None and (misfit := alarm.misfit(zones)):
+        logging.getLogger(__name__).warning("%s: calibrate with the same --zones", misfit)
+    result = check_alarm(bundle, poses, alarm, fps, frame_size, clips, zones)
     if json_target:
         content = {**dataclasses.asdict(result), "promised": alarm.promised, "threshold": alarm.threshold,
                    "provisional": alarm.provisional}  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,82 +12,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from daflow.core.errors import InputError
-from daflow.core.files import decode_text
+from daflow.core.toml_file import Tree, read_toml
 from runtime.config.schema import Config, places
 from runtime.sources.redaction import hidden, holds_secret
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-Tree = dict[str, Any]
-
-_STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
-
-_MAX_BYTES = 1 << 20  # a configuration of a thousand cameras is smaller
 _MAX_ERRORS = 20  # lines that fit on a screen
-_MAX_DOTS = (
-    64  # of a line; a setting has three, but a list of networks has more, and tomllib takes cubic time
-)
-_MAX_DEPTH = 8  # tables in each other; a setting is in three
-
-
-def read_toml(path: Path) -> Tree:
-    """Read a TOML file.
-
-    Raises:
-        InputError: it is missing or is not TOML; the message names the line.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-        if len(content) > _MAX_BYTES:
-            raise InputError(f"{path} is larger than 1 MiB; it is probably not a configuration.")
-        text = decode_text(content).replace("\r\n", "\n").replace("\r", "\n")
-        _refuse_long_names(text)
-        tree = tomllib.loads(text)
-        _refuse_depth(tree)
-        return tree
-    except FileNotFoundError:
-        raise InputError(
-            f"There is no configuration {path}; daflow-edge --print-config prints one."
-        ) from None
-    except OSError as error:
-        raise InputError(f"Cannot read the configuration {path}: {error.strerror}.") from None
-    except RecursionError:
-        raise InputError(f"{path} is nested too deep; a setting is in at most three tables.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not valid TOML: {error}.") from None
-
-
-def _refuse_long_names(text: str) -> None:
-    """Refuse a name such as a.a.a.a with very many parts, which `tomllib` would read for hours.
-
-    Raises:
-        ValueError: there is one; the message names the line.
-    """
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.count(".") > _MAX_DOTS and _STRING.sub("", line).partition("#")[0].count(".") > _MAX_DOTS:
-            raise ValueError(f"line {number} has more than {_MAX_DOTS} dots outside of quotes")
-
-
-def _refuse_depth(tree: Tree) -> None:
-    """Refuse what is nested so deep that functions which call themselves would fail.
-
-    Raises:
-        RecursionError: it is.
-    """
-    level: list[Any] = [tree]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    if any(isinstance(inner, (dict, list)) for inner in level):
-        raise RecursionError
 
 
 def make_config(
@@ -123,6 +51,7 @@ _MESSAGES = {
     "path_type": "This must be the name of a file or folder",
     "dict_type": "This must be a table",
     "model_type": "This must be a table",
+    "missing": "This is missing",
 }
 _DESCRIPTIONS = {place[-1:]: str(field.description) for place, field in places()}
 
@@ -148,7 +77,8 @@ def _error_line(
     given = next((names.get(place[:n]) for n in range(len(place), 0, -1) if place[:n] in options), None)
     if wrong["type"] == "missing" and (given is None):
         option = names.get(place) or ("--source" if place == ("cameras",) else None)
-        return f"{'.'.join(place)} is missing: give {option}, or set it in a file that --config names."
+        if option is not None:
+            return f"{'.'.join(place)} is missing: give {option}, or set it in a file that --config names."
     message = _MESSAGES.get(wrong["type"], message)
     described = _DESCRIPTIONS.get(tuple(part for part in place if part != "cameras")[-1:] or place)
     if wrong["type"] == "string_pattern_mismatch" and described:

@@ -6,14 +6,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from daflow.core.alarms.calibration import CameraName
+from daflow.core.alarms.zones import Zones
 from daflow.core.data.track_names import TrackFormat
 from runtime.config.web_addresses import HostNames, Networks
+from runtime.config.weekly_schedule import WeeklySchedule, parse_period
 from runtime.sources.redaction import HIDDEN
 
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
@@ -141,6 +144,46 @@ class CameraOptions(_Section):
     )
 
 
+def _checked_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise PydanticCustomError(
+            "time_zone",
+            "This is no time zone that is known here; Europe/Berlin is one. If it is one, install the package tzdata",
+        ) from None
+    return name
+
+
+def _checked_period(text: str) -> str:
+    try:
+        parse_period(text)
+    except ValueError as error:
+        raise PydanticCustomError("period", "{error}", {"error": str(error)}) from None
+    return text
+
+
+class ScheduleOptions(_Section):
+    """When a camera is armed: while it is not, what happens is scored and stored, and no alarm is delivered."""
+
+    armed: (
+        Annotated[tuple[Annotated[str, AfterValidator(_checked_period)], ...], Field(max_length=64)] | None
+    ) = Field(
+        None,
+        description="When the camera is armed, by the clock of the time zone, such as ['mon-fri 22:00-06:00', 'sat,sun "
+        "00:00-24:00']; a period may go through midnight, and its days are those on which it begins. Unset, always.",
+    )
+    time_zone: Annotated[str, AfterValidator(_checked_time_zone)] = Field(
+        "UTC", description="Time zone of these hours, such as Europe/Berlin; clocks may change in it."
+    )
+
+    def weekly(self) -> WeeklySchedule | None:
+        """Return the schedule; None when the camera is always armed."""
+        if self.armed is None:
+            return None
+        return WeeklySchedule([parse_period(text) for text in self.armed], ZoneInfo(self.time_zone))
+
+
 class Camera(CameraOptions):
     """One camera; fields that it does not set are taken from the top of the file."""
 
@@ -149,6 +192,11 @@ class Camera(CameraOptions):
         "tracks:FILE or synthetic:OPTIONS. ${NAME} is replaced by the environment variable, for passwords.",
     )
     alarm: AlarmOptions = AlarmOptions.model_validate({})
+    schedule: ScheduleOptions = ScheduleOptions.model_validate({})
+    zones: Zones = Field(
+        default_factory=dict,
+        description="Parts of the picture where nobody is scored, or where alone, by name.",
+    )
 
 
 class StoreOptions(_Section):
@@ -201,6 +249,10 @@ class MqttOptions(_Section):
         None, description="Certificate authority of the broker; unset, the system's."
     )
     topic: Topic = Field("daflow", description="First part of the topics.")
+    commands: bool = Field(
+        True,
+        description="Let whoever may publish to the broker arm and disarm cameras, at TOPIC/CAMERA/armed/set.",
+    )
     discovery: bool = Field(True, description="Announce the cameras to Home Assistant.")
     discovery_prefix: Topic = Field("homeassistant", description="First part of Home Assistant's topics.")
 

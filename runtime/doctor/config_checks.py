@@ -102,11 +102,15 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
     except InputError as error:
         return Finding("bundle", "problem", error.message)
     found = f"{folder}, {', '.join(bundle.manifest.precisions)}"
+    misfits: list[str] = []
     if config is not None:
         rules, errors = set(), []
         for name in config.cameras:
             try:
-                rules.add(alarm_rule(bundle, name, config.camera(name).alarm))
+                options, calibration = config.camera(name), bundle.alarm_for(name)
+                rules.add(alarm_rule(bundle, name, options.alarm, options.zones))
+                if calibration and (misfit := calibration.misfit(options.zones)):
+                    misfits.append(f"Camera {name}: {misfit}; calibrate it with --camera and --zones")
             except InputError as error:
                 errors.append(error.message)
         if errors:
@@ -119,7 +123,7 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
     shown = ", ".join(sorted({rule.threshold_text for rule in rules}))
     fps = bundle.manifest.fps
     rate = f"{fps:.3g} frames per second" if fps else "no frame rate"
-    reasons = [] if fps else [_NO_RATE]
+    reasons = [*misfits] if fps else [_NO_RATE, *misfits]
     if any(rule.provisional for rule in rules):
         reasons.append(
             "A provisional threshold promises no rate of false alarms: set it with daflow-calibrate alarm"

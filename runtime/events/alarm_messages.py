@@ -29,6 +29,8 @@ class _Alarm:
     began_utc: float
     last: FrameResult
     last_utc: float
+    armed: bool
+    """Whether the camera was armed when it began, and is since."""
     message_time: float
     """Stream time of the last message, seconds."""
 
@@ -61,6 +63,7 @@ class AlarmEventBuilder:
         p_value_floor: the smallest p-value of the calibration; None when that is not known.
         threshold: of the rule that decides from now on; a result that was decided by an earlier one, and was on its
             way when the rule changed, begins no alarm. None takes every result.
+        is_armed: whether the camera is armed now. When that changes during an alarm, it ends and another begins.
     """
 
     def __init__(
@@ -71,8 +74,10 @@ class AlarmEventBuilder:
         now: Callable[[], float] = time.time,
         p_value_floor: float | None = None,
         threshold: float | None = None,
+        is_armed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._camera = camera
+        self._is_armed = is_armed
         self._model = model
         self._update_seconds = update_seconds
         self._now = now
@@ -80,14 +85,18 @@ class AlarmEventBuilder:
         self._threshold = threshold
         self._alarm: _Alarm | None = None
         self.alarms = 0
+        """How many began while the camera was armed."""
 
     def __call__(self, result: FrameResult) -> list[EventMessage]:
         """Take the next result; return the messages that it causes, in order."""
         messages = []
         utc = result.frame.utc or self._now()
         begins = result.change == "begin"
+        armed = self._is_armed()
         if self._alarm and begins:
             messages += self.close("settings_changed")
+        elif self._alarm and armed != self._alarm.armed:
+            messages += self.close("armed" if armed else "disarmed")
         if self._alarm:
             self._alarm.add(result, utc, self._floor)
             if result.change == "end" or not result.alarm:
@@ -98,8 +107,8 @@ class AlarmEventBuilder:
             elif 0 < self._update_seconds <= result.frame.time - self._alarm.message_time:
                 messages.append(self._message("update", self._alarm))
         elif self._is_current(result) and (begins or (result.alarm and result.change is None)):
-            self.alarms += 1
-            self._alarm = _Alarm(result, utc, result, utc, result.frame.time)
+            self.alarms += armed
+            self._alarm = _Alarm(result, utc, result, utc, armed, result.frame.time)
             self._alarm.add(result, utc, self._floor)
             messages.append(self._message("begin", self._alarm))
         return messages
@@ -138,6 +147,7 @@ class AlarmEventBuilder:
             "unit": result.unit,
             "threshold": number(result.threshold, 4),
             "provisional": result.provisional,
+            "armed": alarm.armed,
             "people": _people(result.people),
             "peak": alarm.peak,
             "model": dict(self._model),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.drift import DriftVerdict, DriftWatch
@@ -26,10 +27,14 @@ class AlarmEventRecorder:
     Args:
         store: keeps the state of the drift detection for the next start.
         store_writer: stores the messages.
+        is_armed: whether a camera is armed now.
     """
 
-    def __init__(self, store: EventStore, store_writer: StoreWriter) -> None:
+    def __init__(
+        self, store: EventStore, store_writer: StoreWriter, is_armed: Callable[[str], bool] = lambda _: True
+    ) -> None:
         self._store = store
+        self._is_armed = is_armed
         self._store_writer = store_writer
         self.model: dict[str, str] = {}
         """The model in each message from now on, see `EventMessage`."""
@@ -55,7 +60,12 @@ class AlarmEventRecorder:
             self.remove_camera(camera, "settings_changed")
             floor = p_value_floor(calibration) if calibration is not None else None
             self._builders[camera] = AlarmEventBuilder(
-                camera, self.model, update_seconds, p_value_floor=floor, threshold=threshold
+                camera,
+                self.model,
+                update_seconds,
+                p_value_floor=floor,
+                threshold=threshold,
+                is_armed=partial(self._is_armed, camera),
             )
             if calibration is not None and calibration.normal is not None:
                 self._drift_watches[camera] = self._drift_watch(camera, calibration)
@@ -85,7 +95,7 @@ class AlarmEventRecorder:
                 drift.update(result.frame.utc or time.time(), smoothed)
 
     def alarms(self, camera: str) -> int:
-        """Return how many alarms of a camera began in this run."""
+        """Return how many alarms of a camera began in this run while it was armed."""
         builder = self._builders.get(camera)
         return self._earlier_alarms.get(camera, 0) + (builder.alarms if builder else 0)
 
@@ -155,10 +165,11 @@ def _log_line(message: EventMessage) -> str:
     details = "".join(f", {words}" for words in (moment.get("rarity"), moment.get("why")) if words)
     details = details.replace(NARROW_SPACE, " ")
     highest = "" if score is None else f"score {score:.2f} {content.get('unit', 'bits/dim')}{details}"
+    unarmed = "" if message.armed else ", disarmed"
     if message.kind == "begin":
-        return f"camera {message.camera}: alarm begins: {highest or 'no score'}"
+        return f"camera {message.camera}: alarm begins{unarmed}: {highest or 'no score'}"
     reason = str(content["reason"]).replace("_", " ")
     return (
-        f"camera {message.camera}: alarm ends after {content['seconds'] or 0:.1f} s: {reason}; "
+        f"camera {message.camera}: alarm ends{unarmed} after {content['seconds'] or 0:.1f} s: {reason}; "
         f"highest {highest or 'score unknown'}"
     )

@@ -25,7 +25,10 @@ def wanted_deliveries(config: Config) -> list[str]:
 
 
 def build_deliveries(
-    config: Config, without: Collection[str] = (), store: EventStore | None = None
+    config: Config,
+    without: Collection[str] = (),
+    store: EventStore | None = None,
+    command: Callable[[str, bytes], None] | None = None,
 ) -> list[Delivery]:
     """Build the deliveries of a configuration; the caller closes them, which a `Sender` does.
 
@@ -33,6 +36,7 @@ def build_deliveries(
         config: which deliveries.
         without: names of those to skip.
         store: knows which alarms are on, and what was published to the broker earlier.
+        command: takes what is published to arm or disarm a camera.
 
     Raises:
         InputError: one of them cannot be used; those that were built are closed.
@@ -46,6 +50,7 @@ def build_deliveries(
             list(config.cameras),
             announced=AnnouncedTopics(store),
             alarms_on=store.cameras_with_alarm() if store else (),
+            command=command,
         ),
     }
     deliveries: list[Delivery] = []

@@ -11,7 +11,9 @@ from runtime.events.readable_id import readable_id
 _IS_STREAMING = "{{ 'online' if value == 'streaming' else 'offline' }}"
 
 
-def announcements(topic: str, prefix: str, cameras: Sequence[str]) -> Iterator[tuple[str, str]]:
+def announcements(
+    topic: str, prefix: str, cameras: Sequence[str], commands: bool = False
+) -> Iterator[tuple[str, str]]:
     """Yield topics and payloads of Home Assistant's MQTT discovery: one device, an alarm and a score per camera.
 
     An entity is available while the device is online and its camera streams: an alarm that is off says nothing about a
@@ -21,6 +23,7 @@ def announcements(topic: str, prefix: str, cameras: Sequence[str]) -> Iterator[t
         topic: the first part of our topics; it also identifies this device.
         prefix: the first part of Home Assistant's topics.
         cameras: the names of the cameras.
+        commands: also yield a switch for each that arms it; it is available whenever the device is online.
     """
     device = f"daflow_{readable_id(topic)}"
     common: dict[str, Any] = {
@@ -54,3 +57,13 @@ def announcements(topic: str, prefix: str, cameras: Sequence[str]) -> Iterator[t
                 f"{prefix}/{component}/{device}/{readable_id(camera)}_{name}/config",
                 json.dumps(availability | fields | common),
             )
+        if commands:
+            switch = {
+                "availability": [{"topic": f"{topic}/available"}],
+                "name": f"{camera} armed",
+                "unique_id": f"{entity}_armed",
+                "state_topic": f"{topic}/{camera}/armed/state",
+                "command_topic": f"{topic}/{camera}/armed/set",
+                "icon": "mdi:shield-account",
+            }
+            yield f"{prefix}/switch/{device}/{readable_id(camera)}_armed/config", json.dumps(switch | common)

@@ -13,10 +13,13 @@ EndReason = Literal[
     "source_ended",
     "camera_removed",
     "settings_changed",
+    "armed",
+    "disarmed",
     "service_stopped",
     "interrupted",
 ]
-"""Why an alarm ended: only `score_fell` says that somebody moves normally again, or has left."""
+"""Why an alarm ended: only `score_fell` says that somebody moves normally again, or has left. When a camera is armed or
+disarmed during an alarm, this one ends and another begins."""
 SCHEMA = 1
 
 
@@ -33,9 +36,10 @@ class EventMessage:
         content: the whole message, ready for JSON (no NaN). It holds `schema`, `id`, `sequence`, `event` (the kind),
             `camera`, `utc` and `began_utc` (ISO 8601), `time` and `began` (seconds of the stream), `frame`, `seconds`
             (how long the alarm has been on), `person`, `score`, `p_value`, `threshold`, `provisional` (whether the
-            threshold is a guess), `unit` (of score and threshold), `people` (a list of `{person, score,
-            p_value}`), `peak` (`{utc, time, person, score, p_value, frame_size: [w, h], skeletons: [T][18][x, y]}`) and
-            `model` (`{bundle, scorer, daflow}`, the bundle by the hash of its manifest). `rarity`, also in `peak`, is
+            threshold is a guess), `armed` (whether the camera was: else the message is stored and not delivered),
+            `unit` (of score and threshold), `people` (a list of `{person, score, p_value}`), `peak` (`{utc, time,
+            person, score, p_value, frame_size: [w, h], skeletons: [T][18][x, y]}`) and `model` (`{bundle, scorer,
+            daflow}`, the bundle by the hash of its manifest). `rarity`, also in `peak`, is
             the p-value in words. `surprise` (bits by channel of evidence) and `why` (the same in words), also in
             `peak`, are None of the flow alone. An `end` also holds `reason`, an `EndReason`; one that was written at
             the next start, because the process was killed, holds `interrupted`: true.
@@ -47,6 +51,11 @@ class EventMessage:
     camera: str
     utc: float
     content: dict[str, Any]
+
+    @property
+    def armed(self) -> bool:
+        """Whether it is to be delivered: the camera was armed."""
+        return self.content.get("armed") is not False
 
     @property
     def key(self) -> str:

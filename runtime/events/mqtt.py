@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,13 +36,16 @@ class _CameraTopics:
     alarm: str = "OFF"
     score: str = ""
     status: str = "connecting"
+    armed: bool | None = None
+    """None until it is known: nothing is published then."""
 
 
 class Mqtt:
     """Publishes with quality of service 1; a message is delivered when the broker has acknowledged it.
 
     Messages are published to `TOPIC/CAMERA/events`. `TOPIC/CAMERA/alarm` (`ON` or `OFF`), `TOPIC/CAMERA/score`,
-    `TOPIC/CAMERA/status` (the state of the camera) and `TOPIC/available` (`online`, or `offline` as last will) are
+    `TOPIC/CAMERA/status` (the state of the camera), `TOPIC/CAMERA/armed/state` (`ON` or `OFF`) and `TOPIC/available`
+    (`online`, or `offline` as last will) are
     retained. The retained topics of a camera that is removed are emptied. It reconnects by itself.
 
     Args:
@@ -51,6 +54,8 @@ class Mqtt:
         timeout: seconds to wait for the connection, and for each acknowledgement.
         announced: the topics that were published earlier; those that are not published any more are emptied.
         alarms_on: cameras whose alarm is on.
+        command: called by another thread with a camera and what was published to `TOPIC/CAMERA/armed/set`; None takes
+            no commands.
 
     Raises:
         InputError: the password or the certificate cannot be used, or paho-mqtt is missing.
@@ -65,8 +70,10 @@ class Mqtt:
         timeout: float = 10.0,
         announced: AnnouncedTopics | None = None,
         alarms_on: Collection[str] = (),
+        command: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self._options = options
+        self._command = command if options.commands else None
         self._timeout = timeout
         self._changed = threading.Condition()
         self._connected = False
@@ -135,6 +142,17 @@ class Mqtt:
                 if self._is_connected() and self._publish(f"{name}/status", state) is None:
                     self._announce_again()
             self._forget_emptied()
+
+    def set_armed(self, armed: Mapping[str, bool]) -> None:
+        """Publish which cameras are armed, where that has changed; called often."""
+        with self._publishing:
+            for name, value in armed.items():
+                camera = self._cameras.get(name)
+                if camera is None or camera.armed == value:
+                    continue
+                camera.armed = value
+                if self._is_connected() and self._publish_armed(name, camera) is None:
+                    self._announce_again()
 
     def close(self) -> None:
         """Publish that this device and its cameras are offline, if the broker answers, and disconnect."""
@@ -206,6 +224,9 @@ class Mqtt:
             ids.append(self._publish(f"{name}/score", camera.score))
         return ids
 
+    def _publish_armed(self, name: str, camera: _CameraTopics) -> int | None:
+        return self._publish(f"{name}/armed/state", "ON" if camera.armed else "OFF")
+
     def _announce(self) -> None:
         """Empty the topics of cameras that are gone, announce the others and publish their states."""
         with self._publishing:
@@ -222,18 +243,22 @@ class Mqtt:
             for name, camera in self._cameras.items():
                 self._publish(f"{name}/status", camera.status)
                 self._publish_alarm(name, camera)
+                if camera.armed is not None:
+                    self._publish_armed(name, camera)
             self._publish("available", "online")
 
     def _discovery(self) -> Iterator[tuple[str, str]]:
         options = self._options
         if options.discovery:
-            yield from announcements(options.topic, options.discovery_prefix, list(self._cameras))
+            yield from announcements(
+                options.topic, options.discovery_prefix, list(self._cameras), self._command is not None
+            )
 
     def _retained_topics(self) -> Iterator[str]:
         topic = self._options.topic
         yield f"{topic}/available"
         for name in self._cameras:
-            for part in ("alarm", "score", "status"):
+            for part in ("alarm", "score", "status", "armed/state"):
                 yield f"{topic}/{name}/{part}"
 
     def _empty(self, topic: str) -> None:
@@ -284,6 +309,8 @@ class Mqtt:
             return
         if self._options.discovery:
             client.subscribe(f"{self._options.discovery_prefix}/status", qos=1)
+        if self._command is not None:
+            client.subscribe(f"{self._options.topic}/+/armed/set", qos=1)
         with self._publishing:  # a state that changes meanwhile is published after this
             self._announce()
             with self._changed:
@@ -321,6 +348,12 @@ class Mqtt:
             self._changed.notify_all()
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        """Announce the cameras again after a restart of Home Assistant, which forgets them."""
+        """Take a command, or announce the cameras again after a restart of Home Assistant, which forgets them."""
+        parts = message.topic.removeprefix(f"{self._options.topic}/").split("/")
+        if self._command is not None and parts[1:] == ["armed", "set"]:
+            # One that the broker retains would be obeyed again at each connection, long after it was given.
+            if parts[0] in self._cameras and not message.retain:
+                self._command(parts[0], bytes(message.payload))
+            return
         if message.payload == b"online" and not message.retain:
             self._announce_again()

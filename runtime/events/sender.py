@@ -1,4 +1,7 @@
-"""Sends stored messages to one receiver: in order, at least once, however long the receiver is unreachable."""
+"""Sends stored messages to one receiver: in order, at least once, however long the receiver is unreachable.
+
+Messages of cameras that were not armed are skipped.
+"""
 
 from __future__ import annotations
 
@@ -134,8 +137,12 @@ class Sender:
             self._advance(highest, 0)
             self._set_state("idle")
             return None
+        armed = [(number, message) for number, message in numbered if message.armed]
+        if not armed:
+            self._advance(numbered[-1][0], 0)
+            return None
         self._set_state("sending")
-        numbers, messages = zip(*numbered, strict=True)
+        numbers, messages = zip(*armed, strict=True)
         try:
             self.delivery.deliver(messages)
         except DeliveryFailed as failure:
@@ -157,7 +164,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a delivery that fails in a new way must not end the thread
             return self._on_failure(f"{type(error).__name__}: {error}")
         else:
-            self._advance(numbers[-1], len(numbers))
+            self._advance(numbered[-1][0], len(numbers))
         self._on_success()
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from daflow.core.errors import InputError
@@ -25,13 +25,17 @@ class Senders:
     Args:
         store: where the messages are.
         config: which deliveries.
+        command: takes what is published to arm or disarm a camera, see `Mqtt`.
 
     Raises:
         InputError: a delivery cannot be used; none is open then.
     """
 
-    def __init__(self, store: EventStore, config: Config) -> None:
+    def __init__(
+        self, store: EventStore, config: Config, command: Callable[[str, bytes], None] | None = None
+    ) -> None:
         self._store = store
+        self._command = command
         self._config = config
         self.undelivered: list[str] = []
         """What was lost because the store was temporary: a sentence for each delivery."""
@@ -64,11 +68,12 @@ class Senders:
             if isinstance(sender.delivery, Mqtt):
                 sender.delivery.set_cameras(list(config.cameras))
 
-    def set_camera_states(self, states: Mapping[str, str]) -> None:
-        """Tell the receivers that want to know the states of the cameras; called often."""
+    def set_camera_states(self, states: Mapping[str, str], armed: Mapping[str, bool]) -> None:
+        """Tell the receivers that want to know the states of the cameras and which are armed; called often."""
         for sender in self._senders:
             if isinstance(sender.delivery, Mqtt):
                 sender.delivery.set_camera_states(states)
+                sender.delivery.set_armed(armed)
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Return how each delivery is doing, by name."""
@@ -86,7 +91,7 @@ class Senders:
         self._senders = []
 
     def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Sender]:
-        deliveries = build_deliveries(config, kept, self._store)
+        deliveries = build_deliveries(config, kept, self._store, self._command)
         self._store.register([*kept, *(delivery.name for delivery in deliveries)])
         return [Sender(self._store, delivery) for delivery in deliveries]
 

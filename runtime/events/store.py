@@ -140,7 +140,8 @@ class EventStore:
 
         Returns:
             For each `id`, `camera`, `began_utc`, `ended_utc` (None while it is on), `seconds`, `score`, `p_value`,
-            `rarity`, `why` and `person` of the peak, `reason` (why it ended; None while it is on) and `interrupted`.
+            `rarity`, `why` and `person` of the peak, `reason` (why it ended; None while it is on), `interrupted`, and
+            `armed` (whether the camera was).
         """
         self._ready()
         rows = self._database.run(
@@ -163,15 +164,17 @@ class EventStore:
         return None if row is None else dict(json.loads(row[0]))
 
     def cameras_with_alarm(self) -> set[str]:
-        """Return the cameras whose alarm is on; none when that cannot be read now."""
+        """Return the armed cameras whose alarm is on; none when that cannot be read now."""
         try:
             self._ready()
             rows = self._database.run(
-                lambda connection: connection.execute("SELECT camera FROM alarms WHERE ended = 0").fetchall()
+                lambda connection: connection.execute(
+                    "SELECT camera, summary FROM alarms WHERE ended = 0"
+                ).fetchall()
             )
         except StoreError:
             return set()
-        return {camera for (camera,) in rows}
+        return {camera for camera, summary in rows if json.loads(summary).get("armed", True)}
 
     # Deliveries
 

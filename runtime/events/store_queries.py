@@ -37,6 +37,7 @@ def insert_message(connection: sqlite3.Connection, message: EventMessage, line: 
         **{name: peak.get(name) for name in ("score", "p_value", "rarity", "why", "person")},
         "reason": content.get("reason"),
         "interrupted": bool(content.get("interrupted", False)),
+        "armed": message.armed,
     }
     connection.execute(
         "INSERT INTO alarms VALUES (?1, ?2, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE "

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from daflow.core.alarms.p_value import NARROW_SPACE
+from daflow.core.alarms.zones import Zone
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.skeleton import OPENPOSE_BONES
 from daflow.core.errors import InputError, unusable_package
@@ -22,6 +23,7 @@ from runtime.sources.frames import Image
 Colour = tuple[int, int, int]  # RGB
 
 _NORMAL, _ABNORMAL, _UNSCORED = (70, 200, 120), (235, 60, 50), (150, 150, 150)
+_ZONES: dict[str, Colour] = {"watch": (90, 160, 240), "ignore": (240, 190, 80)}
 _INK, _PAPER, _BLANK = (235, 235, 235), (24, 26, 30), 32
 _CHART_HEIGHT = 96
 _CHART_FRAMES = 240
@@ -110,6 +112,8 @@ class AnnotatedVideo:
         canvas = np.full((height + _CHART_HEIGHT, width, 3), _BLANK, dtype=np.uint8)
         if self._pictures and result.frame.image is not None:
             canvas[:height] = self._cv2.resize(result.frame.image, (width, height))
+        for name, zone in result.zones.items():
+            self._draw_zone(canvas[:height], name, zone)
         for person in result.people:
             self._draw_person(canvas[:height], person, result.threshold, scale)
         if result.alarm:
@@ -124,6 +128,16 @@ class AnnotatedVideo:
         self._scores.append(np.nan if result.score is None else result.score)
         self._draw_chart(canvas[height:], result)
         return canvas
+
+    def _draw_zone(self, canvas: Image, name: str, zone: Zone) -> None:
+        height, width = canvas.shape[:2]
+        corners = (np.array(zone.points) * (width - 1, height - 1)).round().astype(np.int32)
+        self._cv2.polylines(
+            canvas, [corners], True, _ZONES[zone.kind], max(1, round(height / 360)), self._cv2.LINE_AA
+        )
+        left, top = corners[corners[:, 1].argmin()].tolist()
+        label = f"{name} ({zone.kind})" if name.isascii() else zone.kind  # the font has no other letters
+        self._text(canvas, label, (left, max(16, top + 16)), _ZONES[zone.kind], 0.4)
 
     def _draw_person(self, canvas: Image, person: Person, threshold: float, scale: float) -> None:
         points, seen = person.keypoints[:, :2] * scale, person.keypoints[:, 2] >= _MIN_CONFIDENCE

@@ -23,13 +23,15 @@ class AlarmDecider:
         rule: when the alarm begins and ends.
         calibration: what p-values are computed from; None for no p-values.
         evidence: what the scores are made of; None for the nll of the flow.
+        misfit: why the calibration is not one for the camera as it is now; None when it is.
     """
 
     def __init__(
         self, camera: str, rule: AlarmRule, calibration: AlarmCalibration | None = None,
-        evidence: EvidenceFacts | None = None,
+        evidence: EvidenceFacts | None = None, misfit: str | None = None,
     ) -> None:  # fmt: skip
         self.camera = camera
+        self.misfit = misfit
         self.rule = rule
         self.unusable = 0
         """Windows that could not be scored: hidden joints, zero variance, or a score that is not finite."""
@@ -66,7 +68,7 @@ class AlarmDecider:
                 self.rule.lasting_seconds if person in self._smoother.lasting else 0.0,
             )
             if person in scores
-            else Person(person, skeleton)
+            else Person(person, skeleton, ignored=person in observation.ignored)
             for person, skeleton in observation.skeletons.items()
         )
         scored = {person.person: person for person in people if person.smoothed is not None}
@@ -82,6 +84,7 @@ class AlarmDecider:
             self.rule.threshold,
             self.rule.provisional,
             unit=self._unit,
+            zones=observation.zones,
         )
 
     def _reasons(self, surprise: Sequence[float] | None) -> tuple[Reason, ...]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import shlex
+from collections.abc import Mapping
 
 from daflow.core.alarms.rule import AlarmRule
+from daflow.core.alarms.zones import NO_ZONES, Zone
 from daflow.core.bundle import Bundle, require_evidence
 from daflow.core.errors import InputError
 from daflow.core.evidence import unit_of
-from runtime.config.schema import AlarmOptions, Config
+from runtime.config.schema import AlarmOptions, Camera, Config
 from runtime.pipeline.alarm_decider import AlarmDecider
 
 logger = logging.getLogger(__name__)
@@ -17,8 +20,12 @@ _SMOOTHING = ("smoothing_seconds", "lasting_seconds")
 _TIMES = ("begin_seconds", "end_seconds", "cool_down_seconds", "hold_seconds", *_SMOOTHING)
 
 
-def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
+def alarm_rule(
+    bundle: Bundle, camera: str, options: AlarmOptions, zones: Mapping[str, Zone] = NO_ZONES
+) -> AlarmRule:
     """Combine the options with the bundle's calibration for a camera.
+
+    A threshold that was calibrated with other zones than these is provisional.
 
     Raises:
         InputError: there is no threshold, the release is above it, or lasting seconds are given for a flow alone.
@@ -33,7 +40,8 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
             )
         threshold = calibration.threshold
     calibrated = calibration.rule() if calibration else AlarmRule(threshold, threshold)
-    provisional = calibrated.provisional and options.threshold is None
+    unfit = calibration is not None and calibration.misfit(zones) is not None
+    provisional = (calibrated.provisional or unfit) and options.threshold is None
     release = threshold if options.release is None else options.release
     if not release <= threshold:
         raise InputError(f"--release {release:g} must not be above the threshold {threshold:g}.")
@@ -45,13 +53,22 @@ def alarm_rule(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmRule:
     return rule
 
 
-def make_decider(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmDecider:
+def make_decider(bundle: Bundle, camera: str, camera_options: Camera) -> AlarmDecider:
     """Return what decides about a camera's alarm, and tell what its calibration cannot promise.
 
     Raises:
         InputError: as `alarm_rule`.
     """
-    rule, calibration = alarm_rule(bundle, camera, options), bundle.alarm_for(camera)
+    options, zones = camera_options.alarm, camera_options.zones
+    rule, calibration = alarm_rule(bundle, camera, options, zones), bundle.alarm_for(camera)
+    misfit = calibration.misfit(zones) if calibration else None
+    if misfit:
+        logger.warning(
+            "camera %s: %s, so %sthere are no p-values and no drift detection. Calibrate it with its zones: "
+            "'daflow-calibrate alarm --camera %s --zones FILE'",
+            camera, misfit, "its threshold is provisional, and " if rule.provisional else "", shlex.quote(camera),
+        )  # fmt: skip
+        calibration = None
     if rule.provisional and calibration:
         logger.warning(
             "camera %s: %s %s, %s. It promises no rate of false alarms; set it with 'daflow-calibrate alarm'",
@@ -66,7 +83,7 @@ def make_decider(bundle: Bundle, camera: str, options: AlarmOptions) -> AlarmDec
             camera, differing[0],
         )  # fmt: skip
         calibration = None
-    return AlarmDecider(camera, rule, calibration, bundle.manifest.evidence)
+    return AlarmDecider(camera, rule, calibration, bundle.manifest.evidence, misfit)
 
 
 def check_rules(config: Config, bundle: Bundle) -> None:
@@ -76,4 +93,5 @@ def check_rules(config: Config, bundle: Bundle) -> None:
         InputError: a camera has no threshold, or its release is above it.
     """
     for name in config.cameras:
-        alarm_rule(bundle, name, config.camera(name).alarm)
+        options = config.camera(name)
+        alarm_rule(bundle, name, options.alarm, options.zones)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.rule import AlarmRule
+from daflow.core.alarms.zones import NO_ZONES, Zone
 from daflow.core.evidence import EvidenceFacts
 from daflow.core.scoring.scorer import Scorer
 from runtime.pipeline.alarm_decider import AlarmDecider
@@ -29,6 +32,7 @@ class CameraPipeline:
         camera: the name of the camera in its results.
         fps: frames per second that the model was trained at; None takes frames of any rate as they are.
         evidence: what the scores are made of; None for the nll of the flow.
+        zones: of the camera, by name.
     """
 
     def __init__(
@@ -43,9 +47,10 @@ class CameraPipeline:
         camera: str = "camera",
         fps: float | None = None,
         evidence: EvidenceFacts | None = None,
+        zones: Mapping[str, Zone] = NO_ZONES,
     ) -> None:
         self._scorer = scorer
-        self._observer = Observer(finder, window, max_missing, clock, fps=fps)
+        self._observer = Observer(finder, window, max_missing, clock, fps=fps, zones=zones)
         self._decider = AlarmDecider(camera, rule, calibration, evidence)
         self._clock = clock
 

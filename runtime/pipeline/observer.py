@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from daflow.core.alarms.zones import NO_ZONES, Zone, ZoneWatch
 from daflow.core.data.missing_joints import seen_points
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.windows import Poses, fill_and_normalise
@@ -28,6 +29,8 @@ class Observation:
         poses: the same windows normalised, `(N, 2, T, 18)`, in the same order.
         unusable: windows that cannot be scored: shoulders or hips are hidden for too long, or they have zero variance.
         hidden: how many of those are because of hidden shoulders or hips.
+        ignored: people who are not to be scored where they are, because of the zones.
+        zones: of the camera, by name.
     """
 
     frame: Frame
@@ -36,6 +39,8 @@ class Observation:
     poses: Poses
     unusable: int
     hidden: int = 0
+    ignored: frozenset[int] = frozenset()
+    zones: Mapping[str, Zone] = field(default_factory=dict)
 
 
 class Observer:
@@ -51,6 +56,7 @@ class Observer:
             interpreter (measured: sixteen cameras on two cores process 1.7 times as many frames). None is a lock of
             its own.
         fps: frames per second that the model was trained at; None takes frames of any rate as they are.
+        zones: of the camera, by name.
     """
 
     def __init__(
@@ -61,7 +67,9 @@ class Observer:
         clock: StageClock,
         turn: threading.Lock | None = None,
         fps: float | None = None,
+        zones: Mapping[str, Zone] = NO_ZONES,
     ) -> None:
+        self._zones = ZoneWatch(zones)
         self._finder = finder
         self._memory = PoseMemory(window, max_missing, fps=fps)
         self._clock = clock
@@ -77,6 +85,10 @@ class Observer:
         """Why nobody can be scored at this rate; None when it is near enough to the model's."""
         return self._memory.reason
 
+    def set_zones(self, zones: Mapping[str, Zone]) -> None:
+        """Take other zones from the next frame on; may be called from another thread."""
+        self._zones = ZoneWatch(zones)
+
     def observe(self, frame: Frame) -> Observation:
         """Take the next frame."""
         found = self._finder.find(frame, self._clock)
@@ -87,11 +99,17 @@ class Observer:
         skeletons = _in_model_joints(found)
         self._memory.add(frame.index, _points(found, skeletons), frame.size, frame.time)
         ready, points = self._memory.windows()
+        zones = self._zones
+        scored = zones.update(frame.time, skeletons, frame.size)
+        if len(scored) < len(skeletons):
+            rows = [row for row, person in enumerate(ready) if person in scored]
+            ready, points = [ready[row] for row in rows], points[rows]
         made = fill_and_normalise(points, frame.size)
         windows = {person: made.points[row] for row, person in enumerate(ready) if made.kept[row]}
         self._clock.lap("window")
         unusable = len(ready) - len(windows)
-        return Observation(frame, skeletons, windows, made.poses, unusable, made.unseen)
+        ignored = frozenset(skeletons.keys() - scored)
+        return Observation(frame, skeletons, windows, made.poses, unusable, made.unseen, ignored, zones.zones)
 
 
 def _points(found: Mapping[int, Keypoints], skeletons: Mapping[int, Keypoints]) -> dict[int, Keypoints]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from daflow.core.alarms.reasons import Reason, why
 from daflow.core.alarms.rule import AlarmChange
+from daflow.core.alarms.zones import Zone
 from daflow.core.evidence import FLOW, unit_of
 from runtime.sources.frames import Frame, Keypoints
 
@@ -30,6 +31,7 @@ class Person:
         reasons: what each channel of evidence says of the window, the strongest first; none of the flow alone.
         lasting_seconds: the time constant of the mean that `smoothed` is, where what lasted raised it; 0 where it is of
             this moment.
+        ignored: whether they are not to be scored where they are, because of the zones of the camera.
     """
 
     person: int
@@ -41,6 +43,7 @@ class Person:
     beyond_normal: bool = False
     reasons: tuple[Reason, ...] = ()
     lasting_seconds: float = 0.0
+    ignored: bool = False
 
     @property
     def why(self) -> str | None:
@@ -64,6 +67,7 @@ class FrameResult:
         provisional: whether the threshold is a guess that promises no rate of false alarms.
         absence: why there is no frame of the camera behind this result, None when there is one.
         unit: of scores and threshold.
+        zones: of the camera, by name.
     """
 
     frame: Frame
@@ -76,6 +80,7 @@ class FrameResult:
     provisional: bool = False
     absence: Absence | None = None
     unit: str = unit_of(FLOW)
+    zones: Mapping[str, Zone] = field(default_factory=dict)
 
     @property
     def score(self) -> float | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from daflow.core.alarms.zones import Zone
 from daflow.core.bundle import Bundle, read_bundle
 from runtime.config.file import make_config
-from runtime.pipeline.alarm_rule import alarm_rule
+from runtime.pipeline.alarm_rule import make_decider
 from runtime.pipeline.camera_pipeline import CameraPipeline
 from runtime.pipeline.results import FrameResult
 from runtime.poses.people import open_people
@@ -36,6 +37,7 @@ def watch(
     precision: Literal["auto", "fp32", "fp16", "int8"] = "auto",
     threshold: float | None = None,
     camera: str = "camera",
+    zones: Mapping[str, Zone | Mapping[str, Any]] | None = None,
 ) -> Generator[FrameResult, None, None]:
     """Watch a camera or a recording and yield one result per frame, in order.
 
@@ -56,6 +58,8 @@ def watch(
         precision: which graph of the bundle runs; `auto` is the default of the scorer.
         threshold: score above which the alarm begins; None is the calibrated one of the bundle.
         camera: the name of the camera, which selects its calibration and is named in its results.
+        zones: parts of the picture where nobody is scored, or where alone, by name, such as
+            `{"street": {"kind": "ignore", "points": [[0, 0], [1, 0], [1, 0.3]]}}`; None for everybody everywhere.
 
     Yields:
         The result of each frame: the people with their scores, whether the alarm is on, and whether it begins or ends.
@@ -77,6 +81,7 @@ def watch(
         values: dict[tuple[str, ...], Any] = {
             ("bundle",): folder,
             ("cameras", camera, "source"): uri,
+            ("cameras", camera, "zones"): dict(zones or {}),
             ("people",): people,
             ("max_people",): max_people,
             ("pose_bundle",): pose_bundle,
@@ -88,7 +93,7 @@ def watch(
         config = make_config(None, values, {})
         options = config.camera(camera)
         read = bundle if isinstance(bundle, Bundle) else read_bundle(folder)
-        rule = alarm_rule(read, camera, options.alarm)
+        decider = make_decider(read, camera, options)
         running = stack.enter_context(open_scorer(read, config.scorer, config.precision))
         if opened is None:
             opened = stack.enter_context(open_source(uri, name=f"camera {camera}"))
@@ -98,18 +103,19 @@ def watch(
             return
         # An opened source does not say whether it has pictures only; its first frame does.
         finder = stack.enter_context(open_people(options, opened.fps, first.people is None))
-        manifest, alarm = read.manifest, read.alarm_for(camera)
+        manifest = read.manifest
         pipeline = CameraPipeline(
             running,
             finder,
-            rule,
+            decider.rule,
             manifest.window,
             manifest.max_missing,
             StageClock(),
-            alarm,
+            decider.calibration,
             camera,
             manifest.fps,
             manifest.evidence,
+            options.zones,
         )
         warned = False
         for frame in chain([first], frames):

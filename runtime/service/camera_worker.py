@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from daflow.core.alarms.zones import Zone
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.resampling import is_same_rate
 from daflow.core.errors import InputError
@@ -156,7 +157,7 @@ class CameraWorker:
         except BaseException:
             self.source.__exit__(None, None, None)
             raise
-        self._observer = Observer(self._finder, window, max_missing, self.clock, turn, fps)
+        self._observer = Observer(self._finder, window, max_missing, self.clock, turn, fps, options.zones)
         self._queue = queue
         self._keep_pictures = keep_pictures
         self._max_frames = max_frames
@@ -204,6 +205,10 @@ class CameraWorker:
     def rate(self) -> float:
         """Return the recent rate, frames per second."""
         return self._rate.per_second()
+
+    def set_zones(self, zones: Mapping[str, Zone]) -> None:
+        """Take other zones from the next frame on."""
+        self._observer.set_zones(zones)
 
     @property
     def stream_rate(self) -> float | None:

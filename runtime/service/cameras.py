@@ -106,6 +106,13 @@ class CameraManager:
         slot.options, slot.delay, slot.next_start = options, _FIRST_DELAY, 0.0
         self._retry(name, slot)
 
+    def change_zones(self, name: str, options: Camera) -> None:
+        """Give a camera the zones of its new options, and go on reading it."""
+        slot = self._slots[name]
+        slot.options = options
+        if slot.worker is not None:
+            slot.worker.set_zones(options.zones)
+
     def start(self) -> None:
         """Begin to read the cameras that were added."""
         for slot in self._slots.values():
@@ -289,6 +296,7 @@ class CameraManager:
         worker = slot.worker
         facts = {
             "source": redacted(slot.options.source), "restarts": slot.restarts, "frames": self.frames(name),
+            "zones": {zone: shape.model_dump(mode="json") for zone, shape in slot.options.zones.items()},
         }  # fmt: skip
         if worker is None:
             return {**facts, "state": "failed", "since_utc": iso(slot.since), "error": slot.failure, "fps": 0.0,

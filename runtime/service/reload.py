@@ -23,8 +23,9 @@ class ReloadPlan:
         needs_restart: the names of changed settings that only a restart changes.
         new_model: whether the scorer must be opened again; then all cameras restart.
         removed: cameras that are removed.
-        deciders: cameras whose alarm rule or calibration changed, and new ones.
+        deciders: cameras whose alarm rule, calibration or zones changed, and new ones.
         workers: cameras that must be read in another way, and new ones.
+        zones: other cameras whose zones changed.
     """
 
     config: Config
@@ -34,6 +35,7 @@ class ReloadPlan:
     removed: tuple[str, ...]
     deciders: tuple[str, ...]
     workers: tuple[str, ...]
+    zones: tuple[str, ...]
 
 
 def plan_reload(old: Config, old_bundle: Bundle, new: Config, bundle: Bundle) -> ReloadPlan:
@@ -46,14 +48,17 @@ def plan_reload(old: Config, old_bundle: Bundle, new: Config, bundle: Bundle) ->
         or new.scorer != old.scorer
         or new.precision != old.precision
     )
-    deciders, workers = [], []
+    deciders, workers, zones = [], [], []
     for name in config.cameras:
         before, options = (old.camera(name) if name in old.cameras else None), config.camera(name)
         recalibrated = old_bundle.alarm_for(name) != bundle.alarm_for(name)
-        if before is None or new_model or recalibrated or before.alarm != options.alarm:
+        rezoned = before is not None and before.zones != options.zones
+        if before is None or new_model or recalibrated or rezoned or before.alarm != options.alarm:
             deciders.append(name)
-        if before is None or new_model or _without_alarm(before) != _without_alarm(options):
+        if before is None or new_model or _how_it_is_read(before) != _how_it_is_read(options):
             workers.append(name)
+        elif rezoned:
+            zones.append(name)
     return ReloadPlan(
         config,
         bundle,
@@ -62,8 +67,9 @@ def plan_reload(old: Config, old_bundle: Bundle, new: Config, bundle: Bundle) ->
         tuple(name for name in old.cameras if name not in config.cameras),
         tuple(deciders),
         tuple(workers),
+        tuple(zones),
     )
 
 
-def _without_alarm(options: Camera) -> dict[str, Any]:
-    return dict(options.model_dump(exclude={"alarm"}))
+def _how_it_is_read(options: Camera) -> dict[str, Any]:
+    return dict(options.model_dump(exclude={"alarm", "zones", "schedule"}))

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ from daflow.core.files import sha256
 from daflow.core.version import __version__
 from runtime.config.schema import Config, LogOptions
 from runtime.events.alarm_recorder import AlarmEventRecorder
+from runtime.events.arming import Arming, obey
 from runtime.events.senders import Senders
 from runtime.events.store import EventStore
 from runtime.events.store_writer import StoreWriter
@@ -114,9 +116,10 @@ class Service:
             self._manager.add(name, config.camera(name), progress)
         store = config.store
         self.store = stack.enter_context(EventStore(store.path, store.keep_days, store.keep_messages))
-        self._senders = stack.enter_context(Senders(self.store, config))
+        self._arming = Arming(self.store, config)
+        self._senders = stack.enter_context(Senders(self.store, config, partial(obey, self._arming)))
         self._store_writer = stack.enter_context(StoreWriter(self.store))
-        self._recorder = AlarmEventRecorder(self.store, self._store_writer)
+        self._recorder = AlarmEventRecorder(self.store, self._store_writer, self._arming.is_armed)
         stack.callback(lambda: self._recorder.close(self._ended))
         for name in config.cameras:
             self._set_decider(name)
@@ -136,7 +139,7 @@ class Service:
         self._recorder.model.update(self._model())
         if config.serve.address:
             self._server = stack.enter_context(
-                serve(config.serve, self.live, self.store, self.health, config.privacy)
+                serve(config.serve, self.live, self.store, self.health, config.privacy, self._arming)
             )
             self.url = self._server.url
 
@@ -162,9 +165,11 @@ class Service:
 
     def _set_decider(self, name: str) -> None:
         """Decide about a camera's alarm from now on, or with another rule or calibration than before."""
-        options = self.config.camera(name).alarm
+        options = self.config.camera(name)
         self._deciders[name] = decider = make_decider(self.bundle, name, options)
-        self._recorder.set_camera(name, decider.calibration, options.update_seconds, decider.rule.threshold)
+        self._recorder.set_camera(
+            name, decider.calibration, options.alarm.update_seconds, decider.rule.threshold
+        )
 
     def _set_latest(self, result: FrameResult) -> None:
         self._latest[result.camera] = result
@@ -201,7 +206,7 @@ class Service:
             self._reload = False
             self._reload_config()
         self._manager.supervise(self._latest)
-        self._senders.set_camera_states(self._manager.states())
+        self._senders.set_camera_states(self._manager.states(), self._arming.states())
         if self._scoring.error or self._scoring.stalled(self.config.stall_seconds):
             self._restart_scoring()
         elif self._clock.seconds.get("score"):
@@ -274,6 +279,7 @@ class Service:
                 scoring.abandon()
             raise
         self._set_up_logs(plan.config.log)
+        self._arming.set_cameras(plan.config)
         self.config, self.bundle, self._manager.manifest = plan.config, bundle, bundle.manifest
         if plan.new_model:
             self._scoring.abandon()
@@ -288,6 +294,8 @@ class Service:
                 self._set_decider(name)
             if name in plan.workers:
                 self._manager.change(name, plan.config.camera(name))
+            elif name in plan.zones:
+                self._manager.change_zones(name, plan.config.camera(name))
         logger.info("the configuration was reloaded: %d cameras", len(plan.config.cameras))
 
     def _remove_camera(self, name: str) -> None:
@@ -361,6 +369,7 @@ class Service:
         return {
             **self._manager.snapshot(name),
             **health.alarm_state(self._latest.get(name), self._deciders[name], self._recorder),
+            **self._arming.state(name).facts(),
         }
 
     @property

@@ -8,9 +8,11 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import parse_qs
 
+from runtime.events.arming import Arming
 from runtime.events.store import StoreError
 from runtime.web.access import COOKIE, Access
 from runtime.web.access_middleware import AccessMiddleware
+from runtime.web.arming_endpoint import ArmingEndpoint
 from runtime.web.camera_pictures import CameraPictures
 from runtime.web.health_reader import HealthReader, Snapshot
 from runtime.web.json_messages import history_message
@@ -63,6 +65,7 @@ class WebApp:
         health: returns the health snapshot.
         privacy: with `skeletons` no picture is served.
         access: who may see the page.
+        arming: of the cameras; None for a page that changes nothing.
     """
 
     def __init__(
@@ -72,7 +75,9 @@ class WebApp:
         health: Callable[[], Snapshot],
         privacy: Privacy,
         access: Access,
+        arming: Arming | None = None,
     ) -> None:
+        self._arming = ArmingEndpoint(arming, access) if arming else None
         self._live = live
         self._store = store
         self._health = HealthReader(health)
@@ -106,6 +111,9 @@ class WebApp:
             Route("/health", self._alive),
             Route("/ready", self._ready),
         ]
+        if self._arming is not None:
+            path = "/api/cameras/{camera}/{action}"
+            routes.append(Route(path, self._arming.__call__, methods=["POST"]))
         app = Starlette(routes=routes)
         app.router.redirect_slashes = (
             False  # it would redirect to an absolute address, without the proxy's prefix

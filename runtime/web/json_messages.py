@@ -23,7 +23,7 @@ def camera_message(state: CameraState) -> dict[str, Any]:
     began), and `people`. Each of these is `[id, score, p-value, joints]`, the joints as 18 x (x, y in pixels,
     confidence in percent) integers in one list. `beyond_normal` holds the ids of those whose score is above all normal
     scores: their p-value is an upper bound. `why` says what raised the score of the worst person while the alarm is on;
-    None of a flow without evidence beside it.
+    None of a flow without evidence beside it. `ignored` holds the ids of those whom the zones exempt from scoring.
     """
     result = state.result
     return {
@@ -40,6 +40,7 @@ def camera_message(state: CameraState) -> dict[str, Any]:
         "why": result.worst.why if result.alarm and result.worst else None,
         "people": [_person(person) for person in result.people],
         "beyond_normal": [person.person for person in result.people if person.beyond_normal],
+        "ignored": [person.person for person in result.people if person.ignored],
     }
 
 

@@ -17,7 +17,7 @@ _CAMERA_COUNTERS = {
     "restarts": ("daflow_camera_restarts", "Times that the service restarted the camera."),
     "unusable": ("daflow_windows_unusable", "Windows of poses that could not be scored."),
     "hidden": ("daflow_windows_hidden", "Those of them that do not show the shoulders and hips."),
-    "alarms": ("daflow_alarms", "Alarms that began."),
+    "alarms": ("daflow_alarms", "Alarms that began while the camera was armed."),
 }
 _CAMERA_GAUGES = {
     "fps": ("daflow_frames_per_second", "Recent frames per second."),
@@ -43,7 +43,8 @@ _CAMERA_GAUGES = {
         "daflow_threshold_provisional",
         "1 while the alarm threshold is a guess that promises no rate of false alarms, else 0.",
     ),
-    "alarm": ("daflow_alarm", "1 while the alarm is on, else 0."),
+    "alarm": ("daflow_alarm", "1 while the alarm is on, armed or not, else 0."),
+    "armed": ("daflow_camera_armed", "1 while the alarms of the camera are delivered, else 0."),
 }
 _DELIVERY_COUNTERS = {
     "delivered": ("daflow_events_delivered", "Messages that were delivered."),

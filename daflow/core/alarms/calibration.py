@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from pydantic_core import PydanticCustomError
 
 from daflow.core.alarms.rule import AlarmRule
+from daflow.core.alarms.zones import Zone, Zones, same_zones
 from daflow.core.data.frame_rate import Fps
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.log import shortened
@@ -139,6 +141,7 @@ class AlarmCalibration(ManifestPart):
         windows: normal windows that were scored.
         precision: the graph that scored them.
         normal: the scores that p-values are computed from; None without a calibration on recordings.
+        zones: of the camera, by name: only people in them were scored.
     """
 
     threshold: FiniteFloat
@@ -160,6 +163,24 @@ class AlarmCalibration(ManifestPart):
     windows: Count
     precision: Precision
     normal: NormalScores | None = None
+    zones: Zones = Field(default_factory=dict)
+
+    def misfit(self, zones: Mapping[str, Zone]) -> str | None:
+        """Return why the threshold is not calibrated for a camera with these zones; None when it is.
+
+        A threshold that training guessed is of no camera, so zones make no difference.
+
+        >>> alarm = AlarmCalibration(threshold=5, windows=9, precision="fp32")
+        >>> alarm.misfit({"desk": Zone(kind="ignore", points=((0, 0), (1, 0), (1, 1)))})
+        'the calibration was made without zones, and the camera has zones (desk)'
+        """
+        if self.method == "provisional" or same_zones(self.zones, zones):
+            return None
+        if self.zones and zones:
+            return f"the zones of the camera ({', '.join(zones)}) are not those of its calibration"
+        if zones:
+            return f"the calibration was made without zones, and the camera has zones ({', '.join(zones)})"
+        return f"the calibration was made with zones ({', '.join(self.zones)}), and the camera has none"
 
     @property
     def provisional(self) -> bool:

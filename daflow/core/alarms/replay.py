@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from daflow.core.alarms.rule import AlarmRule, AlarmState, Held, Sustained
+from daflow.core.alarms.zones import Zone, scored_poses
+from daflow.core.data.clip import Clip
+from daflow.core.data.skeleton import to_openpose
 
 Values = npt.NDArray[np.float64]
 
@@ -53,6 +56,22 @@ class Episode:
     first: int
     end: int
     peak: float
+
+
+def scored_frames(clip: Clip, zones: Mapping[str, Zone], fps: float) -> dict[int, set[int]]:
+    """Return the numbers of the frames in which each person of a recording is to be scored, by person.
+
+    Args:
+        clip: the recording.
+        zones: of its camera; without any everybody is scored everywhere.
+        fps: frames per second.
+    """
+    found = {}
+    for track in clip.tracks:
+        keypoints = np.asarray(to_openpose(track.keypoints))
+        chosen = scored_poses(zones, track.frames / fps, keypoints, clip.frame_size)
+        found[track.person] = set(track.frames[chosen].tolist())
+    return found
 
 
 def make_signal(name: str, frames: Iterable[dict[int, float]], fps: float, rule: AlarmRule) -> Signal:

@@ -69,7 +69,7 @@ const rarityOf = (alarm) => alarm.rarity?.startsWith("rarer") ? alarm.rarity : r
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["ink", "muted", "line", "calm", "near", "alarm", "unscored", "stage"]) {
+  for (const name of ["ink", "muted", "line", "calm", "near", "alarm", "unscored", "stage", "zone"]) {
     colours[name] = style.getPropertyValue("--" + name).trim();
   }
   dirty = true;
@@ -177,6 +177,8 @@ function takeLive(message) {
 
 function alarmChanged(known) {
   known.announced = known.live.alarm;
+  for (const wait of [300, 1500, 4000]) setTimeout(refreshAlarms, wait);  // the store may be a little behind
+  if (disarmed(known)) return;
   $("announce").textContent = known.live.alarm
     ? `Alarm at ${known.name}, ${clock(known.live.since ?? now())}`
     : `The alarm at ${known.name} has ended`;
@@ -184,7 +186,6 @@ function alarmChanged(known) {
     picked = true;
     choose(known.name);
   }
-  for (const wait of [300, 1500, 4000]) setTimeout(refreshAlarms, wait);  // the store may be a little behind
 }
 
 function condition(known) {
@@ -193,6 +194,9 @@ function condition(known) {
   if (!known.live) return "connecting";
   return "streaming";
 }
+
+const disarmed = (known) => health?.cameras?.[known.name]?.armed === false;
+const alarming = (known) => Boolean(known.live?.alarm) && !disarmed(known);
 
 const away = (known) => ["lost", "stalled", "failed", "connecting", "ended"].includes(condition(known))
   || performance.now() - known.got > STALE * 1000;
@@ -240,6 +244,7 @@ function drawPeople(known, canvas, large) {
   const left = (width - w * scale) / 2, top = (height - h * scale) / 2;
   if (picture) context.drawImage(picture.image, left, top, w * scale, h * scale);
   else if (large) ground(context, left, top, w * scale, h * scale);
+  zones(context, known, large, (x, y) => [left + x * w * scale, top + y * h * scale]);
   if (away(known)) return;
   for (const [id, score, , joints] of live.people) {
     const colour = colours[level(known, score)];
@@ -247,6 +252,37 @@ function drawPeople(known, canvas, large) {
       : [left + joints[3 * index] * scale, top + joints[3 * index + 1] * scale];
     skeleton(context, joint, colour, large ? Math.max(2.2, h * scale / 190) : 1.7, Boolean(picture));
     if (large) label(context, "#" + id, joint, colour, top);
+  }
+}
+
+// What is watched has a full outline; what is ignored a broken one, and is shaded.
+function zones(context, known, large, place) {
+  for (const [name, zone] of Object.entries(health?.cameras?.[known.name]?.zones ?? {})) {
+    const corners = zone.points.map(([x, y]) => place(x, y));
+    context.beginPath();
+    for (const [x, y] of corners) context.lineTo(x, y);
+    context.closePath();
+    context.fillStyle = context.strokeStyle = colours.zone;
+    context.lineWidth = large ? 2 : 1;
+    context.setLineDash(zone.kind === "ignore" ? [7, 5] : []);
+    context.stroke();
+    context.setLineDash([]);
+    if (zone.kind === "ignore") {
+      context.globalAlpha = 0.14;
+      context.fill();
+      context.globalAlpha = 1;
+    }
+    if (!large) continue;
+    const [x, y] = [0, 1].map((part) => corners.reduce((sum, corner) => sum + corner[part], 0) / corners.length);
+    context.font = "600 12px system-ui, sans-serif";
+    context.lineWidth = 4;
+    context.strokeStyle = colours.stage;
+    const text = zone.kind === "ignore" ? name + " (ignored)" : name;
+    const half = context.measureText(text).width / 2 + 4;
+    context.textAlign = "center";
+    const middle = Math.min(Math.max(x, half), context.canvas.clientWidth - half);
+    context.strokeText(text, middle, y);
+    context.fillText(text, middle, y);
   }
 }
 
@@ -395,14 +431,16 @@ function verdict(known) {
   if (state === "ended") return ["none", "The source has ended", from.trim()];
   if (state === "failed") return ["lost", "Failed", from.trim() + ", retrying"];
   if (state === "stalled") return ["lost", "Stalled", from.trim() + ", restarting"];
-  if (known.live.alarm) return ["alarm", "Alarm", "for " + lasting(Math.floor(now() - (known.live.since ?? now())))];
+  if (alarming(known)) return ["alarm", "Alarm", "for " + lasting(Math.floor(now() - (known.live.since ?? now())))];
   if (state === "frozen") return ["lost", "The picture is frozen", from.trim()];
   if (state === "black") return ["lost", "The picture is black", from.trim()];
   if (performance.now() - known.got > STALE * 1000) return ["none", "No data", "for " + lasting(now() - known.live.utc)];
   const people = known.live.people;
-  if (!people.length) return ["none", "No people", ""];
+  if (!people.length && !known.live.alarm) return ["none", "No people", ""];
+  if (known.live.alarm) return ["near", "Abnormal", "disarmed, so no alarm"];
   if (people.some((person) => level(known, person[1]) === "alarm")) return ["near", "Above the threshold", ""];
   if (people.some((person) => level(known, person[1]) === "near")) return ["near", "Unusual", ""];
+  if (people.every((person) => known.live.ignored?.includes(person[0]))) return ["none", "Not watched", "nobody is where people are watched"];
   if (people.every((person) => person[1] === null)) return ["none", "Watching", "a person is scored after some poses"];
   return ["calm", "Normal", ""];
 }
@@ -420,7 +458,7 @@ function showBig(known) {
   const count = known.live && !away(known) ? known.live.people.length : 0;
   const people = count ? (count === 1 ? "1 person" : count + " people") : "";
   setText($("verdict-more"), [more, people, kind === "alarm" ? known.live?.why : ""].filter(Boolean).join(" · "));
-  setText($("big-state"), known.live ? clock(known.live.utc) : "");
+  setText($("big-state"), (known.live ? clock(known.live.utc) : "") + (disarmed(known) ? " · disarmed" : ""));
   const gone = ["lost", "stalled", "failed", "connecting", "ended"].includes(condition(known));
   $("big-cover").hidden = !gone;
   if (gone) {
@@ -445,14 +483,16 @@ function showBig(known) {
     }
     item.className = "is-" + level(known, score);
     setText(item.children[1], "#" + id);
-    setText(item.children[2], score === null ? "not scored yet" : score.toFixed(2));
+    setText(item.children[2], score !== null ? score.toFixed(2)
+      : known.live.ignored?.includes(id) ? "not watched here" : "not scored yet");
     const words = rarity(p, known.live.beyond_normal?.includes(id));
     setText(item.children[3], words);
     item.children[3].hidden = !words;
   });
   const score = away(known) ? null : known.live?.score ?? null, threshold = known.live?.threshold ?? null;
   setText($("chart-now"), (score === null ? "" : "now " + score.toFixed(2) + ", ")
-    + (threshold === null ? "" : "alarm above " + threshold.toFixed(2) + (known.live.provisional ? ", provisional" : ""))
+    + (threshold === null ? "" : "alarm above " + threshold.toFixed(2) + (known.live.provisional ? ", provisional" : "")
+      + (health?.cameras?.[known.name]?.misfit ? ", the calibration no longer fits the zones" : ""))
     + (known.live?.unit ? ` (${known.live.unit === "bits" ? "bits" : "bits per dimension"})` : ""));
   $("chart").setAttribute("aria-label", "Score over the last five minutes. " + $("chart-now").textContent);
   $("big-canvas").setAttribute("aria-label", `${known.name}: ${word}. ${people}`);
@@ -469,17 +509,17 @@ function showThumb(known) {
 
 function showHeadline() {
   const all = [...views.values()];
-  const alarming = all.filter((each) => each.live?.alarm && condition(each) !== "lost").map((each) => each.name);
+  const there = all.filter((each) => alarming(each) && condition(each) !== "lost").map((each) => each.name);
   const lost = all.filter((each) => ["lost", "stalled", "failed", "frozen", "black"].includes(condition(each))).map((each) => each.name);
   let text = "No alarm";
   if (!health && !heard) text = "Connecting";
   else if (cutSince) text = "No connection";
-  else if (alarming.length === 1) text = "Alarm at " + alarming[0];
-  else if (alarming.length) text = `${alarming.length} alarms: ${alarming.slice(0, 4).join(", ")}`;
+  else if (there.length === 1) text = "Alarm at " + there[0];
+  else if (there.length) text = `${there.length} alarms: ${there.slice(0, 4).join(", ")}`;
   else if (lost.length) text = lost.length === 1 ? `Camera ${lost[0]} has a problem` : `${lost.length} cameras have problems`;
-  document.body.classList.toggle("alarming", alarming.length > 0 && !cutSince);
+  document.body.classList.toggle("alarming", there.length > 0 && !cutSince);
   setText($("headline"), text);
-  const title = (alarming.length && !cutSince ? "\u26a0 " : "") + text + " · daflow-edge";
+  const title = (there.length && !cutSince ? "\u26a0 " : "") + text + " · daflow-edge";
   if (document.title !== title) document.title = title;
   const people = all.filter((each) => !away(each)).reduce((sum, each) => sum + (each.live?.people.length ?? 0), 0);
   setText($("subline"), all.length ? `${all.length} camera${all.length > 1 ? "s" : ""} · ${people === 1 ? "1 person" : people + " people"}` : "");
@@ -560,6 +600,7 @@ function showAlarms() {
       element("small", moment(seconds(alarm.began_utc))),
       element("small", rarityOf(alarm) || (alarm.score === null ? "" : "score " + Number(alarm.score).toFixed(2)), "right"));
     if (alarm.why) button.append(element("small", alarm.why, "why"));
+    if (alarm.armed === false) button.append(element("small", "disarmed, not delivered"));
     if (alarm.interrupted) button.append(element("small", "the service was stopped during the alarm"));
     button.addEventListener("click", () => openReplay(alarm.id));
     item.append(button);
@@ -692,6 +733,10 @@ function showHealth() {
     state.append(element("i"), word, element("span", "since " + moment(seconds(camera.since_utc)), "note beside"));
     const label = element("td", name);
     if (camera.source) label.append(element("span", camera.source, "note beside"));
+    if (camera.armed === false) label.append(element("span", "disarmed"
+      + (camera.armed_until_utc ? " until " + moment(seconds(camera.armed_until_utc)) : "")
+      + (camera.armed_why === "schedule" ? " by its schedule" : ""), "note"));
+    if (camera.misfit) label.append(element("span", `The calibration no longer fits: ${camera.misfit}.`, "note"));
     if (camera.error) label.append(element("span", local(camera.error), "note"));
     const drift = element("td", local(camera.drift ?? "unknown"), "drift");
     drift.dataset.label = "Drift";

@@ -43,6 +43,7 @@ FIELDS = [
         "unit",
         "threshold",
         "provisional",
+        "armed",
         "people",
         "peak",
         "model",
@@ -187,6 +188,29 @@ def test_an_alarm_of_a_camera_that_is_gone_says_so(absence: Absence) -> None:
     alarm(result(0, 9.0, change="begin"))
     (end,) = alarm(replace(result(8, None, alarm=False, change="end"), absence=absence))
     assert end.content["reason"] == absence
+
+
+def test_arming_and_disarming_during_an_alarm_ends_it_and_begins_another() -> None:
+    armed = [False]
+    builder = AlarmEventBuilder("door", MODEL, update_seconds=0, is_armed=lambda: armed[0])
+    messages = builder(result(1, 6.0, change="begin"))
+    messages += builder(result(2, 6.0))
+    armed[0] = True
+    messages += builder(result(3, 6.0))
+    messages += builder(result(4, 6.0))
+    armed[0] = False
+    messages += builder(result(5, 6.0))
+    messages += builder(result(6, 2.0, alarm=False, change="end"))
+    found = [(m.kind, m.content.get("reason"), m.armed) for m in messages]
+    assert found == [
+        ("begin", None, False), ("end", "armed", False),
+        ("begin", None, True), ("end", "disarmed", True),
+        ("begin", None, False), ("end", "score_fell", False),
+    ]  # fmt: skip
+    assert len({message.id for message in messages}) == 3
+    assert builder.alarms == 1
+    armed[0] = True
+    assert builder(result(7, 2.0, alarm=False)) == []
 
 
 def test_the_smallest_p_value_is_called_rarer_than() -> None:

@@ -26,9 +26,13 @@ else:
 PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
 
 
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
 def block(language: str) -> str:
-    (text,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return str(text)
+    (text,) = blocks(language)
+    return text
 
 
 def test_the_example_has_the_fields_of_a_message() -> None:
@@ -38,7 +42,8 @@ def test_the_example_has_the_fields_of_a_message() -> None:
 
 
 def test_the_configuration_is_one() -> None:
-    config = Config.model_validate(tomllib.loads(block("toml")))
+    armed, config = (Config.model_validate(tomllib.loads(text)) for text in blocks("toml"))
+    assert armed.cameras["door"].schedule.weekly()
     assert (config.mqtt.host, config.webhook.secret_env) == ("broker", "DAFLOW_WEBHOOK_SECRET")
 
 

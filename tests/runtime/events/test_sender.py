@@ -56,6 +56,28 @@ def test_messages_come_in_order_and_once(
     assert ready._listeners == []
 
 
+def test_messages_of_cameras_that_were_not_armed_are_skipped(
+    ready: EventStore, make_message: MakeMessage, fake_delivery: Any, eventually: Eventually
+) -> None:
+    """Every third is armed; a failure in the middle of a batch, and a refusal, count only those."""
+    sent = [make_message(f"{number:032x}", kind="end", armed=number % 3 == 0) for number in range(60)]
+    delivery = fake_delivery(
+        DeliveryFailed("no bridge", delivered=2), DeliveryFailed("no thanks", delivered=1, refused=True)
+    )
+    ready.append(*sent)
+    with Sender(ready, delivery, first_wait=0.01) as sender:
+        eventually(lambda: sender.statistics()["pending"] == 0)
+        assert sender.statistics()["delivered"] == 19
+        assert sender.statistics()["refused"] == 1
+        ready.append(make_message("f" * 32, kind="end", armed=False))
+        eventually(lambda: sender.statistics()["pending"] == 0)
+        eventually(lambda: sender.statistics()["state"] == "idle")
+    assert delivery.got == [message for message in sent[::3] if message is not sent[9]]
+    assert ready.cursor("fake") == 61
+    assert ready.count() == 61, "they are stored"
+    assert [alarm["armed"] for alarm in ready.recent(61)] == [False] + [n % 3 == 0 for n in range(59, -1, -1)]
+
+
 def test_failures_are_tried_again_and_logged_when_they_begin_and_end(
     ready: EventStore,
     make_message: MakeMessage,

@@ -93,6 +93,7 @@ def test_alarms_are_listed_newest_first(store: EventStore, make_message: MakeMes
         "person": 3,
         "reason": "score_fell",
         "interrupted": False,
+        "armed": True,
     }
     assert (last["ended_utc"], last["reason"]) == (None, None)
     assert store.cameras_with_alarm() == {"door", "hall"}

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from daflow.core.alarms.zones import Zone
 from runtime.outputs.annotated_video import AnnotatedVideo
 from runtime.pipeline.results import FrameResult
 
@@ -174,3 +175,21 @@ def test_a_score_far_above_the_threshold_leaves_the_line_where_it_can_be_seen(
         chart = video.draw(make_result(1, 5000.0, threshold=5.0))[-CHART:]
     red = ((chart[..., 0] > 150) & (chart[..., 1] < 120)).sum(axis=1)
     assert 10 < int(red.argmax()) < CHART - 15, "the threshold is between the borders"
+
+
+def test_zones_are_drawn_where_they_are(tmp_path: Path, make_result: MakeResult) -> None:
+    square = ((0.5, 0.5), (0.75, 0.5), (0.75, 0.75), (0.5, 0.75))
+    with AnnotatedVideo(tmp_path / "video.mp4", fps=25) as video:
+        plain, watched, ignored = (
+            video.draw(make_result(0, 2.0, size=(640, 360), zones=zones)).astype(int)
+            for zones in (
+                {},
+                {"door": Zone(kind="watch", points=square)},
+                {"Straße": Zone(kind="ignore", points=square)},
+            )
+        )
+    for drawn in (watched, ignored):
+        rows, columns = np.nonzero(np.abs(drawn - plain)[:-CHART].sum(axis=2) > 60)
+        assert (columns.min(), columns.max()) == pytest.approx((0.5 * 639, 0.75 * 639), abs=3)
+        assert (rows.min(), rows.max()) == pytest.approx((0.5 * 359, 0.75 * 359), abs=3)
+    assert (watched[180, 330:470] != ignored[180, 330:470]).any()

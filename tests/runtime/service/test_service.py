@@ -232,6 +232,31 @@ def test_reloading_takes_a_new_calibration_of_the_bundle(bundle: Bundle, tmp_pat
         assert camera(service)["restarts"] == 0
 
 
+def test_reloading_takes_other_zones_and_reads_on(bundle: Bundle) -> None:
+    def zoned(zones: dict[str, Any]) -> Config:
+        # An ignored floor comes with a camera that is never armed: neither needs the camera to be opened again.
+        schedule = {"armed": []} if zones else {}
+        cameras = {"door": {"source": NORMAL, "zones": zones, "schedule": schedule}}
+        return Config.model_validate({"bundle": bundle.folder, "cameras": cameras, "realtime": True})
+
+    everywhere = {"kind": "ignore", "points": [[0, 0], [1, 0], [1, 1], [0, 1]]}
+    configs = [zoned({}), zoned({"floor": everywhere})]
+    with running(Service(zoned({}), configs.pop)) as service:
+        wait_for(lambda: camera(service)["score"] is not None)
+        worker = service._manager._slots["door"].worker
+        service.reload()
+        wait_for(lambda: camera(service)["zones"] != {})
+        wait_for(lambda: camera(service)["people"] > 0 and camera(service)["score"] is None)
+        assert camera(service)["provisional"]
+        assert "zones (floor)" in camera(service)["misfit"]
+        assert not camera(service)["armed"]
+        service.reload()
+        wait_for(lambda: camera(service)["score"] is not None)
+        assert service._manager._slots["door"].worker is worker
+        assert not camera(service)["provisional"]
+        assert camera(service)["armed"]
+
+
 # Supervision
 
 

@@ -41,6 +41,7 @@ class Feeder(threading.Thread):
         self.empty: set[str] = set()
         self.silent: set[str] = set()
         self.beyond_normal: set[str] = set()
+        self.ignored: set[str] = set()
         self.image: Any = None
         self._over = threading.Event()
 
@@ -53,7 +54,9 @@ class Feeder(threading.Thread):
                 p_value = 0.0005 if score > 5 else 0.2
                 people = camera not in self.empty
                 beyond = camera in self.beyond_normal
-                self.world.show(camera, 100 + index % 500, score, p_value, None, self.image, people, beyond)
+                ignored = camera in self.ignored
+                frame = 100 + index % 500
+                self.world.show(camera, frame, score, p_value, None, self.image, people, beyond, ignored)
 
     def end(self) -> None:
         self._over.set()

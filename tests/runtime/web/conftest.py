@@ -22,6 +22,7 @@ from daflow.core.alarms.reasons import Reason
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.synthetic import Scene, SceneEvent, generate_clip
 from runtime.config.schema import ServeOptions
+from runtime.events.arming import Arming
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
 from runtime.pipeline.results import FrameResult, Person
@@ -60,6 +61,7 @@ class World:
     hang: Callable[[], None] = lambda: None
     reasons: tuple[Reason, ...] = ()
     """What raised the score of the first person."""
+    arming: Arming | None = None
     _clips: dict[str, Any] = field(default_factory=dict)
     _alarms: int = 0
 
@@ -83,6 +85,7 @@ class World:
         image: npt.NDArray[np.uint8] | None = None,
         people: bool = True,
         beyond_normal: bool = False,
+        ignored: bool = False,
     ) -> FrameResult:
         """Let a camera see its frame; the first person there has the score, the others a low one."""
         found = self._clips[camera].get(frame, {}) if people else {}
@@ -90,16 +93,17 @@ class World:
             Person(
                 person,
                 keypoints,
-                score,
-                score if index == 0 else 1.5,
+                None if ignored else score,
+                None if ignored else score if index == 0 else 1.5,
                 p_value if index == 0 else 0.6,
                 self._window(camera, person, frame),
                 beyond_normal and index == 0,
                 self.reasons if index == 0 else (),
+                ignored,
             )
             for index, (person, keypoints) in enumerate(found.items())
         )
-        worst = persons[0] if persons and score is not None else None
+        worst = persons[0] if persons and score is not None and not ignored else None
         alarm = worst is not None and score is not None and score > THRESHOLD
         now = time.time() if utc is None else utc
         shown = Frame(frame, frame / 25, SIZE, image, utc=now)
@@ -188,7 +192,7 @@ class World:
     def serve(self, privacy: Any = "skeletons", guarded_by: str | None = None, **options: Any) -> Any:
         """Serve it on a free port of this machine."""
         options = {"address": "127.0.0.1:0", "token_env": guarded_by, **options}
-        return serve(ServeOptions(**options), self.live, self.store, self.health, privacy)
+        return serve(ServeOptions(**options), self.live, self.store, self.health, privacy, self.arming)
 
 
 @pytest.fixture(scope="module")

@@ -361,6 +361,61 @@ def test_a_removed_camera_disappears_from_the_page(fed: Feeder, page: Page) -> N
         assert page.errors() == []
 
 
+def test_zones_are_shown_with_their_names_and_who_is_ignored(fed: Feeder, page: Page) -> None:
+    square = [[0.5, 0.5], [0.75, 0.5], [0.75, 0.75], [0.5, 0.75]]
+    # How many pixels are drawn around a place of the picture, which is in the middle of the canvas.
+    pixel = """
+        const canvas = document.getElementById("big-canvas");
+        const scale = Math.min(canvas.width / 1280, canvas.height / 720);
+        const [x, y] = [canvas.width / 2 + (arguments[0] - 0.5) * 1280 * scale,
+            canvas.height / 2 + (arguments[1] - 0.5) * 720 * scale];
+        return [...canvas.getContext("2d").getImageData(Math.round(x - 4), Math.round(y - 4), 8, 8).data]
+            .filter((value, at) => at % 4 === 3).filter((alpha) => alpha > 200).length;
+    """
+    with page.fast(), fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: page.ink("big-canvas", "calm") > 300)
+        assert page.ink("big-canvas", "zone") == 0
+        fed.world.cameras["entrance"]["zones"] = {"till": {"kind": "watch", "points": square}}
+        wait_for(lambda: page.ink("big-canvas", "zone") > 300)
+        full = page.ink("big-canvas", "zone")
+        fed.empty.add("entrance")
+        wait_for(lambda: page.ink("big-canvas", "calm") == 0)
+        assert page.run(pixel, 0.75, 0.6) > 8, "the right side of the square"
+        assert page.run(pixel, 0.85, 0.6) == 0
+        fed.world.cameras["entrance"]["zones"] = {"till": {"kind": "ignore", "points": square}}
+        wait_for(lambda: 50 < page.ink("big-canvas", "zone") < full)
+        fed.empty.clear()
+        fed.ignored.add("entrance")
+        wait_for(lambda: page.text("verdict") == "Not watched")
+        assert "not watched here" in page.text("people")
+        assert "misfit" not in page.text("cameras")
+        why = "the zones of the camera (till) are not those of its calibration"
+        fed.world.cameras["entrance"].update(misfit=why)
+        wait_for(lambda: f"The calibration no longer fits: {why}." in page.text("cameras"))
+        assert "no longer fits" in page.text("chart-now")
+        assert page.errors() == []
+
+
+def test_a_disarmed_camera_is_shown_without_an_alarm(fed: Feeder, page: Page) -> None:
+    facts = {"armed": False, "armed_why": "schedule", "armed_until_utc": None}
+    fed.world.cameras["entrance"].update(facts)
+    fed.world.alarm("entrance")
+    with page.fast(), fed.world.serve() as served:
+        page.open(served.url)
+        wait_for(lambda: "disarmed by its schedule" in page.text("cameras"))
+        fed.scores["entrance"] = 6.5
+        wait_for(lambda: page.text("verdict") == "Abnormal")
+        assert "disarmed, so no alarm" in page.text("verdict-more")
+        assert page.text("headline") == "No alarm"
+        assert page.text("big-state").endswith("disarmed")
+        assert page.run("return document.getElementById('announce').textContent") == ""
+        fed.world.cameras["entrance"].update(armed=True)
+        wait_for(lambda: page.text("headline") == "Alarm at entrance")
+        assert page.text("verdict") == "Alarm"
+        assert page.errors() == []
+
+
 def test_reduced_motion_is_respected(fed: Feeder, page: Page) -> None:
     fed.world.alarm("yard")
     page.media(prefers_reduced_motion="reduce")
