@@ -108,7 +108,6 @@ def test_what_is_missing_is_named_with_its_option() -> None:
     with pytest.raises(InputError) as caught:
         read(None)
     assert caught.value.message.splitlines() == [
-        "bundle is missing: give --bundle, or set it in a file that --config names.",
         "cameras is missing: give --source, or set it in a file that --config names.",
     ]
 
