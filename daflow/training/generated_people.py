@@ -1,7 +1,8 @@
 """The recipe of the model that is part of the package: everyday life of generated people, and nothing else.
 
 Nothing in it was chosen by an AUC: the people and the errors of their pose estimators follow statistics of normal
-recordings (`daflow.core.data.generator`), and the threshold comes from generated people that training does not see.
+recordings (`daflow.core.data.generator`). The threshold is the highest score of generated people whose
+cameras and pose estimators training does not see.
 """
 
 from __future__ import annotations
@@ -59,4 +60,5 @@ def unseen_windows(seed: int = SEED) -> Windows:
 def held_out_scores(checkpoint: Checkpoint, windows: Windows) -> HeldOutScores | None:
     """Summarise the scores of windows; None when none is finite."""
     people = len(set(zip(windows.clip.tolist(), windows.person.tolist(), strict=True)))
-    return HeldOutScores.of(judge(checkpoint.model, checkpoint.evidence, windows.poses).score, people)
+    scores = judge(checkpoint.model, checkpoint.evidence, windows.poses).score
+    return HeldOutScores.of(scores, people, separate=True)
