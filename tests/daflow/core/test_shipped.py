@@ -105,7 +105,7 @@ def test_somebody_in_front_of_it_all_day_is_below_its_threshold(shipped: Bundle)
     poses = make_windows(everyday_clips(10, seed=77), 12, fps=25).poses
     with open_graph(shipped) as scorer:
         scores = scorer.judge(poses).score
-    assert (scores < shipped.manifest.alarm.threshold).mean() > 0.9995
+    assert (scores < shipped.manifest.alarm.threshold).mean() > 0.998
     assert 1 < np.median(scores) < 6
 
 
