@@ -1,12 +1,9 @@
-"""A kinematic generator of people: walkers, and falls, runs and fights among them, seen by a noisy camera.
+"""Walkers, and falls, runs and fights among them, seen by a noisy camera.
 
-It replaces recordings in the demo, in tests and in the verification of exports. People are stick figures in metres that
-walk on the ground with a gait (thigh, knee, arm and elbow angles as functions of a phase). A pinhole camera above eye
-height projects them. The detector's errors (jitter, missing joints, missed poses) are added in pixels. The seed
-determines everything.
-
-The lengths of arms and legs are fractions of the body height after Drillis and Contini (1966). All other numbers of the
-gaits and events were chosen by eye so that the skeletons look like people; nothing is fitted to data.
+They replace recordings in the demo, in tests and in the verification of exports. People walk with a gait (thigh, knee, arm
+and elbow angles as functions of a phase) before one camera above eye height. The detector's errors (jitter, missing
+joints, missed poses) are added in pixels. The seed determines everything. All numbers of the gaits and events were chosen
+by eye; nothing is fitted to data. What the model of the package is trained on is `daflow.core.data.generator.everyday`.
 """
 
 from __future__ import annotations
