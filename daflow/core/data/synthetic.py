@@ -1,9 +1,10 @@
 """Walkers, and falls, runs and fights among them, seen by a noisy camera.
 
-They replace recordings in the demo, in tests and in the verification of exports. People walk with a gait (thigh, knee, arm
-and elbow angles as functions of a phase) before one camera above eye height. The detector's errors (jitter, missing
-joints, missed poses) are added in pixels. The seed determines everything. All numbers of the gaits and events were chosen
-by eye; nothing is fitted to data. What the model of the package is trained on is `daflow.core.data.generator.everyday`.
+They replace recordings in the demo, in tests and in the verification of exports. People walk with a gait (thigh, knee,
+arm and elbow angles as functions of a phase) before one camera above eye height. The detector's errors (jitter, missing
+joints, missed poses) are added in pixels. The seed determines everything. All numbers of the gaits and events were
+chosen by eye; nothing is fitted to data. What the model of the package is trained on is
+`daflow.core.data.generator.everyday`.
 """
 
 from __future__ import annotations
