@@ -86,7 +86,7 @@ def setting(name: str) -> str:
 def test_the_service_can_write_what_the_example_names_and_outlives_a_stalled_camera() -> None:
     config = example()
     state = Path("/var/lib") / setting("StateDirectory")  # the only folder, by ProtectSystem=strict
-    for path in (config.bundle, config.store.path):
+    for path in (config.bundle_folder, config.store.path):
         assert state in Path(str(path)).parents
     assert float(setting("WatchdogSec")) > config.stall_seconds
 

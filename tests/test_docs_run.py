@@ -167,6 +167,9 @@ class Material:
     def model(self, folder: Path) -> None:
         """It needs nothing."""
 
+    def models(self, folder: Path) -> None:
+        """It needs nothing."""
+
     def operating(self, folder: Path) -> None:
         (folder / "bundle").symlink_to(self.calibrated)
 

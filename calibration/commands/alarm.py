@@ -33,15 +33,16 @@ from daflow.core.command_line import (
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import CheckFailed
 from daflow.core.evidence import unit_of
+from daflow.core.shipped import bundle_or_default, is_shipped, make_own_copy
 
 
 @click.command(cls=Command)
 @click.option(
     "--bundle",
-    "folder",
+    "given",
     type=FOLDER,
-    required=True,
-    help="The bundle to calibrate; its manifest is rewritten.",
+    help="The bundle to calibrate; its manifest is rewritten. Without it a copy of the model of the package, among "
+    "your data, which every command without --bundle uses from then on.",
 )
 @click.option(
     "--poses",
@@ -112,7 +113,7 @@ from daflow.core.evidence import unit_of
 @frame_size_option
 @fps_option
 def alarm(
-    folder: Path, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None,
+    given: Path | None, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None,
     zones_file: Path | None, per_day: float | None, quantile: float | None,
     begin_seconds: float, end_seconds: float, cool_down_seconds: float, smoothing_seconds: float,
     hold_seconds: float, lasting_seconds: float | None, require_promise: bool, json_target: str | None,
@@ -130,6 +131,7 @@ def alarm(
         raise click.UsageError(
             "A quantile is not a rate of false alarms. Remove --quantile or --require-promise."
         )
+    folder = bundle_or_default(given)
     bundle = read_bundle(folder)
     require_folder_for(folder / MANIFEST)
     zones = read_zones(zones_file, camera) if zones_file else {}
@@ -141,6 +143,9 @@ def alarm(
         raise CheckFailed(f"{result.reason[0].upper()}{result.reason[1:]}. {folder} was not changed.")
     if result.reason:
         logging.getLogger(__name__).warning(result.reason)
+    if is_shipped(folder):
+        folder = make_own_copy()
+        bundle = read_bundle(folder)
     write_calibration(bundle, result.alarm, camera)
     if json_target:
         content = {**result.alarm.model_dump(mode="json"), "camera": camera}
@@ -148,6 +153,8 @@ def alarm(
     if json_target != "-":
         for line in _lines(folder, camera, result, unit_of(bundle.manifest.channels)):
             click.echo(line)
+        if given is None:
+            click.echo(f"commands without --bundle use {folder} from now on; remove it to undo this")
 
 
 def _lines(folder: Path, camera: str | None, result: CalibrationResult, unit: str) -> Iterator[str]:

@@ -16,10 +16,16 @@ from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FOLDER, Command, fps_option, frame_size_option, json_option, write_json
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import CheckFailed
+from daflow.core.shipped import bundle_or_default
 
 
 @click.command(cls=Command)
-@click.option("--bundle", "folder", type=FOLDER, required=True, help="The calibrated bundle.")
+@click.option(
+    "--bundle",
+    "given",
+    type=FOLDER,
+    help="The calibrated bundle.  [default: the model of the package, or your calibrated copy]",
+)
 @click.option(
     "--poses",
     type=FOLDER,
@@ -35,8 +41,8 @@ from daflow.core.errors import CheckFailed
 @frame_size_option
 @fps_option
 def check(
-    folder: Path, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None, zones_file: Path | None,
-    json_target: str | None, frame_size: FrameSize | None, fps: float | None,
+    given: Path | None, poses: tuple[Path, ...], clips: tuple[str, ...], camera: str | None,
+    zones_file: Path | None, json_target: str | None, frame_size: FrameSize | None, fps: float | None,
 ) -> None:  # fmt: skip
     """Replay held-out normal recordings through the alarm and report the measured rate of false alarms.
 
@@ -44,7 +50,7 @@ def check(
 
     Fails with exit code 1 when so many false alarms are too unlikely (5 %) at the rate that the calibration expects.
     """
-    bundle = read_bundle(folder)
+    bundle = read_bundle(bundle_or_default(given))
     alarm = calibration_of(bundle, camera)
     zones = read_zones(zones_file, camera) if zones_file else None
     if zones is not None and (misfit := alarm.misfit(zones)):

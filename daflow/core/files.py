@@ -132,6 +132,21 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
+def user_data() -> Path:
+    """Return the folder for what the user keeps: `$XDG_DATA_HOME/daflow`, `~/.local/share/daflow` without it."""
+    return _user_folder("XDG_DATA_HOME", ".local/share")
+
+
+def user_cache() -> Path:
+    """Return the folder for what can be made again: `$XDG_CACHE_HOME/daflow`, `~/.cache/daflow` without it."""
+    return _user_folder("XDG_CACHE_HOME", ".cache")
+
+
+def _user_folder(variable: str, below_home: str) -> Path:
+    chosen = os.environ.get(variable)
+    return (Path(chosen) if chosen else Path.home() / below_home) / "daflow"
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder, so that one process at a time reads, changes and writes a file in it.

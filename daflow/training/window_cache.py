@@ -27,7 +27,7 @@ from daflow.core.data.track_files import Paths
 from daflow.core.data.tracks import DEFAULT_FPS, TrackFile, find_tracks, read_each
 from daflow.core.data.windows import COUNTS, Windows, make_windows
 from daflow.core.errors import InputError
-from daflow.core.files import sha256
+from daflow.core.files import sha256, user_cache
 from daflow.core.progress import track
 
 logger = logging.getLogger(__name__)
@@ -82,8 +82,7 @@ class TrainingSet:
 
 def default_cache() -> Path:
     """Return the folder of the cache: `$XDG_CACHE_HOME/daflow/windows`, `~/.cache/daflow/windows` without it."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "daflow" / "windows"
+    return user_cache() / "windows"
 
 
 def read_training_set(

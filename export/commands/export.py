@@ -20,6 +20,7 @@ from daflow.core.command_line import (
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.errors import require_packages
 from daflow.core.evidence import unit_of
+from daflow.core.shipped import BUNDLE, bundle_or_default, make_own_copy, shipped_checkpoint
 from export.commands.options import calibration_option, engine_options, keep_failing_option, limit_option
 
 _NEEDED = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime")
@@ -34,14 +35,23 @@ def _threshold(manifest: Manifest) -> str:
     )
 
 
+def _new_folder(name: str) -> Path:
+    folder = Path(name)
+    if folder.exists():
+        raise click.UsageError(
+            f"{folder} is there already. Say with -o where to write; a bundle there is replaced."
+        )
+    return folder
+
+
 @click.command("daflow-export", cls=CommandWithSubcommands)
-@click.argument("model", type=FOLDER)
+@click.argument("model", type=FOLDER, required=False)
 @click.option(
     "-o",
     "--output",
     type=FOLDER,
     metavar="BUNDLE",
-    help="Folder to write; an older bundle there is replaced.",
+    help="Folder to write; an older bundle there is replaced.  [default: generated-people, without MODEL]",
 )
 @click.option(
     "--fp32/--fp16",
@@ -91,7 +101,7 @@ def _threshold(manifest: Manifest) -> str:
 @frame_size_option
 @version_option()
 def export(
-    model: Path, output: Path | None, only_fp32: bool, int8: bool, calibrate_on: tuple[Path, ...], verify_on:
+    model: Path | None, output: Path | None, only_fp32: bool, int8: bool, calibrate_on: tuple[Path, ...], verify_on:
     tuple[Path, ...], masks: Path | None, calibration: Any, ranges: Path | None, limits: dict[str, float],
     keep_failing: bool, targets: list[str], engine: bool, on_device: bool, batch: tuple[int, int, int] | None,
     workspace: int | None, layers: bool, json_target: str | None, frame_size: FrameSize | None,
@@ -100,6 +110,8 @@ def export(
 
     Every form is compared with the PyTorch model on normal, abnormal and extreme windows. When one does not rank people
     as the model does, nothing is written and the exit code is 1.
+
+    Without MODEL the model of the package is exported, which was trained on generated people.
 
     With a GPU, engines are built for that GPU. Elsewhere TensorRT for RTX builds them ahead of time for sm75 to sm121.
     Jetson Orin is sm87, which only JetPack's own TensorRT builds, on the Orin: daflow-export BUNDLE --on-device.
@@ -113,11 +125,23 @@ def export(
             raise click.UsageError("--on-device builds the engines of a bundle and takes no other files.")
         from export.engines import build_on_device
 
+        if model is None and (batch is not None or workspace is not None):
+            model = make_own_copy()  # their values are written to the bundle, and the package stays as it is
         bundle = build_on_device(
-            model, fp32=only_fp32, batch=batch, workspace=workspace, layers=layers, report=report
+            bundle_or_default(model),
+            fp32=only_fp32,
+            batch=batch,
+            workspace=workspace,
+            layers=layers,
+            report=report,
         )
     else:
         require_packages({"export": _NEEDED})
+        if model is None:
+            model, output = shipped_checkpoint(), output or _new_folder(BUNDLE)
+            report(
+                "no MODEL was named, so that of the package is exported: it was trained on generated people"
+            )
         if output is None:
             raise click.UsageError("Missing option '-o' / '--output': the bundle to write.")
         from export.bundle import export_model

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from daflow.core.alarms.calibration import CameraName
 from daflow.core.alarms.zones import Zones
 from daflow.core.data.track_names import TrackFormat
+from daflow.core.shipped import default_bundle
 from runtime.config.web_addresses import HostNames, Networks
 from runtime.config.weekly_schedule import WeeklySchedule, parse_period
 from runtime.sources.redaction import HIDDEN
@@ -313,7 +314,11 @@ class LogOptions(_Section):
 class Config(CameraOptions):
     """The whole configuration of `daflow-edge`."""
 
-    bundle: Path = Field(description="The bundle that daflow-export wrote and daflow-calibrate calibrated.")
+    bundle: Path | None = Field(
+        None,
+        description="The bundle that daflow-export wrote and daflow-calibrate calibrated; unset, the model of the "
+        "package, which was trained on generated people.",
+    )
     scorer: Literal["onnxruntime", "tensorrt"] = Field("onnxruntime", description="What runs the model.")
     precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
         "auto",
@@ -353,6 +358,11 @@ class Config(CameraOptions):
         30.0, description="How long a camera or the scorer may be stalled before it is restarted."
     )
     log: LogOptions = LogOptions.model_validate({})
+
+    @property
+    def bundle_folder(self) -> Path:
+        """The bundle, or the default one (`daflow.core.shipped`)."""
+        return self.bundle or default_bundle()
 
     def camera(self, name: str) -> Camera:
         """Return a camera, completed with what it takes from the top of the file."""

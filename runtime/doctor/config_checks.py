@@ -70,7 +70,7 @@ def config_checks(
             the page's port.
         bundle: check this bundle instead of that of the configuration.
     """
-    checks: list[Check] = [("bundle", partial(bundle_files, bundle or config.bundle, config))]
+    checks: list[Check] = [("bundle", partial(bundle_files, bundle or config.bundle_folder, config))]
     for options, names in _people(config):
         name = f"poses {', '.join(names)}"
         checks.append((name, partial(people, machine, name, options)))
@@ -81,7 +81,7 @@ def config_checks(
         checks.append(("MQTT broker", partial(receivers.broker, config, connect=connect)))
     if config.webhook.url:
         checks.append(("webhook", partial(receivers.webhook, config, connect=connect)))
-    model_fps = _model_fps(bundle or config.bundle) if connect else None
+    model_fps = _model_fps(bundle or config.bundle_folder) if connect else None
     for camera in config.cameras:
         name, uri = f"camera {camera}", config.cameras[camera].source
         look = sources.first_picture if connect else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from daflow.core.errors import InputError
+from daflow.core.files import user_data
 from runtime.models.catalogue import DETECTOR, MODELS, PEOPLE, POSE_MODELS
 
 
@@ -26,8 +27,7 @@ def models_directory() -> Path:
     """The folder of fetched models: `$DAFLOW_MODELS`, or `daflow/models` among the user's data."""
     if chosen := os.environ.get("DAFLOW_MODELS"):
         return Path(chosen)
-    data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "daflow" / "models"
+    return user_data() / "models"
 
 
 def default_pose_bundle() -> Path:

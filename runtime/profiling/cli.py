@@ -21,6 +21,7 @@ from daflow.core.command_line import (
 )
 from daflow.core.errors import CheckFailed
 from daflow.core.files import write_text
+from daflow.core.shipped import bundle_or_default
 from runtime.config.options import camera_options, people_options, refuse_secrets
 from runtime.profiling.compare import compare, machine_differences, other_differences, to_json
 from runtime.profiling.edge import EdgeRun
@@ -34,7 +35,9 @@ _WIDTH = 120  # where the terminal's width is unknown
 
 
 @click.command(cls=CommandWithSubcommands)
-@click.option("--bundle", "folder", type=FOLDER, help="The bundle to profile.")
+@click.option(
+    "--bundle", "folder", type=FOLDER, help="The bundle to profile.  [default: the model of the package]"
+)
 @click.option(
     "--scorer",
     "scorers",
@@ -91,13 +94,12 @@ def main(
 
     'daflow-profile compare BEFORE AFTER' compares two profiles that were saved with --json.
     """
-    if folder is None:
-        raise click.UsageError("Missing option '--bundle'.")
     sizes = _batch_sizes(batches)
     for path in (report, Path(json_target) if json_target and json_target != "-" else None):
         if path:
             require_folder_for(path)
     refuse_secrets([uri])
+    folder = bundle_or_default(folder)
     bundle = read_bundle(folder)
     names = tuple(name for name in scorers if name != "all")
     options = people_options(values).model_dump(exclude_unset=True, mode="json")

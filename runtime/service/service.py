@@ -14,6 +14,7 @@ from typing import Any
 from daflow.core.bundle import MANIFEST, Bundle, read_bundle
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.files import sha256
+from daflow.core.shipped import bundle_or_default
 from daflow.core.version import __version__
 from runtime.config.schema import Config, LogOptions
 from runtime.events.alarm_recorder import AlarmEventRecorder
@@ -99,7 +100,7 @@ class Service:
 
     def _open(self) -> None:
         config, stack = self.config, self._stack
-        self.bundle = read_bundle(config.bundle)
+        self.bundle = read_bundle(bundle_or_default(config.bundle))
         self._warn_about_rate()
         self._manager = CameraManager(
             self.bundle.manifest,
@@ -266,7 +267,7 @@ class Service:
             InputError: the new configuration cannot be used, and nothing was changed.
             CheckFailed: an engine was built that does not score as its graph does, and nothing was changed.
         """
-        bundle = read_bundle(new.bundle)
+        bundle = read_bundle(new.bundle_folder)
         check_rules(new, bundle)
         plan = plan_reload(self.config, self.bundle, new, bundle)
         for name in plan.needs_restart:

@@ -273,7 +273,7 @@ def test_every_option_is_explained() -> None:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
     output = run(export, "--help").output
-    assert "Usage: daflow-export [OPTIONS] MODEL" in output
+    assert "Usage: daflow-export [OPTIONS] [MODEL]" in output
     assert re.findall(r"^  (\w+)  +\S", output.partition("Commands:\n")[2], re.MULTILINE) == [
         "pose",
         "inspect",

@@ -28,6 +28,8 @@ class HeldOutScores(ManifestPart):
         windows: how many were scored.
         people: of so many tracks.
         median, q99, q999, highest: their quantiles 0.5, 0.99, 0.999 and 1.
+        separate: whether they are of recordings of their own, with other people, cameras and pose estimators than those
+            of the training.
     """
 
     windows: Annotated[int, Field(ge=1)]
@@ -36,6 +38,7 @@ class HeldOutScores(ManifestPart):
     q99: FiniteFloat
     q999: FiniteFloat
     highest: FiniteFloat
+    separate: bool = False
 
     @model_validator(mode="after")
     def _rises(self) -> HeldOutScores:
@@ -44,20 +47,21 @@ class HeldOutScores(ManifestPart):
         return self
 
     @classmethod
-    def of(cls, nll: npt.NDArray[np.float32], people: int) -> HeldOutScores | None:
+    def of(cls, nll: npt.NDArray[np.float32], people: int, separate: bool = False) -> HeldOutScores | None:
         """Summarise the scores `(N,)` of the windows of so many people; None when none is finite."""
         finite = nll[np.isfinite(nll)].astype(np.float64)
         if not len(finite):
             return None
         median, q99, q999, highest = np.quantile(finite, (0.5, 0.99, 0.999, 1)).tolist()
         return cls(
-            windows=len(finite), people=people, median=median, q99=q99, q999=q999, highest=highest
+            windows=len(finite), people=people, median=median, q99=q99, q999=q999, highest=highest,
+            separate=separate,
         )  # fmt: skip
 
     @property
     def threshold(self) -> float:
-        """As far above the 0.999 quantile as that is above the median."""
-        return 2 * self.q999 - self.median
+        """The highest of separate recordings; else as far above the 0.999 quantile as that is above the median."""
+        return self.highest if self.separate else 2 * self.q999 - self.median
 
 
 def provisional_alarm(training: Mapping[str, Any], fps: float | None = None) -> AlarmCalibration | None:

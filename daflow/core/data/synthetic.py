@@ -1,18 +1,16 @@
-"""A kinematic generator of people: walkers, and falls, runs and fights among them, seen by a noisy camera.
+"""Walkers, and falls, runs and fights among them, seen by a noisy camera.
 
-It replaces recordings in the demo, in tests and in the verification of exports. People are stick figures in metres that
-walk on the ground with a gait (thigh, knee, arm and elbow angles as functions of a phase). A pinhole camera above eye
-height projects them. The detector's errors (jitter, missing joints, missed poses) are added in pixels. The seed
-determines everything.
-
-The lengths of arms and legs are fractions of the body height after Drillis and Contini (1966). All other numbers of the
-gaits and events were chosen by eye so that the skeletons look like people; nothing is fitted to data.
+They replace recordings in the demo, in tests and in the verification of exports. People walk with a gait (thigh, knee,
+arm and elbow angles as functions of a phase) before one camera above eye height. The detector's errors (jitter, missing
+joints, missed poses) are added in pixels. The seed determines everything. All numbers of the gaits and events were
+chosen by eye; nothing is fitted to data. What the model of the package is trained on is
+`daflow.core.data.generator.everyday`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -21,16 +19,25 @@ import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
 from daflow.core.data.frame_rate import FrameRate
+from daflow.core.data.generator.body import (
+    STAND,
+    Array,
+    Build,
+    Posture,
+    in_the_world,
+    pendulum,
+    ramp,
+    skeleton,
+)
+from daflow.core.data.generator.cameras import Camera
+from daflow.core.data.generator.paths import wander
 from daflow.core.data.track_names import TrackFormat
 from daflow.core.data.tracks import DEFAULT_FPS, Clip, Track, write_clips
 from daflow.core.files import StrPath, written_whole
 
-Array = npt.NDArray[np.float64]
 SceneEvent = Literal["fall", "run", "fight"]
 SCENE_EVENTS: tuple[SceneEvent, ...] = get_args(SceneEvent)
 
-_CAMERA_HEIGHT = 3.0  # metres above the ground
-_CAMERA_PITCH = 0.28  # radians below the horizon
 _AREA = ((-3.5, 3.5), (5.5, 11.0))  # metres, to the side and away, in which people walk
 
 
@@ -59,27 +66,7 @@ class Scene:
     missed_poses: float = 0.005
 
 
-@dataclass(frozen=True)
-class _Gait:
-    """Angles (radians) and speed (m/s) of a gait; each may be an array over frames."""
-
-    speed: Array | float
-    stride: Array | float  # metres that one full cycle of the phase covers
-    thigh: Array | float
-    knee: Array | float
-    arm: Array | float
-    elbow: Array | float
-    lean: Array | float
-
-    def towards(self, other: _Gait, weight: Array) -> _Gait:
-        """Blend into another gait, `weight` 0 to 1 over frames."""
-        return _Gait(*(
-            (1 - weight) * getattr(self, f.name) + weight * getattr(other, f.name) for f in fields(self)
-        ))  # fmt: skip
-
-
-_RUN = _Gait(speed=3.6, stride=2.6, thigh=0.8, knee=1.6, arm=0.8, elbow=1.5, lean=0.25)
-_STAND = _Gait(speed=0.0, stride=1.4, thigh=0.0, knee=0.0, arm=0.05, elbow=0.3, lean=0.05)
+_RUN = Posture(speed=3.6, stride=2.6, thigh=0.8, knee=1.6, arm=0.8, elbow=1.5, lean=0.25)
 
 
 def generate_clip(name: str, seed: int, scene: Scene | None = None) -> tuple[Clip, npt.NDArray[np.int64]]:
@@ -173,7 +160,7 @@ def _simulate(
     time = np.arange(scene.frames) / scene.fps
     height = rng.uniform(1.55, 1.9)
     speed = rng.uniform(0.9, 1.5)
-    walk = _Gait(
+    walk = Posture(
         speed=speed * (1 + 0.12 * np.sin(time * rng.uniform(0.2, 0.6) + rng.uniform(0, 6))),
         stride=rng.uniform(0.75, 0.88) * height,
         thigh=rng.uniform(0.36, 0.46),
@@ -182,49 +169,23 @@ def _simulate(
         elbow=rng.uniform(0.15, 0.4),
         lean=rng.uniform(0.0, 0.1),
     )
-    during = _ramp(time, begin / scene.fps, 0.4) * (1 - _ramp(time, end / scene.fps, 0.6))
+    during = ramp(time, begin / scene.fps, 0.4) * (1 - ramp(time, end / scene.fps, 0.6))
     gait = walk
     if event == "run":
         gait = walk.towards(_RUN, during)
     elif event in ("fall", "fight"):
-        gait = walk.towards(_STAND, during)
-    place, heading = _path(rng, scene, np.broadcast_to(gait.speed, time.shape), walk_seed=rng.random(2))
+        gait = walk.towards(STAND, during)
+    speeds = np.broadcast_to(gait.speed, time.shape)
+    place, heading = wander(rng, _AREA, speeds, scene.fps, start=rng.random(2))
     if event == "fight":
         place, heading = _meet(rng, time, place, heading, during, spot, side)
     phase = rng.uniform(0, 2 * np.pi) + np.cumsum(2 * np.pi * gait.speed / gait.stride) / scene.fps
-    body = _skeleton(gait, phase, height)
+    body = skeleton(gait, phase, Build(height))
     if event == "fight":
         _punch(rng, time, body, height, during)
     if event == "fall":
         body = _topple(rng, time, body, begin / scene.fps)
-    forward = np.stack([np.sin(heading), np.cos(heading)], axis=1)
-    left = np.stack([-np.cos(heading), np.sin(heading)], axis=1)
-    ground = place[:, None] + body[..., :1] * forward[:, None] + body[..., 1:2] * left[:, None]
-    return np.stack([ground[..., 0], body[..., 2], ground[..., 1]], axis=2)
-
-
-def _ramp(time: Array, at: float, seconds: float) -> Array:
-    """0 before `at`, 1 from `seconds` later on, smooth in between."""
-    u = np.clip((time - at) / seconds, 0, 1)
-    return u * u * (3 - 2 * u)
-
-
-def _path(rng: np.random.Generator, scene: Scene, speed: Array, walk_seed: Array) -> tuple[Array, Array]:
-    """Walk between random places of the area: positions `(frames, 2)` and headings `(frames,)`."""
-    low, high = np.array(_AREA).T
-    place = low + walk_seed * (high - low)
-    goal = rng.uniform(low, high)
-    heading = float(np.arctan2(*(goal - place)))
-    places, headings = np.empty((len(speed), 2)), np.empty(len(speed))
-    for frame, metres in enumerate(speed / scene.fps):
-        if np.hypot(*(goal - place)) < 0.8:
-            goal = rng.uniform(low, high)
-        turn = np.arctan2(*(goal - place)) - heading
-        turn = (turn + np.pi) % (2 * np.pi) - np.pi
-        heading += float(np.clip(turn, -1.6 / scene.fps, 1.6 / scene.fps))
-        place = place + metres * np.array([np.sin(heading), np.cos(heading)])
-        places[frame], headings[frame] = place, heading
-    return places, headings
+    return in_the_world(body, place, heading)
 
 
 def _meet(
@@ -244,39 +205,6 @@ def _meet(
     return (1 - weight) * place + weight * stand, facing
 
 
-def _skeleton(gait: _Gait, phase: Array, height: float) -> Array:
-    """Joints `(frames, 17, 3)` in metres: forward, to the left, up; the lower foot stands on the ground."""
-    frames = len(phase)
-    joints = np.zeros((frames, 17, 3))
-    thigh, shank, arm, forearm = 0.245 * height, 0.246 * height, 0.186 * height, 0.15 * height
-    lean = np.broadcast_to(gait.lean, (frames,))
-    spine = np.stack([np.sin(lean), np.zeros(frames), np.cos(lean)], axis=1)
-    sides = {0: (1, phase), 1: (-1, phase + np.pi)}
-    for index, (side, own) in sides.items():
-        hip = np.broadcast_to([0.0, side * 0.055 * height, 0.0], (frames, 3))
-        swing = gait.thigh * np.sin(own)
-        bend = gait.knee * np.maximum(0, np.cos(own)) + 0.08
-        joints[:, 11 + index] = hip
-        joints[:, 13 + index] = hip + thigh * _pendulum(swing)
-        joints[:, 15 + index] = joints[:, 13 + index] + shank * _pendulum(swing - bend)
-        shoulder = 0.29 * height * spine + [0.0, side * 0.115 * height, 0.0]
-        reach = -gait.arm * np.sin(own)
-        joints[:, 5 + index] = shoulder
-        joints[:, 7 + index] = shoulder + arm * _pendulum(reach) + [0, side * 0.03 * height, 0]
-        joints[:, 9 + index] = joints[:, 7 + index] + forearm * _pendulum(reach + gait.elbow)
-        joints[:, 1 + index] = 0.445 * height * spine + height * np.array([0.045, side * 0.018, 0])
-        joints[:, 3 + index] = 0.435 * height * spine + height * np.array([0.0, side * 0.042, 0])
-    joints[:, 0] = 0.425 * height * spine + [0.06 * height, 0, 0]
-    lowest = joints[:, 15:17, 2].min(axis=1)
-    joints[..., 2] += (0.045 * height - lowest)[:, None]
-    return joints
-
-
-def _pendulum(angle: Array) -> Array:
-    """A unit vector that hangs down at angle 0 and points forward at a right angle."""
-    return np.stack([np.sin(angle), np.zeros_like(angle), -np.cos(angle)], axis=1)
-
-
 def _punch(rng: np.random.Generator, time: Array, body: Array, height: float, during: Array) -> None:
     """Throw punches with both arms and rock the upper body, in place."""
     rock = 0.10 * np.sin(time * rng.uniform(5, 9) + rng.uniform(0, 6)) * during
@@ -285,8 +213,8 @@ def _punch(rng: np.random.Generator, time: Array, body: Array, height: float, du
         beat = time * rng.uniform(1.4, 2.2) + index * 0.5 + rng.uniform(0, 1)
         strike = np.maximum(0, np.sin(2 * np.pi * beat)) ** 2
         upper = 0.9 + 0.6 * strike
-        elbow = body[:, 5 + index] + 0.186 * height * _pendulum(upper)
-        wrist = elbow + 0.15 * height * _pendulum(upper + 1.7 * (1 - strike))
+        elbow = body[:, 5 + index] + 0.186 * height * pendulum(upper)
+        wrist = elbow + 0.15 * height * pendulum(upper + 1.7 * (1 - strike))
         weight = during[:, None]
         body[:, 7 + index] += weight * (elbow - body[:, 7 + index])
         body[:, 9 + index] += weight * (wrist - body[:, 9 + index])
@@ -309,24 +237,14 @@ def _topple(rng: np.random.Generator, time: Array, body: Array, at: float) -> Ar
 
 def _observe(rng: np.random.Generator, scene: Scene, person: int, body: Array) -> Track:
     """Project the joints to pixels and add the errors of a pose detector."""
-    width, height = scene.frame_size
-    focal = 0.9 * width
-    sine, cosine = np.sin(_CAMERA_PITCH), np.cos(_CAMERA_PITCH)
-    up, away = body[..., 1] - _CAMERA_HEIGHT, body[..., 2]
-    depth = np.maximum(away * cosine - up * sine, 0.5)
-    pixels = np.stack(
-        [
-            width / 2 + focal * body[..., 0] / depth,
-            height / 2 - focal * (up * cosine + away * sine) / depth,
-        ],
-        axis=2,
-    )
-    size = 1.7 * focal / depth.mean(axis=1)[:, None, None]
+    camera = Camera(frame_size=scene.frame_size)
+    pixels, depth = camera.project(body)
+    size = 1.7 * camera.focal * scene.frame_size[0] / depth.mean(axis=1)[:, None, None]
     pixels += size * scene.jitter * rng.standard_normal(pixels.shape)
     unseen = rng.random(pixels.shape[:2]) < scene.missing_joints
     pixels += unseen[..., None] * size * 0.05 * rng.standard_normal(pixels.shape)
     confidence = np.where(unseen, 0.1, rng.uniform(0.7, 0.95, unseen.shape))
-    inside = ((pixels > 0) & (pixels < [width, height])).all(axis=2)
+    inside = ((pixels > 0) & (pixels < scene.frame_size)).all(axis=2)
     seen = (inside.mean(axis=1) > 0.7) & (rng.random(len(pixels)) >= scene.missed_poses)
     keypoints = np.concatenate([pixels, confidence[..., None]], axis=2)[seen].astype(np.float32)
     return Track(person, np.flatnonzero(seen), keypoints, keypoints[..., 2].mean(axis=1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -15,23 +14,27 @@ from filelock import FileLock, Timeout
 
 from daflow.core.engines.file import EngineHeader, EngineKey, read_engine, write_engine
 from daflow.core.errors import InputError
+from daflow.core.files import user_cache
 from daflow.core.scoring.limits import Verdict
+from daflow.core.shipped import is_shipped
 
 Loaded = TypeVar("Loaded")
 Report = Callable[[str], None]
 
 
 def engine_folder(bundle: Path) -> Path:
-    """Return the folder for the engines of a bundle: its own, or one in the user's cache when it cannot be written."""
+    """Return the folder for the engines of a bundle: its own; one in the user's cache when it cannot be written.
+
+    The bundle of the package takes the user's cache too, so that the package stays as it was installed.
+    """
     folder = bundle / "engines"
-    try:
-        folder.mkdir(exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        name = hashlib.sha256(str(bundle.resolve()).encode()).hexdigest()[:16]
-        return cache / "daflow" / "engines" / name
+    with contextlib.suppress(OSError):
+        if not is_shipped(bundle):
+            folder.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+    name = hashlib.sha256(str(bundle.resolve()).encode()).hexdigest()[:16]
+    return user_cache() / "engines" / name
 
 
 def engine_folders(bundle: Path, *below: str) -> list[Path]:

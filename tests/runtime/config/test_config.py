@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from daflow.core.alarms.calibration import camera_name_error
 from daflow.core.bundle import Bundle
 from daflow.core.errors import InputError
+from daflow.core.shipped import shipped_bundle
 from runtime.cli import main
 from runtime.config.file import make_config, to_toml
 from runtime.config.options import OPTION_NAMES, named_sources, places
@@ -82,6 +83,16 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert (config.bundle, config.mqtt.password_file) == (tmp_path / "shop", tmp_path / "secret")
 
 
+def test_without_a_bundle_it_is_the_one_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    config = read(None, {("cameras", "door", "source"): "x.mp4"})
+    assert config.bundle is None
+    assert config.bundle_folder == shipped_bundle()
+    assert "#bundle =" in to_toml(config)
+
+
 def test_the_command_line_counts_more_than_the_file(tmp_path: Path) -> None:
     options = {("people",): "one", ("mqtt", "port"): "8883", ("cameras", "door", "source"): "x.mp4"}
     config = read(write(tmp_path, WHOLE), options)
@@ -108,7 +119,6 @@ def test_what_is_missing_is_named_with_its_option() -> None:
     with pytest.raises(InputError) as caught:
         read(None)
     assert caught.value.message.splitlines() == [
-        "bundle is missing: give --bundle, or set it in a file that --config names.",
         "cameras is missing: give --source, or set it in a file that --config names.",
     ]
 

@@ -754,7 +754,7 @@ def test_the_command_tells_by_its_exit_code(
     config.write_text("cameras = 3\n")
     wrong = doctor("--config", config)
     assert wrong.exit_code == 2
-    assert "bundle is missing" in wrong.output
+    assert f"{config}: cameras: This must be a table" in wrong.output
 
 
 def test_the_command_takes_no_password(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_camera_is_disarmed_and_armed_again(
         eventually(lambda: home.last("daflow/door/alarm") == "OFF")
         ended = home.events()[-1]
         assert (ended["event"], ended["reason"], ended["armed"]) == ("end", "disarmed", True)
-        eventually(lambda: service.store.recent(1)[0]["armed"] is False)
+        eventually(lambda: [event["armed"] for event in service.store.recent(1)] == [False])
         assert service.health()["cameras"]["door"]["alarm"], "it is scored all the same"
         assert service.health()["cameras"]["door"]["armed_why"] == "said"
         home.publish(SET, "ON")
@@ -157,5 +157,5 @@ def test_the_switch_of_home_assistant_and_a_broker_that_may_not_command(
         home.publish(SET, "ON")
         eventually(lambda: service.health()["cameras"]["door"]["alarm"], 30)
         assert not service.health()["cameras"]["door"]["armed"]
-        eventually(lambda: service.store.recent(1)[0]["armed"] is False)
+        eventually(lambda: [event["armed"] for event in service.store.recent(1)] == [False])
         assert home.last("daflow/door/alarm") == "OFF"

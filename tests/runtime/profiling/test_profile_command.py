@@ -152,12 +152,6 @@ def test_what_cannot_be_measured_is_said(
     assert message in ran.output
 
 
-def test_no_bundle_is_asked_for() -> None:
-    ran = CliRunner().invoke(main, [])
-    assert ran.exit_code == 2
-    assert "Missing option '--bundle'" in ran.output
-
-
 @pytest.mark.everything
 def test_a_video_has_poses_and_the_overhead_over_them(bundle: Bundle, squats: Path, pose_model: Path) -> None:
     words = (

@@ -46,3 +46,12 @@ def test_nothing_held_out_is_no_summary(scores: list[float]) -> None:
 )
 def test_a_checkpoint_with_no_or_another_summary_has_no_threshold(summary: Any) -> None:
     assert provisional_alarm({SUMMARY: summary}) is None
+
+
+def test_the_threshold_of_separate_recordings_is_their_highest_score() -> None:
+    nll = np.linspace(1, 9, 2000, dtype=np.float32)
+    same, separate = HeldOutScores.of(nll, 3), HeldOutScores.of(nll, 3, separate=True)
+    assert same is not None
+    assert separate is not None
+    assert separate.threshold == 9
+    assert same.threshold == pytest.approx(2 * same.q999 - 5)
