@@ -22,6 +22,7 @@ from daflow.core.command_line import (
 )
 from daflow.core.errors import CheckFailed, DaflowError, InputError
 from daflow.core.progress import track_share
+from daflow.core.shipped import bundle_or_default
 from runtime.commissioning import steps
 from runtime.commissioning.needs import Needs, Recorded, describe
 from runtime.commissioning.recordings import Recordings
@@ -141,12 +142,8 @@ def _config_of(folder: Path, base: Any, source: str | None, options: dict[tuple[
     check_present(source)
     bundle = steps.bundle_of(folder)
     if not bundle.is_dir():
-        if base is None:
-            raise click.UsageError(
-                "Missing option '--bundle': what to watch with until the camera has its own."
-            )
         folder.mkdir(parents=True, exist_ok=True)
-        steps.begin(folder, Path(base))
+        steps.begin(folder, bundle_or_default(Path(base) if base else None))
     run = Recordings(folder).new_run(is_live(source))
     options |= {("bundle",): bundle, ("cameras", "camera", "source"): source, ("record",): run}
     config = make_config(None, options, OPTION_NAMES)

@@ -64,7 +64,6 @@ def test_a_recording_is_watched_until_it_is_enough_and_becomes_a_bundle(
     ("words", "message"),
     [
         ((), "Missing option '--source'"),
-        (("--source", WALKERS), "Missing option '--bundle'"),
         (("--source", WALKERS, "--bundle", "nowhere"), "nowhere is not a bundle"),
         (("--source", WALKERS, "--record", "x"), "--record is not needed"),
         (("--now",), "Nothing is recorded"),
