@@ -101,8 +101,8 @@ def _move(bar: Any, done: float) -> None:
 class _Lines:
     """Lines on standard error, of which one is shown in so many seconds."""
 
-    def __init__(self, seconds: float = _SECONDS_BETWEEN_LINES) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = _SECONDS_BETWEEN_LINES if seconds is None else seconds
         self._last = time.monotonic()
 
     def show(self, line: str) -> None:

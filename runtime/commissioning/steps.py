@@ -12,7 +12,6 @@ import logging
 import math
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 from daflow.core.bundle import MANIFEST, read_bundle
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.log import one_line, shortened
+from daflow.core.programs import find_program, python_module
 from daflow.core.replacement import replace_when_done
 from runtime.commissioning.recordings import Recordings
 
@@ -155,7 +155,7 @@ class _Steps:
 
     def _do(self, what: str, module: str, *words: str) -> None:
         logger.info("commissioning: %s", what)
-        failed = self._run([sys.executable, "-m", module, *words], self._folder / "commission.log")
+        failed = self._run(python_module(module, *words), self._folder / "commission.log")
         if failed is not None:
             raise CheckFailed(
                 f"Commissioning stopped at '{what}': {shortened(one_line(failed), 300)} The output is in "
@@ -189,7 +189,7 @@ class _Steps:
 
 def run_command(words: Sequence[str], log: Path) -> str | None:
     """Run a command with low priority, and append its output to a file."""
-    nice = ["nice", "-n", "10"] if shutil.which("nice") else []
+    nice = [program, "-n", "10"] if (program := find_program("nice")) else []
     done = subprocess.run(
         [*nice, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace", check=False,

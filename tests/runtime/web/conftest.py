@@ -99,7 +99,7 @@ class World:
                 self._window(camera, person, frame),
                 beyond_normal and index == 0,
                 self.reasons if index == 0 else (),
-                ignored,
+                ignored=ignored,
             )
             for index, (person, keypoints) in enumerate(found.items())
         )
