@@ -46,7 +46,8 @@ from runtime.sources.uri import check_present, is_live
 logger = logging.getLogger(__name__)
 
 GROUP = "Commissioning"
-_SECONDS = 60.0
+_SECONDS = 60.0  # between two looks at what is recorded
+_LINE_SECONDS = 600.0  # between lines where there is no terminal
 
 
 @click.command("commission", cls=GroupedCommand)
@@ -162,7 +163,7 @@ def _watch(
         with (
             Service(config, lambda: config, set_up_logs=set_up) as service,
             signals(service),
-            track_share("commissioning", _SECONDS) as show,
+            track_share("commissioning", _LINE_SECONDS) as show,
         ):
             shown = _Shown(recordings, needs)
 

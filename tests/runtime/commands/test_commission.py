@@ -16,6 +16,7 @@ from daflow.core.bundle import read_bundle
 from runtime.cli import main
 from runtime.commissioning import needs, steps
 from runtime.commissioning.recordings import Recordings
+from runtime.service.service import Service
 
 WALKERS = "synthetic:seed=5,people=3,frames=9000"
 
@@ -58,6 +59,28 @@ def test_a_recording_is_watched_until_it_is_enough_and_becomes_a_bundle(
     again = run(camera, "--source", WALKERS, "--again", "--false-alarms-per-day", 1440)
     assert again.exit_code in (0, 1), again.output
     assert len(Recordings(camera).files()) > before
+
+
+def test_a_camera_is_watched_on_with_its_own_bundle(
+    quick: None, tmp_path: Path, evidence_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a camera, in whose place there is a long recording here, the bundle is made beside the watching."""
+    monkeypatch.setattr("runtime.commands.commission.is_live", lambda uri: True)
+    monkeypatch.setattr("runtime.commands.commission._SECONDS", 0.2)
+    reloaded: list[Path] = []
+
+    def reload(service: Service) -> None:
+        reloaded.append(service.bundle.folder)
+        assert not service.stopped
+        service.stop()
+
+    monkeypatch.setattr(Service, "reload", reload)
+    camera = tmp_path / "door"
+    words = ("--bundle", evidence_bundle, "--false-alarms-per-day", 1440)
+    result = run(camera, "--source", "synthetic:seed=5,people=3,frames=10000000", *words)
+    assert result.exit_code == 0, result.output
+    assert reloaded == [steps.bundle_of(camera)]
+    assert steps.is_commissioned(camera)
 
 
 @pytest.mark.parametrize(
