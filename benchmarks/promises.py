@@ -20,7 +20,7 @@ from calibration.enough_recordings import reason_against_rate
 from calibration.recordings import read_signals
 from calibration.threshold import choose_block_maxima, choose_threshold
 from daflow.core.alarms.calibration import COOL_DOWN_SECONDS
-from daflow.core.alarms.replay import SAMPLE_SECONDS, Signal, episodes
+from daflow.core.alarms.replay import SAMPLE_SECONDS, Signal, Values, episodes
 from daflow.core.alarms.rule import LASTING_SECONDS, AlarmRule
 from daflow.core.bundle import read_bundle
 from daflow.core.command_line import FILE, FOLDER, Command, fps_option, json_option, write_json
@@ -203,11 +203,11 @@ def table(kept: Sequence[Kept]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _levels(signals: Sequence[Signal]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _levels(signals: Sequence[Signal]) -> Values:
     return np.concatenate([signal.levels[~np.isnan(signal.levels)] for signal in signals])
 
 
-def _moments(signal: Signal) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _moments(signal: Signal) -> Values:
     """Return the levels at moments two seconds apart."""
     known = ~np.isnan(signal.levels)
     _, first = np.unique(signal.times[known] // SAMPLE_SECONDS, return_index=True)

@@ -148,20 +148,27 @@ def _user_folder(variable: str, below_home: str) -> Path:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, wait: bool = True) -> Iterator[None]:
     """Hold the lock of a folder, so that one process at a time reads, changes and writes a file in it.
 
     The lock belongs to the open folder: it leaves no file, and it ends with the process. Where the file system has no
     locks, a warning says so.
 
+    Args:
+        folder: which is made if it is not there.
+        wait: whether to wait while another process holds the lock.
+
     Raises:
+        BlockingIOError: another process holds the lock, and nobody waits for it.
         OSError: the folder cannot be made or opened.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise
         except OSError as error:
             logger.warning(
                 "%s cannot be locked (%s): do not change it from two processes at once",

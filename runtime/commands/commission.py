@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+import time
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +24,7 @@ from daflow.core.command_line import (
     write_json,
 )
 from daflow.core.errors import CheckFailed, DaflowError, InputError
+from daflow.core.files import locked
 from daflow.core.progress import track_share
 from daflow.core.shipped import bundle_or_default
 from runtime.commissioning import steps
@@ -47,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 GROUP = "Commissioning"
 _SECONDS = 60.0  # between two looks at what is recorded
+_RETRY_SECONDS = 3600.0
 _LINE_SECONDS = 600.0  # between lines where there is no terminal
 
 
@@ -113,18 +118,23 @@ def commission(
     recordings, needs = Recordings(folder), Needs(per_day)
     if now and source:
         raise click.UsageError("Give --source to watch, or --now to use what is recorded.")
-    made: Commissioned | None = None
-    if not now:
-        made = _watch(folder, recordings, needs, _config_of(folder, base, source, options), source or "")
-        recorded = recordings.total()
-        if made is None and needs.missing(recorded):
-            raise CheckFailed(
-                f"Not commissioned yet: {describe(recorded, needs)}. What was recorded is kept: run it again to go on, "
-                "or with --now to use what is there."
-            )
-    elif not recordings.files():
+    if now and not recordings.files():
         raise InputError(f"Nothing is recorded in {recordings.folder}. Watch a camera first: --source.")
-    made = made or steps.make_bundle(folder, per_day)
+    if not now:
+        source = _checked_source(source, options)
+    made: Commissioned | None = None
+    with _alone(recordings):
+        if source is not None:
+            made = _watch(
+                folder, recordings, needs, _prepare(folder, recordings, base, source, options), source
+            )
+            recorded = recordings.total().since(steps.used_before(folder))
+            if made is None and needs.missing(recorded):
+                raise CheckFailed(
+                    f"Not commissioned yet: {describe(recorded, needs)}. What was recorded is kept: run it again to go "
+                    "on, or with --now to use what is there."
+                )
+        made = made or steps.make_bundle(folder, per_day)
     if json_target:
         write_json(json_target, {**vars(made), "bundle": str(steps.bundle_of(folder)), "per_day": per_day})
     if json_target != "-":
@@ -134,18 +144,36 @@ def commission(
         raise CheckFailed(f"{steps.bundle_of(folder)} was not changed: the new one raised more false alarms.")
 
 
-def _config_of(folder: Path, base: Any, source: str | None, options: dict[tuple[str, ...], Any]) -> Config:
-    """Return the configuration to watch with, and give the camera a bundle for it."""
+def _checked_source(source: str | None, options: dict[tuple[str, ...], Any]) -> str:
     if source is None:
         raise click.UsageError("Missing option '--source', the camera to watch.")
     refuse_secrets([source])
     refuse_secret_url(str(options.get(("webhook", "url"), "")))
     check_present(source)
+    return source
+
+
+@contextlib.contextmanager
+def _alone(recordings: Recordings) -> Iterator[None]:
+    """Keep other processes from commissioning the same camera: one would remove what the other records."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(recordings.folder, wait=False))
+        except BlockingIOError:
+            raise InputError(
+                f"{recordings.folder.parent} is being commissioned by another process. Stop that one first."
+            ) from None
+        yield
+
+
+def _prepare(
+    folder: Path, recordings: Recordings, base: Any, source: str, options: dict[tuple[str, ...], Any]
+) -> Config:
+    """Give the camera a bundle and a new run of recordings, and return the configuration to watch it with."""
     bundle = steps.bundle_of(folder)
     if not bundle.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
         steps.begin(folder, bundle_or_default(Path(base) if base else None))
-    run = Recordings(folder).new_run(is_live(source))
+    run = recordings.new_run(is_live(source))
     options |= {("bundle",): bundle, ("cameras", "camera", "source"): source, ("record",): run}
     config = make_config(None, options, OPTION_NAMES)
     check_outputs(config)
@@ -158,14 +186,14 @@ def _watch(
     """Watch until the recording ends or the command is stopped; return what a camera was commissioned to meanwhile."""
     set_up = partial(set_up_logs, click.get_current_context().meta[LOG_HANDLER])
     set_up(config.log)
-    work = _Work(folder, needs, recordings) if is_live(source) else None
+    work = _Work(folder, needs) if is_live(source) else None
     with private_files():
         with (
             Service(config, lambda: config, set_up_logs=set_up) as service,
             signals(service),
             track_share("commissioning", _LINE_SECONDS) as show,
         ):
-            shown = _Shown(recordings, needs)
+            shown = _Shown(recordings, needs, steps.used_before(folder))
 
             def each() -> None:
                 if recorded := shown.due():
@@ -185,12 +213,13 @@ def _watch(
 
 
 class _Shown:
-    """Measures what was recorded once a minute."""
+    """Measures once a minute what was recorded since the camera was commissioned last."""
 
-    def __init__(self, recordings: Recordings, needs: Needs) -> None:
+    def __init__(self, recordings: Recordings, needs: Needs, used: Recorded) -> None:
         self._recordings = recordings
         self._needs = needs
-        self._since, self._before = datetime.now().astimezone(), recordings.total()
+        self._used = used
+        self._since, self._before = datetime.now().astimezone(), recordings.total().since(used)
         self._last = self._since
 
     def due(self) -> Recorded | None:
@@ -199,7 +228,7 @@ class _Shown:
         if (now - self._last).total_seconds() < _SECONDS:
             return None
         self._last = now
-        return self._recordings.total()
+        return self._recordings.total().since(self._used)
 
     def words(self, recorded: Recorded) -> str:
         """Say how much that is."""
@@ -210,17 +239,17 @@ class _Shown:
 class _Work:
     """Makes the bundle in a thread, while the camera is watched."""
 
-    def __init__(self, folder: Path, needs: Needs, recordings: Recordings) -> None:
+    def __init__(self, folder: Path, needs: Needs) -> None:
         self._folder = folder
         self._needs = needs
-        self._recordings = recordings
+        self._not_before = 0.0
         self._thread: threading.Thread | None = None
         self._made: Commissioned | None = None
         self._told = False
 
     def begin(self) -> None:
-        """Begin, unless it has begun."""
-        if self._thread is None:
+        """Begin, unless it has begun, or has failed within the last hour."""
+        if self._thread is None and time.monotonic() >= self._not_before:
             self._thread = threading.Thread(target=self._run, name="commissioning", daemon=True)
             self._thread.start()
 
@@ -233,17 +262,17 @@ class _Work:
 
     def finish(self) -> Commissioned | None:
         """Wait for the end; None when nothing was made."""
-        if self._thread is not None:
-            self._thread.join()
+        if (thread := self._thread) is not None:
+            thread.join()
         return self._made
 
     def _run(self) -> None:
         try:
             self._made = steps.make_bundle(self._folder, self._needs.per_day)
-        except DaflowError as error:
-            logger.error("commissioning: %s", error.message)
-        except OSError as error:
-            logger.error("commissioning: %s", error.strerror or error)
+        except (DaflowError, OSError) as error:
+            logger.error("commissioning failed, and is tried again in an hour: %s", error)
+            self._not_before = time.monotonic() + _RETRY_SECONDS
+            self._thread = None
 
 
 def _lines(folder: Path, per_day: float, made: Commissioned) -> list[str]:

@@ -33,6 +33,12 @@ class Recorded:
     people: int = 0
     hours_of_day: frozenset[int] = frozenset()
 
+    def since(self, before: Recorded) -> Recorded:
+        """Return what was recorded since there was so much."""
+        return Recorded(
+            max(0.0, self.seconds - before.seconds), max(0, self.people - before.people), self.hours_of_day
+        )
+
 
 @dataclass(frozen=True)
 class Needs:

@@ -19,12 +19,16 @@ from typing import Any
 
 from daflow.core.bundle import MANIFEST, read_bundle
 from daflow.core.errors import CheckFailed, InputError
+from daflow.core.files import parse_json, write_text
 from daflow.core.log import one_line, shortened
 from daflow.core.programs import find_program, python_module
 from daflow.core.replacement import replace_when_done
+from runtime.commissioning.needs import Recorded
 from runtime.commissioning.recordings import Recordings
 
 logger = logging.getLogger(__name__)
+
+_RECORD = "commissioned.json"
 
 MIN_RECORDINGS = 5
 """Recordings that can be split; one is of five minutes at most."""
@@ -72,7 +76,16 @@ def is_commissioned(folder: Path) -> bool:
     if not bundle.is_dir():
         return False
     alarm = read_bundle(bundle).manifest.alarm
-    return alarm is not None and alarm.normal is not None and (folder / "commissioned.json").exists()
+    return alarm is not None and alarm.normal is not None and (folder / _RECORD).exists()
+
+
+def used_before(folder: Path) -> Recorded:
+    """Return what was recorded when a camera was commissioned last; nothing of one that was not."""
+    try:
+        content = parse_json((folder / _RECORD).read_bytes())
+        return Recorded(float(content["recorded_seconds"]), int(content["recorded_people"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Recorded()
 
 
 def begin(folder: Path, base: Path) -> None:
@@ -130,7 +143,9 @@ def make_bundle(folder: Path, per_day: float, run: Runner | None = None) -> Comm
     if replaced:
         with replace_when_done(bundle_of(folder), "bundle", _is_bundle) as work:
             shutil.copytree(new, work, dirs_exist_ok=True)
-        (folder / "commissioned.json").write_text(json.dumps(found, indent=1))
+        total = recordings.total()
+        record = {**found, "recorded_seconds": total.seconds, "recorded_people": total.people}
+        write_text(folder / _RECORD, json.dumps(record, indent=1))
     shutil.rmtree(new)
     return Commissioned(
         trained,
@@ -183,7 +198,7 @@ class _Steps:
         except CheckFailed:
             if not target.exists():  # it could not be checked; else it was, and the rate was refuted
                 raise
-        found: dict[str, Any] = json.loads(target.read_text())
+        found: dict[str, Any] = parse_json(target.read_bytes())
         return found
 
 

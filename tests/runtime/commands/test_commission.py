@@ -8,12 +8,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from daflow.core.bundle import read_bundle
+from daflow.core.errors import CheckFailed
+from daflow.core.files import locked
 from runtime.cli import main
+from runtime.commands import commission
 from runtime.commissioning import needs, steps
 from runtime.commissioning.recordings import Recordings
 from runtime.service.service import Service
@@ -81,6 +85,51 @@ def test_a_camera_is_watched_on_with_its_own_bundle(
     assert result.exit_code == 0, result.output
     assert reloaded == [steps.bundle_of(camera)]
     assert steps.is_commissioned(camera)
+
+
+def test_more_of_a_commissioned_camera_is_more_than_was_used_before(
+    quick: None, tmp_path: Path, evidence_bundle: Path
+) -> None:
+    camera = tmp_path / "door"
+    words = ("--false-alarms-per-day", 1440)
+    assert run(camera, "--source", WALKERS, "--bundle", evidence_bundle, *words).exit_code == 0
+    before = (steps.bundle_of(camera) / "manifest.json").read_bytes()
+    short = run(camera, "--source", "synthetic:seed=6,people=3,frames=3000", "--again", *words)
+    assert short.exit_code == 1
+    assert "Not commissioned yet: 2 minutes with people of 4.8 minutes" in short.output
+    assert (steps.bundle_of(camera) / "manifest.json").read_bytes() == before
+
+
+def test_two_cannot_commission_one_camera(tmp_path: Path, evidence_bundle: Path) -> None:
+    camera = tmp_path / "door"
+    with locked(camera / "recordings"):
+        result = run(camera, "--source", WALKERS, "--bundle", evidence_bundle)
+    assert result.exit_code == 2
+    assert "is being commissioned by another process" in result.output
+    assert not steps.bundle_of(camera).exists()
+
+
+def test_what_failed_beside_the_watching_is_tried_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    results: list[Any] = [CheckFailed("the disk is full"), "made"]
+
+    def make(folder: Path, per_day: float) -> Any:
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    monkeypatch.setattr(steps, "make_bundle", make)
+    work = commission._Work(tmp_path, needs.Needs(1.0))
+    work.begin()
+    assert work.finish() is None
+    assert "tried again in an hour: the disk is full" in caplog.text
+    work.begin()
+    assert work.finish() is None
+    monkeypatch.setattr(work, "_not_before", 0.0)
+    work.begin()
+    assert work.finish() == "made"
 
 
 @pytest.mark.parametrize(
