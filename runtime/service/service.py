@@ -103,13 +103,9 @@ class Service:
         self.bundle = read_bundle(bundle_or_default(config.bundle))
         self._warn_about_rate()
         self._manager = CameraManager(
-            self.bundle.manifest,
-            self._queue,
-            self._turn,
-            config.privacy == "pictures",
-            config.stall_seconds,
+            self.bundle.manifest, self._queue, self._turn, config.privacy == "pictures", config.stall_seconds,
             config.max_frames,
-        )
+        )  # fmt: skip
         stack.callback(self._manager.stop)
         # Progress is for people who wait for a recording, not for a service or a program that reads the log.
         progress = len(config.cameras) == 1 and self._reread is None and config.log.format == "text"
@@ -394,7 +390,7 @@ class Service:
                 self._recorder.alarms(name),
                 decider,
                 self._scoring.name,
-            )
+            )  # fmt: skip
             for name, decider in self._deciders.items()
         ]
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,12 @@ from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
 from runtime.json_values import iso
+
+
+@pytest.fixture
+def broker(mosquitto: Callable[..., Any]) -> Any:
+    """Return a running broker of its own."""
+    return mosquitto()
 
 
 @pytest.fixture

@@ -49,11 +49,6 @@ class HomeAssistant:
 
 
 @pytest.fixture
-def broker(mosquitto: Callable[..., Any]) -> Any:
-    return mosquitto()
-
-
-@pytest.fixture
 def home(broker: Any) -> Iterator[HomeAssistant]:
     client = HomeAssistant(broker.port)
     yield client

@@ -75,11 +75,6 @@ class Listener:
 
 
 @pytest.fixture
-def broker(mosquitto: Callable[..., Any]) -> Any:
-    return mosquitto()
-
-
-@pytest.fixture
 def listen(eventually: Eventually) -> Iterator[Callable[..., Listener]]:
     listeners: list[Listener] = []
 
