@@ -381,18 +381,14 @@ class Service:
     def summary(self) -> list[str]:
         """Return a line for each camera: its frames, their rate, its alarms."""
         seconds = time.monotonic() - self._began_monotonic
-        return [
-            health.summary_line(
-                name,
-                self._manager.snapshot(name)["source"],
-                self._manager.frames(name),
-                seconds,
-                self._recorder.alarms(name),
-                decider,
-                self._scoring.name,
-            )  # fmt: skip
-            for name, decider in self._deciders.items()
-        ]
+        lines = []
+        for name, decider in self._deciders.items():
+            source, frames = self._manager.snapshot(name)["source"], self._manager.frames(name)
+            alarms = self._recorder.alarms(name)
+            lines.append(
+                health.summary_line(name, source, frames, seconds, alarms, decider, self._scoring.name)
+            )
+        return lines
 
     def errors(self) -> list[str]:
         """Return what went wrong for good, once the service is closed: recordings, files and events."""
