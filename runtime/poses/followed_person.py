@@ -94,7 +94,7 @@ class FollowedPerson:
         old = math.exp(-since / _INERTIA_S)
         self.speed = old * self.speed + (1 - old) * (region[:2] - self.region[:2]) / since
         self.keypoints, self.region, self.seen = keypoints, region, time
-        self.alive |= not self.unconfirmed and self._has_moved()
+        self.alive = self.alive or (not self.unconfirmed and self._has_moved())
 
     def correct(self, keypoints: Keypoints, region: npt.NDArray[np.float32]) -> None:
         """Take where they are instead of where they seemed to be in the same picture."""

@@ -23,7 +23,8 @@ _MIN_TILE = 96  # pixels of the picture; enlarging less than that shows the dete
 _QUIET_S = 4.0  # between searches of the whole picture; divided by the number of people
 _CROWD_S = 0.5  # but not less,
 _TILE_S = 0.15  # nor less than so much for each tile
-_MOVING_S = 0.4  # between searches for what moves and is nobody who is followed
+_MOVING_S = 0.4  # between searches for what moves and is nobody who is followed,
+_COMPARED_S = 0.1  # and between pictures that are compared for it, where nothing moves
 _IN_VAIN_S = 2.0  # in which a place is not searched again for what moves there, when nobody was found
 _SAME_PLACE = 0.08  # of the picture's longer side
 
@@ -47,7 +48,7 @@ class Search:
         self._in_vain: list[tuple[Points, float]] = []
         self._whole = False  # whether the last search was of the whole picture
         self._failed = 0  # searches in a row for what moves that found nobody there
-        self._everywhere_at = self._moving_at = -np.inf
+        self._everywhere_at = self._moving_at = self._compared_at = -np.inf
 
     def places(self, image: Image, time: float, people: Boxes, lost: Points) -> Regions:
         """Return the tiles to search in this picture, `(N, 4)`; N is 0 when there is no need.
@@ -66,7 +67,8 @@ class Search:
             self._whole = True
             return tiles(self._size, self._tiles.next())
         self._moving, self._whole = np.zeros((0, 2), dtype=np.float32), False
-        if time - self._moving_at >= _MOVING_S:
+        if time - self._moving_at >= _MOVING_S and time - self._compared_at >= _COMPARED_S:
+            self._compared_at = time
             self._moving = self._promising(self._motion.places(image, people), time)
             if len(self._moving):
                 self._moving_at = time
