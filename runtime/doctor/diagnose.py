@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from daflow.core.shipped import default_bundle
 from runtime.config.schema import Config
 from runtime.doctor import machine as doctor_machine
 from runtime.doctor import packages as doctor_packages
@@ -31,7 +32,7 @@ def diagnose(
 
     Args:
         machine: what is looked at.
-        bundle: a bundle to check; that of the configuration when None.
+        bundle: a bundle to check; None is that of the configuration, and the default one without a configuration.
         sources: cameras and recordings to look at, by name, beside those of the configuration.
         store: a file or folder on a disk that will be written to, beside those of the configuration.
         config: what daflow-edge is to run here.
@@ -47,8 +48,8 @@ def diagnose(
     checks += [("disk", partial(doctor_machine.disk, folder)) for folder in folders]
     if config is not None:
         checks += config_checks(config, machine, connect=True, bundle=bundle)
-    elif bundle is not None:
-        checks.append(("bundle", partial(bundle_files, bundle)))
+    else:
+        checks.append(("bundle", partial(bundle_files, bundle or default_bundle())))
     for name, uri in sources.items():
         checks.append((f"camera {name}", partial(doctor_sources.source, machine, f"camera {name}", uri)))
     return run_checks(checks)
@@ -64,6 +65,7 @@ def _machine_checks(machine: Machine, required: Requirements) -> list[Check]:
         ("TensorRT", lambda: doctor_packages.tensorrt(machine, required.tensorrt)),
         ("pycuda", lambda: doctor_packages.pycuda(machine, required.tensorrt)),
         *((name, partial(doctor_packages.package, machine, name, *how)) for name, how in loaded),
+        ("pyarrow", lambda: doctor_packages.pyarrow(machine, required.parquet)),
         ("GStreamer", lambda: doctor_packages.gstreamer(machine, required.gstreamer)),
         ("power mode", lambda: doctor_machine.power_mode(machine)),
         ("clocks", lambda: doctor_machine.clocks(machine)),

@@ -64,6 +64,7 @@ class Requirements:
         tensorrt: the model runs on TensorRT.
         mqtt: events go to a broker.
         page: there is a live page.
+        parquet: skeletons are recorded as Parquet.
     """
 
     pictures: bool | None = None
@@ -71,6 +72,7 @@ class Requirements:
     tensorrt: bool | None = None
     mqtt: bool | None = None
     page: bool | None = None
+    parquet: bool | None = None
 
 
 def requirements(config: Config | None, sources: Collection[str]) -> Requirements:
@@ -90,6 +92,7 @@ def requirements(config: Config | None, sources: Collection[str]) -> Requirement
         tensorrt=config.scorer == "tensorrt",
         mqtt=config.mqtt.host is not None,
         page=config.serve.address is not None,
+        parquet=config.record is not None and config.record_format == "parquet",
     )
 
 

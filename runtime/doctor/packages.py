@@ -54,6 +54,7 @@ built = re.search(r"GStreamer:\\s+YES", cv2.getBuildInformation())
 print(f"{cv2.__version__}, {'with' if built else 'without'} GStreamer (not needed)")
 """
 _PYAV = "import av\nprint(av.__version__)"
+_PYARROW = "import pyarrow\nprint(pyarrow.__version__)"
 _VERSION = "import importlib.metadata as facts, {module}\nprint(facts.version('{package}'))"
 
 
@@ -109,6 +110,12 @@ def pycuda(machine: Machine, required: bool | None = None) -> Finding:
         state_if_missing(required, "warning" if machine.is_jetson else "absent"),
         advice,
     )
+
+
+def pyarrow(machine: Machine, required: bool | None = None) -> Finding:
+    """Pyarrow, which records skeletons as Parquet."""
+    advice = "--record-format parquet needs it: pip install pyarrow"
+    return package(machine, "pyarrow", _PYARROW, "problem" if required else "absent", advice)
 
 
 def packages(required: Requirements) -> dict[str, tuple[str, State]]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from daflow.core.alarms.zones import Zone
 from daflow.core.bundle import Bundle, read_bundle
+from daflow.core.shipped import bundle_or_default
 from runtime.config.file import make_config
 from runtime.pipeline.alarm_rule import make_decider
 from runtime.pipeline.camera_pipeline import CameraPipeline
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 def watch(
     source: str | os.PathLike[str] | Source,
-    bundle: str | os.PathLike[str] | Bundle,
+    bundle: str | os.PathLike[str] | Bundle | None = None,
     *,
     people: Literal["auto", "one", "few", "many"] = "auto",
     max_people: int | None = None,
@@ -48,7 +49,7 @@ def watch(
     Args:
         source: what `daflow-edge --source` takes (a file, a folder, `rtsp://...`, `synthetic:seed=3,event=fall`), a
             path, or an opened source, which is closed too.
-        bundle: the folder of a bundle, or a bundle that was read.
+        bundle: the folder of a bundle, or a bundle that was read; None is the model of the package.
         people: how people are found in pictures: `auto`, `one`, `few` or `many`, as the option `--people`.
         max_people: people looked for at most; None is as the option `--max-people`.
         pose_bundle: a pose bundle that `daflow-export pose` wrote; None is the one among the fetched models.
@@ -74,7 +75,10 @@ def watch(
         uri = _uri(source)
     else:
         uri, opened = type(source).__name__, source
-    folder = bundle.folder if isinstance(bundle, Bundle) else Path(bundle)
+    if isinstance(bundle, Bundle):
+        folder = bundle.folder
+    else:
+        folder = bundle_or_default(None if bundle is None else Path(bundle))
     with ExitStack() as stack:
         if opened is not None:
             stack.enter_context(opened)

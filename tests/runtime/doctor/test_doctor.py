@@ -77,6 +77,31 @@ def failed(reason: str, status: int = 1) -> Ran:
     return Ran([], status, "", f"Traceback (most recent call last):\n{reason}\n")
 
 
+# Packages and bundles that are needed only sometimes
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [({}, "absent"), ({"record": "r"}, "absent"), ({"record": "r", "record_format": "parquet"}, "problem")],
+)
+def test_pyarrow_is_needed_where_skeletons_are_recorded_as_parquet(
+    bundle: Bundle, tmp_path: Path, fields: dict[str, str], state: str
+) -> None:
+    machine = made_up(
+        tmp_path, {}, {"import pyarrow": failed("ModuleNotFoundError: No module named 'pyarrow'")}
+    )
+    findings = {
+        finding.name: finding for finding in diagnose(machine, config=config_of(bundle.folder, **fields))
+    }
+    assert findings["pyarrow"].state == state
+
+
+def test_without_a_bundle_the_one_of_the_package_is_checked(tmp_path: Path) -> None:
+    findings = {finding.name: finding for finding in diagnose(made_up(tmp_path, {}))}
+    assert findings["bundle"].state == "warning"
+    assert "provisional" in findings["bundle"].found
+
+
 # The board
 
 
@@ -291,13 +316,13 @@ def config_of(bundle: Path, source: str = "synthetic:", **fields: Any) -> Config
 
 def test_what_a_configuration_needs(tmp_path: Path) -> None:
     little = requirements(config_of(tmp_path), ["synthetic:"])
-    assert little == Requirements(False, False, False, False, False)
+    assert little == Requirements(False, False, False, False, False, False)
     full = {
         "scorer": "tensorrt", "mqtt": {"host": "broker"}, "webhook": {"url": "https://example.com/"},
-        "serve": {"address": "127.0.0.1:8080"},
+        "serve": {"address": "127.0.0.1:8080"}, "record": "recordings", "record_format": "parquet",
     }  # fmt: skip
     much = requirements(config_of(tmp_path, "csi://0", **full), ["csi://0"])
-    assert much == Requirements(True, True, True, True, True)
+    assert much == Requirements(True, True, True, True, True, True)
     network = requirements(config_of(tmp_path, "rtsp://camera/"), ["rtsp://camera/"])
     assert (network.pictures, network.gstreamer) == (True, False)
 

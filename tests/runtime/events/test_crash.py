@@ -42,15 +42,17 @@ def write_until_killed(path: Path, keep: int, seconds: float) -> list[str]:
         assert child.stdout is not None
         output = b""
         deadline = None
-        with selectors.DefaultSelector() as selector:
-            selector.register(child.stdout, selectors.EVENT_READ)
-            while deadline is None or time.monotonic() < deadline:
-                if selector.select(0.01):
-                    output += os.read(child.stdout.fileno(), 65536)
-                assert child.poll() is None
-                if deadline is None and b"ready\n" in output:
-                    deadline = time.monotonic() + seconds
-        child.kill()
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(child.stdout, selectors.EVENT_READ)
+                while deadline is None or time.monotonic() < deadline:
+                    if selector.select(0.01):
+                        output += os.read(child.stdout.fileno(), 65536)
+                    assert child.poll() is None
+                    if deadline is None and b"ready\n" in output:
+                        deadline = time.monotonic() + seconds
+        finally:
+            child.kill()
         output += child.stdout.read()
     ready, *keys = output.decode().split("\n")[:-1]
     assert ready == "ready"

@@ -45,6 +45,12 @@ def test_a_bundle_that_was_read_and_another_threshold(bundle: Bundle) -> None:
     assert not any(result.alarm for result in watch(FALL, bundle, threshold=1000.0))
 
 
+def test_without_a_bundle_the_model_of_the_package_watches(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert any(result.alarm for result in watch(FALL))
+    assert "the model of the package is used" in caplog.text
+
+
 class Pictures:
     """A source of pictures that counts how often it was closed."""
 

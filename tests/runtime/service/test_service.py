@@ -403,33 +403,41 @@ def test_threads_that_are_about_to_end_do_not_end_the_service(
 
 
 def test_systemd_is_notified(bundle: Bundle, tmp_path: Path) -> None:
+    config = tmp_path / "edge.toml"
+    config.write_text(f'bundle = "{bundle.folder}"\n[cameras.door]\nsource = "{NORMAL}"\n')
+    words = [sys.executable, "-m", "runtime.cli", "--config", str(config)]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(60)
-        config = tmp_path / "edge.toml"
-        config.write_text(f'bundle = "{bundle.folder}"\n[cameras.door]\nsource = "{NORMAL}"\n')
-        process = subprocess.Popen(
-            [sys.executable, "-m", "runtime.cli", "--config", str(config)],
-            env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-        def until(word: str) -> list[str]:
-            said = []
-            while not said or word not in said[-1]:
-                said.append(manager.recv(4096).decode())
-            return said
-
-        assert until("READY=1") == ["READY=1\nSTATUS=watching door"]
-        until("WATCHDOG=1")
-        process.send_signal(signal.SIGHUP)
-        assert any("MONOTONIC_USEC=" in line for line in until("RELOADING=1"))
-        until("READY=1")
-        process.terminate()
-        until("STOPPING=1")
-        _, log = process.communicate(timeout=30)
+        manager.settimeout(300)
+        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with subprocess.Popen(
+            words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            try:
+                log = _reload_and_stop(process, manager)
+            finally:
+                process.kill()  # it would watch for ever
     assert (process.returncode, b"was reloaded" in log) == (0, True)
+
+
+def _reload_and_stop(process: subprocess.Popen[bytes], manager: socket.socket) -> bytes:
+    """Follow a service by what it tells systemd; return its log."""
+
+    def until(word: str) -> list[str]:
+        said = []
+        while not said or word not in said[-1]:
+            said.append(manager.recv(4096).decode())
+        return said
+
+    assert until("READY=1") == ["READY=1\nSTATUS=watching door"]
+    until("WATCHDOG=1")
+    process.send_signal(signal.SIGHUP)
+    assert any("MONOTONIC_USEC=" in line for line in until("RELOADING=1"))
+    until("READY=1")
+    process.terminate()
+    until("STOPPING=1")
+    _, log = process.communicate(timeout=300)
+    return log
 
 
 # Alarms and events
