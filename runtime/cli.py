@@ -17,6 +17,7 @@ from daflow.core.command_line import (
 )
 from daflow.core.errors import InputError
 from daflow.core.log import one_line
+from runtime.commands.alarms import alarms
 from runtime.commands.commission import commission
 from runtime.config.file import hidden_addresses, make_config, to_toml
 from runtime.config.options import (
@@ -122,6 +123,7 @@ def main(
 
 
 main.add(commission)
+main.add(alarms)
 
 if __name__ == "__main__":
     main()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from runtime.config.schema import Config
 from runtime.events.announced_topics import AnnouncedTopics
+from runtime.events.camera_topics import Command
 from runtime.events.delivery import Delivery
 from runtime.events.json_lines import JsonLines, Stdout
+from runtime.events.labels import LabelledAlarm, last_alarms
 from runtime.events.mqtt import Mqtt
-from runtime.events.store import EventStore
+from runtime.events.store import EventStore, StoreError
 from runtime.events.webhook import Webhook
 
 
@@ -28,7 +31,7 @@ def build_deliveries(
     config: Config,
     without: Collection[str] = (),
     store: EventStore | None = None,
-    command: Callable[[str, bytes], None] | None = None,
+    commands: Mapping[str, Command] = MappingProxyType({}),
 ) -> list[Delivery]:
     """Build the deliveries of a configuration; the caller closes them, which a `Sender` does.
 
@@ -36,7 +39,7 @@ def build_deliveries(
         config: which deliveries.
         without: names of those to skip.
         store: knows which alarms are on, and what was published to the broker earlier.
-        command: takes what is published to arm or disarm a camera.
+        commands: take what is published for a camera, see `Mqtt`.
 
     Raises:
         InputError: one of them cannot be used; those that were built are closed.
@@ -50,7 +53,9 @@ def build_deliveries(
             list(config.cameras),
             announced=AnnouncedTopics(store),
             alarms_on=store.cameras_with_alarm() if store else (),
-            command=command,
+            labels=_labels(store, config),
+            commands=commands,
+            page=config.serve.known_url,
         ),
     }
     deliveries: list[Delivery] = []
@@ -61,3 +66,10 @@ def build_deliveries(
                 stack.callback(deliveries[-1].close)
         stack.pop_all()
     return deliveries
+
+
+def _labels(store: EventStore | None, config: Config) -> Mapping[str, LabelledAlarm]:
+    try:
+        return last_alarms(store, config.cameras) if store else {}
+    except StoreError:
+        return {}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from daflow.core.errors import InputError
 from runtime.config.schema import Config
+from runtime.events.camera_topics import Command
 from runtime.events.configured_deliveries import build_deliveries, wanted_deliveries
 from runtime.events.mqtt import Mqtt
 from runtime.events.sender import Sender
@@ -25,17 +27,20 @@ class Senders:
     Args:
         store: where the messages are.
         config: which deliveries.
-        command: takes what is published to arm or disarm a camera, see `Mqtt`.
+        commands: take what is published for a camera, see `Mqtt`.
 
     Raises:
         InputError: a delivery cannot be used; none is open then.
     """
 
     def __init__(
-        self, store: EventStore, config: Config, command: Callable[[str, bytes], None] | None = None
+        self,
+        store: EventStore,
+        config: Config,
+        commands: Mapping[str, Command] = MappingProxyType({}),
     ) -> None:
         self._store = store
-        self._command = command
+        self._commands = commands
         self._config = config
         self.undelivered: list[str] = []
         """What was lost because the store was temporary: a sentence for each delivery."""
@@ -91,7 +96,7 @@ class Senders:
         self._senders = []
 
     def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Sender]:
-        deliveries = build_deliveries(config, kept, self._store, self._command)
+        deliveries = build_deliveries(config, kept, self._store, self._commands)
         self._store.register([*kept, *(delivery.name for delivery in deliveries)])
         return [Sender(self._store, delivery) for delivery in deliveries]
 
@@ -115,6 +120,6 @@ def _settings(config: Config, name: str) -> object:
     """Return the settings of a delivery."""
     fields: dict[str, object] = {
         "lines": config.events, "stdout": config.print_events, "webhook": config.webhook,
-        "mqtt": config.mqtt,
+        "mqtt": (config.mqtt, config.serve.known_url),
     }  # fmt: skip
     return fields[name]
