@@ -26,6 +26,7 @@ from runtime.config.options import (
     chosen,
     config_options,
     named_sources,
+    refuse_secret_services,
     refuse_secret_url,
     refuse_secrets,
 )
@@ -91,6 +92,7 @@ def main(
             check_present(uri)
         options["cameras", name, "source"] = uri
     refuse_secret_url(str(options.get(("webhook", "url"), "")))
+    refuse_secret_services(options.get(("notify", "urls"), ()))
 
     def read() -> Config:
         return make_config(path, options, OPTION_NAMES)

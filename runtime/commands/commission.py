@@ -37,6 +37,7 @@ from runtime.config.options import (
     SOURCES,
     chosen,
     config_options,
+    refuse_secret_services,
     refuse_secret_url,
     refuse_secrets,
 )
@@ -158,6 +159,7 @@ def _checked_source(source: str | None, options: dict[tuple[str, ...], Any]) -> 
         raise click.UsageError("Missing option '--source', the camera to watch.")
     refuse_secrets([source])
     refuse_secret_url(str(options.get(("webhook", "url"), "")))
+    refuse_secret_services(options.get(("notify", "urls"), ()))
     check_present(source)
     return source
 

@@ -17,6 +17,7 @@ from daflow.core.alarms.zones import Zones
 from daflow.core.data.track_names import TrackFormat
 from daflow.core.shipped import default_bundle
 from runtime.config.fields import Address, Periods, Seconds, Section, TimeZone
+from runtime.config.notify import NotifyOptions
 from runtime.config.web_addresses import HostNames, Networks, WebUrl
 from runtime.config.weekly_schedule import WeeklySchedule, parse_period
 
@@ -335,6 +336,7 @@ class Config(CameraOptions):
     store: StoreOptions = StoreOptions.model_validate({})
     mqtt: MqttOptions = MqttOptions.model_validate({})
     webhook: WebhookOptions = WebhookOptions.model_validate({})
+    notify: NotifyOptions = NotifyOptions.model_validate({})
     camera_states: CameraStateOptions = CameraStateOptions.model_validate({})
     serve: ServeOptions = ServeOptions.model_validate({})
     privacy: Literal["skeletons", "pictures"] = Field(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from runtime.config.notify import notify_addresses
 from runtime.config.schema import Config
 from runtime.events.announced_topics import AnnouncedTopics
 from runtime.events.camera_topics import Command
@@ -14,17 +16,38 @@ from runtime.events.delivery import Delivery
 from runtime.events.json_lines import JsonLines, Stdout
 from runtime.events.labels import LabelledAlarm, last_alarms
 from runtime.events.mqtt import Mqtt
+from runtime.events.notify import Notify
 from runtime.events.store import EventStore, StoreError
 from runtime.events.webhook import Webhook
 
 
 def wanted_deliveries(config: Config) -> list[str]:
-    """Return the names of the deliveries that a configuration asks for."""
+    """Return the names of the deliveries that a configuration asks for.
+
+    Raises:
+        InputError: the addresses of `notify` cannot be read.
+    """
     asked = {
         "lines": config.events, "stdout": config.print_events, "webhook": config.webhook.url,
         "mqtt": config.mqtt.host,
     }  # fmt: skip
-    return [name for name, value in asked.items() if value]
+    return [name for name, value in asked.items() if value] + list(_services(config))
+
+
+def _services(config: Config) -> dict[str, str]:
+    """Return the addresses of the services that people are told by, each of which is a delivery, by its name."""
+    return {f"notify-{number}": url for number, url in enumerate(notify_addresses(config.notify), start=1)}
+
+
+def settings_of(config: Config, name: str) -> object:
+    """Return the settings of a delivery: where they differ, another one is needed."""
+    fields: dict[str, object] = {
+        "lines": config.events, "stdout": config.print_events, "webhook": config.webhook,
+        "mqtt": (config.mqtt, config.serve.known_url),
+    }  # fmt: skip
+    if name in fields:
+        return fields[name]
+    return config.notify, config.serve.known_url, _services(config).get(name)
 
 
 def build_deliveries(
@@ -57,6 +80,10 @@ def build_deliveries(
             commands=commands,
             page=config.serve.known_url,
         ),
+        **{
+            name: partial(Notify, name, url, config.notify, config.serve.known_url)
+            for name, url in _services(config).items()
+        },
     }
     deliveries: list[Delivery] = []
     with contextlib.ExitStack() as stack:

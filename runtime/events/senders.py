@@ -11,8 +11,9 @@ from typing import Any
 from daflow.core.errors import InputError
 from runtime.config.schema import Config
 from runtime.events.camera_topics import Command
-from runtime.events.configured_deliveries import build_deliveries, wanted_deliveries
+from runtime.events.configured_deliveries import build_deliveries, settings_of, wanted_deliveries
 from runtime.events.mqtt import Mqtt
+from runtime.events.notify import Notify
 from runtime.events.sender import Sender
 from runtime.events.store import EventStore
 
@@ -44,6 +45,8 @@ class Senders:
         self._config = config
         self.undelivered: list[str] = []
         """What was lost because the store was temporary: a sentence for each delivery."""
+        self._settings: dict[str, object] = {}
+        """What each delivery was opened with, by its name."""
         self._senders = self._open(config)
 
     def change(self, config: Config) -> None:
@@ -53,7 +56,9 @@ class Senders:
             InputError: a delivery cannot be used; nothing was changed.
         """
         old, before = self._config, {sender.name: sender for sender in self._senders}
-        kept = [sender for name, sender in before.items() if _settings(old, name) == _settings(config, name)]
+        kept = [
+            sender for name, sender in before.items() if self._settings[name] == settings_of(config, name)
+        ]
         names = [sender.name for sender in kept]
         if names == list(before) == wanted_deliveries(config):
             self._set_config(config)
@@ -98,7 +103,13 @@ class Senders:
     def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Sender]:
         deliveries = build_deliveries(config, kept, self._store, self._commands)
         self._store.register([*kept, *(delivery.name for delivery in deliveries)])
-        return [Sender(self._store, delivery) for delivery in deliveries]
+        self._settings |= {delivery.name: settings_of(config, delivery.name) for delivery in deliveries}
+        return [
+            Sender(self._store, delivery, takes=delivery.takes)
+            if isinstance(delivery, Notify)
+            else Sender(self._store, delivery)
+            for delivery in deliveries
+        ]
 
     @staticmethod
     def _close(senders: Sequence[Sender]) -> list[tuple[str, str]]:
@@ -114,12 +125,3 @@ class Senders:
                 left.append((f"{sender.name}: {facts['pending']} events were not delivered", reason))
             sender.close()
         return left
-
-
-def _settings(config: Config, name: str) -> object:
-    """Return the settings of a delivery."""
-    fields: dict[str, object] = {
-        "lines": config.events, "stdout": config.print_events, "webhook": config.webhook,
-        "mqtt": (config.mqtt, config.serve.known_url),
-    }  # fmt: skip
-    return fields[name]
