@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from daflow.core.alarms.p_value import NARROW_SPACE
 from daflow.core.command_line import FILE, Command, json_option, write_json
 from daflow.core.errors import InputError
 from daflow.core.log import one_line
@@ -74,14 +75,16 @@ def _lines(shown: Sequence[dict[str, Any]], weeks: Sequence[WeeklyPrecision], to
 def _alarm(alarm: dict[str, Any]) -> list[str]:
     score, seconds = alarm["score"], alarm["seconds"]
     ended = alarm["ended_utc"] is not None
-    why = [str(alarm["why"] or alarm["rarity"] or "")] + ([] if alarm.get("armed", True) else ["disarmed"])
+    why = [str(alarm["why"] or alarm["rarity"] or "").replace(NARROW_SPACE, " ")] + (
+        [] if alarm.get("armed", True) else ["disarmed"]
+    )
     return [
         _local(alarm["began_utc"]),
         str(alarm["camera"]),
         f"{seconds:.1f}" if ended and seconds is not None else "on",
         "-" if score is None else f"{score:.2f}",
         alarm["label"] or "-",
-        ", ".join(filter(None, why)),
+        ", ".join(filter(None, why)).replace(NARROW_SPACE, " "),
     ]
 
 

@@ -33,8 +33,8 @@ def announcements(
 ) -> Iterator[tuple[str, str]]:
     """Yield topics and payloads of Home Assistant's MQTT discovery: a device for each camera, with its entities.
 
-    Alarm, score and events are available while this device is online and the camera streams: an alarm that is off says
-    nothing about a camera that is lost, frozen or black. The others are available whenever this device is online.
+    Alarm and score are available while this device is online and the camera streams: an alarm that is off says nothing
+    about a camera that is lost, frozen or black. The others are available whenever this device is online.
 
     Args:
         topic: the first part of our topics; it also identifies this device.
@@ -87,7 +87,7 @@ def _entities(base: str, commands: Collection[str]) -> Iterator[_Entity]:
     yield _Entity("sensor", "score", True, {
         "name": "Score", "state_topic": f"{base}/score", "state_class": "measurement", "icon": "mdi:run-fast",
     })  # fmt: skip
-    yield _Entity("event", "alarm_event", True, {
+    yield _Entity("event", "alarm_event", False, {
         "name": "Alarm event", "state_topic": f"{base}/events", "event_types": ["begin", "end"],
         "value_template": _EVENT, "icon": "mdi:alarm-light",
     })  # fmt: skip

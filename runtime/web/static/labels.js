@@ -68,7 +68,7 @@ export async function showPrecision() {
     document.getElementById("precision-rows").replaceChildren(...weeks.map((row) => {
       const line = made("tr"), [low, high] = row.interval.map((bound) => Math.round(100 * bound));
       const share = made("td", `${Math.round(100 * row.precision)} %`);
-      share.append(made("span", `${low} to ${high} %`, "note beside"));
+      share.append(made("span", `${low} to ${high} %`, "note"));
       line.append(made("td", row.week), made("td", row.camera), made("td", `${row.real} of ${row.real + row.false}`), share);
       return line;
     }));

@@ -19,7 +19,7 @@ from runtime.json_values import iso
 
 def message(number: int, camera: str, utc: float) -> EventMessage:
     id_ = f"{number:032x}"
-    peak = {"score": 24.0, "p_value": 0.001, "why": "a movement as in 1 in 900 normal windows"}
+    peak = {"score": 24.0, "p_value": 0.001, "why": "a movement as in 1 in 1\u202f900 normal windows"}
     content = {"schema": 1, "type": "alarm", "id": id_, "sequence": 0, "event": "end", "camera": camera,
                "utc": iso(utc), "began_utc": iso(utc), "seconds": 4.25, "peak": peak}  # fmt: skip
     return EventMessage(id_, 0, "end", camera, utc, content)
@@ -51,7 +51,7 @@ def test_alarms_and_precision_are_shown(path: Path) -> None:
         ["door", "4.2", "24.00", "false"],
         ["door", "4.2", "24.00", "-"],
     ]
-    assert "1 in 900 normal windows" in result.stdout
+    assert "1 in 1 900 normal windows" in result.stdout
     week = week_of(iso(time.time()))
     assert [week, "door", "3", "1", "1", "50", "%", "(9", "to", "91", "%)"] in lines
     assert [week, "hall", "1", "0", "0", "-"] in lines

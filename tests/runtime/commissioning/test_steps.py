@@ -30,7 +30,8 @@ def camera(tmp_path: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> P
     folder = tmp_path / "camera"
     folder.mkdir()
     begin(folder, exported)
-    clips = [generate_clip(f"camera_2026112{day}T080500Z", day, Scene(frames=250))[0] for day in range(6)]
+    lengths = enumerate((250, 250, 250, 250, 1500, 250))
+    clips = [generate_clip(f"camera_2026112{day}T080500Z", day, Scene(frames=n))[0] for day, n in lengths]
     write_clips(Recordings(folder).new_run(live=True), clips)
     monkeypatch.setattr(steps, "_TRAINING", ("no_such_package",))
     return folder
@@ -187,7 +188,7 @@ def test_the_bundle_is_not_replaced_by_one_that_misses_a_real_alarm(camera: Path
     before = (bundle_of(camera) / "manifest.json").read_bytes()
     store = labelled(camera, a=(4, 30.0, "real"))
     there: dict[str, Sequence[tuple[float, float]]] = {REAL: [(0.0, 1.0), (29.0, 31.0)]}
-    elsewhere: dict[str, Sequence[tuple[float, float]]] = {REAL: [(0.0, 1.0), (200.0, 210.0)]}
+    elsewhere: dict[str, Sequence[tuple[float, float]]] = {REAL: [(0.0, 1.0), (50.0, 55.0)]}
     lost = make_bundle(camera, 1440.0, answers(("", {}), (REAL, elsewhere), (REAL, there)), store)
     assert (lost.replaced, len(lost.lost), lost.silent) == (False, 1, ())
     assert f"{datetime.fromtimestamp(utc_of(4, 30.0)).astimezone():%Y-%m-%d %H:%M:%S} (a)" in lost.lost[0]

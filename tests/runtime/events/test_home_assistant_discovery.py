@@ -81,9 +81,9 @@ def test_a_camera_is_a_device_and_a_lost_one_is_unavailable(announced: dict[str,
         assert device["sw_version"]
     assert len({payload["unique_id"] for payload in announced.values()}) == len(announced)
     for topic, payload in announced.items():
-        streams = any(where["topic"].endswith("/status") for where in payload["availability"])
-        assert streams == (topic.split("_", 1)[1].endswith(("door_alarm/config", "hall_alarm/config"))
-                           or "score" in topic or "event" in topic), topic  # fmt: skip
+        streams = [where["topic"] for where in payload["availability"] if where["topic"].endswith("/status")]
+        watched = component_of(topic) == "binary_sensor" or topic.endswith("_score/config")
+        assert bool(streams) == watched, topic
         assert payload["availability"][0] == {"topic": "shop/available"}
 
 

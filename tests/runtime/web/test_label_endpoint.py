@@ -90,6 +90,8 @@ def test_an_operator_says_it_with_the_buttons_of_the_page(
         wait_for(lambda: world.store.recent()[0]["label"] == "false")
         wait_for(lambda: page.run(f"return {press}.getAttribute('aria-pressed')") == "true")
         assert page.text("label-problem") == ""
+        wait_for(lambda: not page.run("return document.getElementById('precision').hidden"))
+        page.run("document.querySelector('#precision summary').click()")
         wait_for(lambda: "0 of 1" in page.text("precision"))
         assert "0 to 79 %" in page.text("precision")
         page.run(f"{press}.click()")  # the label goes, and the token is not asked for again
