@@ -88,7 +88,8 @@ class LabelledRecordings:
     def deal(self, names: Sequence[str]) -> dict[str, Part]:
         """Return what each recording is for; those that hold real alarms are left out.
 
-        A recording is for the same each time, unless an alarm in it was labelled meanwhile.
+        A recording is for the same each time, unless an alarm in it was labelled meanwhile. Where there are so few that
+        nothing would be left for one purpose, false alarms change nothing.
         """
         parts = {
             name: PARTS[number % len(PARTS)]
@@ -96,7 +97,8 @@ class LabelledRecordings:
             if name not in self.real_clips
         }
         false = [name for name in parts if name in self.false_clips]
-        return parts | {name: _FALSE_PARTS[number % len(PARTS)] for number, name in enumerate(false)}
+        dealt = parts | {name: _FALSE_PARTS[number % len(PARTS)] for number, name in enumerate(false)}
+        return dealt if set(dealt.values()) == set(PARTS) else parts
 
     def words(self, parts: Mapping[str, Part]) -> str | None:
         """Say how the labels were used; None where there is no alarm in the recordings."""
@@ -136,7 +138,7 @@ def find_labelled(alarms: Iterable[Mapping[str, Any]], spans: Sequence[Span]) ->
         found = tuple(
             span
             for span in spans
-            if span.camera == alarm["camera"] and span.overlaps(began - _AROUND_S, ended + _AROUND_S)
+            if span.camera == alarm["camera"] and span.overlaps(began - _around(span), ended + _around(span))
         )
         if not found:
             continue
@@ -155,6 +157,10 @@ def find_labelled(alarms: Iterable[Mapping[str, Any]], spans: Sequence[Span]) ->
         frozenset(false_clips - of_real),
         {span.clip: span for span in spans},
     )
+
+
+def _around(span: Span) -> float:
+    return _AROUND_S if span.live else 1.0  # seconds of the machine, in which a minute may have been watched
 
 
 def _alarms(number: int) -> str:

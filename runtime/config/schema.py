@@ -213,8 +213,8 @@ class MqttOptions(Section):
     topic: Topic = Field("daflow", description="First part of the topics.")
     commands: bool = Field(
         True,
-        description="Let whoever may publish to the broker arm and disarm cameras, at TOPIC/CAMERA/armed/set, and label "
-        "alarms, at TOPIC/CAMERA/alarm/label/set.",
+        description="Let whoever may publish to the broker arm and disarm cameras, at TOPIC/CAMERA/armed/set, and "
+        "label alarms, at TOPIC/CAMERA/alarm/label/set.",
     )
     discovery: bool = Field(True, description="Announce the cameras to Home Assistant.")
     discovery_prefix: Topic = Field("homeassistant", description="First part of Home Assistant's topics.")

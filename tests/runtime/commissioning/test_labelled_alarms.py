@@ -63,6 +63,8 @@ def test_false_alarms_are_calibrated_on_with_their_share_of_the_time() -> None:
         others = {name: part for name, part in parts.items() if name not in found.false_clips}
         assert others == {name: plain[name] for name in others}, "the others are for what they were"
         assert f"labelled false: {false} alarm" in (found.words(parts) or "")
+    few = find_labelled([alarm(spans[4].begin + 100, "false")], spans[:5])
+    assert few.deal(names[:5]) == {name: plain[name] for name in names[:5]}, "one is needed to check"
     real = find_labelled([alarm(spans[7].begin + 100, "real")], spans).deal(names)
     assert real == {name: part for name, part in plain.items() if name != names[7]}
 
