@@ -29,12 +29,14 @@ class ClipCheck:
         seconds: its length.
         alarms: how many began.
         highest: its highest level; None when nobody was scored for long enough.
+        times: when each alarm began and ended, in seconds since the first frame with people.
     """
 
     clip: str
     seconds: float
     alarms: int
     highest: float | None
+    times: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,8 @@ def check_signals(signals: Sequence[Signal], alarm: AlarmCalibration) -> FalseAl
     clips = []
     for signal in signals:
         known = [level for level in signal.levels.tolist() if not math.isnan(level)]
-        count = sum(1 for _ in episodes(signal, rule))
-        clips.append(ClipCheck(signal.name, signal.seconds, count, max(known, default=None)))
+        times = tuple((_time(signal, each.first), _time(signal, each.end)) for each in episodes(signal, rule))
+        clips.append(ClipCheck(signal.name, signal.seconds, len(times), max(known, default=None), times))
     days = sum(clip.seconds for clip in clips) / 86400
     count = sum(clip.alarms for clip in clips)
     low, high = poisson.interval(count)
@@ -160,3 +162,7 @@ def check_signals(signals: Sequence[Signal], alarm: AlarmCalibration) -> FalseAl
         probability=probability,
         refuted=probability is not None and probability <= SIGNIFICANCE,
     )
+
+
+def _time(signal: Signal, frame: int) -> float:
+    return float(signal.times[frame]) if frame < len(signal.times) else signal.seconds

@@ -17,6 +17,7 @@ from daflow.core.command_line import (
 )
 from daflow.core.errors import InputError
 from daflow.core.log import one_line
+from runtime.commands.alarms import alarms
 from runtime.commands.commission import commission
 from runtime.config.file import hidden_addresses, make_config, to_toml
 from runtime.config.options import (
@@ -25,6 +26,7 @@ from runtime.config.options import (
     chosen,
     config_options,
     named_sources,
+    refuse_secret_services,
     refuse_secret_url,
     refuse_secrets,
 )
@@ -90,6 +92,7 @@ def main(
             check_present(uri)
         options["cameras", name, "source"] = uri
     refuse_secret_url(str(options.get(("webhook", "url"), "")))
+    refuse_secret_services(options.get(("notify", "urls"), ()))
 
     def read() -> Config:
         return make_config(path, options, OPTION_NAMES)
@@ -122,6 +125,7 @@ def main(
 
 
 main.add(commission)
+main.add(alarms)
 
 if __name__ == "__main__":
     main()

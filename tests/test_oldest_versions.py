@@ -28,6 +28,7 @@ TESTS = {
     "ray": ["tests/daflow/commands/test_score.py"],
     "export": ["tests/export"],
     "edge": ["tests/runtime"],
+    "notify": ["tests/runtime/events/test_notify.py"],
 }
 """The tests that use what an extra installs."""
 

@@ -172,8 +172,8 @@ class _Watched:
         with scores.open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
-        ends = [line["time"] for line in lines if line["event"] == "end"]
-        begins = [line["time"] for line in lines if line["event"] == "begin"]
+        ends = [line["time"] for line in lines if line.get("event") == "end"]
+        begins = [line["time"] for line in lines if line.get("event") == "begin"]
         return cls(
             times=np.array([float(row["time"]) for row in rows]),
             scores=_without_dips(

@@ -37,6 +37,7 @@ from runtime.config.options import (
     SOURCES,
     chosen,
     config_options,
+    refuse_secret_services,
     refuse_secret_url,
     refuse_secrets,
 )
@@ -105,6 +106,9 @@ def commission(
     false alarms, alarms are raised with --bundle, and marked as provisional. Then the model is trained and verified, or
     only kept where torch is not installed, and its alarm is calibrated and checked on recordings that were held out. A
     camera is watched on with the new bundle. It may be stopped at any time, and goes on when it is run again.
+
+    Alarms and their labels are kept in --store, by default FOLDER/events.sqlite. Recordings of alarms that are labelled
+    real are left out of what is normal, and with --again the new bundle must raise what the old one raises of them.
     """
     options = chosen(values)
     base = options.pop(("bundle",), None)
@@ -116,6 +120,7 @@ def commission(
             "add recordings with --again."
         )
     recordings, needs = Recordings(folder), Needs(per_day)
+    store = Path(options.setdefault(("store", "path"), folder / "events.sqlite"))
     if now and source:
         raise click.UsageError("Give --source to watch, or --now to use what is recorded.")
     if now and not recordings.files():
@@ -134,12 +139,17 @@ def commission(
                     f"Not commissioned yet: {describe(recorded, needs)}. What was recorded is kept: run it again to go "
                     "on, or with --now to use what is there."
                 )
-        made = made or steps.make_bundle(folder, per_day)
+        made = made or steps.make_bundle(folder, per_day, store=store)
     if json_target:
         write_json(json_target, {**vars(made), "bundle": str(steps.bundle_of(folder)), "per_day": per_day})
     if json_target != "-":
         for line in _lines(folder, per_day, made):
             click.echo(line)
+    if made.lost:
+        raise CheckFailed(
+            f"{steps.bundle_of(folder)} was not changed: the new one does not raise {len(made.lost)} of the alarms "
+            f"that are labelled real: {'; '.join(made.lost)}."
+        )
     if not made.replaced:
         raise CheckFailed(f"{steps.bundle_of(folder)} was not changed: the new one raised more false alarms.")
 
@@ -149,6 +159,7 @@ def _checked_source(source: str | None, options: dict[tuple[str, ...], Any]) -> 
         raise click.UsageError("Missing option '--source', the camera to watch.")
     refuse_secrets([source])
     refuse_secret_url(str(options.get(("webhook", "url"), "")))
+    refuse_secret_services(options.get(("notify", "urls"), ()))
     check_present(source)
     return source
 
@@ -186,7 +197,7 @@ def _watch(
     """Watch until the recording ends or the command is stopped; return what a camera was commissioned to meanwhile."""
     set_up = partial(set_up_logs, click.get_current_context().meta[LOG_HANDLER])
     set_up(config.log)
-    work = _Work(folder, needs) if is_live(source) else None
+    work = _Work(folder, needs, config.store.path) if is_live(source) else None
     with private_files():
         with (
             Service(config, lambda: config, set_up_logs=set_up) as service,
@@ -239,9 +250,10 @@ class _Shown:
 class _Work:
     """Makes the bundle in a thread, while the camera is watched."""
 
-    def __init__(self, folder: Path, needs: Needs) -> None:
+    def __init__(self, folder: Path, needs: Needs, store: Path | None = None) -> None:
         self._folder = folder
         self._needs = needs
+        self._store = store
         self._not_before = 0.0
         self._thread: threading.Thread | None = None
         self._made: Commissioned | None = None
@@ -268,7 +280,7 @@ class _Work:
 
     def _run(self) -> None:
         try:
-            self._made = steps.make_bundle(self._folder, self._needs.per_day)
+            self._made = steps.make_bundle(self._folder, self._needs.per_day, store=self._store)
         except (DaflowError, OSError) as error:
             logger.error("commissioning failed, and is tried again in an hour: %s", error)
             self._not_before = time.monotonic() + _RETRY_SECONDS
@@ -280,6 +292,12 @@ def _lines(folder: Path, per_day: float, made: Commissioned) -> list[str]:
     how = "trained and calibrated" if made.trained else "calibrated (torch is not installed, so not trained)"
     checked = f"{made.false_alarms} false alarms in {made.hours:.3g} hours that were kept to check it"
     lines = [f"{bundle}: {how} for {per_day:g} false alarms per day; {checked}"]
+    if made.labels:
+        lines.append(made.labels)
+    if made.silent:
+        lines.append(
+            f"alarms that are labelled real and that the bundle does not raise: {'; '.join(made.silent)}"
+        )
     if not made.promised:
         supported = made.supported_per_day
         rate = "no rate of false alarms" if supported is None else f"--false-alarms-per-day {supported:g}"

@@ -1,12 +1,14 @@
 """The recordings of a camera that is commissioned: `recordings/<run>/` in its folder, and what is in them.
 
 A run that watches a recording, and not a camera, is marked as incomplete until the recording has ended: what was killed
-on the way is watched again from its beginning, and would be there twice.
+on the way is watched again from its beginning, and would be there twice. It stays marked as a recording: its people
+were seen faster than time, so that times in it are not those of a clock.
 """
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,8 +17,35 @@ from daflow.core.data.tracks import DEFAULT_FPS, TrackFile, find_tracks
 from daflow.core.errors import InputError
 from runtime.commissioning.needs import Recorded
 
-_INCOMPLETE = "INCOMPLETE"
+_INCOMPLETE, _RECORDING = "INCOMPLETE", "RECORDING"
 _FOLDER = "recordings"
+
+
+@dataclass(frozen=True)
+class Span:
+    """When a recording was made.
+
+    Attributes:
+        clip: its name.
+        camera: that was watched.
+        begin: of its first frame, seconds since 1970.
+        end: of its last frame with people.
+        first: seconds from its first frame to the first with people.
+        seconds: from its first to its last frame with people.
+        live: whether a camera was watched; of a recording that was watched, times in it are not those of a clock.
+    """
+
+    clip: str
+    camera: str
+    begin: float
+    end: float
+    first: float
+    seconds: float
+    live: bool
+
+    def overlaps(self, begin: float, end: float) -> bool:
+        """Whether a time, seconds since 1970, is in it, at least in part."""
+        return self.begin <= end and begin <= self.end
 
 
 class Recordings:
@@ -64,7 +93,30 @@ class Recordings:
 
     def complete(self, run: Path) -> None:
         """Mark a run as complete."""
-        (run / _INCOMPLETE).unlink(missing_ok=True)
+        if (run / _INCOMPLETE).exists():
+            (run / _INCOMPLETE).rename(run / _RECORDING)
+
+    def spans(self) -> list[Span]:
+        """Return when each recording was made; those whose name does not say so, and broken ones, are left out."""
+        return [span for file in self.files() if (span := self._span(file)) is not None]
+
+    def _span(self, file: TrackFile) -> Span | None:
+        camera, _, _ = file.clip.rpartition("_")
+        begin = _utc_of(file.clip)
+        if begin is None:
+            return None
+        try:
+            clip = file.read()
+        except InputError:
+            return None
+        fps = clip.rate.fps if clip.rate else DEFAULT_FPS
+        first = min((int(track.frames[0]) for track in clip.tracks), default=0) / fps
+        last = max((int(track.frames[-1]) for track in clip.tracks), default=0) / fps
+        run = self.folder / file.path.relative_to(self.folder).parts[0]
+        live = not any((run / mark).exists() for mark in (_INCOMPLETE, _RECORDING))
+        utc = begin.timestamp()
+        end = utc + last if live else max(utc, file.path.stat().st_mtime)
+        return Span(file.clip, camera, utc, end, first, last - first, live)
 
     def _recorded(self, file: TrackFile) -> Recorded:
         status = file.path.stat()
@@ -94,9 +146,14 @@ def _hour_of(name: str) -> set[int]:
     >>> len(_hour_of("door_20261127T080500Z-2")), _hour_of("door")
     (1, set())
     """
+    utc = _utc_of(name)
+    return set() if utc is None else {utc.astimezone().hour}
+
+
+def _utc_of(name: str) -> datetime | None:
+    """Return the time that the name of a recording says, None of other names."""
     text = name.rpartition("_")[2].partition("-")[0]
     try:
-        utc = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
     except ValueError:
-        return set()
-    return {utc.astimezone().hour}
+        return None

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from daflow.core.errors import InputError
 from daflow.core.toml_file import Tree, read_toml
+from runtime.config.notify import hidden_notify, holds_notify_secret
 from runtime.config.schema import Config, places
 from runtime.sources.redaction import hidden, holds_secret
 
@@ -117,7 +118,8 @@ def hidden_addresses(config: Config) -> list[str]:
         if holds_secret(camera.source)
     ]
     url = config.webhook.url
-    return cameras + (["webhook.url"] if url and holds_secret(url, secret_path=True) else [])
+    webhook = ["webhook.url"] if url and holds_secret(url, secret_path=True) else []
+    return cameras + webhook + (["notify.urls"] if any(map(holds_notify_secret, config.notify.urls)) else [])
 
 
 def _key(name: str) -> str:
@@ -142,6 +144,9 @@ def _lines(model: BaseModel, place: tuple[str, ...]) -> Iterator[str]:
             if name in ("source", "url") and holds_secret(value, secret_path=name == "url"):
                 value = hidden(value)
                 yield "# *** stands for what may be a secret: write the address again, with ${NAME} for the secret."
+            if name == "urls" and any(map(holds_notify_secret, value)):
+                value = [hidden_notify(url) if holds_notify_secret(url) else url for url in value]
+                yield "# *** stands for what may be a secret: write the addresses again, with ${NAME} for the secrets."
             yield f"{name} = {json.dumps(value, default=str, ensure_ascii=False)}"
     for name in type(model).model_fields:
         value = getattr(model, name)

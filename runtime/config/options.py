@@ -11,18 +11,25 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import click
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 
 from daflow.core.alarms.calibration import camera_name_error
 from daflow.core.command_line import GroupedOption
 from daflow.core.errors import InputError
+from runtime.config.notify import holds_notify_secret
 from runtime.config.schema import POSE_FIELDS, CameraOptions, Place, places
 from runtime.sources.redaction import holds_secret
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
-_PREFIX = {"mqtt": "mqtt-", "webhook": "webhook-", "log": "log-"}
+_PREFIX = {
+    "mqtt": "mqtt-",
+    "webhook": "webhook-",
+    "log": "log-",
+    "camera_states": "state-",
+    "notify": "notify-",
+}
 _NAMES: dict[Place, str] = {("serve", "address"): "--serve", ("store", "path"): "--store"}
 _SCHEME = re.compile(r"[a-z][a-z0-9]*:")
 _FOLDERS: tuple[Place, ...] = (("bundle",), ("record",), ("pose_bundle",))
@@ -32,7 +39,7 @@ _GROUPS = {
     "Model": ("bundle", "scorer", "precision"),
     "Alarm": ("alarm",),
     "Files": ("scores", "record", "record_format", "video", "privacy"),
-    "Events": ("events", "print_events", "store", "mqtt", "webhook"),
+    "Events": ("events", "print_events", "store", "mqtt", "webhook", "notify", "camera_states"),
     "Live page": ("serve",),
     "Log": ("log",),
 }
@@ -88,17 +95,21 @@ def _option(place: Place, field: FieldInfo) -> Callable[[_Decorated], _Decorated
     default = field.get_default()
     if default not in (None, ()) and not field.is_required():
         shown = str(default).lower() if isinstance(default, bool) else default
+        shown = ", ".join(shown) if isinstance(shown, tuple) else repr(shown) if "\n" in str(shown) else shown
         text += f"  [default: {shown}]"
     variable = "__".join(place)
     option = partial(click.option, cls=GroupedOption, group=group_of(place))
     if bool in kinds:
         return option(f"{name}/--no-{name[2:]}", variable, default=None, help=text)
     choices = [choice for kind in kinds if typing.get_origin(kind) is Literal for choice in _in_order(kind)]
+    if typing.get_origin(field.annotation) is tuple:
+        splits = any(isinstance(part, BeforeValidator) for part in field.metadata)
+        text += f" Several: repeat the option{', or separate them by commas' if splits else ''}."
+        if choices:
+            return option(name, variable, type=click.Choice(choices), multiple=True, help=text)
+        return option(name, variable, metavar="TEXT", multiple=True, help=text)
     if choices:
         return option(name, variable, type=click.Choice(choices), help=text)
-    if typing.get_origin(field.annotation) is tuple:
-        more = f"{text} Several: repeat the option, or separate them by commas."
-        return option(name, variable, metavar="TEXT", multiple=True, help=more)
     metavar = (
         "PATH"
         if place in _FOLDERS
@@ -211,4 +222,18 @@ def refuse_secret_url(url: str) -> None:
             "--webhook-url may hold a secret, which everybody on this machine could read: the path of many services "
             "is one. Put the address into an environment variable, as in --webhook-url '${WEBHOOK_URL}' in single "
             "quotes, or into the file of --config."
+        )
+
+
+def refuse_secret_services(urls: Iterable[str]) -> None:
+    """Refuse addresses of `notify` with a secret, as `refuse_secrets`.
+
+    Raises:
+        InputError: one may hold one.
+    """
+    if any(holds_notify_secret(url) for url in urls):
+        raise InputError(
+            "--notify-urls may hold a secret, which everybody on this machine could read: in most addresses every part "
+            "is one. Put it into an environment variable, as in --notify-urls '${NOTIFY_URL}' in single quotes, or "
+            "into the file of --config."
         )

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -16,40 +16,22 @@ from daflow.core.alarms.calibration import CameraName
 from daflow.core.alarms.zones import Zones
 from daflow.core.data.track_names import TrackFormat
 from daflow.core.shipped import default_bundle
-from runtime.config.web_addresses import HostNames, Networks
+from runtime.config.fields import Address, Periods, Seconds, Section, TimeZone
+from runtime.config.notify import NotifyOptions
+from runtime.config.web_addresses import HostNames, Networks, WebUrl
 from runtime.config.weekly_schedule import WeeklySchedule, parse_period
-from runtime.sources.redaction import HIDDEN
 
-Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 Fps = Annotated[FiniteFloat, Field(ge=0.1, le=1000)]
 Bits = Annotated[FiniteFloat, Field(gt=-1e9, lt=1e9)]
 
+_NOT_FOR_OTHERS = frozenset({"0.0.0.0", "::", "::1", "localhost"})  # noqa: S104  not bound here
 _MAX_TOPIC_BYTES = 256  # a broker takes 65,535, services for many devices no more than this
 
 Place = tuple[str, ...]
 """The names that lead to a field, such as `("mqtt", "port")`."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _not_hidden(address: str) -> str:
-    if HIDDEN in address:
-        raise PydanticCustomError(
-            "hidden_address",
-            HIDDEN
-            + " stands where --print-config left out what may be a secret; write the whole address, with "
-            "${NAME} for an environment variable that holds the secret",
-        )
-    return address
-
-
-Address = Annotated[str, Field(min_length=1), AfterValidator(_not_hidden)]
-"""A source or a URL, perhaps with `${NAME}` in it."""
-
-
-class AlarmOptions(_Section):
+class AlarmOptions(Section):
     """When an alarm begins and ends."""
 
     threshold: Bits | None = Field(
@@ -94,7 +76,7 @@ POSE_FIELDS = (
 """The fields of `CameraOptions` that say how people are found in pictures."""
 
 
-class CameraOptions(_Section):
+class CameraOptions(Section):
     """How a source is read and how people are found in it."""
 
     people: Literal["auto", "one", "few", "many"] = Field(
@@ -145,36 +127,15 @@ class CameraOptions(_Section):
     )
 
 
-def _checked_time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise PydanticCustomError(
-            "time_zone",
-            "This is no time zone that is known here; Europe/Berlin is one. If it is one, install the package tzdata",
-        ) from None
-    return name
-
-
-def _checked_period(text: str) -> str:
-    try:
-        parse_period(text)
-    except ValueError as error:
-        raise PydanticCustomError("period", "{error}", {"error": str(error)}) from None
-    return text
-
-
-class ScheduleOptions(_Section):
+class ScheduleOptions(Section):
     """When a camera is armed: while it is not, what happens is scored and stored, and no alarm is delivered."""
 
-    armed: (
-        Annotated[tuple[Annotated[str, AfterValidator(_checked_period)], ...], Field(max_length=64)] | None
-    ) = Field(
+    armed: Periods | None = Field(
         None,
         description="When the camera is armed, by the clock of the time zone, such as ['mon-fri 22:00-06:00', 'sat,sun "
         "00:00-24:00']; a period may go through midnight, and its days are those on which it begins. Unset, always.",
     )
-    time_zone: Annotated[str, AfterValidator(_checked_time_zone)] = Field(
+    time_zone: TimeZone = Field(
         "UTC", description="Time zone of these hours, such as Europe/Berlin; clocks may change in it."
     )
 
@@ -200,7 +161,7 @@ class Camera(CameraOptions):
     )
 
 
-class StoreOptions(_Section):
+class StoreOptions(Section):
     """Where events are kept until they are delivered, and after."""
 
     path: Path | None = Field(
@@ -231,7 +192,7 @@ def _checked_topic(topic: str) -> str:
 Topic = Annotated[str, Field(min_length=1), AfterValidator(_checked_topic)]
 
 
-class MqttOptions(_Section):
+class MqttOptions(Section):
     """An MQTT broker."""
 
     host: Annotated[str, Field(pattern=r"^[^\s/@]*$")] | None = Field(
@@ -252,13 +213,14 @@ class MqttOptions(_Section):
     topic: Topic = Field("daflow", description="First part of the topics.")
     commands: bool = Field(
         True,
-        description="Let whoever may publish to the broker arm and disarm cameras, at TOPIC/CAMERA/armed/set.",
+        description="Let whoever may publish to the broker arm and disarm cameras, at TOPIC/CAMERA/armed/set, and "
+        "label alarms, at TOPIC/CAMERA/alarm/label/set.",
     )
     discovery: bool = Field(True, description="Announce the cameras to Home Assistant.")
     discovery_prefix: Topic = Field("homeassistant", description="First part of Home Assistant's topics.")
 
 
-class WebhookOptions(_Section):
+class WebhookOptions(Section):
     """A server that takes events by HTTP POST."""
 
     url: Annotated[Address, Field(pattern=r"^(https?://|\$\{)")] | None = Field(
@@ -279,7 +241,7 @@ class WebhookOptions(_Section):
     )
 
 
-class ServeOptions(_Section):
+class ServeOptions(Section):
     """The live page, the metrics and the health of the service."""
 
     address: str | None = Field(
@@ -289,6 +251,11 @@ class ServeOptions(_Section):
     )
     token_file: Path | None = Field(None, description="File with the token that visitors must enter.")
     token_env: str | None = Field(None, description="Environment variable with the token.")
+    page_url: WebUrl | None = Field(
+        None,
+        description="Address at which people open the page, such as https://watch.example.org/, for links in Home "
+        "Assistant and in notifications; unset, that of --serve if other machines can use it.",
+    )
     hosts: HostNames = Field(
         (),
         description="Names, beside loopback, that visitors may use for the page, without port, such as "
@@ -301,8 +268,29 @@ class ServeOptions(_Section):
         "X-Forwarded-Proto are believed; unset, all visitors behind a proxy count as one.",
     )
 
+    @property
+    def known_url(self) -> str | None:
+        """The address at which people open the page; None where it is not known or only for this machine."""
+        if self.page_url or not self.address:
+            return self.page_url
+        host = self.address.rpartition(":")[0].strip("[]")
+        return None if host in _NOT_FOR_OTHERS or host.startswith("127.") else f"http://{self.address}/"
 
-class LogOptions(_Section):
+
+class CameraStateOptions(Section):
+    """The messages about the states of cameras and of the disk."""
+
+    hold_seconds: Seconds = Field(
+        10.0,
+        description="How long a camera must be lost, frozen, black, drifting or back before a message says so; each "
+        "message within an hour doubles it.",
+    )
+    min_free_mb: Annotated[FiniteFloat, Field(ge=0, le=1e9)] = Field(
+        200.0, description="Free space in megabytes below which a message says that the disk is full."
+    )
+
+
+class LogOptions(Section):
     """The log on standard error."""
 
     format: Literal["text", "json"] = Field("text", description="text for people, json for programs.")
@@ -349,6 +337,8 @@ class Config(CameraOptions):
     store: StoreOptions = StoreOptions.model_validate({})
     mqtt: MqttOptions = MqttOptions.model_validate({})
     webhook: WebhookOptions = WebhookOptions.model_validate({})
+    notify: NotifyOptions = NotifyOptions.model_validate({})
+    camera_states: CameraStateOptions = CameraStateOptions.model_validate({})
     serve: ServeOptions = ServeOptions.model_validate({})
     privacy: Literal["skeletons", "pictures"] = Field(
         "skeletons",

@@ -1,10 +1,11 @@
-"""The lists of host names and of networks in the settings of the live page."""
+"""Addresses in the settings of the live page: its own, host names and networks."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
@@ -43,6 +44,24 @@ def _network(text: str) -> str:
             {"text": repr(text)},
         ) from None
 
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, port_is_valid = urlsplit(""), False
+    plain = not (parts.username or parts.password or parts.query or parts.fragment) and text.isprintable()
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid or not plain:
+        raise PydanticCustomError(
+            "web_url",
+            "This is no address of a page: write it as https://watch.example.org/, without a user or ?",
+        )
+    return text if text.endswith("/") else text + "/"
+
+
+WebUrl = Annotated[str, AfterValidator(_url)]
+"""The address of a page, with a / at its end."""
 
 HostNames = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], BeforeValidator(_split)]
 """Host names or addresses, in lower case and without a port."""

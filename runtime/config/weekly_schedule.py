@@ -1,4 +1,4 @@
-"""A weekly schedule: at which hours of which days a camera is armed, by the clock on a wall."""
+"""A weekly schedule: at which hours of which days something holds, by the clock on a wall."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ def parse_period(text: str) -> Period:
 
 
 class WeeklySchedule:
-    """When a camera is armed.
+    """When something holds, such as that a camera is armed.
 
     Every moment is looked up by the local clock, so that a period ends when the clock on a wall shows its end, also in
     nights in which clocks change: an hour that comes twice counts twice, and one that is left out does not come.
 
     Args:
-        periods: when it is armed.
+        periods: when it holds.
         time_zone: whose clock counts.
 
     >>> schedule = WeeklySchedule([parse_period("sun 22:00-06:00")], ZoneInfo("UTC"))
     >>> monday = datetime(2026, 3, 2, 5, 59, tzinfo=ZoneInfo("UTC")).timestamp()
-    >>> schedule.is_armed(monday), schedule.is_armed(monday + 60), schedule.next_change(monday) == monday + 60
+    >>> schedule.holds(monday), schedule.holds(monday + 60), schedule.next_change(monday) == monday + 60
     (True, False, True)
     """
 
@@ -86,15 +86,15 @@ class WeeklySchedule:
         self._periods = tuple(periods)
         self._zone = time_zone
 
-    def is_armed(self, utc: float) -> bool:
-        """Whether the camera is armed at a time, seconds since 1970."""
+    def holds(self, utc: float) -> bool:
+        """Whether it holds at a time, seconds since 1970."""
         local = datetime.fromtimestamp(utc, self._zone)
         day, minute = local.weekday(), 60 * local.hour + local.minute
         return any(period.holds(day, minute) for period in self._periods)
 
     def next_change(self, utc: float) -> float | None:
-        """Return when it is armed or disarmed next after a time, seconds since 1970; None when it never changes."""
-        now = self.is_armed(utc)
+        """Return when it begins or ends next after a time, seconds since 1970; None when it never changes."""
+        now = self.holds(utc)
         minute = int(utc // _MINUTE_S) * _MINUTE_S
         times = (float(minute + _MINUTE_S * step) for step in range(1, _AHEAD + 1))
-        return next((time for time in times if self.is_armed(time) != now), None)
+        return next((time for time in times if self.holds(time) != now), None)

@@ -81,6 +81,8 @@ def config_checks(
         checks.append(("MQTT broker", partial(receivers.broker, config, connect=connect)))
     if config.webhook.url:
         checks.append(("webhook", partial(receivers.webhook, config, connect=connect)))
+    if config.notify.urls or config.notify.urls_file:
+        checks.append(("notify", partial(receivers.notify, config)))
     model_fps = _model_fps(bundle or config.bundle_folder) if connect else None
     for camera in config.cameras:
         name, uri = f"camera {camera}", config.cameras[camera].source

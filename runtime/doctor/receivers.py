@@ -1,15 +1,17 @@
-"""The checks of what events are sent to: the MQTT broker and the web server."""
+"""The checks of what events are sent to: the MQTT broker, the web server, and services that tell people."""
 
 from __future__ import annotations
 
 import ssl
 
 from daflow.core.errors import InputError
+from runtime.config.notify import notify_addresses
 from runtime.config.schema import Config
 from runtime.config.secrets import read_secret
 from runtime.deadline import Deadline, connect
 from runtime.doctor.findings import Finding
 from runtime.events.mqtt_client import login_failure
+from runtime.events.notify import open_service
 from runtime.events.webhook import failure_reason, tls_context, web_address
 
 _CONNECT_S = 5.0  # for connection, TLS and login
@@ -51,6 +53,18 @@ def webhook(config: Config, connect: bool = True) -> Finding:
     except (OSError, UnicodeError) as error:
         return _away(name, f"{shown}: {failure_reason(error)}")
     return Finding(name, "ok", f"{shown} answers")
+
+
+def notify(config: Config) -> Finding:
+    """The services that people are told by: whether apprise is there and knows their addresses; nothing is sent."""
+    try:
+        addresses = notify_addresses(config.notify)
+        for number, address in enumerate(addresses, start=1):
+            open_service(f"notify-{number}", address)
+    except InputError as error:
+        return Finding("notify", "problem", error.message)
+    schemes = ", ".join(address.partition("://")[0] for address in addresses)
+    return Finding("notify", "ok", schemes or "no address")
 
 
 def _try_connection(host: str, port: int, context: ssl.SSLContext | None) -> None:

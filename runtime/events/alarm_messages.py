@@ -128,6 +128,7 @@ class AlarmEventBuilder:
         result, worst, began = alarm.last, alarm.last.worst, alarm.first.frame.time
         content = {
             "schema": SCHEMA,
+            "type": "alarm",
             "id": alarm.id,
             "sequence": alarm.sequence,
             "event": kind,

@@ -102,7 +102,7 @@ class Arming:
             return Armed(False, "snoozed", said.snoozed_until)
         if said.armed is not None and (said.until is None or now < said.until):
             return Armed(said.armed, "said", said.until)
-        return Armed(True, "always") if schedule is None else Armed(schedule.is_armed(now), "schedule")
+        return Armed(True, "always") if schedule is None else Armed(schedule.holds(now), "schedule")
 
     def states(self) -> Mapping[str, bool]:
         """Return whether each camera is armed now."""

@@ -142,17 +142,7 @@ class Database:
         return status.st_dev, status.st_ino
 
     def _check_schema(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and application != _APPLICATION:
-            raise InputError(f"{self.path} is another database, not an event store. Choose another file.")
-        if version > SCHEMA:
-            raise InputError(
-                f"The event store {self.path} was written by a newer version of daflow (schema {version}; this version "
-                f"reads up to {SCHEMA}). Update daflow, or choose another file."
-            )
-        if not tables:
+        if not check_version(connection, self.path):
             connection.execute("BEGIN IMMEDIATE")
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
@@ -192,6 +182,25 @@ class Database:
             connection, self._connection = self._connection, None
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> bool:
+    """Check that a file is an event store that this version can read; return False when it is empty.
+
+    Raises:
+        InputError: it is another database, or was written by a newer version.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and application != _APPLICATION:
+        raise InputError(f"{path} is another database, not an event store. Choose another file.")
+    if version > SCHEMA:
+        raise InputError(
+            f"The event store {path} was written by a newer version of daflow (schema {version}; this version "
+            f"reads up to {SCHEMA}). Update daflow, or choose another file."
+        )
+    return bool(tables)
 
 
 def lock_store(path: Path) -> FileLock:

@@ -3,67 +3,110 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
+from daflow.core.version import __version__
+from runtime.events.camera_topics import ARMED_SET, LABEL_SET
+from runtime.events.labels import NO_LABEL
 from runtime.events.readable_id import readable_id
 
+STATUSES = (
+    "streaming", "connecting", "lost", "frozen", "black", "stalled", "failed", "ended", "stopped",
+)  # fmt: skip
+"""What the status of a camera may be."""
+
 _IS_STREAMING = "{{ 'online' if value == 'streaming' else 'offline' }}"
+# Home Assistant takes each key as an attribute, and keeps attributes of up to 16 kB; an empty text is no event.
+_EVENT = (
+    "{% if value_json.event != 'update' %}{{ {'event_type': value_json.event, "
+    + ", ".join(
+        f"'{key}': value_json.get('{key}')"
+        for key in ("id", "score", "rarity", "why", "seconds", "reason", "provisional")
+    )
+    + "} | tojson }}{% endif %}"
+)
 
 
 def announcements(
-    topic: str, prefix: str, cameras: Sequence[str], commands: bool = False
+    topic: str, prefix: str, cameras: Sequence[str], commands: Collection[str] = (), page: str | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Yield topics and payloads of Home Assistant's MQTT discovery: one device, an alarm and a score per camera.
+    """Yield topics and payloads of Home Assistant's MQTT discovery: a device for each camera, with its entities.
 
-    An entity is available while the device is online and its camera streams: an alarm that is off says nothing about a
-    camera that is lost, frozen or black.
+    Alarm and score are available while this device is online and the camera streams: an alarm that is off says nothing
+    about a camera that is lost, frozen or black. The others are available whenever this device is online.
 
     Args:
         topic: the first part of our topics; it also identifies this device.
         prefix: the first part of Home Assistant's topics.
         cameras: the names of the cameras.
-        commands: also yield a switch for each that arms it; it is available whenever the device is online.
+        commands: the topics of a camera at which commands are taken.
+        page: the address of the live page; None when it is not known.
     """
-    device = f"daflow_{readable_id(topic)}"
-    common: dict[str, Any] = {
-        "device": {"identifiers": [device], "name": f"DA-Flow {topic}", "model": "daflow-edge"},
-        "origin": {"name": "daflow-edge"},
-    }
+    node = f"daflow_{readable_id(topic)}"
+    online = [{"topic": f"{topic}/available"}]
     for camera in cameras:
-        availability = {
-            "availability": [
-                {"topic": f"{topic}/available"},
-                {"topic": f"{topic}/{camera}/status", "value_template": _IS_STREAMING},
-            ],
-            "availability_mode": "all",
-        }
-        entity = f"daflow_{readable_id(topic, camera)}"
-        alarm = {
-            "name": f"{camera} alarm",
-            "unique_id": f"{entity}_alarm",
-            "state_topic": f"{topic}/{camera}/alarm",
-            "device_class": "safety",
-        }
-        score = {
-            "name": f"{camera} score",
-            "unique_id": f"{entity}_score",
-            "state_topic": f"{topic}/{camera}/score",
-            "state_class": "measurement",
-            "icon": "mdi:run-fast",
-        }
-        for component, name, fields in (("binary_sensor", "alarm", alarm), ("sensor", "score", score)):
+        device_id, base = f"daflow_{readable_id(topic, camera)}", f"{topic}/{camera}"
+        device = {
+            "identifiers": [device_id], "name": camera, "manufacturer": "DA-Flow", "model": "daflow-edge",
+            "sw_version": __version__, **({"configuration_url": page} if page else {}),
+        }  # fmt: skip
+        origin = {"name": "daflow-edge", "sw_version": __version__}
+        streaming = [*online, {"topic": f"{base}/status", "value_template": _IS_STREAMING}]
+        for entity in _entities(base, commands):
+            available: dict[str, Any] = {"availability": online}
+            if entity.watched:
+                available = {"availability": streaming, "availability_mode": "all"}
+            unique = {"unique_id": f"{device_id}_{entity.id}", "device": device, "origin": origin}
             yield (
-                f"{prefix}/{component}/{device}/{readable_id(camera)}_{name}/config",
-                json.dumps(availability | fields | common),
+                f"{prefix}/{entity.component}/{node}/{readable_id(camera)}_{entity.id}/config",
+                json.dumps(available | entity.fields | unique),
             )
-        if commands:
-            switch = {
-                "availability": [{"topic": f"{topic}/available"}],
-                "name": f"{camera} armed",
-                "unique_id": f"{entity}_armed",
-                "state_topic": f"{topic}/{camera}/armed/state",
-                "command_topic": f"{topic}/{camera}/armed/set",
-                "icon": "mdi:shield-account",
-            }
-            yield f"{prefix}/switch/{device}/{readable_id(camera)}_armed/config", json.dumps(switch | common)
+
+
+class _Entity(NamedTuple):
+    """An entity of Home Assistant.
+
+    Attributes:
+        component: its kind.
+        id: its name in ids.
+        watched: whether it means something only while the camera streams.
+        fields: of its payload.
+    """
+
+    component: str
+    id: str
+    watched: bool
+    fields: dict[str, Any]
+
+
+def _entities(base: str, commands: Collection[str]) -> Iterator[_Entity]:
+    yield _Entity("binary_sensor", "alarm", True, {
+        "name": "Alarm", "state_topic": f"{base}/alarm", "device_class": "safety",
+    })  # fmt: skip
+    yield _Entity("sensor", "score", True, {
+        "name": "Score", "state_topic": f"{base}/score", "state_class": "measurement", "icon": "mdi:run-fast",
+    })  # fmt: skip
+    yield _Entity("event", "alarm_event", False, {
+        "name": "Alarm event", "state_topic": f"{base}/events", "event_types": ["begin", "end"],
+        "value_template": _EVENT, "icon": "mdi:alarm-light",
+    })  # fmt: skip
+    yield _Entity("sensor", "status", False, {
+        "name": "Status", "state_topic": f"{base}/status", "device_class": "enum", "options": list(STATUSES),
+        "entity_category": "diagnostic",
+    })  # fmt: skip
+    yield _Entity("sensor", "label", False, {
+        "name": "Last alarm", "state_topic": f"{base}/alarm/label", "device_class": "enum",
+        "options": [NO_LABEL, "false", "real"], "icon": "mdi:label",
+    })  # fmt: skip
+    if ARMED_SET in commands:
+        yield _Entity("switch", "armed", False, {
+            "name": "Armed", "state_topic": f"{base}/armed/state", "command_topic": f"{base}/{ARMED_SET}",
+            "icon": "mdi:shield-account",
+        })  # fmt: skip
+    if LABEL_SET in commands:
+        for label, icon in (("false", "mdi:bell-off"), ("real", "mdi:bell-check")):
+            yield _Entity("button", f"label_{label}", False, {
+                "name": f"Last alarm was {label}", "command_topic": f"{base}/{LABEL_SET}", "payload_press": label,
+                "icon": icon,
+            })  # fmt: skip

@@ -1,4 +1,4 @@
-"""The message that an alarm begins, is still on, or ends."""
+"""The messages of alarms, of what operators say of them, and of the states of cameras."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["begin", "update", "end"]
+"""Of an alarm."""
+MessageType = Literal["alarm", "alarm_label", "camera_state", "device_state"]
 EndReason = Literal[
     "score_fell",
     "camera_lost",
@@ -25,16 +27,17 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class EventMessage:
-    """A message about an alarm, as it is stored and delivered.
+    """A message, as it is stored and delivered.
 
     Attributes:
-        id: of the alarm, the same in all its messages, 32 hexadecimal digits.
+        id: of the alarm, the same in all its messages, 32 hexadecimal digits; another message has an id of its own.
         sequence: 0 for the begin, then 1, 2, ...; `(id, sequence)` identifies a message, also when it comes twice.
-        kind: `begin`, `update` or `end`.
-        camera: the name of the camera.
+        kind: of an alarm `begin`, `update` or `end`; of other messages their type.
+        camera: the name of the camera; empty for a message about this device.
         utc: when its frame arrived, seconds since 1970.
-        content: the whole message, ready for JSON (no NaN). It holds `schema`, `id`, `sequence`, `event` (the kind),
-            `camera`, `utc` and `began_utc` (ISO 8601), `time` and `began` (seconds of the stream), `frame`, `seconds`
+        content: the whole message, ready for JSON (no NaN). It holds `schema`, `type`, `id`, `sequence`, `camera` and
+            `utc`. That of an alarm also holds `event` (the kind),
+            `began_utc` (as `utc` in ISO 8601), `time` and `began` (seconds of the stream), `frame`, `seconds`
             (how long the alarm has been on), `person`, `score`, `p_value`, `threshold`, `provisional` (whether the
             threshold is a guess), `armed` (whether the camera was: else the message is stored and not delivered),
             `unit` (of score and threshold), `people` (a list of `{person, score, p_value}`), `peak` (`{utc, time,
@@ -42,15 +45,22 @@ class EventMessage:
             daflow}`, the bundle by the hash of its manifest). `rarity`, also in `peak`, is
             the p-value in words. `surprise` (bits by channel of evidence) and `why` (the same in words), also in
             `peak`, are None of the flow alone. An `end` also holds `reason`, an `EndReason`; one that was written at
-            the next start, because the process was killed, holds `interrupted`: true.
+            the next start, because the process was killed, holds `interrupted`: true. `alarm_label` is
+            described in `runtime.events.labels`, `camera_state` and `device_state` in `runtime.events.camera_states`.
     """
 
     id: str
     sequence: int
-    kind: Kind
+    kind: Kind | MessageType
     camera: str
     utc: float
     content: dict[str, Any]
+
+    @property
+    def type(self) -> MessageType:
+        """What it is about; messages that were stored by earlier versions are about alarms."""
+        kind: MessageType = self.content.get("type", "alarm")
+        return kind
 
     @property
     def armed(self) -> bool:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runtime.config.schema import MqttOptions
 from runtime.events.announced_topics import AnnouncedTopics
+from runtime.events.camera_topics import PARTS, CameraTopics, Command
 from runtime.events.delivery import DeliveryFailed
 from runtime.events.home_assistant_discovery import announcements
-from runtime.events.message import EventMessage
+from runtime.events.labels import NO_LABEL, LabelledAlarm
+from runtime.events.message import EventMessage, MessageType
 from runtime.events.mqtt_client import KEEPALIVE_S, LoginFailure, handled_failure, make_client, stop_client
 
 if TYPE_CHECKING:
@@ -29,24 +31,18 @@ _ANNOUNCE_SECONDS = 5.0
 """Between two announcements that Home Assistant asks for: whoever may publish to the broker can ask without end."""
 
 
-@dataclass
-class _CameraTopics:
-    """What is published about a camera, and retained by the broker."""
-
-    alarm: str = "OFF"
-    score: str = ""
-    status: str = "connecting"
-    armed: bool | None = None
-    """None until it is known: nothing is published then."""
+MESSAGE_TOPICS: Mapping[MessageType, str] = {
+    "alarm": "events", "alarm_label": "alarm/labels", "camera_state": "states", "device_state": "states",
+}  # fmt: skip
+"""Where messages are published by type, below the topic of their camera, or of the device."""
 
 
 class Mqtt:
     """Publishes with quality of service 1; a message is delivered when the broker has acknowledged it.
 
-    Messages are published to `TOPIC/CAMERA/events`. `TOPIC/CAMERA/alarm` (`ON` or `OFF`), `TOPIC/CAMERA/score`,
-    `TOPIC/CAMERA/status` (the state of the camera), `TOPIC/CAMERA/armed/state` (`ON` or `OFF`) and `TOPIC/available`
-    (`online`, or `offline` as last will) are
-    retained. The retained topics of a camera that is removed are emptied. It reconnects by itself.
+    Messages are published to `TOPIC/CAMERA/events`, those that are not of an alarm to the topics of `MESSAGE_TOPICS`.
+    The values of `CameraTopics` and `TOPIC/available` (`online`, or `offline` as last will) are retained. The retained
+    topics of a camera that is removed are emptied. It reconnects by itself.
 
     Args:
         options: the section `mqtt` of the configuration, with a host.
@@ -54,8 +50,10 @@ class Mqtt:
         timeout: seconds to wait for the connection, and for each acknowledgement.
         announced: the topics that were published earlier; those that are not published any more are emptied.
         alarms_on: cameras whose alarm is on.
-        command: called by another thread with a camera and what was published to `TOPIC/CAMERA/armed/set`; None takes
-            no commands.
+        labels: the last alarm of each camera, and what was said of it.
+        commands: called by another thread with a camera and what was published at its topic, by the topic below that
+            of the camera, such as `armed/set`.
+        page: the address of the live page, for Home Assistant; None when it is not known.
 
     Raises:
         InputError: the password or the certificate cannot be used, or paho-mqtt is missing.
@@ -70,10 +68,13 @@ class Mqtt:
         timeout: float = 10.0,
         announced: AnnouncedTopics | None = None,
         alarms_on: Collection[str] = (),
-        command: Callable[[str, bytes], None] | None = None,
+        labels: Mapping[str, LabelledAlarm] = MappingProxyType({}),
+        commands: Mapping[str, Command] = MappingProxyType({}),
+        page: str | None = None,
     ) -> None:
         self._options = options
-        self._command = command if options.commands else None
+        self._page = page
+        self._commands = commands if options.commands else {}
         self._timeout = timeout
         self._changed = threading.Condition()
         self._connected = False
@@ -90,7 +91,10 @@ class Mqtt:
         # taken in `_on_publish`, which paho calls with a lock of its own that publishing needs.
         self._publishing = threading.RLock()
         self._announced = announced or AnnouncedTopics()
-        self._cameras = {name: _CameraTopics("ON" if name in alarms_on else "OFF") for name in cameras}
+        self._cameras = {name: CameraTopics("ON" if name in alarms_on else "OFF") for name in cameras}
+        for name in self._cameras.keys() & labels:
+            camera = self._cameras[name]
+            camera.last_alarm, camera.label = labels[name].id, labels[name].label or NO_LABEL
         self._announced_at = -_ANNOUNCE_SECONDS
         self._announce_later: threading.Timer | None = None
         self._client = self._make_client()
@@ -127,7 +131,7 @@ class Mqtt:
     def set_cameras(self, cameras: Collection[str]) -> None:
         """Announce these cameras and no others: the retained topics of those that are missing are emptied."""
         with self._publishing:
-            self._cameras = {name: self._cameras.get(name) or _CameraTopics() for name in cameras}
+            self._cameras = {name: self._cameras.get(name) or CameraTopics() for name in cameras}
             if self._is_connected():
                 self._announce()
 
@@ -151,7 +155,8 @@ class Mqtt:
                 if camera is None or camera.armed == value:
                     continue
                 camera.armed = value
-                if self._is_connected() and self._publish_armed(name, camera) is None:
+                state = "ON" if value else "OFF"
+                if self._is_connected() and self._publish(f"{name}/armed/state", state) is None:
                     self._announce_again()
 
     def close(self) -> None:
@@ -206,26 +211,17 @@ class Mqtt:
         return None if info.rc == _QUEUE_IS_FULL else info.mid
 
     def _publish_message(self, message: EventMessage) -> set[int] | None:
-        """Publish a message and the state of its camera; return the message ids, None when too much waits."""
+        """Publish a message and what it says of its camera; return the message ids, None when too much waits."""
         with self._publishing:
-            ids = [self._publish(f"{message.camera}/events", message.json(), retain=False)]
+            topic = "/".join(filter(None, (message.camera, MESSAGE_TOPICS[message.type])))
+            ids = [self._publish(topic, message.json(), retain=False)]
             camera = self._cameras.get(message.camera)
             if camera is not None:  # of a camera that was removed nothing is retained any more
-                score = message.content.get("score")
-                camera.alarm = "OFF" if message.kind == "end" else "ON"
-                camera.score = "" if score is None else str(score)
-                ids += self._publish_alarm(message.camera, camera)
+                ids += [
+                    self._publish(f"{message.camera}/{part}", text) for part, text in camera.take(message)
+                ]
         known = {number for number in ids if number is not None}
         return known if len(known) == len(ids) else None
-
-    def _publish_alarm(self, name: str, camera: _CameraTopics) -> list[int | None]:
-        ids = [self._publish(f"{name}/alarm", camera.alarm)]
-        if camera.score:
-            ids.append(self._publish(f"{name}/score", camera.score))
-        return ids
-
-    def _publish_armed(self, name: str, camera: _CameraTopics) -> int | None:
-        return self._publish(f"{name}/armed/state", "ON" if camera.armed else "OFF")
 
     def _announce(self) -> None:
         """Empty the topics of cameras that are gone, announce the others and publish their states."""
@@ -241,24 +237,22 @@ class Mqtt:
             for topic, payload in discovery.items():
                 self._publish_to(topic, payload)
             for name, camera in self._cameras.items():
-                self._publish(f"{name}/status", camera.status)
-                self._publish_alarm(name, camera)
-                if camera.armed is not None:
-                    self._publish_armed(name, camera)
+                for part, text in camera.values():
+                    self._publish(f"{name}/{part}", text)
             self._publish("available", "online")
 
     def _discovery(self) -> Iterator[tuple[str, str]]:
         options = self._options
         if options.discovery:
             yield from announcements(
-                options.topic, options.discovery_prefix, list(self._cameras), self._command is not None
+                options.topic, options.discovery_prefix, list(self._cameras), self._commands, self._page
             )
 
     def _retained_topics(self) -> Iterator[str]:
         topic = self._options.topic
         yield f"{topic}/available"
         for name in self._cameras:
-            for part in ("alarm", "score", "status", "armed/state"):
+            for part in PARTS:
                 yield f"{topic}/{name}/{part}"
 
     def _empty(self, topic: str) -> None:
@@ -309,8 +303,8 @@ class Mqtt:
             return
         if self._options.discovery:
             client.subscribe(f"{self._options.discovery_prefix}/status", qos=1)
-        if self._command is not None:
-            client.subscribe(f"{self._options.topic}/+/armed/set", qos=1)
+        for topic in self._commands:
+            client.subscribe(f"{self._options.topic}/+/{topic}", qos=1)
         with self._publishing:  # a state that changes meanwhile is published after this
             self._announce()
             with self._changed:
@@ -349,11 +343,11 @@ class Mqtt:
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         """Take a command, or announce the cameras again after a restart of Home Assistant, which forgets them."""
-        parts = message.topic.removeprefix(f"{self._options.topic}/").split("/")
-        if self._command is not None and parts[1:] == ["armed", "set"]:
+        name, _, topic = message.topic.removeprefix(f"{self._options.topic}/").partition("/")
+        if topic in self._commands:
             # One that the broker retains would be obeyed again at each connection, long after it was given.
-            if parts[0] in self._cameras and not message.retain:
-                self._command(parts[0], bytes(message.payload))
+            if name in self._cameras and not message.retain:
+                self._commands[topic](name, bytes(message.payload))
             return
         if message.payload == b"online" and not message.retain:
             self._announce_again()

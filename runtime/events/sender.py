@@ -9,9 +9,11 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Literal
 
 from runtime.events.delivery import Delivery, DeliveryFailed
+from runtime.events.message import EventMessage
 from runtime.events.store import EventStore, StoreError
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ class Sender:
         first_wait: seconds before the second try. Each further wait is twice as long, and a random part of up to a half
             is subtracted, so that many devices do not retry at the same time.
         max_wait: the longest wait, unless the receiver asks for more (up to an hour).
+        takes: whether a message is for this receiver; others are skipped.
     """
 
     def __init__(
@@ -39,7 +42,9 @@ class Sender:
         delivery: Delivery,
         first_wait: float = 1.0,
         max_wait: float = 60.0,
+        takes: Callable[[EventMessage], bool] = lambda message: message.armed,
     ) -> None:
+        self._takes = takes
         self._store = store
         self.delivery = delivery
         self._first_wait = first_wait
@@ -137,12 +142,12 @@ class Sender:
             self._advance(highest, 0)
             self._set_state("idle")
             return None
-        armed = [(number, message) for number, message in numbered if message.armed]
-        if not armed:
+        taken = [(number, message) for number, message in numbered if self._takes(message)]
+        if not taken:
             self._advance(numbered[-1][0], 0)
             return None
         self._set_state("sending")
-        numbers, messages = zip(*armed, strict=True)
+        numbers, messages = zip(*taken, strict=True)
         try:
             self.delivery.deliver(messages)
         except DeliveryFailed as failure:

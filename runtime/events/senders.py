@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from daflow.core.errors import InputError
 from runtime.config.schema import Config
-from runtime.events.configured_deliveries import build_deliveries, wanted_deliveries
+from runtime.events.camera_topics import Command
+from runtime.events.configured_deliveries import build_deliveries, settings_of, wanted_deliveries
 from runtime.events.mqtt import Mqtt
+from runtime.events.notify import Notify
 from runtime.events.sender import Sender
 from runtime.events.store import EventStore
 
@@ -25,20 +28,25 @@ class Senders:
     Args:
         store: where the messages are.
         config: which deliveries.
-        command: takes what is published to arm or disarm a camera, see `Mqtt`.
+        commands: take what is published for a camera, see `Mqtt`.
 
     Raises:
         InputError: a delivery cannot be used; none is open then.
     """
 
     def __init__(
-        self, store: EventStore, config: Config, command: Callable[[str, bytes], None] | None = None
+        self,
+        store: EventStore,
+        config: Config,
+        commands: Mapping[str, Command] = MappingProxyType({}),
     ) -> None:
         self._store = store
-        self._command = command
+        self._commands = commands
         self._config = config
         self.undelivered: list[str] = []
         """What was lost because the store was temporary: a sentence for each delivery."""
+        self._settings: dict[str, object] = {}
+        """What each delivery was opened with, by its name."""
         self._senders = self._open(config)
 
     def change(self, config: Config) -> None:
@@ -48,7 +56,9 @@ class Senders:
             InputError: a delivery cannot be used; nothing was changed.
         """
         old, before = self._config, {sender.name: sender for sender in self._senders}
-        kept = [sender for name, sender in before.items() if _settings(old, name) == _settings(config, name)]
+        kept = [
+            sender for name, sender in before.items() if self._settings[name] == settings_of(config, name)
+        ]
         names = [sender.name for sender in kept]
         if names == list(before) == wanted_deliveries(config):
             self._set_config(config)
@@ -91,9 +101,15 @@ class Senders:
         self._senders = []
 
     def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Sender]:
-        deliveries = build_deliveries(config, kept, self._store, self._command)
+        deliveries = build_deliveries(config, kept, self._store, self._commands)
         self._store.register([*kept, *(delivery.name for delivery in deliveries)])
-        return [Sender(self._store, delivery) for delivery in deliveries]
+        self._settings |= {delivery.name: settings_of(config, delivery.name) for delivery in deliveries}
+        return [
+            Sender(self._store, delivery, takes=delivery.takes)
+            if isinstance(delivery, Notify)
+            else Sender(self._store, delivery)
+            for delivery in deliveries
+        ]
 
     @staticmethod
     def _close(senders: Sequence[Sender]) -> list[tuple[str, str]]:
@@ -109,12 +125,3 @@ class Senders:
                 left.append((f"{sender.name}: {facts['pending']} events were not delivered", reason))
             sender.close()
         return left
-
-
-def _settings(config: Config, name: str) -> object:
-    """Return the settings of a delivery."""
-    fields: dict[str, object] = {
-        "lines": config.events, "stdout": config.print_events, "webhook": config.webhook,
-        "mqtt": config.mqtt,
-    }  # fmt: skip
-    return fields[name]

@@ -10,16 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from daflow.core.errors import InputError
 from runtime.events.database import Database, StoreError, lock_store, may_recover
+from runtime.events.label_table import create_label_table
 from runtime.events.message import EventMessage
 from runtime.events.store_queries import (
     LOST,
     get_value,
     highest_number,
     insert_message,
+    last_message,
+    recent_alarms,
     remove_oldest,
     set_value,
 )
@@ -27,6 +30,7 @@ from runtime.events.store_queries import (
 __all__ = ["EventStore", "StoreError"]
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _DAY = 86400.0
 
@@ -84,8 +88,14 @@ class EventStore:
 
     # Messages
 
-    def append(self, *messages: EventMessage) -> None:
+    def append(
+        self, *messages: EventMessage, beside: Callable[[sqlite3.Connection], object] = lambda _: None
+    ) -> None:
         """Store messages, all or none; they are on the disk when this returns. One that is stored already is skipped.
+
+        Args:
+            *messages: what is stored.
+            beside: stores something else in the same transaction.
 
         Raises:
             StoreError: they cannot be stored now.
@@ -97,6 +107,7 @@ class EventStore:
         def write(connection: sqlite3.Connection) -> int:
             for message, line in zip(messages, lines, strict=True):
                 insert_message(connection, message, line)
+            beside(connection)
             return highest_number(connection)
 
         self._highest = self._database.run(write, write=True)
@@ -126,6 +137,15 @@ class EventStore:
             for number, id_, sequence, kind, camera, utc, content in rows
         ]
 
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a function reads.
+
+        Raises:
+            StoreError: it cannot be read now.
+        """
+        self._ready()
+        return self._database.run(work)
+
     # Alarms
 
     def recent(
@@ -140,28 +160,14 @@ class EventStore:
 
         Returns:
             For each `id`, `camera`, `began_utc`, `ended_utc` (None while it is on), `seconds`, `score`, `p_value`,
-            `rarity`, `why` and `person` of the peak, `reason` (why it ended; None while it is on), `interrupted`, and
-            `armed` (whether the camera was).
+            `rarity`, `why` and `person` of the peak, `reason` (why it ended; None while it is on), `interrupted`,
+            `armed` (whether the camera was), and `label` (`false`, `real` or None), `labelled_by` and `labelled_utc`.
         """
-        self._ready()
-        rows = self._database.run(
-            lambda connection: connection.execute(
-                "SELECT summary FROM alarms WHERE (?1 IS NULL OR camera = ?1) AND (?2 IS NULL OR number < "
-                "(SELECT number FROM alarms WHERE id = ?2)) ORDER BY number DESC LIMIT ?3",
-                (camera, before, limit),
-            ).fetchall()
-        )
-        return [json.loads(summary) for (summary,) in rows]
+        return self.read(lambda connection: recent_alarms(connection, camera, before, limit))
 
     def alarm(self, id: str) -> dict[str, Any] | None:  # noqa: A002 - the word of the messages
-        """Return the content of the last message of an alarm, None when it is unknown."""
-        self._ready()
-        row = self._database.run(
-            lambda connection: connection.execute(
-                "SELECT content FROM messages WHERE id = ? ORDER BY sequence DESC LIMIT 1", (id,)
-            ).fetchone()
-        )
-        return None if row is None else dict(json.loads(row[0]))
+        """Return the content of the last message of an alarm and its label, as `recent`; None when it is unknown."""
+        return self.read(lambda connection: last_message(connection, id))
 
     def cameras_with_alarm(self) -> set[str]:
         """Return the armed cameras whose alarm is on; none when that cannot be read now."""
@@ -302,6 +308,7 @@ class EventStore:
                 self._recovered = self._opened = True
 
     def _open(self, connection: sqlite3.Connection) -> tuple[int, dict[str, int]]:
+        create_label_table(connection)
         if not self._recovered:
             rows = connection.execute(
                 "SELECT messages.* FROM alarms JOIN messages ON messages.number = alarms.last WHERE alarms.ended = 0 "

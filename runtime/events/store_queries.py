@@ -6,6 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
+from runtime.events.label_table import with_label
 from runtime.events.message import EventMessage
 
 LOST = "store.lost"
@@ -16,7 +17,7 @@ _MAX_VACUUMED = 1000  # pages returned to the file system in one transaction
 
 
 def insert_message(connection: sqlite3.Connection, message: EventMessage, line: str) -> None:
-    """Store a message and the summary of its alarm, unless the message is stored already."""
+    """Store a message and the summary of its alarm, if it is of one, unless the message is stored already."""
     content = message.content
     key = (message.id, message.sequence)
     # A conflict clause would use up a message number.
@@ -26,6 +27,8 @@ def insert_message(connection: sqlite3.Connection, message: EventMessage, line: 
         "INSERT INTO messages (id, sequence, kind, camera, utc, content) VALUES (?, ?, ?, ?, ?, ?)",
         (*key, message.kind, message.camera, message.utc, line),
     ).lastrowid
+    if message.type != "alarm":
+        return
     peak = content.get("peak") or {}
     ended = message.kind == "end"
     summary = {
@@ -44,6 +47,29 @@ def insert_message(connection: sqlite3.Connection, message: EventMessage, line: 
         "SET last = ?2, ended = max(ended, ?4), summary = ?5",
         (message.id, number, message.camera, ended, json.dumps(summary)),
     )
+
+
+def recent_alarms(
+    connection: sqlite3.Connection, camera: str | None, before: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return the summaries of alarms with their labels, the newest first; see `EventStore.recent`."""
+    rows = connection.execute(
+        "SELECT alarms.summary, labels.label, labels.who, labels.utc FROM alarms LEFT JOIN labels "
+        "ON labels.alarm = alarms.id WHERE (?1 IS NULL OR alarms.camera = ?1) AND (?2 IS NULL OR alarms.number < "
+        "(SELECT number FROM alarms WHERE id = ?2)) ORDER BY alarms.number DESC LIMIT ?3",
+        (camera, before, limit),
+    ).fetchall()
+    return [with_label(json.loads(summary), label, who, utc) for summary, label, who, utc in rows]
+
+
+def last_message(connection: sqlite3.Connection, alarm: str) -> dict[str, Any] | None:
+    """Return the content of the last message of an alarm, with its label; None when it is unknown."""
+    row = connection.execute(
+        "SELECT messages.content, labels.label, labels.who, labels.utc FROM messages LEFT JOIN labels "
+        "ON labels.alarm = messages.id WHERE messages.id = ? ORDER BY sequence DESC LIMIT 1",
+        (alarm,),
+    ).fetchone()
+    return None if row is None else with_label(json.loads(row[0]), *row[1:])
 
 
 def highest_number(connection: sqlite3.Connection) -> int:

@@ -95,3 +95,12 @@ def check_rules(config: Config, bundle: Bundle) -> None:
     for name in config.cameras:
         options = config.camera(name)
         alarm_rule(bundle, name, options.alarm, options.zones)
+
+
+def warn_about_rate(bundle: Bundle) -> None:
+    """Log that a bundle does not say at which frame rate its model was trained."""
+    if bundle.manifest.fps is None:
+        logger.warning(
+            "%s does not say at which frame rate its model was trained: every rate is taken for its own",
+            bundle.folder,
+        )

@@ -51,5 +51,5 @@ class EventPipe:
                 if line + b"\n" == _END:
                     return
                 message = json.loads(line)
-                if message["event"] != "end":  # the last one comes when the service stops
+                if message.get("event") in ("begin", "update"):  # the last one comes when the service stops
                     self.delays.append(max(0.0, now - datetime.fromisoformat(message["utc"]).timestamp()))

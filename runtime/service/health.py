@@ -15,6 +15,7 @@ from runtime.events.store_writer import StoreWriter
 from runtime.json_values import iso
 from runtime.pipeline.alarm_decider import AlarmDecider
 from runtime.pipeline.results import FrameResult
+from runtime.service.cameras import CameraManager
 from runtime.stage_clock import BOUNDS, StageClock, StageTotals, merged_totals
 
 _MAX_WAITING = 3  # a few events are always on their way to the disk
@@ -135,14 +136,16 @@ def uptime(since: float, seconds: float) -> dict[str, Any]:
 
 
 def summary_line(
-    camera: str, source: str, frames: int, seconds: float, alarms: int, decider: AlarmDecider, scorer: str
+    manager: CameraManager, recorder: AlarmEventRecorder, decider: AlarmDecider, seconds: float, scorer: str
 ) -> str:
-    """Return what a run did with one camera, for people."""
+    """Return what a run of so many seconds did with one camera, for people."""
+    camera = decider.camera
+    source, frames = manager.snapshot(camera)["source"], manager.frames(camera)
     others = decider.unusable - decider.hidden
     unusable = f", {decider.hidden} windows do not show the shoulders and hips" if decider.hidden else ""
     unusable += f", {others} windows could not be scored (NaN or zero variance)" if others else ""
     return (
         f"camera {camera} ({source}): {frames} frames in {seconds:.1f} s "
-        f"({frames / max(seconds, 1e-9):.0f} frames per second), {alarms} alarms at "
+        f"({frames / max(seconds, 1e-9):.0f} frames per second), {recorder.alarms(camera)} alarms at "
         f"{decider.rule.threshold_text}, {scorer}{unusable}"
     )

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 from daflow.core.bundle import MANIFEST, Bundle, read_bundle
@@ -19,13 +18,15 @@ from daflow.core.version import __version__
 from runtime.config.schema import Config, LogOptions
 from runtime.events.alarm_recorder import AlarmEventRecorder
 from runtime.events.arming import Arming, obey
+from runtime.events.camera_topics import ARMED_SET, LABEL_SET, Command
+from runtime.events.labels import AlarmLabels
 from runtime.events.senders import Senders
 from runtime.events.store import EventStore
 from runtime.events.store_writer import StoreWriter
 from runtime.machine.board import memory_mb, temperature
 from runtime.outputs.run_files import Outputs
 from runtime.pipeline.alarm_decider import AlarmDecider
-from runtime.pipeline.alarm_rule import check_rules, make_decider
+from runtime.pipeline.alarm_rule import check_rules, make_decider, warn_about_rate
 from runtime.pipeline.results import FrameResult, Sink
 from runtime.scorers.registry import open_scorer
 from runtime.service import health, systemd
@@ -34,6 +35,7 @@ from runtime.service.cameras import CameraManager
 from runtime.service.frame_queue import FrameQueue
 from runtime.service.reload import plan_reload
 from runtime.service.scoring_worker import ScoringWorker
+from runtime.service.state_watch import StateWatch
 from runtime.stage_clock import StageClock
 from runtime.web.live_state import LiveState
 from runtime.web.server import RunningServer, serve
@@ -101,7 +103,7 @@ class Service:
     def _open(self) -> None:
         config, stack = self.config, self._stack
         self.bundle = read_bundle(bundle_or_default(config.bundle))
-        self._warn_about_rate()
+        warn_about_rate(self.bundle)
         self._manager = CameraManager(
             self.bundle.manifest, self._queue, self._turn, config.privacy == "pictures", config.stall_seconds,
             config.max_frames,
@@ -114,9 +116,12 @@ class Service:
         store = config.store
         self.store = stack.enter_context(EventStore(store.path, store.keep_days, store.keep_messages))
         self._arming = Arming(self.store, config)
-        self._senders = stack.enter_context(Senders(self.store, config, partial(obey, self._arming)))
+        self._labels = AlarmLabels(self.store)
+        commands: dict[str, Command] = {ARMED_SET: partial(obey, self._arming), LABEL_SET: self._labels.obey}
+        self._senders = stack.enter_context(Senders(self.store, config, commands))
         self._store_writer = stack.enter_context(StoreWriter(self.store))
         self._recorder = AlarmEventRecorder(self.store, self._store_writer, self._arming.is_armed)
+        self._states = StateWatch(self._manager, self._recorder, self._store_writer)
         stack.callback(lambda: self._recorder.close(self._ended))
         for name in config.cameras:
             self._set_decider(name)
@@ -125,7 +130,7 @@ class Service:
         )
         self._sinks: list[Sink] = [
             self._recorder,
-            self._set_latest,
+            lambda result: self._latest.update({result.camera: result}),
             self.live,
             self._outputs,
             *self._listeners,
@@ -136,16 +141,17 @@ class Service:
         self._recorder.model.update(self._model())
         if config.serve.address:
             self._server = stack.enter_context(
-                serve(config.serve, self.live, self.store, self.health, config.privacy, self._arming)
+                serve(
+                    config.serve,
+                    self.live,
+                    self.store,
+                    self.health,
+                    config.privacy,
+                    self._arming,
+                    self._labels,
+                )
             )
             self.url = self._server.url
-
-    def _warn_about_rate(self) -> None:
-        if self.bundle.manifest.fps is None:
-            logger.warning(
-                "%s does not say at which frame rate its model was trained: every rate is taken for its own",
-                self.bundle.folder,
-            )
 
     def _open_scoring(self, config: Config, bundle: Bundle) -> ScoringWorker:
         """Open a scorer in a thread of its own; meanwhile systemd is asked to wait, since an engine takes minutes."""
@@ -167,9 +173,6 @@ class Service:
         self._recorder.set_camera(
             name, decider.calibration, options.alarm.update_seconds, decider.rule.threshold
         )
-
-    def _set_latest(self, result: FrameResult) -> None:
-        self._latest[result.camera] = result
 
     # Start and supervise
 
@@ -204,6 +207,7 @@ class Service:
             self._reload_config()
         self._manager.supervise(self._latest)
         self._senders.set_camera_states(self._manager.states(), self._arming.states())
+        self._states.look(self.config)
         if self._scoring.error or self._scoring.stalled(self.config.stall_seconds):
             self._restart_scoring()
         elif self._clock.seconds.get("score"):
@@ -282,7 +286,7 @@ class Service:
             self._scoring.abandon()
             self._scoring = scoring
             scoring.start()
-            self._warn_about_rate()
+            warn_about_rate(self.bundle)
         self._recorder.model.update(self._model())
         for name in plan.removed:
             self._remove_camera(name)
@@ -323,14 +327,9 @@ class Service:
             logger.error("the scorer has stalled; frames that wait for it are not scored")
             self._scoring.abandon()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         systemd.notify("STOPPING=1")
-        self._stack.__exit__(kind, error, trace)
+        self._stack.__exit__(*error)
 
     # Report
 
@@ -367,6 +366,7 @@ class Service:
             **self._manager.snapshot(name),
             **health.alarm_state(self._latest.get(name), self._deciders[name], self._recorder),
             **self._arming.state(name).facts(),
+            **self._labels.this_week(name),
         }
 
     @property
@@ -381,14 +381,10 @@ class Service:
     def summary(self) -> list[str]:
         """Return a line for each camera: its frames, their rate, its alarms."""
         seconds = time.monotonic() - self._began_monotonic
-        lines = []
-        for name, decider in self._deciders.items():
-            source, frames = self._manager.snapshot(name)["source"], self._manager.frames(name)
-            alarms = self._recorder.alarms(name)
-            lines.append(
-                health.summary_line(name, source, frames, seconds, alarms, decider, self._scoring.name)
-            )
-        return lines
+        return [
+            health.summary_line(self._manager, self._recorder, decider, seconds, self._scoring.name)
+            for decider in self._deciders.values()
+        ]
 
     def errors(self) -> list[str]:
         """Return what went wrong for good, once the service is closed: recordings, files and events."""

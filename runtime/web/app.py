@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import parse_qs
 
 from runtime.events.arming import Arming
+from runtime.events.labels import AlarmLabels
 from runtime.events.store import StoreError
 from runtime.web.access import COOKIE, Access
 from runtime.web.access_middleware import AccessMiddleware
@@ -16,13 +16,15 @@ from runtime.web.arming_endpoint import ArmingEndpoint
 from runtime.web.camera_pictures import CameraPictures
 from runtime.web.health_reader import HealthReader, Snapshot
 from runtime.web.json_messages import history_message
+from runtime.web.label_endpoint import LabelEndpoint
 from runtime.web.live_state import LiveState
 from runtime.web.metrics import CONTENT_TYPE, render
-from runtime.web.responses import VISIT, LiveEndpoint, Visit, json_response
+from runtime.web.responses import VISIT, LiveEndpoint, Visit, json_response, small_body
 from runtime.web.running_alarms import current_alarm, current_summary
 from runtime.web.sessions import SESSION_SECONDS, Values
 from runtime.web.stream import LiveStream
 from runtime.web.token_throttle import Verdict
+from runtime.web.write_guard import WriteGuard
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -34,7 +36,6 @@ Privacy = Literal["skeletons", "pictures"]
 STREAM_PATH = "/api/live"
 
 _MAX_ALARMS = 200  # in one response
-_MAX_FORM = 4096  # bytes
 _WRONG_TOKEN = {
     Verdict.WRONG: (401, "The token is wrong."),
     Verdict.WRONG_AGAIN: (429, "The token is wrong again. Each further try takes some seconds."),
@@ -66,6 +67,7 @@ class WebApp:
         privacy: with `skeletons` no picture is served.
         access: who may see the page.
         arming: of the cameras; None for a page that changes nothing.
+        labels: what is said of alarms; None for a page on which nothing is said.
     """
 
     def __init__(
@@ -76,8 +78,11 @@ class WebApp:
         privacy: Privacy,
         access: Access,
         arming: Arming | None = None,
+        labels: AlarmLabels | None = None,
     ) -> None:
-        self._arming = ArmingEndpoint(arming, access) if arming else None
+        guard = WriteGuard(access)
+        self._arming = ArmingEndpoint(arming, guard) if arming else None
+        self._label = LabelEndpoint(labels, guard) if labels else None
         self._live = live
         self._store = store
         self._health = HealthReader(health)
@@ -88,7 +93,7 @@ class WebApp:
         folder = resources.files("runtime.web").joinpath("static")
         self._files = {
             name: folder.joinpath(name).read_bytes()
-            for name in ("index.html", "login.html", "app.js", "style.css", "icon.svg")
+            for name in ("index.html", "login.html", "app.js", "labels.js", "style.css", "icon.svg")
         }
 
     def asgi(self) -> ASGIApp:
@@ -114,6 +119,9 @@ class WebApp:
         if self._arming is not None:
             path = "/api/cameras/{camera}/{action}"
             routes.append(Route(path, self._arming.__call__, methods=["POST"]))
+        if self._label is not None:
+            routes.append(Route("/api/alarms/{id}/label", self._label.__call__, methods=["POST"]))
+            routes.append(Route("/api/precision", self._label.precision))
         app = Starlette(routes=routes)
         app.router.redirect_slashes = (
             False  # it would redirect to an absolute address, without the proxy's prefix
@@ -148,7 +156,7 @@ class WebApp:
             return RedirectResponse("./", 303)
         if request.method != "POST":
             return self._file("login.html")
-        body = await _small_body(request)
+        body = await small_body(request)
         if body is None:
             return self._refused(413, "The token is too long.")
         fields = parse_qs(body.decode("utf-8", "replace"))
@@ -268,19 +276,6 @@ class WebApp:
         if self._access.needs_token and not visit.cookies and problems:
             problems = [_SIGNED_IN_ONLY]  # they name the cameras
         return json_response({"ready": ready, "problems": problems}, 200 if ready else 503)
-
-
-async def _small_body(request: Request) -> bytes | None:
-    """Return the body of a request, as far as it came; None when it is larger than a form is."""
-    from starlette.requests import ClientDisconnect
-
-    body = b""
-    with suppress(ClientDisconnect):
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_FORM:
-                return None
-    return body
 
 
 def _set_cookie(response: Response, cookie: str, visit: Visit) -> None:

@@ -44,6 +44,12 @@ _CAMERA_GAUGES = {
         "1 while the alarm threshold is a guess that promises no rate of false alarms, else 0.",
     ),
     "alarm": ("daflow_alarm", "1 while the alarm is on, armed or not, else 0."),
+    "labelled_real": ("daflow_alarms_labelled_real", "Alarms of this week that are labelled real."),
+    "labelled_false": ("daflow_alarms_labelled_false", "Alarms of this week that are labelled false."),
+    "precision": (
+        "daflow_alarm_precision",
+        "Share of the labelled alarms of this week that is real; absent without labels.",
+    ),
     "armed": ("daflow_camera_armed", "1 while the alarms of the camera are delivered, else 0."),
 }
 _DELIVERY_COUNTERS = {

@@ -1,4 +1,4 @@
-"""JSON responses, and the endless response of the live stream."""
+"""JSON responses, the endless response of the live stream, and the bodies of requests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from runtime.web.stream import LiveStream
 from runtime.web.visitors import Visitor
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
@@ -83,6 +84,24 @@ class LiveEndpoint:
             self._stream.leave(subscriber)
         with suppress(OSError, asyncio.TimeoutError):
             await asyncio.wait_for(send({"type": "http.response.body", "body": b"", "more_body": False}), 1)
+
+
+async def small_body(request: Request, most: int = 4096) -> bytes | None:
+    """Return the body of a request, as far as it came; None when it is larger than a form is.
+
+    Args:
+        request: whose body is read.
+        most: bytes that it may have.
+    """
+    from starlette.requests import ClientDisconnect
+
+    body = b""
+    with suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > most:
+                return None
+    return body
 
 
 def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -17,6 +17,7 @@ from daflow.core.errors import InputError, unusable_package
 from runtime.config.schema import ServeOptions
 from runtime.config.secrets import read_secret
 from runtime.events.arming import Arming
+from runtime.events.labels import AlarmLabels
 from runtime.web.access import MIN_TOKEN, Access
 from runtime.web.app import STREAM_PATH, AlarmHistory, Privacy, WebApp
 from runtime.web.connections import ConnectionLimits, http_protocol
@@ -57,6 +58,7 @@ def serve(
     health: Callable[[], Snapshot],
     privacy: Privacy,
     arming: Arming | None = None,
+    labels: AlarmLabels | None = None,
 ) -> Iterator[RunningServer]:
     """Serve the live page, its data, /metrics, /health and /ready until the block is left.
 
@@ -67,6 +69,7 @@ def serve(
         health: returns the health snapshot of the service; called in a thread of its own.
         privacy: with `skeletons` no picture is served.
         arming: of the cameras, for programs with the token; None for a page that changes nothing.
+        labels: what is said of alarms, by those with the token; None for a page on which nothing is said.
 
     Raises:
         InputError: the address cannot be used, it is not loopback and there is no token, or a package is missing.
@@ -83,7 +86,7 @@ def serve(
         loopback = ipaddress.ip_address(listening.getsockname()[0]).is_loopback
         hosts = frozenset({host.lower(), *options.hosts}) if loopback or options.hosts else None
         visitors = Visitors(options.trusted_proxies)
-        app = WebApp(live, store, health, privacy, Access(token, hosts, store, visitors), arming)
+        app = WebApp(live, store, health, privacy, Access(token, hosts, store, visitors), arming, labels)
         config = uvicorn.Config(
             app.asgi(),
             http=http_protocol(ConnectionLimits(visitors.is_proxy), frozenset({STREAM_PATH})),

@@ -14,7 +14,7 @@ const STATES = {
 
 const $ = (id) => document.getElementById(id);
 const views = new Map();    // camera name -> its state
-let health = null, pictures = false, skew = 0, heard = 0, cutSince = null, started = Date.now();
+let health = null, pictures = false, writable = false, labels = null, skew = 0, heard = 0, cutSince = null, started = Date.now();
 let chosen = null, picked = false, choseAt = -1e9, colours = {};
 let alarms = [], exhausted = false, dirty = true;
 
@@ -604,6 +604,7 @@ function showAlarms() {
     if (alarm.interrupted) button.append(element("small", "the service was stopped during the alarm"));
     button.addEventListener("click", () => openReplay(alarm.id));
     item.append(button);
+    if (writable && labels) item.append(labels.labelButtons(alarm));
     return item;
   }));
   if (focused) document.querySelector(`#alarm-list [data-id="${CSS.escape(focused)}"]`)?.focus();
@@ -795,6 +796,7 @@ function connect() {
   stream.addEventListener("hello", (event) => {
     const hello = JSON.parse(event.data);
     $("logout").hidden = !hello.login;
+    writable = hello.login;  // without a token nothing can be changed
     if (hello.privacy === "pictures" && !pictures) { pictures = true; followPictures(); }
     pictures = hello.privacy === "pictures";
     refreshAlarms();
@@ -843,6 +845,7 @@ connect();
 refreshHealth();
 setInterval(refreshHealth, 2000);
 setInterval(refreshAlarms, 15000);
+import("./labels.js").then((loaded) => { labels = loaded; labels.followLabels(refreshAlarms); refreshAlarms(); });
 setInterval(refreshReplay, 1000);
 setInterval(watch, 1000);
 setInterval(() => views.forEach(summarise), 5000);

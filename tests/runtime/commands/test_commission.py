@@ -114,7 +114,7 @@ def test_what_failed_beside_the_watching_is_tried_again_later(
 ) -> None:
     results: list[Any] = [CheckFailed("the disk is full"), "made"]
 
-    def make(folder: Path, per_day: float) -> Any:
+    def make(folder: Path, per_day: float, store: Path | None = None) -> Any:
         result = results.pop(0)
         if isinstance(result, Exception):
             raise result

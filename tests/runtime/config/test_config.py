@@ -232,6 +232,8 @@ source = "gst:souphttpsrc location=http://h extra-headers=sesame ! decodebin"
 source = "rtsp://u:${YARD}@10.0.0.6/live?channel=1"
 [webhook]
 url = "https://ntfy.sh/sesame"
+[notify]
+urls = ["ntfys://sesame", "tgram://${S}"]
 """
 
 
@@ -239,17 +241,19 @@ def test_a_printed_configuration_that_lacks_secrets_says_so_and_is_refused(tmp_p
     ran = run("--config", write(tmp_path, WITH_SECRETS), "--print-config")
     assert "sesame" not in ran.output
     assert ran.stderr.startswith(
-        "Not printed whole, as they may hold secrets: cameras.door.source, cameras.hall.source, webhook.url."
+        "Not printed whole, as they may hold secrets: cameras.door.source, cameras.hall.source, webhook.url, "
+        "notify.urls."
     )
-    assert ran.stdout.count("# *** stands for what may be a secret") == 3
+    assert ran.stdout.count("# *** stands for what may be a secret") == 4
     printed = tomllib.loads(ran.stdout)
     assert printed["cameras"]["door"]["source"] == "rtsp://10.0.0.5:8554/***"
     assert printed["cameras"]["yard"]["source"] == "rtsp://u:${YARD}@10.0.0.6/live?channel=1"
+    assert printed["notify"]["urls"] == ["ntfys://***", "tgram://${S}"]
     again = run("--config", write(tmp_path, ran.stdout), "--check-config")
     assert again.exit_code == 2
     lines = again.output.splitlines()
-    assert len(lines) == 3
-    for line, place in zip(lines, ("cameras.door.source", "cameras.hall.source", "webhook.url"), strict=True):
+    wrong = ("cameras.door.source", "cameras.hall.source", "webhook.url", "notify.urls.0")
+    for line, place in zip(lines, wrong, strict=True):
         assert f"{place}: *** stands where --print-config left out what may be a secret" in line
         assert "${NAME}" in line
 
@@ -264,6 +268,7 @@ def test_a_configuration_with_placeholders_only_is_printed_whole(tmp_path: Path)
         config.camera(name).source for name in config.cameras
     ]
     assert again.webhook == config.webhook
+    assert again.notify == config.notify
 
 
 def test_every_field_is_an_option_with_a_description() -> None:
@@ -306,6 +311,18 @@ def test_the_secret_path_of_a_webhook_is_refused_on_the_command_line() -> None:
     assert (ran.exit_code, "sesame" in ran.output, "'${WEBHOOK_URL}'" in ran.output) == (2, False, True)
     for url in ("${WEBHOOK_URL}", "https://ntfy.sh/${TOPIC}", "https://ntfy.sh"):
         assert f'url = "{url}"' in run(*told, url).stdout
+
+
+def test_an_address_of_a_service_is_refused_on_the_command_line() -> None:
+    told = ("--bundle", "no-bundle-yet", "--source", "synthetic:", "--print-config", "--notify-urls")
+    for url in ("ntfys://ntfy.sh/sesame", "sesame", "pbul://sesame", "json://sesame@10.0.0.5"):
+        ran = run(*told, url)
+        assert (ran.exit_code, "sesame" in ran.output, "'${NOTIFY_URL}'" in ran.output) == (2, False, True)
+    ran = run(*told, "${ONE}", "--notify-urls", "ntfys://${TWO}", "--notify-quiet", "mon,tue 00:00-06:00",
+              "--notify-messages", "alarm_end")  # fmt: skip
+    printed = tomllib.loads(ran.stdout)["notify"]
+    assert printed["urls"] == ["${ONE}", "ntfys://${TWO}"]
+    assert (printed["quiet"], printed["messages"]) == (["mon,tue 00:00-06:00"], ["alarm_end"])
 
 
 def test_sources_have_names() -> None:

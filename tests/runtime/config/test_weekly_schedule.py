@@ -27,7 +27,7 @@ def schedule(*periods: str, zone: ZoneInfo = BERLIN) -> WeeklySchedule:
 
 
 def seconds_armed(plan: WeeklySchedule, begin: float, end: float) -> int:
-    return 60 * sum(plan.is_armed(begin + 60 * minute) for minute in range(int(end - begin) // 60))
+    return 60 * sum(plan.holds(begin + 60 * minute) for minute in range(int(end - begin) // 60))
 
 
 @given(
@@ -52,7 +52,7 @@ def test_a_period_holds_from_its_begin_to_its_end_by_the_clock_on_the_wall(
         first = midnight + timedelta(minutes=begin)
         last = midnight + timedelta(minutes=end, days=int(end < begin))
         found |= midnight.strftime("%a").lower() in days and first <= wall < last
-    assert schedule(text, zone=ZoneInfo(zone)).is_armed(utc) == found
+    assert schedule(text, zone=ZoneInfo(zone)).holds(utc) == found
 
 
 def test_a_night_in_which_clocks_change_is_an_hour_shorter_or_longer() -> None:
@@ -63,8 +63,8 @@ def test_a_night_in_which_clocks_change_is_an_hour_shorter_or_longer() -> None:
     )
     assert (usual, spring, autumn) == (8 * 3600, 7 * 3600, 9 * 3600)
     for day in ("2026-03-29", "2026-10-25"):
-        assert plan.is_armed(at(f"{day}T05:59"))
-        assert not plan.is_armed(at(f"{day}T06:00"))
+        assert plan.holds(at(f"{day}T05:59"))
+        assert not plan.holds(at(f"{day}T06:00"))
     # From 2:00 to 3:00 comes twice in the one night, and not at all in the other.
     hour = schedule("sun 02:00-03:00")
     assert seconds_armed(hour, at("2026-10-25T00:00"), at("2026-10-25T12:00")) == 2 * 3600
@@ -116,4 +116,4 @@ def test_a_camera_without_a_schedule_has_none_and_one_without_periods_is_never_a
     assert ScheduleOptions().weekly() is None
     never = ScheduleOptions(armed=()).weekly()
     assert never is not None
-    assert not never.is_armed(0)
+    assert not never.holds(0)

@@ -22,6 +22,7 @@ from runtime.sources.frames import Frame
 FIELDS = [
     *(
         "schema",
+        "type",
         "id",
         "sequence",
         "event",
@@ -100,7 +101,7 @@ def test_an_alarm_begins_and_ends_with_all_documented_fields() -> None:
     ]
     begin, end = map(strictly, messages)
     assert list(begin) == FIELDS
-    assert list(end) == [*FIELDS[:4], "reason", *FIELDS[4:]]
+    assert list(end) == [*FIELDS[:5], "reason", *FIELDS[5:]]
     assert end["reason"] == "score_fell"
     assert (begin["event"], begin["sequence"], begin["time"], begin["began"]) == ("begin", 0, 1.0, 1.0)
     assert begin["seconds"] == 0.0

@@ -135,6 +135,44 @@ def test_a_snooze_and_a_restart(
         eventually(lambda: home.last(STATE) == "OFF")
 
 
+def test_the_last_alarm_is_labelled(
+    bundle: Bundle, broker: Any, home: HomeAssistant, tmp_path: Path, eventually: Eventually
+) -> None:
+    state, set_ = "daflow/door/alarm/label", "daflow/door/alarm/label/set"
+    with running(bundle, broker, tmp_path / "events.sqlite") as service:
+        eventually(lambda: home.last("daflow/door/alarm") == "ON", 30)
+        assert home.last(state) == "none"
+        home.publish(set_, "false")
+        eventually(lambda: home.last(state) == "false")
+        (alarm,) = service.store.recent()
+        assert (alarm["label"], alarm["labelled_by"]) == ("false", "MQTT")
+        told = json.loads(home.last("daflow/door/alarm/labels") or "")
+        assert (told["type"], told["alarm"], told["label"]) == ("alarm_label", alarm["id"], "false")
+        for nonsense in ("", "FALSE", "yes"):
+            home.publish(set_, nonsense)
+        home.publish(
+            SET, "OFF"
+        )  # another begins, which is not delivered: the label is still of the one before
+        eventually(lambda: home.last(STATE) == "OFF")
+        eventually(lambda: [event["armed"] for event in service.store.recent(1)] == [False])
+        home.publish(set_, "real")
+        eventually(lambda: home.last(state) == "real")
+        assert [event["label"] for event in service.store.recent()] == [None, "real"]
+        home.publish(set_, "none")
+        eventually(lambda: home.last(state) == "none")
+        home.publish(set_, "real")
+        eventually(lambda: home.last(state) == "real")
+    before = len(home.heard)
+    home.publish(set_, "false", retain=True)
+    with running(bundle, broker, tmp_path / "events.sqlite"):
+        eventually(lambda: len(home.heard) > before and home.last("daflow/available") == "online", 30)
+        assert next(text for topic, text in home.heard[before:] if topic == state) == "real"
+        eventually(lambda: home.last(STATE) == "OFF")
+        home.publish(SET, "ON")
+        eventually(lambda: home.last("daflow/door/alarm") == "ON")
+        eventually(lambda: home.last(state) == "none")  # of the new alarm nothing was said yet
+
+
 def test_the_switch_of_home_assistant_and_a_broker_that_may_not_command(
     bundle: Bundle, broker: Any, home: HomeAssistant, tmp_path: Path, eventually: Eventually
 ) -> None:
@@ -144,7 +182,7 @@ def test_the_switch_of_home_assistant_and_a_broker_that_may_not_command(
         config = json.loads(home.last(topic) or "")
         assert (config["command_topic"], config["state_topic"]) == (SET, STATE)
         assert config["availability"] == [{"topic": "daflow/available"}]
-        assert config["name"] == "door armed"
+        assert config["name"] == "Armed"
     schedule = {"armed": [], "time_zone": "Europe/Berlin"}
     with running(bundle, broker, tmp_path / "events.sqlite", commands=False, schedule=schedule) as service:
         eventually(lambda: home.last(topic) == "")

@@ -42,7 +42,9 @@ def test_the_example_has_the_fields_of_a_message() -> None:
 
 
 def test_the_configuration_is_one() -> None:
-    armed, config = (Config.model_validate(tomllib.loads(text)) for text in blocks("toml"))
+    armed, config, told = (Config.model_validate(tomllib.loads(text)) for text in blocks("toml"))
+    assert len(told.notify.urls) == 2
+    assert "\n" in told.notify.text
     assert armed.cameras["door"].schedule.weekly()
     assert (config.mqtt.host, config.webhook.secret_env) == ("broker", "DAFLOW_WEBHOOK_SECRET")
 

@@ -24,6 +24,7 @@ from runtime.events.delivery import DeliveryFailed
 from runtime.events.message import EventMessage
 from runtime.events.mqtt import Mqtt
 from runtime.events.mqtt_client import login_failure
+from runtime.events.readable_id import readable_id
 from runtime.events.sender import Sender
 from runtime.events.store import EventStore
 
@@ -155,7 +156,7 @@ def test_home_assistant_finds_the_cameras(
     entity = json.loads(listener.last()[topic])
     assert entity["state_topic"] == "shop/daflow/door/alarm"
     assert entity["device_class"] == "safety"
-    assert entity["device"]["identifiers"] == [DEVICE]
+    assert entity["device"]["identifiers"] == ["daflow_" + readable_id("shop/daflow", "door")]
     assert entity["availability_mode"] == "all"
     assert [where["topic"] for where in entity["availability"]] == [
         "shop/daflow/available", "shop/daflow/door/status",
@@ -165,7 +166,7 @@ def test_home_assistant_finds_the_cameras(
         for name, payload in listener.last().items()
         if "config" in name
     }
-    assert len(announced) == len(set(announced.values())) == 4
+    assert len(announced) == len(set(announced.values())) == 10
     before = len(listener.topic(topic))
     listener.publish("homeassistant/status", "online")
     eventually(lambda: len(listener.topic(topic)) == before + 1)
@@ -391,7 +392,7 @@ def test_a_camera_that_is_removed_leaves_nothing_behind(
 ) -> None:
     mqtt = connect(broker, announced=AnnouncedTopics(store))
     mqtt.deliver([make_message()])
-    assert len([topic for topic in retained(broker, listen, eventually) if "door" in topic]) == 5
+    assert len([topic for topic in retained(broker, listen, eventually) if "door" in topic]) == 9
     if live:
         mqtt.set_cameras(["hall"])
     else:
@@ -401,7 +402,7 @@ def test_a_camera_that_is_removed_leaves_nothing_behind(
     mqtt.deliver([make_message(sequence=1, kind="end")])
     left = retained(broker, listen, eventually)
     assert not [topic for topic in left if "door" in topic]
-    assert len([topic for topic in left if "hall" in topic]) == 4  # no score: it had no event
+    assert len([topic for topic in left if "hall" in topic]) == 8  # no score: it had no event
     eventually(lambda: mqtt.set_camera_states({}) or not any("door" in topic for topic in saved(store)))
     assert any("hall" in topic for topic in saved(store))
     mqtt.set_cameras(["hall", "door"])
@@ -584,9 +585,9 @@ def test_a_topic_may_have_any_letters(
     configs = {
         topic: json.loads(text) for topic, text in listener.last().items() if topic.endswith("/config")
     }
-    assert len(configs) == 4 * 2 * 2
-    assert len({config["unique_id"] for config in configs.values()}) == 16
-    assert len({config["device"]["identifiers"][0] for config in configs.values()}) == 4
+    assert len(configs) == 4 * 2 * 5
+    assert len({config["unique_id"] for config in configs.values()}) == 40
+    assert len({config["device"]["identifiers"][0] for config in configs.values()}) == 8
     assert all(
         re.fullmatch(r"homeassistant/\w+/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+/config", topic, re.ASCII)
         for topic in configs

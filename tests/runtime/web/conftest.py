@@ -23,6 +23,7 @@ from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.synthetic import Scene, SceneEvent, generate_clip
 from runtime.config.schema import ServeOptions
 from runtime.events.arming import Arming
+from runtime.events.labels import AlarmLabels
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
 from runtime.pipeline.results import FrameResult, Person
@@ -192,7 +193,8 @@ class World:
     def serve(self, privacy: Any = "skeletons", guarded_by: str | None = None, **options: Any) -> Any:
         """Serve it on a free port of this machine."""
         options = {"address": "127.0.0.1:0", "token_env": guarded_by, **options}
-        return serve(ServeOptions(**options), self.live, self.store, self.health, privacy, self.arming)
+        said = self.arming, AlarmLabels(self.store)
+        return serve(ServeOptions(**options), self.live, self.store, self.health, privacy, *said)
 
 
 @pytest.fixture(scope="module")
