@@ -33,6 +33,7 @@ Privacy = Literal["skeletons", "pictures"]
 
 STREAM_PATH = "/api/live"
 
+_KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 _MAX_ALARMS = 200  # in one response
 _MAX_FORM = 4096  # bytes
 _WRONG_TOKEN = {
@@ -87,8 +88,9 @@ class WebApp:
         self.stream = LiveStream(live)
         folder = resources.files("runtime.web").joinpath("static")
         self._files = {
-            name: folder.joinpath(name).read_bytes()
-            for name in ("index.html", "login.html", "app.js", "style.css", "icon.svg")
+            file.name: file.read_bytes()
+            for file in folder.iterdir()
+            if file.name.rpartition(".")[2] in _KINDS
         }
 
     def asgi(self) -> ASGIApp:
@@ -190,8 +192,7 @@ class WebApp:
     def _file(self, name: str, status: int = 200) -> Response:
         from starlette.responses import Response
 
-        kinds = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-        return Response(self._files[name], status, media_type=kinds[name.rpartition(".")[2]])
+        return Response(self._files[name], status, media_type=_KINDS[name.rpartition(".")[2]])
 
     # Data
 

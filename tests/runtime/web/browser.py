@@ -90,6 +90,10 @@ class Page:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
 
+    def call(self, module: str, expression: str, *arguments: Any) -> Any:
+        """Return an expression in which the names of one of the page's modules are known, as `module`."""
+        return self.run(f"return import('./static/{module}.js').then((module) => {expression})", *arguments)
+
     def wide(self, width: int, height: int = 900) -> None:
         self.browser.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
