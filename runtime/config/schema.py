@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -16,7 +16,8 @@ from daflow.core.alarms.calibration import CameraName
 from daflow.core.alarms.zones import Zones
 from daflow.core.data.track_names import TrackFormat
 from daflow.core.shipped import default_bundle
-from runtime.config.web_addresses import HostNames, Networks
+from runtime.config.section import Section
+from runtime.config.serve_options import ServeOptions
 from runtime.config.weekly_schedule import WeeklySchedule, parse_period
 from runtime.sources.redaction import HIDDEN
 
@@ -28,10 +29,6 @@ _MAX_TOPIC_BYTES = 256  # a broker takes 65,535, services for many devices no mo
 
 Place = tuple[str, ...]
 """The names that lead to a field, such as `("mqtt", "port")`."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _not_hidden(address: str) -> str:
@@ -49,7 +46,7 @@ Address = Annotated[str, Field(min_length=1), AfterValidator(_not_hidden)]
 """A source or a URL, perhaps with `${NAME}` in it."""
 
 
-class AlarmOptions(_Section):
+class AlarmOptions(Section):
     """When an alarm begins and ends."""
 
     threshold: Bits | None = Field(
@@ -94,7 +91,7 @@ POSE_FIELDS = (
 """The fields of `CameraOptions` that say how people are found in pictures."""
 
 
-class CameraOptions(_Section):
+class CameraOptions(Section):
     """How a source is read and how people are found in it."""
 
     people: Literal["auto", "one", "few", "many"] = Field(
@@ -164,7 +161,7 @@ def _checked_period(text: str) -> str:
     return text
 
 
-class ScheduleOptions(_Section):
+class ScheduleOptions(Section):
     """When a camera is armed: while it is not, what happens is scored and stored, and no alarm is delivered."""
 
     armed: (
@@ -200,7 +197,7 @@ class Camera(CameraOptions):
     )
 
 
-class StoreOptions(_Section):
+class StoreOptions(Section):
     """Where events are kept until they are delivered, and after."""
 
     path: Path | None = Field(
@@ -231,7 +228,7 @@ def _checked_topic(topic: str) -> str:
 Topic = Annotated[str, Field(min_length=1), AfterValidator(_checked_topic)]
 
 
-class MqttOptions(_Section):
+class MqttOptions(Section):
     """An MQTT broker."""
 
     host: Annotated[str, Field(pattern=r"^[^\s/@]*$")] | None = Field(
@@ -258,7 +255,7 @@ class MqttOptions(_Section):
     discovery_prefix: Topic = Field("homeassistant", description="First part of Home Assistant's topics.")
 
 
-class WebhookOptions(_Section):
+class WebhookOptions(Section):
     """A server that takes events by HTTP POST."""
 
     url: Annotated[Address, Field(pattern=r"^(https?://|\$\{)")] | None = Field(
@@ -279,30 +276,7 @@ class WebhookOptions(_Section):
     )
 
 
-class ServeOptions(_Section):
-    """The live page, the metrics and the health of the service."""
-
-    address: str | None = Field(
-        None,
-        pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$",
-        description="HOST:PORT of the live page, /metrics, /health and /ready; other than loopback needs a token.",
-    )
-    token_file: Path | None = Field(None, description="File with the token that visitors must enter.")
-    token_env: str | None = Field(None, description="Environment variable with the token.")
-    hosts: HostNames = Field(
-        (),
-        description="Names, beside loopback, that visitors may use for the page, without port, such as "
-        "watch.example.org behind a reverse proxy. Unset, a page at loopback answers to loopback names only, any other "
-        "page to every name.",
-    )
-    trusted_proxies: Networks = Field(
-        (),
-        description="Addresses or networks of reverse proxies, such as 127.0.0.1, whose X-Forwarded-For and "
-        "X-Forwarded-Proto are believed; unset, all visitors behind a proxy count as one.",
-    )
-
-
-class LogOptions(_Section):
+class LogOptions(Section):
     """The log on standard error."""
 
     format: Literal["text", "json"] = Field("text", description="text for people, json for programs.")

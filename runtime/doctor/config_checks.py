@@ -183,10 +183,10 @@ def page(config: Config, connect: bool = True) -> Finding:
     """The live page: its address, its token, and whether its port is free."""
     address = config.serve.address or ""
     try:
-        host, token = check_serving(config.serve)
+        host, tokens = check_serving(config.serve)
     except InputError as error:
         return Finding("live page", "problem", error.message)
-    shown = f"{address}, {'with a token' if token else 'without a token, for this machine only'}"
+    shown = f"{address}, {'with a token' if tokens.operator else 'without a token, for this machine only'}"
     port = int(address.rpartition(":")[2])
     blocked = _why_not_free(host, port) if connect else None
     if blocked is None:

@@ -366,7 +366,7 @@ class Service:
         return {
             **self._manager.snapshot(name),
             **health.alarm_state(self._latest.get(name), self._deciders[name], self._recorder),
-            **self._arming.state(name).facts(),
+            **self._arming.facts(name),
         }
 
     @property

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from runtime.events.arming import Arming
 from runtime.events.store import StoreError
-from runtime.web.access import COOKIE, Access
+from runtime.web.access import COOKIE, Access, Role
 from runtime.web.access_middleware import AccessMiddleware
 from runtime.web.arming_endpoint import ArmingEndpoint
 from runtime.web.camera_pictures import CameraPictures
@@ -85,7 +85,9 @@ class WebApp:
         self._privacy = privacy
         self._pictures = CameraPictures(live) if privacy == "pictures" else None
         self._access = access
-        self.stream = LiveStream(live)
+        self.stream = LiveStream(
+            live, notices=lambda: {"arming": arming.all_facts()} if arming is not None else {}
+        )
         folder = resources.files("runtime.web").joinpath("static")
         self._files = {
             file.name: file.read_bytes()
@@ -104,7 +106,7 @@ class WebApp:
             Route("/logout", self._logout, methods=["POST"]),
             Route("/static/{name}", self._static),
             Route("/api/health", self._api_health),
-            Route(STREAM_PATH, LiveEndpoint(self.stream, self.hello, self._access.session_left)),
+            Route(STREAM_PATH, LiveEndpoint(self.stream, self._hello, self._access.session_left)),
             Route("/api/history", self._history),
             Route("/api/alarms", self._alarms),
             Route("/api/alarms/{id}", self._alarm),
@@ -122,10 +124,9 @@ class WebApp:
         )
         return AccessMiddleware(app, self._access)
 
-    @property
-    def hello(self) -> dict[str, Any]:
-        """The first message of the stream."""
-        return {"privacy": self._privacy, "login": self._access.needs_token}
+    def _hello(self, role: Role | None) -> dict[str, Any]:
+        """Return the first message of the stream; `role` is null on a page without a token, where nobody writes."""
+        return {"privacy": self._privacy, "login": self._access.needs_token, "role": role}
 
     # Pages
 
@@ -134,10 +135,9 @@ class WebApp:
 
         response = self._file("index.html")
         visit: Visit = request.scope[VISIT]
-        sessions = self._access.sessions
-        if sessions and visit.cookies and sessions.left(visit.cookies[0]) < SESSION_SECONDS / 2:
+        if visit.cookies and self._access.session_left(visit.cookies[0]) < SESSION_SECONDS / 2:
             # A screen that always shows the page stays signed in.
-            await run_in_threadpool(sessions.extend, visit.cookies[0])
+            await run_in_threadpool(self._access.extend_session, visit.cookies[0])
             _set_cookie(response, visit.cookies[0], visit)
         return response
 
@@ -145,8 +145,7 @@ class WebApp:
         from starlette.concurrency import run_in_threadpool
         from starlette.responses import RedirectResponse
 
-        sessions = self._access.sessions
-        if sessions is None:
+        if not self._access.has_sessions:
             return RedirectResponse("./", 303)
         if request.method != "POST":
             return self._file("login.html")
@@ -157,10 +156,11 @@ class WebApp:
         visit: Visit = request.scope[VISIT]
         token = fields.get("token", [""])[0].strip()
         verdict = await self._access.throttle.judge(visit.visitor.name, token)
-        if verdict is not Verdict.RIGHT:
+        role = self._access.role_of(token)
+        if verdict is not Verdict.RIGHT or role is None:
             return self._refused(*_WRONG_TOKEN[verdict])
         response = RedirectResponse("./", 303)
-        _set_cookie(response, await run_in_threadpool(sessions.begin), visit)
+        _set_cookie(response, await run_in_threadpool(self._access.begin_session, role), visit)
         return response
 
     def _refused(self, status: int, why: str) -> Response:
@@ -176,9 +176,8 @@ class WebApp:
         from starlette.responses import RedirectResponse
 
         visit: Visit = request.scope[VISIT]
-        if self._access.sessions:
-            for cookie in visit.cookies:
-                await run_in_threadpool(self._access.sessions.end, cookie)
+        for cookie in visit.cookies:
+            await run_in_threadpool(self._access.end_session, cookie)
         response = RedirectResponse("login", 303)
         _set_cookie(response, "", visit)
         return response

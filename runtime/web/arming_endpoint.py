@@ -1,14 +1,13 @@
-"""`POST /api/cameras/NAME/arm`, `disarm` and `snooze`: the only requests that change what the service does."""
+"""`POST /api/cameras/NAME/arm`, `disarm` and `snooze`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from runtime.events.arming import Arming
 from runtime.web.access import Access
-from runtime.web.responses import VISIT, Visit, json_response
-from runtime.web.token_throttle import Verdict
+from runtime.web.responses import json_response
+from runtime.web.write_access import write_refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -16,10 +15,7 @@ if TYPE_CHECKING:
 
 
 class ArmingEndpoint:
-    """Arms and disarms cameras for programs that send the token in the header `Authorization`.
-
-    A session does not do: a browser sends its cookie with requests that another page makes. A page without a token
-    changes nothing, since any page that a browser of the same machine shows could ask it to.
+    """Arms and disarms cameras.
 
     Args:
         arming: of the cameras.
@@ -34,17 +30,17 @@ class ArmingEndpoint:
         """Respond to one request: with what holds now, or why nothing was changed."""
         from starlette.concurrency import run_in_threadpool
 
-        if refused := await self._refusal(request):
+        if refused := await write_refusal(request, self._access):
             return refused
         camera, action = request.path_params["camera"], request.path_params["action"]
         try:
             if action == "arm":
-                state = await run_in_threadpool(self._arming.arm, camera)
+                await run_in_threadpool(self._arming.arm, camera)
             elif action == "disarm":
-                state = await run_in_threadpool(self._arming.disarm, camera)
+                await run_in_threadpool(self._arming.disarm, camera)
             elif action == "snooze":
                 minutes = float(request.query_params.get("minutes", ""))
-                state = await run_in_threadpool(self._arming.snooze, camera, minutes)
+                await run_in_threadpool(self._arming.snooze, camera, minutes)
             else:
                 return json_response({"error": "use arm, disarm or snooze"}, 404)
         except KeyError:
@@ -53,37 +49,4 @@ class ArmingEndpoint:
             return json_response(
                 {"error": "say for how many minutes: snooze?minutes=30, at most a week"}, 400
             )
-        return json_response({"camera": camera, **state.facts()})
-
-    async def _refusal(self, request: Request) -> Response | None:
-        if not self._access.needs_token:
-            return json_response(
-                {"error": "without serve.token_file or serve.token_env nothing can be changed"}, 403
-            )
-        if not _is_same_origin(request):
-            return json_response({"error": "a page of another origin cannot change anything"}, 403)
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            challenge = {"www-authenticate": 'Bearer realm="daflow-edge"'}
-            return json_response({"error": "the token is needed in the header Authorization"}, 401, challenge)
-        visit: Visit = request.scope[VISIT]
-        verdict = await self._access.throttle.judge(visit.visitor.name, token.strip())
-        if verdict is Verdict.RIGHT:
-            return None
-        if verdict is Verdict.WRONG:
-            return json_response({"error": "the token is wrong"}, 401)
-        return json_response({"error": "too many wrong tokens"}, 429, {"retry-after": "60"})
-
-
-def _is_same_origin(request: Request) -> bool:
-    """Whether a request comes from this page or from no page at all, as far as a browser tells."""
-    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        return False
-    origin = request.headers.get("origin")
-    if origin is None:
-        return True
-    try:  # without the port, which a proxy may leave out of the Host header
-        asked = urlsplit(f"//{request.headers.get('host', '')}").hostname
-        return asked is not None and urlsplit(origin).hostname == asked
-    except ValueError:
-        return False
+        return json_response({"camera": camera, **self._arming.facts(camera)})

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runtime.web.access import Role
 from runtime.web.stream import LiveStream
 from runtime.web.visitors import Visitor
 
@@ -25,10 +26,13 @@ class Visit(NamedTuple):
     Attributes:
         visitor: who it comes from.
         cookies: the cookies of valid sessions, mostly one or none.
+        role: of these sessions, else of the token that was sent; None of a page without a token, and of a request that
+            needs none.
     """
 
     visitor: Visitor
     cookies: tuple[str, ...]
+    role: Role | None = None
 
 
 class LiveEndpoint:
@@ -36,12 +40,15 @@ class LiveEndpoint:
 
     Args:
         stream: the stream.
-        hello: its first message.
+        hello: returns its first message to a client of a role.
         session_left: for how many seconds the session of a cookie is still valid.
     """
 
     def __init__(
-        self, stream: LiveStream, hello: dict[str, Any], session_left: Callable[[str], float]
+        self,
+        stream: LiveStream,
+        hello: Callable[[Role | None], dict[str, Any]],
+        session_left: Callable[[str], float],
     ) -> None:
         self._stream = stream
         self._hello = hello
@@ -77,7 +84,7 @@ class LiveEndpoint:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             async with anyio.create_task_group() as group:
                 group.start_soon(until_disconnected)
-                await self._stream.serve(self._hello, chunk, subscriber)
+                await self._stream.serve(self._hello(visit.role), chunk, subscriber)
                 group.cancel_scope.cancel()
         finally:
             self._stream.leave(subscriber)

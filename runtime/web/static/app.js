@@ -1,5 +1,6 @@
 // The live page: what happens when, and how often.
 import { earlierAlarms, filterAlarms, refreshAlarms } from "./alarms.js";
+import { watchArming } from "./arming_card.js";
 import { frame } from "./camera_panel.js";
 import { summarise } from "./cameras.js";
 import { connect, watch } from "./connection.js";
@@ -21,6 +22,7 @@ new IntersectionObserver(([entry]) => { if (entry.isIntersecting && !$("more").h
   { root: $("alarms"), rootMargin: "80px" }).observe($("more"));
 
 readColours();
+watchArming();
 connect();
 refreshHealth();
 setInterval(refreshHealth, 2000);

@@ -1,4 +1,5 @@
 // The camera that is shown large, the others, and the headline.
+import { showArming } from "./arming_card.js";
 import { drawChart } from "./chart.js";
 import { drawPeople } from "./scene.js";
 import { alarming, away, condition, disarmed, level, page, views } from "./state.js";
@@ -93,6 +94,7 @@ export function frame() {
   const known = views.get(page.chosen);
   if (!known) return;
   showBig(known);
+  showArming(known.name);
   drawPeople(known, $("big-canvas"), true);
   drawChart(known);
 }

@@ -3,6 +3,7 @@ import { refreshAlarms } from "./alarms.js";
 import { loadHistory, takeLive } from "./cameras.js";
 import { refreshHealth } from "./health.js";
 import { followPictures } from "./pictures.js";
+import { showRole } from "./role.js";
 import { page, views } from "./state.js";
 import { $, clock, setText } from "./text.js";
 
@@ -14,11 +15,13 @@ export function connect() {
   stream.addEventListener("hello", (event) => {
     const hello = JSON.parse(event.data);
     $("logout").hidden = !hello.login;
+    showRole(hello.role);
     if (hello.privacy === "pictures" && !page.pictures) { page.pictures = true; followPictures(); }
     page.pictures = hello.privacy === "pictures";
     refreshAlarms();
     refreshHealth();
   });
+  stream.addEventListener("arming", (event) => { page.arming = JSON.parse(event.data); page.dirty = true; });
   stream.addEventListener("live", (event) => {
     const message = JSON.parse(event.data);
     page.heard = performance.now();

@@ -5,6 +5,8 @@ export const views = new Map();    // camera name -> its state
 
 export const page = {
   health: null, pictures: false,
+  role: null,                                               // "operator", "viewer", or null without a token
+  arming: {},                                               // by camera, newer than in the health
   skew: 0, heard: 0, cutSince: null, started: Date.now(),  // of the connection
   chosen: null, picked: false, choseAt: -1e9,               // the camera that is shown large
   dirty: true,                                              // something has to be drawn
@@ -27,7 +29,11 @@ export function condition(known) {
   return "streaming";
 }
 
-export const disarmed = (known) => page.health?.cameras?.[known.name]?.armed === false;
+export const mayWrite = () => page.role === "operator";
+
+// Whether a camera is armed, and why; undefined while that is not known.
+export const arming = (name) => page.arming[name] ?? page.health?.cameras?.[name];
+export const disarmed = (known) => arming(known.name)?.armed === false;
 export const alarming = (known) => Boolean(known.live?.alarm) && !disarmed(known);
 
 export const away = (known) => ["lost", "stalled", "failed", "connecting", "ended"].includes(condition(known))

@@ -21,7 +21,8 @@ import pytest
 from daflow.core.alarms.reasons import Reason
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.synthetic import Scene, SceneEvent, generate_clip
-from runtime.config.schema import ServeOptions
+from runtime.config.schema import Config
+from runtime.config.serve_options import ServeOptions
 from runtime.events.arming import Arming
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
@@ -31,6 +32,7 @@ from runtime.web.live_state import LiveState
 from runtime.web.server import RunningServer, serve
 
 THRESHOLD = 5.0
+WITH_VIEWERS = {"viewer_token_env": "VIEWER_TOKEN"}
 SIZE = (1280, 720)
 
 
@@ -259,6 +261,20 @@ def token(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr("runtime.web.token_throttle._PAUSE", 0.1)
     monkeypatch.setenv("PAGE_TOKEN", "correct horse battery")
     return "correct horse battery"
+
+
+@pytest.fixture
+def viewer_token(token: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The viewers' token in the environment variable VIEWER_TOKEN, beside the operator's."""
+    monkeypatch.setenv("VIEWER_TOKEN", "only looking around")
+    return "only looking around"
+
+
+def arm_all(world: World, **cameras: dict[str, Any]) -> Arming:
+    """Let the cameras of a world be armed and disarmed; those with options have a schedule."""
+    options = {name: {"source": "0", **cameras.get(name, {})} for name in world.cameras}
+    world.arming = Arming(world.store, Config.model_validate({"bundle": "b", "cameras": options}))
+    return world.arming
 
 
 def fetch(url: str, path: str = "", **headers: str) -> tuple[int, bytes, dict[str, str]]:
