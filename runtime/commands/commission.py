@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,8 @@ from daflow.core.files import locked
 from daflow.core.progress import track_share
 from daflow.core.shipped import bundle_or_default
 from runtime.commissioning import steps
-from runtime.commissioning.needs import Needs, Recorded, describe
+from runtime.commissioning.needs import Needs, describe
+from runtime.commissioning.progress import Progress
 from runtime.commissioning.recordings import Recordings
 from runtime.commissioning.steps import Commissioned
 from runtime.config.file import make_config
@@ -50,7 +50,7 @@ from runtime.sources.uri import check_present, is_live
 logger = logging.getLogger(__name__)
 
 GROUP = "Commissioning"
-_SECONDS = 60.0  # between two looks at what is recorded
+_CAMERA = "camera"  # its name
 _RETRY_SECONDS = 3600.0
 _LINE_SECONDS = 600.0  # between lines where there is no terminal
 
@@ -174,7 +174,7 @@ def _prepare(
     if not bundle.is_dir():
         steps.begin(folder, bundle_or_default(Path(base) if base else None))
     run = recordings.new_run(is_live(source))
-    options |= {("bundle",): bundle, ("cameras", "camera", "source"): source, ("record",): run}
+    options |= {("bundle",): bundle, ("cameras", _CAMERA, "source"): source, ("record",): run}
     config = make_config(None, options, OPTION_NAMES)
     check_outputs(config)
     return config
@@ -193,11 +193,15 @@ def _watch(
             signals(service),
             track_share("commissioning", _LINE_SECONDS) as show,
         ):
-            shown = _Shown(recordings, needs, steps.used_before(folder))
+            progress = Progress(recordings.total, needs, steps.used_before(folder))
+            service.commissioning[_CAMERA] = lambda: {
+                **progress.facts(),
+                "state": work.state if work else "recording",
+            }
 
             def each() -> None:
-                if recorded := shown.due():
-                    show(needs.share(recorded), shown.words(recorded))
+                if recorded := progress.measure():
+                    show(needs.share(recorded), progress.words())
                     if work and not needs.missing(recorded):
                         work.begin()
                 if work and work.done():
@@ -212,30 +216,6 @@ def _watch(
     return work.finish() if work else None
 
 
-class _Shown:
-    """Measures once a minute what was recorded since the camera was commissioned last."""
-
-    def __init__(self, recordings: Recordings, needs: Needs, used: Recorded) -> None:
-        self._recordings = recordings
-        self._needs = needs
-        self._used = used
-        self._since, self._before = datetime.now().astimezone(), recordings.total().since(used)
-        self._last = self._since
-
-    def due(self) -> Recorded | None:
-        """Return what was recorded; None where the last time was less than a minute ago."""
-        now = datetime.now().astimezone()
-        if (now - self._last).total_seconds() < _SECONDS:
-            return None
-        self._last = now
-        return self._recordings.total().since(self._used)
-
-    def words(self, recorded: Recorded) -> str:
-        """Say how much that is."""
-        ready = self._needs.ready_at(recorded, self._before, self._since, self._last)
-        return describe(recorded, self._needs, ready)
-
-
 class _Work:
     """Makes the bundle in a thread, while the camera is watched."""
 
@@ -246,6 +226,15 @@ class _Work:
         self._thread: threading.Thread | None = None
         self._made: Commissioned | None = None
         self._told = False
+
+    @property
+    def state(self) -> str:
+        """`recording`, `making` the bundle, `failed` (it is tried again), `kept` (the old one is better) or `done`."""
+        if self._made is not None:
+            return "done" if self._made.replaced else "kept"
+        if self._thread is not None:
+            return "making"
+        return "failed" if self._not_before else "recording"
 
     def begin(self) -> None:
         """Begin, unless it has begun, or has failed within the last hour."""

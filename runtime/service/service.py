@@ -87,6 +87,8 @@ class Service:
         self._page_stopped = False
         self._ended: list[str] = []
         """Cameras whose recording had ended when the service stopped."""
+        self.commissioning: dict[str, Callable[[], dict[str, Any]]] = {}
+        """By camera: returns how far it is with being commissioned, for the health."""
         self.url: str | None = None
         """Of the live page, while there is one."""
 
@@ -367,6 +369,8 @@ class Service:
             **self._manager.snapshot(name),
             **health.alarm_state(self._latest.get(name), self._deciders[name], self._recorder),
             **self._arming.facts(name),
+            "recorded": self._outputs.recorded(name),
+            "commissioning": self.commissioning[name]() if name in self.commissioning else None,
         }
 
     @property

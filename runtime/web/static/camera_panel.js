@@ -1,5 +1,6 @@
 // The camera that is shown large, the others, and the headline.
 import { showArming } from "./arming_card.js";
+import { showCalibration } from "./calibration_card.js";
 import { drawChart } from "./chart.js";
 import { drawPeople } from "./scene.js";
 import { alarming, away, condition, disarmed, level, page, views } from "./state.js";
@@ -95,6 +96,7 @@ export function frame() {
   if (!known) return;
   showBig(known);
   showArming(known.name);
+  showCalibration(known.name);
   drawPeople(known, $("big-canvas"), true);
   drawChart(known);
 }
