@@ -300,6 +300,11 @@ class Config(CameraOptions):
     )
     cameras: dict[CameraName, Camera] = Field(min_length=1, description="The cameras by name.")
     alarm: AlarmOptions = AlarmOptions.model_validate({})
+    zones_file: Path | None = Field(
+        None,
+        description="JSON file of the zones that were drawn on the page; a camera in it has these, and not those of "
+        "the configuration. Unset, zones.json beside the store of the events; nothing can be drawn without either.",
+    )
     events: Path | None = Field(None, description="Append alarm events to this JSON lines file.")
     print_events: bool = Field(False, description="Print alarm events as JSON lines on standard output.")
     scores: Path | None = Field(None, description="Append every frame's score to this CSV file.")
@@ -337,6 +342,11 @@ class Config(CameraOptions):
     def bundle_folder(self) -> Path:
         """The bundle, or the default one (`daflow.core.shipped`)."""
         return self.bundle or default_bundle()
+
+    @property
+    def drawn_zones(self) -> Path | None:
+        """The file of the zones that were drawn on the page; None when none can be drawn."""
+        return self.zones_file or (self.store.path.with_name("zones.json") if self.store.path else None)
 
     def camera(self, name: str) -> Camera:
         """Return a camera, completed with what it takes from the top of the file."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from daflow.core.bundle import read_bundle
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError
+from runtime.config.drawn_zones import DrawnZones
 from runtime.config.schema import POSE_FIELDS, CameraOptions, Config
 from runtime.deadline import Deadline, http_request
 from runtime.doctor import receivers, sources
@@ -105,6 +106,10 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
     misfits: list[str] = []
     if config is not None:
         rules, errors = set(), []
+        try:
+            config = DrawnZones(config.drawn_zones).apply(config)
+        except InputError as error:
+            return Finding("bundle", "problem", error.message)
         for name in config.cameras:
             try:
                 options, calibration = config.camera(name), bundle.alarm_for(name)

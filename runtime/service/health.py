@@ -135,14 +135,23 @@ def uptime(since: float, seconds: float) -> dict[str, Any]:
 
 
 def summary_line(
-    camera: str, source: str, frames: int, seconds: float, alarms: int, decider: AlarmDecider, scorer: str
+    snapshot: Mapping[str, Any], seconds: float, alarms: int, decider: AlarmDecider, scorer: str
 ) -> str:
-    """Return what a run did with one camera, for people."""
+    """Return what a run did with one camera, for people.
+
+    Args:
+        snapshot: of the camera, from its manager.
+        seconds: that the run took.
+        alarms: of the camera.
+        decider: about them.
+        scorer: its name.
+    """
+    source, frames = snapshot["source"], snapshot["frames"]
     others = decider.unusable - decider.hidden
     unusable = f", {decider.hidden} windows do not show the shoulders and hips" if decider.hidden else ""
     unusable += f", {others} windows could not be scored (NaN or zero variance)" if others else ""
     return (
-        f"camera {camera} ({source}): {frames} frames in {seconds:.1f} s "
+        f"camera {decider.camera} ({source}): {frames} frames in {seconds:.1f} s "
         f"({frames / max(seconds, 1e-9):.0f} frames per second), {alarms} alarms at "
         f"{decider.rule.threshold_text}, {scorer}{unusable}"
     )

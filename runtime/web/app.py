@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import parse_qs
@@ -18,11 +17,13 @@ from runtime.web.health_reader import HealthReader, Snapshot
 from runtime.web.json_messages import history_message
 from runtime.web.live_state import LiveState
 from runtime.web.metrics import CONTENT_TYPE, render
+from runtime.web.request_body import read_body
 from runtime.web.responses import VISIT, LiveEndpoint, Visit, json_response
 from runtime.web.running_alarms import current_alarm, current_summary
 from runtime.web.sessions import SESSION_SECONDS, Values
 from runtime.web.stream import LiveStream
 from runtime.web.token_throttle import Verdict
+from runtime.web.zones_endpoint import SaveZones, ZonesEndpoint
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -66,7 +67,8 @@ class WebApp:
         health: returns the health snapshot.
         privacy: with `skeletons` no picture is served.
         access: who may see the page.
-        arming: of the cameras; None for a page that changes nothing.
+        arming: of the cameras; None for a page on which nobody arms them.
+        save_zones: keeps the zones of a camera and applies them; None for a page on which nobody draws any.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class WebApp:
         privacy: Privacy,
         access: Access,
         arming: Arming | None = None,
+        save_zones: SaveZones | None = None,
     ) -> None:
+        self._zones = ZonesEndpoint(save_zones, access) if save_zones else None
         self._arming = ArmingEndpoint(arming, access) if arming else None
         self._live = live
         self._store = store
@@ -115,6 +119,8 @@ class WebApp:
             Route("/health", self._alive),
             Route("/ready", self._ready),
         ]
+        if self._zones is not None:
+            routes.append(Route("/api/cameras/{camera}/zones", self._zones.__call__, methods=["PUT"]))
         if self._arming is not None:
             path = "/api/cameras/{camera}/{action}"
             routes.append(Route(path, self._arming.__call__, methods=["POST"]))
@@ -149,7 +155,7 @@ class WebApp:
             return RedirectResponse("./", 303)
         if request.method != "POST":
             return self._file("login.html")
-        body = await _small_body(request)
+        body = await read_body(request, _MAX_FORM)
         if body is None:
             return self._refused(413, "The token is too long.")
         fields = parse_qs(body.decode("utf-8", "replace"))
@@ -268,19 +274,6 @@ class WebApp:
         if self._access.needs_token and not visit.cookies and problems:
             problems = [_SIGNED_IN_ONLY]  # they name the cameras
         return json_response({"ready": ready, "problems": problems}, 200 if ready else 503)
-
-
-async def _small_body(request: Request) -> bytes | None:
-    """Return the body of a request, as far as it came; None when it is larger than a form is."""
-    from starlette.requests import ClientDisconnect
-
-    body = b""
-    with suppress(ClientDisconnect):
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_FORM:
-                return None
-    return body
 
 
 def _set_cookie(response: Response, cookie: str, visit: Visit) -> None:

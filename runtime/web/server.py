@@ -24,6 +24,7 @@ from runtime.web.connections import ConnectionLimits, http_protocol
 from runtime.web.health_reader import Snapshot
 from runtime.web.live_state import LiveState
 from runtime.web.visitors import Visitors
+from runtime.web.zones_endpoint import SaveZones
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def serve(
     health: Callable[[], Snapshot],
     privacy: Privacy,
     arming: Arming | None = None,
+    save_zones: SaveZones | None = None,
 ) -> Iterator[RunningServer]:
     """Serve the live page, its data, /metrics, /health and /ready until the block is left.
 
@@ -67,7 +69,8 @@ def serve(
         store: the alarms.
         health: returns the health snapshot of the service; called in a thread of its own.
         privacy: with `skeletons` no picture is served.
-        arming: of the cameras, for programs with the token; None for a page that changes nothing.
+        arming: of the cameras; None for a page on which nobody arms them.
+        save_zones: keeps the zones of a camera and applies them; None for a page on which nobody draws any.
 
     Raises:
         InputError: the address cannot be used, it is not loopback and there is no token, or a package is missing.
@@ -85,7 +88,7 @@ def serve(
         hosts = frozenset({host.lower(), *options.hosts}) if loopback or options.hosts else None
         visitors = Visitors(options.trusted_proxies)
         access = Access(tokens.operator, hosts, store, visitors, tokens.viewer)
-        app = WebApp(live, store, health, privacy, access, arming)
+        app = WebApp(live, store, health, privacy, access, arming, save_zones)
         config = uvicorn.Config(
             app.asgi(),
             http=http_protocol(ConnectionLimits(visitors.is_proxy), frozenset({STREAM_PATH})),

@@ -9,6 +9,9 @@ import { refreshHealth } from "./health.js";
 import { drawReplay, play, refreshReplay, replay } from "./replay.js";
 import { page, views } from "./state.js";
 import { $ } from "./text.js";
+import { watchWall } from "./wall.js";
+import { watchEditor } from "./zone_editor.js";
+import { watchZones } from "./zones_card.js";
 
 $("filter").addEventListener("change", filterAlarms);
 $("more").addEventListener("click", earlierAlarms);
@@ -22,7 +25,10 @@ new IntersectionObserver(([entry]) => { if (entry.isIntersecting && !$("more").h
   { root: $("alarms"), rootMargin: "80px" }).observe($("more"));
 
 readColours();
+watchWall();
 watchArming();
+watchZones();
+watchEditor();
 connect();
 refreshHealth();
 setInterval(refreshHealth, 2000);

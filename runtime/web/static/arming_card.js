@@ -33,7 +33,7 @@ async function say(action) {
   const camera = page.chosen;
   setText($("arming-said"), "");
   try {
-    const { camera: _, ...state } = await change("POST", `api/cameras/${encodeURIComponent(camera)}/${action}`);
+    const state = await change("POST", `api/cameras/${encodeURIComponent(camera)}/${action}`);
     page.arming = { ...page.arming, [camera]: state };
     showArming(camera);
     setText($("arming-said"), `${camera}: ${words(state).join(" ")}`);

@@ -6,6 +6,8 @@ import { drawPeople } from "./scene.js";
 import { alarming, away, condition, disarmed, level, page, views } from "./state.js";
 import { $, clock, element, local, rarity, setText } from "./text.js";
 import { verdict } from "./verdict.js";
+import { onWall } from "./wall.js";
+import { showZones } from "./zones_card.js";
 
 function showBig(known) {
   if (known.live) $("big-canvas").style.aspectRatio = known.live.size.join(" / ");
@@ -62,7 +64,7 @@ function showThumb(known) {
   known.button.classList.toggle("lost", kind === "lost");
   const count = known.live?.people.length ?? 0;
   setText(known.word, kind === "alarm" ? "Alarm" : kind === "lost" ? word.replace("Camera lost", "Lost").replace("The picture is ", "")
-    : kind === "none" ? word : count === 1 ? "1 person" : count + " people");
+    : (kind === "none" ? word : count === 1 ? "1 person" : count + " people") + (disarmed(known) ? ", disarmed" : ""));
 }
 
 function showHeadline() {
@@ -93,10 +95,11 @@ export function frame() {
     if (views.size > 1) drawPeople(known, known.canvas, false);
   }
   const known = views.get(page.chosen);
-  if (!known) return;
+  if (!known || onWall()) return;
   showBig(known);
   showArming(known.name);
   showCalibration(known.name);
+  showZones(known.name);
   drawPeople(known, $("big-canvas"), true);
   drawChart(known);
 }

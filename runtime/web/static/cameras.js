@@ -4,6 +4,7 @@ import { HISTORY } from "./chart.js";
 import { get } from "./service.js";
 import { disarmed, now, page, views } from "./state.js";
 import { $, clock, element } from "./text.js";
+import { followWall, leaveWall } from "./wall.js";
 
 export function view(name) {
   if (!views.has(name)) {
@@ -12,7 +13,7 @@ export function view(name) {
     canvas.setAttribute("aria-hidden", "true");
     line.append(element("b", name), element("em"));
     button.append(canvas, line);
-    button.addEventListener("click", () => { page.picked = true; page.choseAt = performance.now(); choose(name); });
+    button.addEventListener("click", () => { page.picked = true; page.choseAt = performance.now(); choose(name); leaveWall(); });
     views.set(name, { name, live: null, got: 0, recent: [], scores: [], usual: null, button, canvas,
       word: line.lastChild, picture: null, announced: false });
     loadHistory(name);
@@ -26,6 +27,7 @@ export function arrange() {
   const order = [...new Set([...Object.keys(page.health?.cameras ?? {}), ...views.keys()])].filter((name) => views.has(name));
   $("strip").replaceChildren(...order.map((name) => views.get(name).button));
   document.body.classList.toggle("several", views.size > 1);
+  followWall();
   $("filter").replaceChildren(option("", "All cameras"), ...order.map((name) => option(name, name)));
   if (!page.picked) choose(order[0]);
 }
@@ -92,7 +94,7 @@ function alarmChanged(known) {
   $("announce").textContent = known.live.alarm
     ? `Alarm at ${known.name}, ${clock(known.live.since ?? now())}`
     : `The alarm at ${known.name} has ended`;
-  if (known.live.alarm && performance.now() - page.choseAt > 60000) {
+  if (known.live.alarm && !page.edited && performance.now() - page.choseAt > 60000) {
     page.picked = true;
     choose(known.name);
   }

@@ -1,5 +1,6 @@
 // Pictures, if the service shows them.
 import { page, views } from "./state.js";
+import { onWall } from "./wall.js";
 
 async function picture(known, key) {
   try {
@@ -16,7 +17,7 @@ export async function followPictures() {
   for (let turn = 0; page.pictures; turn++) {
     const known = views.get(page.chosen), others = [...views.values()];
     if (!document.hidden && !page.cutSince) {
-      if (known?.live) await picture(known, "picture");
+      if (known?.live && !onWall()) await picture(known, "picture");
       if (others.length > 1 && turn % 2 === 0) await picture(others[(turn / 2) % others.length], "thumbnail");
     }
     await new Promise((done) => setTimeout(done, 150));

@@ -2,14 +2,20 @@
 import { SEEN, colours, prepared, skeleton } from "./drawing.js";
 import { away, level, page } from "./state.js";
 
+// Where the picture is on a canvas, which may have another shape.
+export function placement(canvas, [w, h]) {
+  const scale = Math.min(canvas.clientWidth / w, canvas.clientHeight / h);
+  return { left: (canvas.clientWidth - w * scale) / 2, top: (canvas.clientHeight - h * scale) / 2, scale,
+    width: w * scale, height: h * scale };
+}
+
 export function drawPeople(known, canvas, large) {
-  const context = prepared(canvas), width = canvas.clientWidth, height = canvas.clientHeight;
-  if (!known.live || !width) return;
+  const context = prepared(canvas);
+  if (!known.live || !canvas.clientWidth) return;
   let live = known.live;
   const picture = large && page.pictures ? known.picture : known.thumbnail ?? null;
   if (picture && large) live = known.recent.find((each) => each.n >= picture.number) ?? live;
-  const [w, h] = live.size, scale = Math.min(width / w, height / h);
-  const left = (width - w * scale) / 2, top = (height - h * scale) / 2;
+  const [w, h] = live.size, { left, top, scale } = placement(canvas, live.size);
   if (picture) context.drawImage(picture.image, left, top, w * scale, h * scale);
   else if (large) ground(context, left, top, w * scale, h * scale);
   zones(context, known, large, (x, y) => [left + x * w * scale, top + y * h * scale]);
@@ -26,6 +32,7 @@ export function drawPeople(known, canvas, large) {
 // What is watched has a full outline; what is ignored a broken one, and is shaded.
 function zones(context, known, large, place) {
   for (const [name, zone] of Object.entries(page.health?.cameras?.[known.name]?.zones ?? {})) {
+    if (large && page.edited?.camera === known.name && page.edited.name === name) continue;
     const corners = zone.points.map(([x, y]) => place(x, y));
     context.beginPath();
     for (const [x, y] of corners) context.lineTo(x, y);

@@ -9,6 +9,7 @@ export const page = {
   arming: {},                                               // by camera, newer than in the health
   skew: 0, heard: 0, cutSince: null, started: Date.now(),  // of the connection
   chosen: null, picked: false, choseAt: -1e9,               // the camera that is shown large
+  edited: null,                                             // the zone that is drawn: its camera, and its name before
   dirty: true,                                              // something has to be drawn
 };
 

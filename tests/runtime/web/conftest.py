@@ -19,8 +19,10 @@ import numpy.typing as npt
 import pytest
 
 from daflow.core.alarms.reasons import Reason
+from daflow.core.alarms.zones import Zone
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.synthetic import Scene, SceneEvent, generate_clip
+from runtime.config.drawn_zones import DrawnZones
 from runtime.config.schema import Config
 from runtime.config.serve_options import ServeOptions
 from runtime.events.arming import Arming
@@ -64,6 +66,8 @@ class World:
     reasons: tuple[Reason, ...] = ()
     """What raised the score of the first person."""
     arming: Arming | None = None
+    drawn: DrawnZones | None = None
+    """Where zones that are drawn are kept; without it none can be."""
     _clips: dict[str, Any] = field(default_factory=dict)
     _alarms: int = 0
 
@@ -191,10 +195,18 @@ class World:
             },
         }  # fmt: skip
 
+    def save_zones(self, camera: str, zones: dict[str, Zone]) -> None:
+        """Keep zones, and show them in the health, as the service does."""
+        facts = self.cameras[camera]
+        (self.drawn or DrawnZones(None)).save(camera, zones)
+        facts["zones"] = {name: zone.model_dump(mode="json") for name, zone in zones.items()}
+
     def serve(self, privacy: Any = "skeletons", guarded_by: str | None = None, **options: Any) -> Any:
         """Serve it on a free port of this machine."""
         options = {"address": "127.0.0.1:0", "token_env": guarded_by, **options}
-        return serve(ServeOptions(**options), self.live, self.store, self.health, privacy, self.arming)
+        return serve(
+            ServeOptions(**options), self.live, self.store, self.health, privacy, self.arming, self.save_zones
+        )
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,14 @@ def fed(world: World) -> Iterator[Feeder]:
     feeder.end()
 
 
+@pytest.fixture(autouse=True)
+def _as_new(page: Page) -> Iterator[None]:
+    page.wide(1440)
+    page.errors()
+    yield
+    page.open("about:blank")
+
+
 def test_a_camera_says_what_it_lacks_to_be_commissioned_and_when_it_is_ready(fed: Feeder, page: Page) -> None:
     ready = time.time() + 7200
     camera = fed.world.cameras["entrance"]

@@ -14,7 +14,7 @@ from runtime.config.serve_options import ServeOptions
 from runtime.web.access import Access
 from runtime.web.server import check_serving
 
-from .browser import Feeder, Page
+from .browser import Feeder, Page, sign_in
 from .conftest import WITH_VIEWERS, World, arm_all, fetch, wait_for
 
 
@@ -30,6 +30,14 @@ def fed(world: World) -> Iterator[Feeder]:
     feeder.start()
     yield feeder
     feeder.end()
+
+
+@pytest.fixture(autouse=True)
+def _as_new(page: Page) -> Iterator[None]:
+    page.wide(1440)
+    page.errors()
+    yield
+    page.open("about:blank")
 
 
 class Values(dict[str, Any]):
@@ -88,7 +96,7 @@ def test_an_operator_arms_disarms_and_snoozes_on_the_page(
 ) -> None:
     arming = arm_all(fed.world, yard={"schedule": {"armed": ["mon-sun 00:00-23:59"]}})
     with fed.world.serve(guarded_by="PAGE_TOKEN", **WITH_VIEWERS) as served:
-        _sign_in(page, served.url, token)
+        sign_in(page, served.url, token)
         wait_for(lambda: page.text("arming-word") == "Armed")
         assert page.text("arming-more") == "it has no schedule"
         assert page.run("return document.getElementById('role').hidden")
@@ -119,7 +127,7 @@ def test_a_viewer_sees_the_same_and_cannot_change_it(
         "return [...document.querySelectorAll('.for-operator')].filter((each) => each.offsetParent).length"
     )
     with fed.world.serve(guarded_by="PAGE_TOKEN", **WITH_VIEWERS) as served:
-        _sign_in(page, served.url, viewer_token)
+        sign_in(page, served.url, viewer_token)
         wait_for(lambda: page.text("arming-word") == "Armed")
         assert "as a viewer" in page.text("role")
         assert page.run(shown) == 0
@@ -154,12 +162,3 @@ def test_what_a_schedule_does_next_is_told(world: World) -> None:
     now += 2 * 3600
     assert arming.facts("entrance")["schedule_changes_utc"] == "2026-03-03T06:00:00.000+00:00"
     assert arming.all_facts() == {"entrance": arming.facts("entrance")}
-
-
-def _sign_in(page: Page, url: str, token: str) -> None:
-    page.browser.delete_all_cookies()
-    page.open(url + "login")
-    page.browser.delete_all_cookies()
-    page.open(url + "login")
-    page.browser.find_element("id", "token").send_keys(token + "\n")
-    wait_for(lambda: page.browser.current_url == url and page.text("headline") == "No alarm")
