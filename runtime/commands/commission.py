@@ -102,18 +102,23 @@ def commission(
     """Watch a camera, and make a bundle of its own of what was seen: FOLDER/bundle.
 
     People are recorded as skeletons, without pictures, in FOLDER/recordings. Until they are enough for the rate of
-    false alarms, alarms are raised with --bundle, and marked as provisional. Then the model is trained and verified, or
-    only kept where torch is not installed, and its alarm is calibrated and checked on recordings that were held out. A
-    camera is watched on with the new bundle. It may be stopped at any time, and goes on when it is run again.
+    false alarms, alarms are raised with --bundle, and marked as provisional. Then the model is trained and verified,
+    or only kept where torch is not installed, and its alarm is calibrated and checked on recordings that were held
+    out. Zones that were drawn on the page (--serve) are in FOLDER/zones.json, and count in the calibration. A camera
+    is watched on with the new bundle. It may be stopped at any time, and goes on when it is run again.
     """
     options = chosen(values)
     base = options.pop(("bundle",), None)
     if ("record",) in options:
         raise click.UsageError("--record is not needed here: everything is recorded in FOLDER/recordings.")
+    if ("zones_file",) in options:
+        raise click.UsageError("--zones-file is not needed here: drawn zones are in FOLDER/zones.json.")
     if steps.is_commissioned(folder) and not again:
+        zones = steps.zones_of(folder)
+        own = f"--zones-file {zones} " if zones.exists() else ""
         raise InputError(
-            f"{folder} is commissioned. Watch with: daflow-edge --bundle {steps.bundle_of(folder)} --source ..., or "
-            "add recordings with --again."
+            f"{folder} is commissioned. Watch with: daflow-edge --bundle {steps.bundle_of(folder)} {own}--source ..., "
+            "or add recordings with --again."
         )
     recordings, needs = Recordings(folder), Needs(per_day)
     if now and source:
@@ -174,7 +179,10 @@ def _prepare(
     if not bundle.is_dir():
         steps.begin(folder, bundle_or_default(Path(base) if base else None))
     run = recordings.new_run(is_live(source))
-    options |= {("bundle",): bundle, ("cameras", _CAMERA, "source"): source, ("record",): run}
+    options |= {
+        ("bundle",): bundle, ("cameras", _CAMERA, "source"): source, ("record",): run,
+        ("zones_file",): steps.zones_of(folder),
+    }  # fmt: skip
     config = make_config(None, options, OPTION_NAMES)
     check_outputs(config)
     return config
