@@ -453,7 +453,7 @@ def _reload_and_stop(process: subprocess.Popen[bytes], manager: socket.socket) -
             said.append(manager.recv(4096).decode())
         return said
 
-    assert until("READY=1") == ["READY=1\nSTATUS=watching door"]
+    assert until("READY=1")[-1] == "READY=1\nSTATUS=watching door"  # before it, while the model is opened
     until("WATCHDOG=1")
     process.send_signal(signal.SIGHUP)
     assert any("MONOTONIC_USEC=" in line for line in until("RELOADING=1"))
