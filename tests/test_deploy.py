@@ -27,7 +27,7 @@ from runtime.machine.board import Machine
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "daflow-edge.service"
-IMAGES = [DEPLOY / "Dockerfile.x86", DEPLOY / "Dockerfile.jetpack6"]
+IMAGES = [DEPLOY / f"Dockerfile.{name}" for name in ("x86", "jetpack6", "jetpack7")]
 EXAMPLE = DEPLOY / "edge.toml"
 
 if sys.version_info >= (3, 11):
@@ -145,6 +145,22 @@ def test_an_image_installs_extras_and_starts_a_command_that_exist(image: Path) -
     entry = json.loads(dict(instructions(image))["ENTRYPOINT"])[0]
     module, _, function = project["scripts"][entry].partition(":")
     assert callable(getattr(importlib.import_module(module), function))
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
+def test_an_image_is_made_in_two_stages_and_says_what_it_is(image: Path) -> None:
+    lines = instructions(image)
+    stages = [words for name, words in lines if name == "FROM"]
+    assert len(stages) == 2
+    assert all(re.search(r":[\w.-]*\d", words) for words in stages), "the bases are pinned"
+    last = lines[max(at for at, (name, _) in enumerate(lines) if name == "FROM") :]
+    assert not any(
+        "build-essential" in words or "pip install" in words for name, words in last if name == "RUN"
+    )
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', dict(last)["LABEL"]))
+    assert {"title", "description", "licenses", "version", "revision"} == set(labels)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert labels["licenses"] == project["license"]
 
 
 def test_the_command_line_of_the_images_and_of_the_unit_is_accepted() -> None:

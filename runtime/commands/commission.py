@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,8 @@ from daflow.core.files import locked
 from daflow.core.progress import track_share
 from daflow.core.shipped import bundle_or_default
 from runtime.commissioning import steps
-from runtime.commissioning.needs import Needs, Recorded, describe
+from runtime.commissioning.needs import Needs, describe
+from runtime.commissioning.progress import Progress
 from runtime.commissioning.recordings import Recordings
 from runtime.commissioning.steps import Commissioned
 from runtime.config.file import make_config
@@ -51,7 +51,7 @@ from runtime.sources.uri import check_present, is_live
 logger = logging.getLogger(__name__)
 
 GROUP = "Commissioning"
-_SECONDS = 60.0  # between two looks at what is recorded
+_CAMERA = "camera"  # its name
 _RETRY_SECONDS = 3600.0
 _LINE_SECONDS = 600.0  # between lines where there is no terminal
 
@@ -103,22 +103,19 @@ def commission(
     """Watch a camera, and make a bundle of its own of what was seen: FOLDER/bundle.
 
     People are recorded as skeletons, without pictures, in FOLDER/recordings. Until they are enough for the rate of
-    false alarms, alarms are raised with --bundle, and marked as provisional. Then the model is trained and verified, or
-    only kept where torch is not installed, and its alarm is calibrated and checked on recordings that were held out. A
-    camera is watched on with the new bundle. It may be stopped at any time, and goes on when it is run again.
+    false alarms, alarms are raised with --bundle, and marked as provisional. Then the model is trained and verified,
+    or only kept where torch is not installed, and its alarm is calibrated and checked on recordings that were held
+    out. Zones that were drawn on the page (--serve) are in FOLDER/zones.json, and count in the calibration. A camera
+    is watched on with the new bundle. It may be stopped at any time, and goes on when it is run again.
 
     Alarms and their labels are kept in --store, by default FOLDER/events.sqlite. Recordings of alarms that are labelled
     real are left out of what is normal, and with --again the new bundle must raise what the old one raises of them.
     """
     options = chosen(values)
     base = options.pop(("bundle",), None)
-    if ("record",) in options:
-        raise click.UsageError("--record is not needed here: everything is recorded in FOLDER/recordings.")
-    if steps.is_commissioned(folder) and not again:
-        raise InputError(
-            f"{folder} is commissioned. Watch with: daflow-edge --bundle {steps.bundle_of(folder)} --source ..., or "
-            "add recordings with --again."
-        )
+    _refuse_what_is_fixed(options)
+    if not again:
+        _refuse_commissioned(folder)
     recordings, needs = Recordings(folder), Needs(per_day)
     store = Path(options.setdefault(("store", "path"), folder / "events.sqlite"))
     if now and source:
@@ -154,6 +151,24 @@ def commission(
         raise CheckFailed(f"{steps.bundle_of(folder)} was not changed: the new one raised more false alarms.")
 
 
+def _refuse_what_is_fixed(options: dict[tuple[str, ...], Any]) -> None:
+    if ("record",) in options:
+        raise click.UsageError("--record is not needed here: everything is recorded in FOLDER/recordings.")
+    if ("zones_file",) in options:
+        raise click.UsageError("--zones-file is not needed here: drawn zones are in FOLDER/zones.json.")
+
+
+def _refuse_commissioned(folder: Path) -> None:
+    if not steps.is_commissioned(folder):
+        return
+    zones = steps.zones_of(folder)
+    own = f"--zones-file {zones} " if zones.exists() else ""
+    raise InputError(
+        f"{folder} is commissioned. Watch with: daflow-edge --bundle {steps.bundle_of(folder)} {own}--source ..., or "
+        "add recordings with --again."
+    )
+
+
 def _checked_source(source: str | None, options: dict[tuple[str, ...], Any]) -> str:
     if source is None:
         raise click.UsageError("Missing option '--source', the camera to watch.")
@@ -185,7 +200,10 @@ def _prepare(
     if not bundle.is_dir():
         steps.begin(folder, bundle_or_default(Path(base) if base else None))
     run = recordings.new_run(is_live(source))
-    options |= {("bundle",): bundle, ("cameras", "camera", "source"): source, ("record",): run}
+    options |= {
+        ("bundle",): bundle, ("cameras", _CAMERA, "source"): source, ("record",): run,
+        ("zones_file",): steps.zones_of(folder),
+    }  # fmt: skip
     config = make_config(None, options, OPTION_NAMES)
     check_outputs(config)
     return config
@@ -204,11 +222,15 @@ def _watch(
             signals(service),
             track_share("commissioning", _LINE_SECONDS) as show,
         ):
-            shown = _Shown(recordings, needs, steps.used_before(folder))
+            progress = Progress(recordings.total, needs, steps.used_before(folder))
+            service.commissioning[_CAMERA] = lambda: {
+                **progress.facts(),
+                "state": work.state if work else "recording",
+            }
 
             def each() -> None:
-                if recorded := shown.due():
-                    show(needs.share(recorded), shown.words(recorded))
+                if recorded := progress.measure():
+                    show(needs.share(recorded), progress.words())
                     if work and not needs.missing(recorded):
                         work.begin()
                 if work and work.done():
@@ -223,30 +245,6 @@ def _watch(
     return work.finish() if work else None
 
 
-class _Shown:
-    """Measures once a minute what was recorded since the camera was commissioned last."""
-
-    def __init__(self, recordings: Recordings, needs: Needs, used: Recorded) -> None:
-        self._recordings = recordings
-        self._needs = needs
-        self._used = used
-        self._since, self._before = datetime.now().astimezone(), recordings.total().since(used)
-        self._last = self._since
-
-    def due(self) -> Recorded | None:
-        """Return what was recorded; None where the last time was less than a minute ago."""
-        now = datetime.now().astimezone()
-        if (now - self._last).total_seconds() < _SECONDS:
-            return None
-        self._last = now
-        return self._recordings.total().since(self._used)
-
-    def words(self, recorded: Recorded) -> str:
-        """Say how much that is."""
-        ready = self._needs.ready_at(recorded, self._before, self._since, self._last)
-        return describe(recorded, self._needs, ready)
-
-
 class _Work:
     """Makes the bundle in a thread, while the camera is watched."""
 
@@ -258,6 +256,15 @@ class _Work:
         self._thread: threading.Thread | None = None
         self._made: Commissioned | None = None
         self._told = False
+
+    @property
+    def state(self) -> str:
+        """`recording`, `making` the bundle, `failed` (it is tried again), `kept` (the old one is better) or `done`."""
+        if self._made is not None:
+            return "done" if self._made.replaced else "kept"
+        if self._thread is not None:
+            return "making"
+        return "failed" if self._not_before else "recording"
 
     def begin(self) -> None:
         """Begin, unless it has begun, or has failed within the last hour."""

@@ -74,6 +74,11 @@ def bundle_of(folder: Path) -> Path:
     return folder / "bundle"
 
 
+def zones_of(folder: Path) -> Path:
+    """Return the file of the zones that are drawn on the page while a camera is commissioned in a folder."""
+    return folder / "zones.json"
+
+
 def is_commissioned(folder: Path) -> bool:
     """Say whether a camera has a bundle that was calibrated on its own recordings.
 
@@ -217,6 +222,8 @@ class _Steps:
 
     def calibrate(self, bundle: Path, per_day: float) -> None:
         words = ["alarm", "--bundle", str(bundle), "--poses", str(self._poses), *self._clips("calibrate")]
+        if (zones := zones_of(self._folder)).exists():
+            words += ["--zones", str(zones)]
         self._do("calibrate", "calibration.cli", *words, "--false-alarms-per-day", f"{per_day:g}")
 
     def check(self, bundle: Path) -> dict[str, Any]:

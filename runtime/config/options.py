@@ -34,7 +34,7 @@ _NAMES: dict[Place, str] = {("serve", "address"): "--serve", ("store", "path"): 
 _SCHEME = re.compile(r"[a-z][a-z0-9]*:")
 _FOLDERS: tuple[Place, ...] = (("bundle",), ("record",), ("pose_bundle",))
 _GROUPS = {
-    "Cameras and recordings": ("policy", "realtime", "fps", "max_frames", "stall_seconds"),
+    "Cameras and recordings": ("policy", "realtime", "fps", "max_frames", "stall_seconds", "zones_file"),
     "Poses": POSE_FIELDS,
     "Model": ("bundle", "scorer", "precision"),
     "Alarm": ("alarm",),

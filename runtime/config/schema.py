@@ -18,13 +18,12 @@ from daflow.core.data.track_names import TrackFormat
 from daflow.core.shipped import default_bundle
 from runtime.config.fields import Address, Periods, Seconds, Section, TimeZone
 from runtime.config.notify import NotifyOptions
-from runtime.config.web_addresses import HostNames, Networks, WebUrl
+from runtime.config.serve_options import ServeOptions
 from runtime.config.weekly_schedule import WeeklySchedule, parse_period
 
 Fps = Annotated[FiniteFloat, Field(ge=0.1, le=1000)]
 Bits = Annotated[FiniteFloat, Field(gt=-1e9, lt=1e9)]
 
-_NOT_FOR_OTHERS = frozenset({"0.0.0.0", "::", "::1", "localhost"})  # noqa: S104  not bound here
 _MAX_TOPIC_BYTES = 256  # a broker takes 65,535, services for many devices no more than this
 
 Place = tuple[str, ...]
@@ -241,42 +240,6 @@ class WebhookOptions(Section):
     )
 
 
-class ServeOptions(Section):
-    """The live page, the metrics and the health of the service."""
-
-    address: str | None = Field(
-        None,
-        pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$",
-        description="HOST:PORT of the live page, /metrics, /health and /ready; other than loopback needs a token.",
-    )
-    token_file: Path | None = Field(None, description="File with the token that visitors must enter.")
-    token_env: str | None = Field(None, description="Environment variable with the token.")
-    page_url: WebUrl | None = Field(
-        None,
-        description="Address at which people open the page, such as https://watch.example.org/, for links in Home "
-        "Assistant and in notifications; unset, that of --serve if other machines can use it.",
-    )
-    hosts: HostNames = Field(
-        (),
-        description="Names, beside loopback, that visitors may use for the page, without port, such as "
-        "watch.example.org behind a reverse proxy. Unset, a page at loopback answers to loopback names only, any other "
-        "page to every name.",
-    )
-    trusted_proxies: Networks = Field(
-        (),
-        description="Addresses or networks of reverse proxies, such as 127.0.0.1, whose X-Forwarded-For and "
-        "X-Forwarded-Proto are believed; unset, all visitors behind a proxy count as one.",
-    )
-
-    @property
-    def known_url(self) -> str | None:
-        """The address at which people open the page; None where it is not known or only for this machine."""
-        if self.page_url or not self.address:
-            return self.page_url
-        host = self.address.rpartition(":")[0].strip("[]")
-        return None if host in _NOT_FOR_OTHERS or host.startswith("127.") else f"http://{self.address}/"
-
-
 class CameraStateOptions(Section):
     """The messages about the states of cameras and of the disk."""
 
@@ -314,6 +277,11 @@ class Config(CameraOptions):
     )
     cameras: dict[CameraName, Camera] = Field(min_length=1, description="The cameras by name.")
     alarm: AlarmOptions = AlarmOptions.model_validate({})
+    zones_file: Path | None = Field(
+        None,
+        description="JSON file of the zones that were drawn on the page; a camera in it has these, and not those of "
+        "the configuration. Unset, zones.json beside the store of the events; nothing can be drawn without either.",
+    )
     events: Path | None = Field(None, description="Append alarm events to this JSON lines file.")
     print_events: bool = Field(False, description="Print alarm events as JSON lines on standard output.")
     scores: Path | None = Field(None, description="Append every frame's score to this CSV file.")
@@ -353,6 +321,11 @@ class Config(CameraOptions):
     def bundle_folder(self) -> Path:
         """The bundle, or the default one (`daflow.core.shipped`)."""
         return self.bundle or default_bundle()
+
+    @property
+    def drawn_zones(self) -> Path | None:
+        """The file of the zones that were drawn on the page; None when none can be drawn."""
+        return self.zones_file or (self.store.path.with_name("zones.json") if self.store.path else None)
 
     def camera(self, name: str) -> Camera:
         """Return a camera, completed with what it takes from the top of the file."""

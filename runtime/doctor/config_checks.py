@@ -19,6 +19,7 @@ from pathlib import Path
 from daflow.core.bundle import read_bundle
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError
+from runtime.config.drawn_zones import DrawnZones
 from runtime.config.schema import POSE_FIELDS, CameraOptions, Config
 from runtime.deadline import Deadline, http_request
 from runtime.doctor import receivers, sources
@@ -107,6 +108,10 @@ def bundle_files(folder: Path, config: Config | None = None) -> Finding:
     misfits: list[str] = []
     if config is not None:
         rules, errors = set(), []
+        try:
+            config = DrawnZones(config.drawn_zones).apply(config)
+        except InputError as error:
+            return Finding("bundle", "problem", error.message)
         for name in config.cameras:
             try:
                 options, calibration = config.camera(name), bundle.alarm_for(name)
@@ -185,10 +190,10 @@ def page(config: Config, connect: bool = True) -> Finding:
     """The live page: its address, its token, and whether its port is free."""
     address = config.serve.address or ""
     try:
-        host, token = check_serving(config.serve)
+        host, tokens = check_serving(config.serve)
     except InputError as error:
         return Finding("live page", "problem", error.message)
-    shown = f"{address}, {'with a token' if token else 'without a token, for this machine only'}"
+    shown = f"{address}, {'with a token' if tokens.operator else 'without a token, for this machine only'}"
     port = int(address.rpartition(":")[2])
     blocked = _why_not_free(host, port) if connect else None
     if blocked is None:

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 MAX_SNOOZE_MINUTES = 7 * 24 * 60
 _MAX_COMMAND = 20  # bytes
+_LOOK_AGAIN_SECONDS = 3600.0  # for the next change of a schedule that has none within a week
 
 Why = Literal["always", "schedule", "said", "snoozed"]
 
@@ -79,6 +80,8 @@ class Arming:
         self._lock = threading.Lock()
         self._schedules: dict[str, WeeklySchedule | None] = {}
         self._said: dict[str, _Said] = {}
+        self._changes: dict[str, tuple[WeeklySchedule, float, float | None]] = {}
+        """By camera: its schedule, until when what was found holds, and when the schedule changes."""
         self.set_cameras(config)
 
     def set_cameras(self, config: Config) -> None:
@@ -107,6 +110,33 @@ class Arming:
     def states(self) -> Mapping[str, bool]:
         """Return whether each camera is armed now."""
         return {camera: self.is_armed(camera) for camera in list(self._schedules)}
+
+    def facts(self, camera: str) -> dict[str, Any]:
+        """Return whether a camera is armed and what its schedule says next, as values for JSON.
+
+        Keys: those of `Armed.facts`, and `schedule_changes_utc`, None without a schedule that changes.
+        """
+        changes = self.schedule_changes(camera)
+        return {
+            **self.state(camera).facts(),
+            "schedule_changes_utc": None if changes is None else iso(changes),
+        }
+
+    def all_facts(self) -> dict[str, dict[str, Any]]:
+        """Return the `facts` of each camera."""
+        return {camera: self.facts(camera) for camera in list(self._schedules)}
+
+    def schedule_changes(self, camera: str) -> float | None:
+        """Return when the schedule of a camera changes next, seconds since 1970; None without such a time."""
+        schedule, now = self._schedules.get(camera), self._now()
+        if schedule is None:
+            return None
+        known = self._changes.get(camera)
+        if known is None or known[0] is not schedule or now >= known[1]:
+            found = schedule.next_change(now)
+            known = schedule, now + _LOOK_AGAIN_SECONDS if found is None else found, found
+            self._changes[camera] = known
+        return known[2]
 
     def arm(self, camera: str) -> Armed:
         """Arm a camera, also one that is snoozed."""

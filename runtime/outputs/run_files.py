@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from daflow.core.errors import InputError
 from runtime.config.schema import Config
@@ -34,6 +35,7 @@ class Outputs:
         self.errors: list[str] = []
         """A sentence for each file that could not be written."""
         self._written: dict[str, int] = {}
+        self._recorder: TrackRecorder | None = None
         self._stack = contextlib.ExitStack()
         self._sinks: dict[str, list[tuple[Path, Sink]]] = {name: [] for name in fps}
         with self._stack:
@@ -43,6 +45,7 @@ class Outputs:
                     sinks.append((config.scores, log))
             if config.record:
                 recorder = self._stack.enter_context(TrackRecorder(config.record, config.record_format))
+                self._recorder = recorder
                 for sinks in self._sinks.values():
                     sinks.append((config.record, recorder))
             if config.video:
@@ -66,6 +69,10 @@ class Outputs:
                 sink(result)
             except Exception as error:  # noqa: BLE001  FFmpeg's errors are of many classes
                 self._drop(path, error)
+
+    def recorded(self, camera: str) -> dict[str, Any] | None:
+        """Return how many `seconds` with people, and how many `people`, were recorded of a camera; None without."""
+        return self._recorder.recorded(camera) if self._recorder else None
 
     def _drop(self, path: Path, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,13 @@ class _Piece:
         self.people: dict[int, _Poses] = {}
         self.frames: list[int] = []
         self.times: list[float] = []
+        self.seen: tuple[float, float] | None = None
+        """When somebody was seen first and last."""
+
+    @property
+    def seconds(self) -> float:
+        """From the first to the last frame with people."""
+        return self.seen[1] - self.seen[0] if self.seen else 0.0
 
     def ends_before(self, result: FrameResult) -> bool:
         frame = result.frame
@@ -69,6 +77,8 @@ class _Piece:
         for person in result.people:
             pose = (result.frame.index - self.first, person.keypoints)
             self.people.setdefault(person.person, []).append(pose)
+        if result.people:
+            self.seen = (self.seen[0] if self.seen else result.frame.time), result.frame.time
 
     def so_far(self) -> _Unwritten:
         people = {person: poses[:] for person, poses in self.people.items()}
@@ -101,6 +111,9 @@ class TrackRecorder:
         self._unwritten: dict[str, _Unwritten] = {}  # by name: of one file only the newest state waits
         # By camera: the second of its last file, and its number in it.
         self._names: dict[str, tuple[str, int]] = {}
+        self._recorded: dict[
+            str, tuple[float, int]
+        ] = {}  # by camera, in pieces that have ended: seconds, people
         self._changed = threading.Condition()
         self._closed = False
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,11 +125,24 @@ class TrackRecorder:
         piece, time = self._pieces.get(result.camera), result.frame.time
         if piece is None or piece.ends_before(result):
             self._submit(result.camera, piece)
+            if piece is not None:
+                seconds, people = self._recorded.get(result.camera, (0.0, 0))
+                self._recorded[result.camera] = seconds + piece.seconds, people + len(piece.people)
             piece = self._pieces[result.camera] = _Piece(self._new_name(result), result)
         elif time - piece.written >= _WRITE_SECONDS:
             piece.written = time
             self._submit(result.camera, piece)
         piece.add(result)
+
+    def recorded(self, camera: str) -> dict[str, Any]:
+        """Return how many `seconds` with people and how many `people` were recorded of a camera since the start.
+
+        People are counted as tracks. It may be called from any thread.
+        """
+        piece, (seconds, people) = self._pieces.get(camera), self._recorded.get(camera, (0.0, 0))
+        if piece is not None:
+            seconds, people = seconds + piece.seconds, people + len(piece.people)
+        return {"seconds": round(seconds, 1), "people": people}
 
     def _new_name(self, result: FrameResult) -> str:
         """Return a name that no file has: two may begin in one second, after each other or in two runs."""

@@ -15,7 +15,6 @@ from runtime.events.store_writer import StoreWriter
 from runtime.json_values import iso
 from runtime.pipeline.alarm_decider import AlarmDecider
 from runtime.pipeline.results import FrameResult
-from runtime.service.cameras import CameraManager
 from runtime.stage_clock import BOUNDS, StageClock, StageTotals, merged_totals
 
 _MAX_WAITING = 3  # a few events are always on their way to the disk
@@ -136,16 +135,23 @@ def uptime(since: float, seconds: float) -> dict[str, Any]:
 
 
 def summary_line(
-    manager: CameraManager, recorder: AlarmEventRecorder, decider: AlarmDecider, seconds: float, scorer: str
+    snapshot: Mapping[str, Any], seconds: float, alarms: int, decider: AlarmDecider, scorer: str
 ) -> str:
-    """Return what a run of so many seconds did with one camera, for people."""
-    camera = decider.camera
-    source, frames = manager.snapshot(camera)["source"], manager.frames(camera)
+    """Return what a run did with one camera, for people.
+
+    Args:
+        snapshot: of the camera, from its manager.
+        seconds: that the run took.
+        alarms: of the camera.
+        decider: about them.
+        scorer: its name.
+    """
+    source, frames = snapshot["source"], snapshot["frames"]
     others = decider.unusable - decider.hidden
     unusable = f", {decider.hidden} windows do not show the shoulders and hips" if decider.hidden else ""
     unusable += f", {others} windows could not be scored (NaN or zero variance)" if others else ""
     return (
-        f"camera {camera} ({source}): {frames} frames in {seconds:.1f} s "
-        f"({frames / max(seconds, 1e-9):.0f} frames per second), {recorder.alarms(camera)} alarms at "
+        f"camera {decider.camera} ({source}): {frames} frames in {seconds:.1f} s "
+        f"({frames / max(seconds, 1e-9):.0f} frames per second), {alarms} alarms at "
         f"{decider.rule.threshold_text}, {scorer}{unusable}"
     )

@@ -10,6 +10,7 @@ from runtime.config.schema import Camera, Config
 
 _NEEDS_RESTART = (
     "store", "serve", "privacy", "video", "scores", "record", "record_format", "max_frames", "stall_seconds",
+    "zones_file",
 )  # fmt: skip
 
 

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from daflow.core.bundle import MANIFEST, Bundle, read_bundle
+from daflow.core.alarms.zones import Zone
+from daflow.core.bundle import MANIFEST, read_bundle
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.files import sha256
 from daflow.core.shipped import bundle_or_default
 from daflow.core.version import __version__
+from runtime.config.drawn_zones import DrawnZones
 from runtime.config.schema import Config, LogOptions
 from runtime.events.alarm_recorder import AlarmEventRecorder
 from runtime.events.arming import Arming, obey
@@ -28,13 +30,12 @@ from runtime.outputs.run_files import Outputs
 from runtime.pipeline.alarm_decider import AlarmDecider
 from runtime.pipeline.alarm_rule import check_rules, make_decider, warn_about_rate
 from runtime.pipeline.results import FrameResult, Sink
-from runtime.scorers.registry import open_scorer
 from runtime.service import health, systemd
 from runtime.service.camera_worker import QueuedObservation
 from runtime.service.cameras import CameraManager
 from runtime.service.frame_queue import FrameQueue
 from runtime.service.reload import plan_reload
-from runtime.service.scoring_worker import ScoringWorker
+from runtime.service.scoring_supervisor import ScoringSupervisor
 from runtime.service.state_watch import StateWatch
 from runtime.stage_clock import StageClock
 from runtime.web.live_state import LiveState
@@ -44,8 +45,6 @@ logger = logging.getLogger(__name__)
 
 _SUPERVISE_SECONDS = 0.2
 _SAVE_SECONDS = 300.0
-_MAX_RESTARTS = 3
-"""Times in a row that a scorer is opened again before the process ends, so that systemd or Docker restarts it."""
 
 
 class Service:
@@ -68,7 +67,9 @@ class Service:
         listeners: Sequence[Sink] = (),
         set_up_logs: Callable[[LogOptions], None] = lambda _: None,
     ) -> None:
-        self.config = config
+        self._zones = DrawnZones(config.drawn_zones)
+        self._zones_changed = False
+        self.config = self._zones.apply(config)
         self._reread = reread
         self._listeners = tuple(listeners)
         self._set_up_logs = set_up_logs
@@ -76,7 +77,6 @@ class Service:
         self._stack = contextlib.ExitStack()
         self._stop = False
         self._reload = False
-        self._scoring_restarts = 0
         self._saved = time.monotonic()
         self._latest: dict[str, FrameResult] = {}
         self._deciders: dict[str, AlarmDecider] = {}
@@ -89,6 +89,8 @@ class Service:
         self._page_stopped = False
         self._ended: list[str] = []
         """Cameras whose recording had ended when the service stopped."""
+        self.commissioning: dict[str, Callable[[], dict[str, Any]]] = {}
+        """By camera: returns how far it is with being commissioned, for the health."""
         self.url: str | None = None
         """Of the live page, while there is one."""
 
@@ -135,36 +137,23 @@ class Service:
             self._outputs,
             *self._listeners,
         ]
-        self._scoring = self._open_scoring(config, self.bundle)
+        self._scoring = ScoringSupervisor(self._queue, self._deciders, self._sinks, self._clock)
+        worker = self._scoring.open(config, self.bundle)
         stack.callback(self._finish_scoring)
-        self._scoring.start()
+        self._scoring.use(worker)
         self._recorder.model.update(self._model())
         if config.serve.address:
             self._server = stack.enter_context(
                 serve(
-                    config.serve,
-                    self.live,
-                    self.store,
-                    self.health,
-                    config.privacy,
-                    self._arming,
-                    self._labels,
+                    config.serve, self.live, self.store, self.health, config.privacy, self._arming, self._labels,
+                    self.save_zones,
                 )
-            )
+            )  # fmt: skip
             self.url = self._server.url
-
-    def _open_scoring(self, config: Config, bundle: Bundle) -> ScoringWorker:
-        """Open a scorer in a thread of its own; meanwhile systemd is asked to wait, since an engine takes minutes."""
-        scoring = ScoringWorker(
-            lambda: open_scorer(bundle, config.scorer, config.precision), self._queue, self._deciders, self._sinks,
-            self._clock,
-        )  # fmt: skip
-        scoring.open(lambda: systemd.notify("WATCHDOG=1", "EXTEND_TIMEOUT_USEC=60000000"))
-        return scoring
 
     def _model(self) -> dict[str, str]:
         manifest = sha256(self.bundle.folder / MANIFEST)
-        return {"bundle": manifest, "scorer": self._scoring.name, "daflow": __version__}
+        return {"bundle": manifest, "scorer": self._scoring.worker.name, "daflow": __version__}
 
     def _set_decider(self, name: str) -> None:
         """Decide about a camera's alarm from now on, or with another rule or calibration than before."""
@@ -205,13 +194,13 @@ class Service:
         if self._reload:
             self._reload = False
             self._reload_config()
+        if self._zones_changed:
+            self._zones_changed = False
+            self._apply_unless_wrong(lambda: self.config)
         self._manager.supervise(self._latest)
         self._senders.set_camera_states(self._manager.states(), self._arming.states())
         self._states.look(self.config)
-        if self._scoring.error or self._scoring.stalled(self.config.stall_seconds):
-            self._restart_scoring()
-        elif self._clock.seconds.get("score"):
-            self._scoring_restarts = 0
+        self._scoring.supervise(self.config, self.bundle)
         if self._server is not None and not self._server.alive and not self._page_stopped:
             self._page_stopped = True
             logger.error("the live page has stopped; restart daflow-edge to bring it back")
@@ -220,20 +209,6 @@ class Service:
             self._saved = time.monotonic()
             self._recorder.log_drift()
             self._recorder.save_drift()
-
-    def _restart_scoring(self) -> None:
-        reason = self._scoring.error or "it has stalled"
-        self._scoring_restarts += 1
-        if self._scoring_restarts > _MAX_RESTARTS:
-            raise CheckFailed(f"The scorer failed {_MAX_RESTARTS} times in a row: {reason}.")
-        logger.error("restarting the scorer: %s", reason)
-        self._scoring.abandon()
-        self._clock.seconds.pop("score", None)
-        try:
-            self._scoring = self._open_scoring(self.config, self.bundle)
-            self._scoring.start()
-        except (InputError, CheckFailed) as error:
-            logger.error("the scorer cannot be opened: %s", error.message)
 
     def _notify_ready(self) -> None:
         systemd.notify("READY=1", f"STATUS=watching {', '.join(self.config.cameras)}")
@@ -252,13 +227,29 @@ class Service:
             logger.warning("there is no configuration file to reload; start daflow-edge with --config FILE")
             return
         systemd.notify_reloading()
+        self._apply_unless_wrong(self._reread)
+        self._notify_ready()
+
+    def save_zones(self, camera: str, zones: dict[str, Zone]) -> None:
+        """Keep the zones of a camera that were drawn, and apply them soon; may be called from any thread.
+
+        Raises:
+            KeyError: there is no such camera.
+            InputError: there is no place to keep them.
+            OSError: they cannot be written.
+        """
+        if camera not in self.config.cameras:
+            raise KeyError(camera)
+        self._zones.save(camera, zones)
+        self._zones_changed = True
+
+    def _apply_unless_wrong(self, read: Callable[[], Config]) -> None:
         try:
-            self._apply(self._reread())
+            self._apply(self._zones.apply(read()))
         except (InputError, CheckFailed) as error:
             logger.error("the configuration was not changed: %s", error.message)
         except OSError as error:
             logger.error("the configuration was not changed: %s", error.strerror or error)
-        self._notify_ready()
 
     def _apply(self, new: Config) -> None:
         """Change what differs and nothing else; what can be checked is checked before anything is changed.
@@ -272,20 +263,18 @@ class Service:
         plan = plan_reload(self.config, self.bundle, new, bundle)
         for name in plan.needs_restart:
             logger.warning("a change of %s needs a restart and is ignored until then", name)
-        scoring = self._open_scoring(plan.config, bundle) if plan.new_model else self._scoring
+        worker = self._scoring.open(plan.config, bundle) if plan.new_model else None
         try:
             self._senders.change(plan.config)
         except InputError:
-            if plan.new_model:
-                scoring.abandon()
+            if worker is not None:
+                worker.abandon()
             raise
         self._set_up_logs(plan.config.log)
         self._arming.set_cameras(plan.config)
         self.config, self.bundle, self._manager.manifest = plan.config, bundle, bundle.manifest
-        if plan.new_model:
-            self._scoring.abandon()
-            self._scoring = scoring
-            scoring.start()
+        if worker is not None:
+            self._scoring.use(worker)
             warn_about_rate(self.bundle)
         self._recorder.model.update(self._model())
         for name in plan.removed:
@@ -320,12 +309,10 @@ class Service:
     def _finish_scoring(self) -> None:
         """Score what the cameras have queued, before the parts that take the results are closed."""
         self._ended = self._manager.ended_recordings()
-        if self._scoring.ended:
+        if self._scoring.worker.ended:
             self._queue.close()  # nothing takes from it any more, and cameras that wait for it could not stop
         self._manager.stop()
-        if not self._scoring.finish(self.config.stall_seconds):
-            logger.error("the scorer has stalled; frames that wait for it are not scored")
-            self._scoring.abandon()
+        self._scoring.finish(self.config.stall_seconds)
 
     def __exit__(self, *error: Any) -> None:
         systemd.notify("STOPPING=1")
@@ -336,7 +323,7 @@ class Service:
     def health(self) -> dict[str, Any]:
         """Return the state of everything as values for JSON; may be called from any thread."""
         cameras = {name: self.camera_health(name) for name in list(self._deciders) if name in self._manager}
-        scoring = not (self._scoring.error or self._scoring.stalled(self.config.stall_seconds))
+        scoring = self._scoring.works(self.config.stall_seconds)
         events = health.event_counts(self._store_writer, self.store)
         problems = health.problems(cameras, scoring, events["waiting"], self._page_stopped)
         return {
@@ -344,7 +331,7 @@ class Service:
             "problems": problems,
             **health.uptime(self._began, time.monotonic() - self._began_monotonic),
             "version": __version__,
-            "scorer": self._scoring.name,
+            "scorer": self._scoring.worker.name,
             "bundle": {
                 "path": str(self.bundle.folder),
                 "hash": self._recorder.model["bundle"],
@@ -365,14 +352,16 @@ class Service:
         return {
             **self._manager.snapshot(name),
             **health.alarm_state(self._latest.get(name), self._deciders[name], self._recorder),
-            **self._arming.state(name).facts(),
+            **self._arming.facts(name),
             **self._labels.this_week(name),
+            "recorded": self._outputs.recorded(name),
+            "commissioning": self.commissioning[name]() if name in self.commissioning else None,
         }
 
     @property
     def scorer_name(self) -> str:
         """The engine and the precision that score."""
-        return self._scoring.name
+        return self._scoring.worker.name
 
     def clocks(self) -> list[StageClock]:
         """Return the clocks of all cameras and of the scoring thread."""
@@ -382,8 +371,10 @@ class Service:
         """Return a line for each camera: its frames, their rate, its alarms."""
         seconds = time.monotonic() - self._began_monotonic
         return [
-            health.summary_line(self._manager, self._recorder, decider, seconds, self._scoring.name)
-            for decider in self._deciders.values()
+            health.summary_line(
+                self._manager.snapshot(name), seconds, self._recorder.alarms(name), decider, self.scorer_name
+            )
+            for name, decider in self._deciders.items()
         ]
 
     def errors(self) -> list[str]:

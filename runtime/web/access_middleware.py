@@ -47,7 +47,10 @@ class AccessMiddleware:
 
         visitor = self._access.visitors.of(scope)
         valid = tuple(cookie for cookie in _cookies(scope) if self._access.session_left(cookie) > 0)
-        scope[VISIT] = Visit(visitor, valid)
+        roles = {self._access.session_role(cookie) for cookie in valid}
+        scope[VISIT] = Visit(
+            visitor, valid, "operator" if "operator" in roles else "viewer" if "viewer" in roles else None
+        )
         if scope["path"] in HEALTH_PATHS:
             respond = self._wrong_host(scope) or self._app
             await respond(scope, receive, send_with_headers)
@@ -83,7 +86,10 @@ class AccessMiddleware:
             return None
         scheme, _, token = _header(scope, b"authorization").partition(" ")
         if scheme.lower() == "bearer":
-            return await self._check_token(visit.visitor.name, token.strip())
+            refused = await self._check_token(visit.visitor.name, token.strip())
+            if refused is None:
+                scope[VISIT] = visit._replace(role=access.role_of(token.strip()))
+            return refused
         # Relative, so that the page may stand behind a prefix.
         return RedirectResponse("login", HTTPStatus.SEE_OTHER) if path == "/" else _token_needed()
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 from runtime.events.arming import Arming
 from runtime.events.labels import AlarmLabels
 from runtime.events.store import StoreError
-from runtime.web.access import COOKIE, Access
+from runtime.web.access import COOKIE, Access, Role
 from runtime.web.access_middleware import AccessMiddleware
 from runtime.web.arming_endpoint import ArmingEndpoint
 from runtime.web.camera_pictures import CameraPictures
@@ -19,12 +19,13 @@ from runtime.web.json_messages import history_message
 from runtime.web.label_endpoint import LabelEndpoint
 from runtime.web.live_state import LiveState
 from runtime.web.metrics import CONTENT_TYPE, render
-from runtime.web.responses import VISIT, LiveEndpoint, Visit, json_response, small_body
+from runtime.web.request_body import read_body
+from runtime.web.responses import VISIT, LiveEndpoint, Visit, json_response
 from runtime.web.running_alarms import current_alarm, current_summary
 from runtime.web.sessions import SESSION_SECONDS, Values
 from runtime.web.stream import LiveStream
 from runtime.web.token_throttle import Verdict
-from runtime.web.write_guard import WriteGuard
+from runtime.web.zones_endpoint import SaveZones, ZonesEndpoint
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -35,7 +36,9 @@ Privacy = Literal["skeletons", "pictures"]
 
 STREAM_PATH = "/api/live"
 
+_KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 _MAX_ALARMS = 200  # in one response
+_MAX_FORM = 4096  # bytes
 _WRONG_TOKEN = {
     Verdict.WRONG: (401, "The token is wrong."),
     Verdict.WRONG_AGAIN: (429, "The token is wrong again. Each further try takes some seconds."),
@@ -66,8 +69,9 @@ class WebApp:
         health: returns the health snapshot.
         privacy: with `skeletons` no picture is served.
         access: who may see the page.
-        arming: of the cameras; None for a page that changes nothing.
+        arming: of the cameras; None for a page on which nobody arms them.
         labels: what is said of alarms; None for a page on which nothing is said.
+        save_zones: keeps the zones of a camera and applies them; None for a page on which nobody draws any.
     """
 
     def __init__(
@@ -79,21 +83,25 @@ class WebApp:
         access: Access,
         arming: Arming | None = None,
         labels: AlarmLabels | None = None,
+        save_zones: SaveZones | None = None,
     ) -> None:
-        guard = WriteGuard(access)
-        self._arming = ArmingEndpoint(arming, guard) if arming else None
-        self._label = LabelEndpoint(labels, guard) if labels else None
+        self._zones = ZonesEndpoint(save_zones, access) if save_zones else None
+        self._arming = ArmingEndpoint(arming, access) if arming else None
+        self._label = LabelEndpoint(labels, access) if labels else None
         self._live = live
         self._store = store
         self._health = HealthReader(health)
         self._privacy = privacy
         self._pictures = CameraPictures(live) if privacy == "pictures" else None
         self._access = access
-        self.stream = LiveStream(live)
+        self.stream = LiveStream(
+            live, notices=lambda: {"arming": arming.all_facts()} if arming is not None else {}
+        )
         folder = resources.files("runtime.web").joinpath("static")
         self._files = {
-            name: folder.joinpath(name).read_bytes()
-            for name in ("index.html", "login.html", "app.js", "labels.js", "style.css", "icon.svg")
+            file.name: file.read_bytes()
+            for file in folder.iterdir()
+            if file.name.rpartition(".")[2] in _KINDS
         }
 
     def asgi(self) -> ASGIApp:
@@ -107,7 +115,7 @@ class WebApp:
             Route("/logout", self._logout, methods=["POST"]),
             Route("/static/{name}", self._static),
             Route("/api/health", self._api_health),
-            Route(STREAM_PATH, LiveEndpoint(self.stream, self.hello, self._access.session_left)),
+            Route(STREAM_PATH, LiveEndpoint(self.stream, self._hello, self._access.session_left)),
             Route("/api/history", self._history),
             Route("/api/alarms", self._alarms),
             Route("/api/alarms/{id}", self._alarm),
@@ -116,6 +124,8 @@ class WebApp:
             Route("/health", self._alive),
             Route("/ready", self._ready),
         ]
+        if self._zones is not None:
+            routes.append(Route("/api/cameras/{camera}/zones", self._zones.__call__, methods=["PUT"]))
         if self._arming is not None:
             path = "/api/cameras/{camera}/{action}"
             routes.append(Route(path, self._arming.__call__, methods=["POST"]))
@@ -128,10 +138,9 @@ class WebApp:
         )
         return AccessMiddleware(app, self._access)
 
-    @property
-    def hello(self) -> dict[str, Any]:
-        """The first message of the stream."""
-        return {"privacy": self._privacy, "login": self._access.needs_token}
+    def _hello(self, role: Role | None) -> dict[str, Any]:
+        """Return the first message of the stream; `role` is null on a page without a token, where nobody writes."""
+        return {"privacy": self._privacy, "login": self._access.needs_token, "role": role}
 
     # Pages
 
@@ -140,10 +149,9 @@ class WebApp:
 
         response = self._file("index.html")
         visit: Visit = request.scope[VISIT]
-        sessions = self._access.sessions
-        if sessions and visit.cookies and sessions.left(visit.cookies[0]) < SESSION_SECONDS / 2:
+        if visit.cookies and self._access.session_left(visit.cookies[0]) < SESSION_SECONDS / 2:
             # A screen that always shows the page stays signed in.
-            await run_in_threadpool(sessions.extend, visit.cookies[0])
+            await run_in_threadpool(self._access.extend_session, visit.cookies[0])
             _set_cookie(response, visit.cookies[0], visit)
         return response
 
@@ -151,22 +159,22 @@ class WebApp:
         from starlette.concurrency import run_in_threadpool
         from starlette.responses import RedirectResponse
 
-        sessions = self._access.sessions
-        if sessions is None:
+        if not self._access.has_sessions:
             return RedirectResponse("./", 303)
         if request.method != "POST":
             return self._file("login.html")
-        body = await small_body(request)
+        body = await read_body(request, _MAX_FORM)
         if body is None:
             return self._refused(413, "The token is too long.")
         fields = parse_qs(body.decode("utf-8", "replace"))
         visit: Visit = request.scope[VISIT]
         token = fields.get("token", [""])[0].strip()
         verdict = await self._access.throttle.judge(visit.visitor.name, token)
-        if verdict is not Verdict.RIGHT:
+        role = self._access.role_of(token)
+        if verdict is not Verdict.RIGHT or role is None:
             return self._refused(*_WRONG_TOKEN[verdict])
         response = RedirectResponse("./", 303)
-        _set_cookie(response, await run_in_threadpool(sessions.begin), visit)
+        _set_cookie(response, await run_in_threadpool(self._access.begin_session, role), visit)
         return response
 
     def _refused(self, status: int, why: str) -> Response:
@@ -182,9 +190,8 @@ class WebApp:
         from starlette.responses import RedirectResponse
 
         visit: Visit = request.scope[VISIT]
-        if self._access.sessions:
-            for cookie in visit.cookies:
-                await run_in_threadpool(self._access.sessions.end, cookie)
+        for cookie in visit.cookies:
+            await run_in_threadpool(self._access.end_session, cookie)
         response = RedirectResponse("login", 303)
         _set_cookie(response, "", visit)
         return response
@@ -198,8 +205,7 @@ class WebApp:
     def _file(self, name: str, status: int = 200) -> Response:
         from starlette.responses import Response
 
-        kinds = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-        return Response(self._files[name], status, media_type=kinds[name.rpartition(".")[2]])
+        return Response(self._files[name], status, media_type=_KINDS[name.rpartition(".")[2]])
 
     # Data
 

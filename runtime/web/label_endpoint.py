@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from runtime.events.label_table import Label
 from runtime.events.labels import AlarmLabels
 from runtime.events.store import StoreError
-from runtime.web.responses import VISIT, Visit, json_response, small_body
-from runtime.web.write_guard import WriteGuard
+from runtime.web.access import Access
+from runtime.web.request_body import read_body
+from runtime.web.responses import VISIT, Visit, json_response
+from runtime.web.write_access import write_refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -34,20 +36,20 @@ class LabelEndpoint:
 
     Args:
         labels: of the alarms.
-        guard: who may.
+        access: who may.
     """
 
-    def __init__(self, labels: AlarmLabels, guard: WriteGuard) -> None:
+    def __init__(self, labels: AlarmLabels, access: Access) -> None:
         self._labels = labels
-        self._guard = guard
+        self._access = access
 
     async def __call__(self, request: Request) -> Response:
         """Respond to one request: with the label that the alarm has now, or why nothing was changed."""
         from starlette.concurrency import run_in_threadpool
 
-        if refused := await self._guard.refusal(request):
+        if refused := await write_refusal(request, self._access):
             return refused
-        body = await small_body(request, _MAX_BODY)
+        body = await read_body(request, _MAX_BODY)
         try:
             said = _Said.model_validate(json.loads(body or b""))
         except (ValueError, RecursionError):  # ValidationError is a ValueError

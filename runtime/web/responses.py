@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runtime.web.access import Role
 from runtime.web.stream import LiveStream
 from runtime.web.visitors import Visitor
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
@@ -26,10 +26,13 @@ class Visit(NamedTuple):
     Attributes:
         visitor: who it comes from.
         cookies: the cookies of valid sessions, mostly one or none.
+        role: of these sessions, else of the token that was sent; None of a page without a token, and of a request that
+            needs none.
     """
 
     visitor: Visitor
     cookies: tuple[str, ...]
+    role: Role | None = None
 
 
 class LiveEndpoint:
@@ -37,12 +40,15 @@ class LiveEndpoint:
 
     Args:
         stream: the stream.
-        hello: its first message.
+        hello: returns its first message to a client of a role.
         session_left: for how many seconds the session of a cookie is still valid.
     """
 
     def __init__(
-        self, stream: LiveStream, hello: dict[str, Any], session_left: Callable[[str], float]
+        self,
+        stream: LiveStream,
+        hello: Callable[[Role | None], dict[str, Any]],
+        session_left: Callable[[str], float],
     ) -> None:
         self._stream = stream
         self._hello = hello
@@ -78,30 +84,12 @@ class LiveEndpoint:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             async with anyio.create_task_group() as group:
                 group.start_soon(until_disconnected)
-                await self._stream.serve(self._hello, chunk, subscriber)
+                await self._stream.serve(self._hello(visit.role), chunk, subscriber)
                 group.cancel_scope.cancel()
         finally:
             self._stream.leave(subscriber)
         with suppress(OSError, asyncio.TimeoutError):
             await asyncio.wait_for(send({"type": "http.response.body", "body": b"", "more_body": False}), 1)
-
-
-async def small_body(request: Request, most: int = 4096) -> bytes | None:
-    """Return the body of a request, as far as it came; None when it is larger than a form is.
-
-    Args:
-        request: whose body is read.
-        most: bytes that it may have.
-    """
-    from starlette.requests import ClientDisconnect
-
-    body = b""
-    with suppress(ClientDisconnect):
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > most:
-                return None
-    return body
 
 
 def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

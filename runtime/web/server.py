@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from daflow.core.errors import InputError, unusable_package
-from runtime.config.schema import ServeOptions
 from runtime.config.secrets import read_secret
+from runtime.config.serve_options import ServeOptions
 from runtime.events.arming import Arming
 from runtime.events.labels import AlarmLabels
 from runtime.web.access import MIN_TOKEN, Access
@@ -24,6 +25,7 @@ from runtime.web.connections import ConnectionLimits, http_protocol
 from runtime.web.health_reader import Snapshot
 from runtime.web.live_state import LiveState
 from runtime.web.visitors import Visitors
+from runtime.web.zones_endpoint import SaveZones
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ def serve(
     privacy: Privacy,
     arming: Arming | None = None,
     labels: AlarmLabels | None = None,
+    save_zones: SaveZones | None = None,
 ) -> Iterator[RunningServer]:
     """Serve the live page, its data, /metrics, /health and /ready until the block is left.
 
@@ -68,8 +71,9 @@ def serve(
         store: the alarms.
         health: returns the health snapshot of the service; called in a thread of its own.
         privacy: with `skeletons` no picture is served.
-        arming: of the cameras, for programs with the token; None for a page that changes nothing.
-        labels: what is said of alarms, by those with the token; None for a page on which nothing is said.
+        arming: of the cameras; None for a page on which nobody arms them.
+        labels: what is said of alarms, by the operator; None for a page on which nothing is said.
+        save_zones: keeps the zones of a camera and applies them; None for a page on which nobody draws any.
 
     Raises:
         InputError: the address cannot be used, it is not loopback and there is no token, or a package is missing.
@@ -80,13 +84,14 @@ def serve(
         import uvicorn
     except ImportError as error:
         raise unusable_package(error, error.name or "uvicorn", "edge") from None
-    host, token = check_serving(options)
+    host, tokens = check_serving(options)
     listening = _listen(options.address or "")
     try:
         loopback = ipaddress.ip_address(listening.getsockname()[0]).is_loopback
         hosts = frozenset({host.lower(), *options.hosts}) if loopback or options.hosts else None
         visitors = Visitors(options.trusted_proxies)
-        app = WebApp(live, store, health, privacy, Access(token, hosts, store, visitors), arming, labels)
+        access = Access(tokens.operator, hosts, store, visitors, tokens.viewer)
+        app = WebApp(live, store, health, privacy, access, arming, labels, save_zones)
         config = uvicorn.Config(
             app.asgi(),
             http=http_protocol(ConnectionLimits(visitors.is_proxy), frozenset({STREAM_PATH})),
@@ -109,10 +114,10 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}/"
     logger.info("the live page is at %s", url)
-    if token is None and (options.hosts or options.trusted_proxies):
+    if tokens.operator is None and (options.hosts or options.trusted_proxies):
         logger.warning("the live page needs no token: whoever reaches the proxy before it sees all of it")
     try:
-        yield RunningServer(url, token is not None, thread)
+        yield RunningServer(url, tokens.operator is not None, thread)
     finally:
         server.should_exit = True
         app.stream.close()
@@ -120,25 +125,54 @@ def serve(
         listening.close()
 
 
-def check_serving(options: ServeOptions) -> tuple[str, str | None]:
-    """Return the host of the address and the token.
+class Tokens(NamedTuple):
+    """The tokens of the live page.
+
+    Attributes:
+        operator: of who may see and change; None lets everybody see.
+        viewer: of who may see, beside the other; None when there is no such token.
+    """
+
+    operator: str | None
+    viewer: str | None
+
+
+def check_serving(options: ServeOptions) -> tuple[str, Tokens]:
+    """Return the host of the address and the tokens.
 
     Raises:
-        InputError: the address is invalid, the token cannot be read or is too short, or a needed token is missing.
+        InputError: the address is invalid, a token cannot be read, is too short or stands alone, or one is missing.
     """
-    secret = read_secret("the token of the live page", options.token_file, options.token_env)
-    token = secret.reveal() if secret else None
-    if token is not None and len(token) < MIN_TOKEN:
+    operator = _token("the token of the live page", options.token_file, options.token_env)
+    viewer = _token(
+        "the viewers' token of the live page", options.viewer_token_file, options.viewer_token_env
+    )
+    if viewer is not None and operator is None:
         raise InputError(
-            f"The token of the live page is shorter than {MIN_TOKEN} characters. Choose a longer one."
+            "The live page has a token for viewers and none for the operator. Set serve.token_file or serve.token_env."
+        )
+    if viewer is not None and viewer == operator:
+        raise InputError(
+            "The token of the live page and that for viewers are the same. Choose another for viewers."
         )
     address = options.address or ""
-    if token is None and not ipaddress.ip_address(_resolve(address)[4][0]).is_loopback:
+    if operator is None and not ipaddress.ip_address(_resolve(address)[4][0]).is_loopback:
         raise InputError(
             f"The live page at {address} can be reached from other machines and needs a token. Set serve.token_file to "
             "a file or serve.token_env to an environment variable, or serve at 127.0.0.1."
         )
-    return _split(address)[0], token
+    return _split(address)[0], Tokens(operator, viewer)
+
+
+def _token(what: str, file: Path | None, variable: str | None) -> str | None:
+    secret = read_secret(what, file, variable)
+    if secret is None:
+        return None
+    if len(token := secret.reveal()) < MIN_TOKEN:
+        raise InputError(
+            f"{what[0].upper()}{what[1:]} is shorter than {MIN_TOKEN} characters. Choose a longer one."
+        )
+    return token
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from runtime.events.store import StoreError
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 SESSION_SECONDS = 30 * 86400
 
-_KEY = "web.sessions"
+_KEYS = {"operator": "web.sessions", "viewer": "web.sessions.viewer"}
 _MAX_SESSIONS = 1000
 
 
@@ -42,10 +42,18 @@ class Sessions:
         token: what visitors must give.
         values: where sessions are kept; when it fails, they are kept in memory.
         now: gives seconds since 1970.
+        role: of who gives the token; the sessions of each role are kept apart.
     """
 
-    def __init__(self, token: str, values: Values, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        token: str,
+        values: Values,
+        now: Callable[[], float] = time.time,
+        role: Literal["operator", "viewer"] = "operator",
+    ) -> None:
         self._values = values
+        self._stored_as = _KEYS[role]
         self._now = now
         self._lock = threading.Lock()
         # Who has read the store and has a cookie must not find a short token easily.
@@ -81,13 +89,13 @@ class Sessions:
             valid = sorted((end, name) for name, end in ends.items() if end > self._now())
             self._ends = {name: end for end, name in valid[-_MAX_SESSIONS:]}
             try:
-                self._values.set(_KEY, self._ends)
+                self._values.set(self._stored_as, self._ends)
             except StoreError as error:
                 logger.warning("the sessions of the live page are not stored: %s", error)
 
     def _read(self) -> dict[str, float]:
         try:
-            stored = self._values.get(_KEY)
+            stored = self._values.get(self._stored_as)
         except StoreError as error:
             logger.warning("the sessions of the live page cannot be read, sign in again: %s", error)
             return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -15,12 +16,13 @@ from runtime.web.json_messages import camera_message
 from runtime.web.live_state import LiveState
 
 _INTERVAL = 0.125  # seconds
+_NOTICE_INTERVAL = 1.0  # seconds
 _HEARTBEAT = 2.0  # seconds after which a message is sent although nothing is new
 _SEND_TIMEOUT = 20.0  # seconds after which a client that reads nothing is disconnected
 
 
 class Subscriber:
-    """What is not yet sent to one client: at most one message per camera, the newest.
+    """What is not yet sent to one client: at most one message per camera and one notice of each name, the newest.
 
     Args:
         visitor: whose client it is.
@@ -29,6 +31,7 @@ class Subscriber:
     def __init__(self, visitor: str = "") -> None:
         self.visitor = visitor
         self.waiting: dict[str, str] = {}
+        self.notices: dict[str, str] = {}
         self.wake = asyncio.Event()
 
 
@@ -41,10 +44,16 @@ class LiveStream:
     Args:
         live: the state of the cameras.
         max_clients: how many clients may be connected at the same time.
+        notices: returns what else is sent when it changes, by the name of its event; asked once a second.
     """
 
-    def __init__(self, live: LiveState, max_clients: int = 32) -> None:
+    def __init__(
+        self, live: LiveState, max_clients: int = 32, notices: Callable[[], dict[str, Any]] = dict
+    ) -> None:
         self._live = live
+        self._notices = notices
+        self._noticed: dict[str, str] = {}
+        self._asked = -math.inf
         self._max_clients = max_clients
         self._subscribers: dict[Subscriber, None] = {}  # the oldest first
         self._ticker: asyncio.Task[None] | None = None
@@ -90,6 +99,7 @@ class LiveStream:
         """Send to one client until it is too slow or the server stops; cancel it when the client disconnects."""
         self._publish()
         subscriber.waiting.update(self._encoded)
+        subscriber.notices.update(self._noticed)
         subscriber.wake.set()
         if self._ticker is None or self._ticker.done():
             self._ticker = asyncio.get_running_loop().create_task(self._tick())
@@ -100,10 +110,13 @@ class LiveStream:
                     await asyncio.wait_for(subscriber.wake.wait(), _HEARTBEAT)
                 subscriber.wake.clear()
                 cameras = ",".join(subscriber.waiting.values())
-                subscriber.waiting.clear()
-                await _send_text(
-                    send, f'event: live\ndata: {{"now":{time.time():.3f},"cameras":{{{cameras}}}}}\n\n'
+                notices = "".join(
+                    f"event: {name}\ndata: {text}\n\n" for name, text in subscriber.notices.items()
                 )
+                subscriber.waiting.clear()
+                subscriber.notices.clear()
+                live = f'event: live\ndata: {{"now":{time.time():.3f},"cameras":{{{cameras}}}}}\n\n'
+                await _send_text(send, notices + live)
         except (asyncio.TimeoutError, OSError):
             pass  # too slow, or disconnected
         finally:
@@ -115,7 +128,8 @@ class LiveStream:
             self._publish()
 
     def _publish(self) -> None:
-        """Encode the cameras that have changed, once for all clients."""
+        """Encode the cameras and notices that have changed, once for all clients."""
+        self._publish_notices()
         new = {}
         cameras = self._live.cameras()
         for name in self._numbers.keys() - cameras.keys():
@@ -128,6 +142,17 @@ class LiveStream:
         self._encoded.update(new)
         for subscriber in self._subscribers if new else ():
             subscriber.waiting.update(new)
+            subscriber.wake.set()
+
+    def _publish_notices(self) -> None:
+        if time.monotonic() - self._asked < _NOTICE_INTERVAL:
+            return
+        self._asked = time.monotonic()
+        encoded = {name: json.dumps(content, allow_nan=False) for name, content in self._notices().items()}
+        new = {name: text for name, text in encoded.items() if self._noticed.get(name) != text}
+        self._noticed = encoded
+        for subscriber in self._subscribers if new else ():
+            subscriber.notices.update(new)
             subscriber.wake.set()
 
 

@@ -30,6 +30,7 @@ _PATHS = (
     "/", "/login", "/logout", "/static/app.js", "/static/login.html", "/static/..%2fserver.py",
     "/static/../app.py", "//", "/api/health", "/api/live", f"/api/history?camera={_CAMERA}", "/api/alarms",
     "/api/alarms?limit=0", "/api/alarms/", f"/api/alarms?limit=2&camera={_CAMERA}&before={_ALARM}",
+    f"/api/cameras/{_CAMERA}/zones", f"/api/cameras/{_CAMERA}/snooze?minutes=nan",
     f"/api/alarms/{_ALARM}", f"/picture/{_CAMERA}.jpg", "/picture/..%2f..%2fetc%2fpasswd.jpg", "/metrics",
     "/health", "/ready", "/health/../api/alarms", "/health%2f..%2fapi", "*", "http://127.0.0.1/api/alarms",
     "http://x/health", "/%00", "/%ff%fe", "/%ed%a0%80", "/\u00e9", "/api/alarms?limit=%00",

@@ -70,11 +70,13 @@ def test_a_camera_is_watched_on_with_its_own_bundle(
 ) -> None:
     """Of a camera, in whose place there is a long recording here, the bundle is made beside the watching."""
     monkeypatch.setattr("runtime.commands.commission.is_live", lambda uri: True)
-    monkeypatch.setattr("runtime.commands.commission._SECONDS", 0.2)
+    monkeypatch.setattr("runtime.commissioning.progress.MEASURE_SECONDS", 0.2)
     reloaded: list[Path] = []
+    facts: list[dict[str, Any]] = []
 
     def reload(service: Service) -> None:
         reloaded.append(service.bundle.folder)
+        facts.append(service.health()["cameras"]["camera"])
         assert not service.stopped
         service.stop()
 
@@ -85,6 +87,11 @@ def test_a_camera_is_watched_on_with_its_own_bundle(
     assert result.exit_code == 0, result.output
     assert reloaded == [steps.bundle_of(camera)]
     assert steps.is_commissioned(camera)
+    (said,) = facts
+    assert (said["commissioning"]["state"], said["commissioning"]["missing"]) == ("done", [])
+    assert said["commissioning"]["seconds"] >= said["commissioning"]["needed_seconds"] * 0.99
+    assert said["recorded"]["seconds"] > 0.9 * said["commissioning"]["seconds"]
+    assert said["recorded"]["people"] > 0
 
 
 def test_more_of_a_commissioned_camera_is_more_than_was_used_before(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daflow.core.alarms.zones import Zone
 from daflow.core.bundle import read_bundle
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import write_clips
@@ -17,6 +18,7 @@ from daflow.core.errors import CheckFailed, InputError
 from runtime.commissioning import steps
 from runtime.commissioning.recordings import Recordings
 from runtime.commissioning.steps import begin, bundle_of, is_commissioned, make_bundle, run_command
+from runtime.config.drawn_zones import DrawnZones
 from runtime.events.label_table import Label
 from runtime.events.labels import AlarmLabels
 from runtime.events.message import EventMessage
@@ -61,6 +63,17 @@ def test_each_recording_is_for_one_thing_and_the_bundle_is_calibrated(camera: Pa
     assert is_commissioned(camera)
     assert "daflow-calibrate" not in (camera / "commission.log").read_text()
     assert sorted(p.name for p in camera.iterdir() if p.name.startswith("bundle")) == ["bundle"]
+
+
+def test_a_camera_is_calibrated_with_the_zones_that_were_drawn(camera: Path) -> None:
+    half = Zone.model_validate({"kind": "watch", "points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]})
+    DrawnZones(steps.zones_of(camera)).save("camera", {"left": half})
+    made = make_bundle(camera, per_day=1.0)
+    assert made.replaced
+    alarm = read_bundle(bundle_of(camera)).manifest.alarm
+    assert alarm is not None
+    assert dict(alarm.zones) == {"left": half}
+    assert alarm.misfit({"left": half}) is None
 
 
 def test_a_step_that_fails_leaves_everything_as_it_was(camera: Path) -> None:

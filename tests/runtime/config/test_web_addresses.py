@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runtime.cli import main
-from runtime.config.schema import ServeOptions
+from runtime.config.serve_options import ServeOptions
 
 
 @pytest.mark.parametrize(

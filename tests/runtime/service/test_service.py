@@ -25,6 +25,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from daflow.core.alarms.p_value import normal_scores
+from daflow.core.alarms.zones import Zone
 from daflow.core.bundle import Bundle, read_bundle, write_manifest
 from daflow.core.data.windows import Poses
 from daflow.core.errors import CheckFailed, InputError
@@ -257,6 +258,29 @@ def test_reloading_takes_other_zones_and_reads_on(bundle: Bundle) -> None:
         assert camera(service)["armed"]
 
 
+def test_zones_that_are_drawn_hold_at_once_and_after_a_restart(bundle: Bundle, tmp_path: Path) -> None:
+    config = config_of(bundle, {"door": NORMAL}, realtime=True, store={"path": tmp_path / "events.db"})
+    floor = Zone.model_validate({"kind": "ignore", "points": [[0, 0], [1, 0], [1, 1], [0, 1]]})
+    with running(Service(config)) as service:
+        wait_for(lambda: camera(service)["score"] is not None)
+        worker = service._manager._slots["door"].worker
+        with pytest.raises(KeyError):
+            service.save_zones("gate", {})
+        service.save_zones("door", {"floor": floor})
+        wait_for(lambda: camera(service)["people"] > 0 and camera(service)["score"] is None)
+        assert "zones (floor)" in camera(service)["misfit"]
+        assert service._manager._slots["door"].worker is worker
+    with running(Service(config)) as service:
+        assert list(camera(service)["zones"]) == ["floor"]
+        service.save_zones("door", {})
+        wait_for(lambda: camera(service)["score"] is not None)
+        assert camera(service)["misfit"] is None
+    with running(Service(config_of(bundle, {"door": NORMAL}, realtime=True))) as service:
+        with pytest.raises(InputError, match=r"store\.path"):
+            service.save_zones("door", {"floor": floor})
+        assert camera(service)["zones"] == {}
+
+
 # Supervision
 
 
@@ -355,7 +379,7 @@ def test_a_scorer_that_always_fails_ends_the_service(bundle: Bundle, monkeypatch
         pytest.raises(CheckFailed, match="failed 3 times in a row: RuntimeError: the device is gone"),
         running(Service(config_of(bundle, {"door": NORMAL}))) as service,
     ):
-        wait_for(lambda: service._scoring_restarts > 3)
+        wait_for(lambda: service._scoring.restarts > 3)
 
 
 @needs_gstreamer
@@ -429,7 +453,7 @@ def _reload_and_stop(process: subprocess.Popen[bytes], manager: socket.socket) -
             said.append(manager.recv(4096).decode())
         return said
 
-    assert until("READY=1") == ["READY=1\nSTATUS=watching door"]
+    assert until("READY=1")[-1] == "READY=1\nSTATUS=watching door"  # before it, while the model is opened
     until("WATCHDOG=1")
     process.send_signal(signal.SIGHUP)
     assert any("MONOTONIC_USEC=" in line for line in until("RELOADING=1"))

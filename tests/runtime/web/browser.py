@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .conftest import World
+from .conftest import World, wait_for
 
 INK = """
 const [id, wanted] = arguments, canvas = document.getElementById(id);
@@ -90,6 +90,10 @@ class Page:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
 
+    def call(self, module: str, expression: str, *arguments: Any) -> Any:
+        """Return an expression in which the names of one of the page's modules are known, as `module`."""
+        return self.run(f"return import('./static/{module}.js').then((module) => {expression})", *arguments)
+
     def wide(self, width: int, height: int = 900) -> None:
         self.browser.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
@@ -104,3 +108,12 @@ class Page:
         said = self.browser.get_log("browser")
         # The test itself reads the canvases back, and is warned that this is slow.
         return [entry["message"] for entry in said if "willReadFrequently" not in entry["message"]]
+
+
+def sign_in(page: Page, url: str, token: str) -> None:
+    """Open the page with a token, whoever was signed in before."""
+    page.open(url + "login")
+    page.browser.delete_all_cookies()
+    page.open(url + "login")
+    page.browser.find_element("id", "token").send_keys(token + "\n")
+    wait_for(lambda: page.browser.current_url == url and page.text("headline") != "Connecting")

@@ -19,9 +19,12 @@ import numpy.typing as npt
 import pytest
 
 from daflow.core.alarms.reasons import Reason
+from daflow.core.alarms.zones import Zone
 from daflow.core.data.skeleton import to_openpose
 from daflow.core.data.synthetic import Scene, SceneEvent, generate_clip
-from runtime.config.schema import ServeOptions
+from runtime.config.drawn_zones import DrawnZones
+from runtime.config.schema import Config
+from runtime.config.serve_options import ServeOptions
 from runtime.events.arming import Arming
 from runtime.events.labels import AlarmLabels
 from runtime.events.message import EventMessage, Kind
@@ -32,6 +35,7 @@ from runtime.web.live_state import LiveState
 from runtime.web.server import RunningServer, serve
 
 THRESHOLD = 5.0
+WITH_VIEWERS = {"viewer_token_env": "VIEWER_TOKEN"}
 SIZE = (1280, 720)
 
 
@@ -63,6 +67,8 @@ class World:
     reasons: tuple[Reason, ...] = ()
     """What raised the score of the first person."""
     arming: Arming | None = None
+    drawn: DrawnZones | None = None
+    """Where zones that are drawn are kept; without it none can be."""
     _clips: dict[str, Any] = field(default_factory=dict)
     _alarms: int = 0
 
@@ -190,10 +196,16 @@ class World:
             },
         }  # fmt: skip
 
+    def save_zones(self, camera: str, zones: dict[str, Zone]) -> None:
+        """Keep zones, and show them in the health, as the service does."""
+        facts = self.cameras[camera]
+        (self.drawn or DrawnZones(None)).save(camera, zones)
+        facts["zones"] = {name: zone.model_dump(mode="json") for name, zone in zones.items()}
+
     def serve(self, privacy: Any = "skeletons", guarded_by: str | None = None, **options: Any) -> Any:
         """Serve it on a free port of this machine."""
         options = {"address": "127.0.0.1:0", "token_env": guarded_by, **options}
-        said = self.arming, AlarmLabels(self.store)
+        said = self.arming, AlarmLabels(self.store), self.save_zones
         return serve(ServeOptions(**options), self.live, self.store, self.health, privacy, *said)
 
 
@@ -261,6 +273,20 @@ def token(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr("runtime.web.token_throttle._PAUSE", 0.1)
     monkeypatch.setenv("PAGE_TOKEN", "correct horse battery")
     return "correct horse battery"
+
+
+@pytest.fixture
+def viewer_token(token: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The viewers' token in the environment variable VIEWER_TOKEN, beside the operator's."""
+    monkeypatch.setenv("VIEWER_TOKEN", "only looking around")
+    return "only looking around"
+
+
+def arm_all(world: World, **cameras: dict[str, Any]) -> Arming:
+    """Let the cameras of a world be armed and disarmed; those with options have a schedule."""
+    options = {name: {"source": "0", **cameras.get(name, {})} for name in world.cameras}
+    world.arming = Arming(world.store, Config.model_validate({"bundle": "b", "cameras": options}))
+    return world.arming
 
 
 def fetch(url: str, path: str = "", **headers: str) -> tuple[int, bytes, dict[str, str]]:

@@ -10,7 +10,7 @@ import pytest
 from runtime.config.schema import Config
 from runtime.events.arming import Arming
 
-from .conftest import World, log_in
+from .conftest import WITH_VIEWERS, World, log_in
 
 KITCHEN = "K\u00fcche 1"
 
@@ -38,7 +38,13 @@ def test_who_sends_the_token_arms_disarms_and_snoozes(world: World, arming: Armi
         said = post(served.url, "api/cameras/entrance/disarm", **right)
         assert said == (
             200,
-            {"camera": "entrance", "armed": False, "armed_why": "said", "armed_until_utc": None},
+            {
+                "camera": "entrance",
+                "armed": False,
+                "armed_why": "said",
+                "armed_until_utc": None,
+                "schedule_changes_utc": None,
+            },
         )
         assert not arming.is_armed("entrance")
         assert arming.is_armed(KITCHEN)
@@ -94,6 +100,52 @@ def test_neither_a_session_nor_another_page_nor_a_wrong_token_disarms(
             found, said = post(served.url, path, **headers)
             assert (found, bool(said["error"])) == (status, True), headers
     assert arming.is_armed("entrance")
+
+
+def test_the_page_of_an_operator_disarms_and_that_of_a_viewer_does_not(
+    world: World, arming: Arming, token: str, viewer_token: str
+) -> None:
+    path = "api/cameras/entrance/disarm"
+    with world.serve(guarded_by="PAGE_TOKEN", **WITH_VIEWERS) as served:
+        operator, viewer = (
+            {"Cookie": (log_in(served.url, given).getheader("set-cookie") or "").partition(";")[0]}
+            for given in (token, viewer_token)
+        )
+        page = {"X-Daflow-Page": "1", "Origin": served.url.rstrip("/")}
+        for headers, status in (
+            ({**viewer, **page}, 403),
+            ({"Authorization": f"Bearer {viewer_token}"}, 403),
+            ({**operator, "Authorization": f"Bearer {viewer_token}"}, 403),
+            (operator, 401),
+            ({**operator, "Origin": served.url.rstrip("/")}, 401),
+            ({**operator, **page, "Origin": "https://evil.example"}, 403),
+            ({**operator, **page, "Sec-Fetch-Site": "same-site"}, 403),
+            ({**page}, 401),
+        ):
+            assert post(served.url, path, **headers)[0] == status, headers
+        assert arming.is_armed("entrance")
+        assert post(served.url, path, **operator, **page)[0] == 200
+        assert not arming.is_armed("entrance")
+        # Behind a proxy that replaces the name of the host, the browser tells that it is the same origin.
+        behind = {**page, "Origin": "https://watch.example", "Sec-Fetch-Site": "same-origin"}
+        assert post(served.url, "api/cameras/entrance/arm", **operator, **behind)[0] == 200
+
+
+def test_a_page_of_another_origin_may_not_even_ask(world: World, arming: Arming, token: str) -> None:
+    from urllib3 import PoolManager
+
+    asks = {
+        "Origin": "https://evil.example", "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-daflow-page",
+    }  # fmt: skip
+    with world.serve(guarded_by="PAGE_TOKEN") as served, PoolManager() as pool:
+        said = pool.request(
+            "OPTIONS",
+            served.url + "api/cameras/entrance/disarm",
+            headers={**asks, "Authorization": f"Bearer {token}"},
+        )
+        assert said.status == 405
+        assert not [name for name in said.headers if name.lower().startswith("access-control")]
 
 
 def test_a_page_without_a_token_changes_nothing(world: World, arming: Arming) -> None:

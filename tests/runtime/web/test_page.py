@@ -115,14 +115,14 @@ def test_the_replay_of_an_alarm_that_is_on_is_current(world: World, page: Page) 
     now = time.time()
     world.show("entrance", 300, 6.0, utc=now)
     id_ = world.alarm("entrance", kinds=("begin",), began=now)
-    shown = "return JSON.stringify(replay.poses)"
+    shown = "replay", "JSON.stringify(module.replay.poses)"
     with page.fast(), world.serve() as served:
         page.open(served.url)
         wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 1)
         page.run("document.querySelector('#alarm-list button').click()")
         wait_for(lambda: page.ink("replay-canvas", "alarm") > 100)
         assert "score 6.00" in page.text("replay-facts")
-        first = page.run(shown)
+        first = page.call(*shown)
         page.run("document.getElementById('play').click()")
         page.run(
             "const s = document.getElementById('scrub'); s.value = 7; s.dispatchEvent(new Event('input'))"
@@ -130,7 +130,7 @@ def test_the_replay_of_an_alarm_that_is_on_is_current(world: World, page: Page) 
         world.show("entrance", 380, 8.5, utc=now + 3.2)
         wait_for(lambda: "score 8.50" in page.text("replay-facts"))
         assert "3.2 s so far" in page.text("replay-facts")
-        assert page.run(shown) != first
+        assert page.call(*shown) != first
         assert page.text("pose") == "8 / 24", "it goes on where it was"
         world.alarm("entrance", kinds=("end",), began=now, id_=id_)
         wait_for(
@@ -156,7 +156,7 @@ def test_a_far_threshold_does_not_flatten_the_curve(
     served: RunningServer, page: Page, scores: list[float], threshold: float | None, seen: bool
 ) -> None:
     page.open(served.url)
-    low, high = page.run("return chartRange(arguments[0], arguments[1])", scores, threshold)
+    low, high = page.call("chart", "module.chartRange(arguments[0], arguments[1])", scores, threshold)
     assert all(low < score < high for score in scores)
     if threshold is not None:
         assert (low < threshold < high) is seen
@@ -168,10 +168,10 @@ def test_a_score_far_above_the_threshold_does_not_flatten_the_others(
     served: RunningServer, page: Page
 ) -> None:
     page.open(served.url)
-    low, high = page.run("return chartRange([2, 3, 2500], 21)")
+    low, high = page.call("chart", "module.chartRange([2, 3, 2500], 21)")
     assert low < 2
     assert 21 < high < 100
-    assert page.run("return chartRange([30, 2500], 21)")[1] > 2500  # nothing is below it
+    assert page.call("chart", "module.chartRange([30, 2500], 21)")[1] > 2500  # nothing is below it
 
 
 def test_a_far_threshold_is_marked_at_the_border(
@@ -205,17 +205,22 @@ def test_the_smallest_p_value_is_told_as_a_bound(fed: Feeder, page: Page) -> Non
     with fed.world.serve() as served:
         page.open(served.url)
         wait_for(lambda: "rarer than 1 in 2\u202f000" in page.text("people"))
-        rarity = "return rarity(arguments[0], arguments[1])"
-        assert page.run(rarity, 1 / 260, True) == "rarer than 1 in 260"
-        assert page.run(rarity, round(1 / 260, 9), True) == "rarer than 1 in 260"
-        assert page.run(rarity, 1 / 260, False) == "as rare as 1 in 260"
-        assert page.run(rarity, 1 / 1999, True) == "rarer than 1 in 1\u202f900", "never more than is known"
-        assert page.run(rarity, 1 / 11, True) == "rarer than 1 in 11", "above all normal scores is not normal"
+        rarity = "text", "module.rarity(arguments[0], arguments[1])"
+        assert page.call(*rarity, 1 / 260, True) == "rarer than 1 in 260"
+        assert page.call(*rarity, round(1 / 260, 9), True) == "rarer than 1 in 260"
+        assert page.call(*rarity, 1 / 260, False) == "as rare as 1 in 260"
+        assert page.call(*rarity, 1 / 1999, True) == "rarer than 1 in 1\u202f900", "never more than is known"
+        assert page.call(*rarity, 1 / 11, True) == "rarer than 1 in 11", (
+            "above all normal scores is not normal"
+        )
         assert (
-            page.run("return rarityOf({ p_value: 0.0038, rarity: 'rarer than 1 in 260' })")
+            page.call("text", "module.rarityOf({ p_value: 0.0038, rarity: 'rarer than 1 in 260' })")
             == "rarer than 1 in 260"
         )
-        assert page.run("return rarityOf({ p_value: 0.002, rarity: '1 in 500' })") == "as rare as 1 in 500"
+        assert (
+            page.call("text", "module.rarityOf({ p_value: 0.002, rarity: '1 in 500' })")
+            == "as rare as 1 in 500"
+        )
 
 
 def test_all_times_are_those_of_the_visitor(fed: Feeder, page: Page) -> None:
@@ -234,7 +239,7 @@ def test_all_times_are_those_of_the_visitor(fed: Feeder, page: Page) -> None:
             wait_for(lambda: there in page.text("problems"))
             wait_for(lambda: page.text("cameras").count(there) >= 2)
             assert "+00:00" not in page.run("return document.body.innerText")
-            assert page.run("return clock(Date.UTC(2026, 0, 1, 18, 30, 5) / 1000)") == "00:00:05", (
+            assert page.call("text", "module.clock(Date.UTC(2026, 0, 1, 18, 30, 5) / 1000)") == "00:00:05", (
                 "not 24:00:05"
             )
     finally:

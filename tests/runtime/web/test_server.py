@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from daflow.core.errors import InputError
-from runtime.config.schema import ServeOptions
+from runtime.config.serve_options import ServeOptions
 from runtime.web.server import RunningServer, serve
 
 from .conftest import World, fetch, log_in, wait_for
@@ -88,7 +88,7 @@ def test_the_stream_tells_what_the_cameras_see(world: World, served: RunningServ
     with Listener(served.url) as listener:
         assert listener.answer.headers["content-type"] == "text/event-stream"
         events = listener.events()
-        assert next(events) == ("hello", {"privacy": "skeletons", "login": False})
+        assert next(events) == ("hello", {"privacy": "skeletons", "login": False, "role": None})
         name, first = next(events)
         assert name == "live"
         camera = first["cameras"]["entrance"]
