@@ -22,7 +22,7 @@ from runtime.sources.redaction import holds_secret
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
-_PREFIX = {"mqtt": "mqtt-", "webhook": "webhook-", "log": "log-"}
+_PREFIX = {"mqtt": "mqtt-", "webhook": "webhook-", "log": "log-", "replay": "replay-"}
 _NAMES: dict[Place, str] = {("serve", "address"): "--serve", ("store", "path"): "--store"}
 _SCHEME = re.compile(r"[a-z][a-z0-9]*:")
 _FOLDERS: tuple[Place, ...] = (("bundle",), ("record",), ("pose_bundle",))
@@ -32,7 +32,7 @@ _GROUPS = {
     "Model": ("bundle", "scorer", "precision"),
     "Alarm": ("alarm",),
     "Files": ("scores", "record", "record_format", "video", "privacy"),
-    "Events": ("events", "print_events", "store", "mqtt", "webhook"),
+    "Events": ("events", "print_events", "store", "replay", "mqtt", "webhook"),
     "Live page": ("serve",),
     "Log": ("log",),
 }

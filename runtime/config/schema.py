@@ -200,6 +200,17 @@ class Camera(CameraOptions):
     )
 
 
+class ReplayOptions(_Section):
+    """What is kept of an alarm to be replayed: the skeletons of everybody around it."""
+
+    before_seconds: Annotated[FiniteFloat, Field(ge=0, le=20)] = Field(
+        5.0, description="Seconds before an alarm begins whose skeletons are kept with it."
+    )
+    after_seconds: Annotated[FiniteFloat, Field(ge=0, le=20)] = Field(
+        5.0, description="Seconds after an alarm has ended whose skeletons are kept with it."
+    )
+
+
 class StoreOptions(_Section):
     """Where events are kept until they are delivered, and after."""
 
@@ -211,6 +222,12 @@ class StoreOptions(_Section):
     )
     keep_messages: int = Field(
         100_000, ge=10, le=100_000_000, description="Largest number of messages that are kept."
+    )
+    keep_replay_megabytes: int = Field(
+        500,
+        ge=1,
+        le=1_000_000,
+        description="Megabytes of replays of alarms that are kept; beyond, those of the oldest alarms are removed.",
     )
 
 
@@ -346,6 +363,7 @@ class Config(CameraOptions):
     max_frames: int | None = Field(
         None, ge=1, le=10**15, description="Stop each camera after this number of frames."
     )
+    replay: ReplayOptions = ReplayOptions.model_validate({})
     store: StoreOptions = StoreOptions.model_validate({})
     mqtt: MqttOptions = MqttOptions.model_validate({})
     webhook: WebhookOptions = WebhookOptions.model_validate({})

@@ -19,7 +19,7 @@ from daflow.core.errors import InputError
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-SCHEMA = 1
+SCHEMA = 2
 _APPLICATION = 0x0DAF1055
 _TABLES = """
 CREATE TABLE messages (
@@ -36,6 +36,17 @@ CREATE INDEX alarms_on ON alarms (ended) WHERE ended = 0;
 CREATE TABLE cursors (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+# What a version of the schema adds to the one before it.
+_ADDED = {
+    2: """
+CREATE TABLE replays (
+    alarm TEXT NOT NULL, part TEXT NOT NULL, number INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    finished INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (alarm, part)
+);
+CREATE INDEX replays_number ON replays (number, bytes);
+CREATE INDEX replays_unfinished ON replays (finished) WHERE finished = 0;
+"""
+}
 
 
 class StoreError(OSError):
@@ -152,14 +163,18 @@ class Database:
                 f"The event store {self.path} was written by a newer version of daflow (schema {version}; this version "
                 f"reads up to {SCHEMA}). Update daflow, or choose another file."
             )
+        if tables and version == SCHEMA:
+            return
+        connection.execute("BEGIN IMMEDIATE")
         if not tables:
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
+            _execute(connection, _TABLES)
             connection.execute(f"PRAGMA application_id={_APPLICATION}")
-            connection.execute(f"PRAGMA user_version={SCHEMA}")
             self._begin(connection)
-            connection.execute("COMMIT")
+            version = 1
+        for added in range(version + 1, SCHEMA + 1):
+            _execute(connection, _ADDED[added])
+        connection.execute(f"PRAGMA user_version={SCHEMA}")
+        connection.execute("COMMIT")
 
     def _move_corrupt_file(self, error: sqlite3.DatabaseError) -> None:
         """Rename the corrupt file and its journals; the next `run` creates a new one."""
@@ -192,6 +207,11 @@ class Database:
             connection, self._connection = self._connection, None
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
+
+
+def _execute(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";"):
+        connection.execute(statement)
 
 
 def lock_store(path: Path) -> FileLock:

@@ -62,6 +62,7 @@ class Mqtt:
     """
 
     name = "mqtt"
+    pictures = False
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Sends stored messages to one receiver: in order, at least once, however long the receiver is unreachable.
 
-Messages of cameras that were not armed are skipped.
+Messages of cameras that were not armed are skipped, and `alarm_evidence` where the receiver takes no pictures.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from typing import Any, Literal
 
 from runtime.events.delivery import Delivery, DeliveryFailed
+from runtime.events.message import EventMessage
 from runtime.events.store import EventStore, StoreError
 
 logger = logging.getLogger(__name__)
@@ -137,12 +138,12 @@ class Sender:
             self._advance(highest, 0)
             self._set_state("idle")
             return None
-        armed = [(number, message) for number, message in numbered if message.armed]
-        if not armed:
+        wanted = [(number, message) for number, message in numbered if self._wants(message)]
+        if not wanted:
             self._advance(numbered[-1][0], 0)
             return None
         self._set_state("sending")
-        numbers, messages = zip(*armed, strict=True)
+        numbers, messages = zip(*wanted, strict=True)
         try:
             self.delivery.deliver(messages)
         except DeliveryFailed as failure:
@@ -167,6 +168,9 @@ class Sender:
             self._advance(numbered[-1][0], len(numbers))
         self._on_success()
         return None
+
+    def _wants(self, message: EventMessage) -> bool:
+        return message.armed and (message.kind != "alarm_evidence" or self.delivery.pictures)
 
     def _advance(self, number: int, delivered: int) -> None:
         with self._lock:

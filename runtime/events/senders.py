@@ -39,6 +39,7 @@ class Senders:
         self._config = config
         self.undelivered: list[str] = []
         """What was lost because the store was temporary: a sentence for each delivery."""
+        self._senders: list[Sender] = []
         self._senders = self._open(config)
 
     def change(self, config: Config) -> None:
@@ -92,7 +93,9 @@ class Senders:
 
     def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Sender]:
         deliveries = build_deliveries(config, kept, self._store, self._command)
-        self._store.register([*kept, *(delivery.name for delivery in deliveries)])
+        before = [sender.delivery for sender in self._senders if sender.name in kept]
+        names = [*kept, *(delivery.name for delivery in deliveries)]
+        self._store.register(names, any(delivery.pictures for delivery in [*before, *deliveries]))
         return [Sender(self._store, delivery) for delivery in deliveries]
 
     @staticmethod

@@ -62,6 +62,7 @@ class Webhook:
     """
 
     name = "webhook"
+    pictures = False
 
     def __init__(self, options: WebhookOptions) -> None:
         self._address = web_address(options.url or "")

@@ -20,7 +20,7 @@ from runtime.config.schema import Config, LogOptions
 from runtime.events.alarm_recorder import AlarmEventRecorder
 from runtime.events.arming import Arming, obey
 from runtime.events.senders import Senders
-from runtime.events.store import EventStore
+from runtime.events.store import open_store
 from runtime.events.store_writer import StoreWriter
 from runtime.machine.board import memory_mb, temperature
 from runtime.outputs.run_files import Outputs
@@ -111,12 +111,13 @@ class Service:
         progress = len(config.cameras) == 1 and self._reread is None and config.log.format == "text"
         for name in config.cameras:
             self._manager.add(name, config.camera(name), progress)
-        store = config.store
-        self.store = stack.enter_context(EventStore(store.path, store.keep_days, store.keep_messages))
+        self.store = stack.enter_context(open_store(config.store))
         self._arming = Arming(self.store, config)
         self._senders = stack.enter_context(Senders(self.store, config, partial(obey, self._arming)))
         self._store_writer = stack.enter_context(StoreWriter(self.store))
-        self._recorder = AlarmEventRecorder(self.store, self._store_writer, self._arming.is_armed)
+        self._recorder = AlarmEventRecorder(
+            self.store, self._store_writer, self._arming.is_armed, config.replay
+        )
         stack.callback(lambda: self._recorder.close(self._ended))
         for name in config.cameras:
             self._set_decider(name)

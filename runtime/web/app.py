@@ -18,6 +18,7 @@ from runtime.web.health_reader import HealthReader, Snapshot
 from runtime.web.json_messages import history_message
 from runtime.web.live_state import LiveState
 from runtime.web.metrics import CONTENT_TYPE, render
+from runtime.web.replay_endpoints import ReplayEndpoints
 from runtime.web.responses import VISIT, LiveEndpoint, Visit, json_response
 from runtime.web.running_alarms import current_alarm, current_summary
 from runtime.web.sessions import SESSION_SECONDS, Values
@@ -55,6 +56,12 @@ class AlarmHistory(Values, Protocol):
     def alarm(self, id: str) -> dict[str, Any] | None:  # noqa: A002
         """Return an alarm with the skeletons at its peak."""
 
+    def replay(self, alarm: str, part: str) -> bytes | None:
+        """Return a part of the replay of an alarm."""
+
+    def replay_parts(self, alarm: str) -> list[str]:
+        """Return the names of the parts of the replay of an alarm."""
+
 
 class WebApp:
     """The page, its data, and the addresses for machines.
@@ -83,12 +90,13 @@ class WebApp:
         self._health = HealthReader(health)
         self._privacy = privacy
         self._pictures = CameraPictures(live) if privacy == "pictures" else None
+        self._replays = ReplayEndpoints(store)
         self._access = access
         self.stream = LiveStream(live)
         folder = resources.files("runtime.web").joinpath("static")
         self._files = {
             name: folder.joinpath(name).read_bytes()
-            for name in ("index.html", "login.html", "app.js", "style.css", "icon.svg")
+            for name in ("index.html", "login.html", "app.js", "replay.js", "style.css", "icon.svg")
         }
 
     def asgi(self) -> ASGIApp:
@@ -105,6 +113,7 @@ class WebApp:
             Route(STREAM_PATH, LiveEndpoint(self.stream, self.hello, self._access.session_left)),
             Route("/api/history", self._history),
             Route("/api/alarms", self._alarms),
+            *self._replays.routes(),
             Route("/api/alarms/{id}", self._alarm),
             Route("/picture/{camera}.jpg", self._picture),
             Route("/metrics", self._metrics),
@@ -223,13 +232,15 @@ class WebApp:
     async def _alarm(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
 
+        id_ = request.path_params["id"]
         try:
-            alarm = await run_in_threadpool(self._store.alarm, request.path_params["id"])
+            alarm = await run_in_threadpool(self._store.alarm, id_)
+            parts = await run_in_threadpool(self._store.replay_parts, id_)
         except StoreError as error:
             return json_response({"error": f"The event store cannot be read: {error}"}, 503)
         if alarm is None:
             return json_response({"error": "there is no such alarm"}, 404)
-        return json_response(current_alarm(alarm, self._live))
+        return json_response({**current_alarm(alarm, self._live), "replay": parts})
 
     async def _picture(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
