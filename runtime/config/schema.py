@@ -271,6 +271,11 @@ class MqttOptions(_Section):
         True,
         description="Let whoever may publish to the broker arm and disarm cameras, at TOPIC/CAMERA/armed/set.",
     )
+    pictures: bool = Field(
+        False,
+        description="Publish the last alarm of each camera as an animated GIF of skeletons, at "
+        "TOPIC/CAMERA/alarm/picture.",
+    )
     discovery: bool = Field(True, description="Announce the cameras to Home Assistant.")
     discovery_prefix: Topic = Field("homeassistant", description="First part of Home Assistant's topics.")
 
@@ -289,6 +294,10 @@ class WebhookOptions(_Section):
     secret_env: str | None = Field(None, description="Environment variable with the secret.")
     ca_file: Path | None = Field(
         None, description="Certificate authority of the server; unset, the system's."
+    )
+    pictures: bool = Field(
+        False,
+        description="Also post each alarm as an animated GIF of skeletons, some seconds after it has ended.",
     )
     timeout_seconds: Annotated[FiniteFloat, Field(gt=0, le=600)] = Field(
         10.0,

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections import OrderedDict
 from typing import Literal, Protocol
 
+from runtime.events.delivery import DeliveryFailed
+from runtime.events.message import EventMessage
 from runtime.events.replay_recorder import SKELETONS
+from runtime.events.store import StoreError
 from runtime.replays.pictures import gif_of, mp4_of
 from runtime.replays.skeletons import decode
 
+logger = logging.getLogger(__name__)
+
 Form = Literal["gif", "mp4"]
+
+MAX_SENT_BYTES = 2_000_000
+"""Of a picture that is sent to a receiver."""
 
 _MAX_KEPT_BYTES = 8_000_000
 
@@ -58,4 +67,22 @@ class AlarmPictures:
             self._kept[key] = picture
             while len(self._kept) > 1 and sum(map(len, self._kept.values())) > _MAX_KEPT_BYTES:
                 self._kept.popitem(last=False)
+        return picture
+
+    def gif_for(self, message: EventMessage) -> bytes | None:
+        """Return the GIF that goes with a message about an alarm; None, and a line in the log, when there can be none.
+
+        Raises:
+            DeliveryFailed: the store cannot be read now.
+        """
+        try:
+            picture = self.picture_of(message.id)
+        except StoreError as error:
+            raise DeliveryFailed(f"the replay of the alarm cannot be read: {error}") from None
+        except Exception as error:  # noqa: BLE001 - no message may wait for ever for a picture that cannot be made
+            logger.error("There is no picture of the alarm %s: %s", message.id, error)
+            return None
+        if picture is not None and len(picture) > MAX_SENT_BYTES:
+            logger.error("The picture of the alarm %s has %d bytes and is not sent", message.id, len(picture))
+            return None
         return picture

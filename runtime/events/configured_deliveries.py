@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from runtime.config.schema import Config
+from runtime.events.alarm_pictures import AlarmPictures
 from runtime.events.announced_topics import AnnouncedTopics
 from runtime.events.delivery import Delivery
 from runtime.events.json_lines import JsonLines, Stdout
@@ -35,22 +36,24 @@ def build_deliveries(
     Args:
         config: which deliveries.
         without: names of those to skip.
-        store: knows which alarms are on, and what was published to the broker earlier.
+        store: knows which alarms are on, what can be replayed of them, and what was published to the broker earlier.
         command: takes what is published to arm or disarm a camera.
 
     Raises:
         InputError: one of them cannot be used; those that were built are closed.
     """
+    picture = AlarmPictures(store).gif_for if store else None
     builders: dict[str, Callable[[], Delivery]] = {
         "lines": lambda: JsonLines(config.events or Path()),
         "stdout": Stdout,
-        "webhook": lambda: Webhook(config.webhook),
+        "webhook": lambda: Webhook(config.webhook, picture),
         "mqtt": lambda: Mqtt(
             config.mqtt,
             list(config.cameras),
             announced=AnnouncedTopics(store),
             alarms_on=store.cameras_with_alarm() if store else (),
             command=command,
+            picture=picture,
         ),
     }
     deliveries: list[Delivery] = []

@@ -12,7 +12,7 @@ _IS_STREAMING = "{{ 'online' if value == 'streaming' else 'offline' }}"
 
 
 def announcements(
-    topic: str, prefix: str, cameras: Sequence[str], commands: bool = False
+    topic: str, prefix: str, cameras: Sequence[str], commands: bool = False, pictures: bool = False
 ) -> Iterator[tuple[str, str]]:
     """Yield topics and payloads of Home Assistant's MQTT discovery: one device, an alarm and a score per camera.
 
@@ -24,6 +24,7 @@ def announcements(
         prefix: the first part of Home Assistant's topics.
         cameras: the names of the cameras.
         commands: also yield a switch for each that arms it; it is available whenever the device is online.
+        pictures: also yield an image for each, of its last alarm; it is available whenever the device is online.
     """
     device = f"daflow_{readable_id(topic)}"
     common: dict[str, Any] = {
@@ -57,13 +58,28 @@ def announcements(
                 f"{prefix}/{component}/{device}/{readable_id(camera)}_{name}/config",
                 json.dumps(availability | fields | common),
             )
+        online = {"availability": [{"topic": f"{topic}/available"}]}
+        if pictures:
+            image = {
+                "name": f"{camera} last alarm",
+                "unique_id": f"{entity}_picture",
+                "image_topic": f"{topic}/{camera}/alarm/picture",
+                "content_type": "image/gif",
+                "icon": "mdi:motion-play",
+            }
+            yield (
+                f"{prefix}/image/{device}/{readable_id(camera)}_picture/config",
+                json.dumps(online | image | common),
+            )
         if commands:
             switch = {
-                "availability": [{"topic": f"{topic}/available"}],
                 "name": f"{camera} armed",
                 "unique_id": f"{entity}_armed",
                 "state_topic": f"{topic}/{camera}/armed/state",
                 "command_topic": f"{topic}/{camera}/armed/set",
                 "icon": "mdi:shield-account",
             }
-            yield f"{prefix}/switch/{device}/{readable_id(camera)}_armed/config", json.dumps(switch | common)
+            yield (
+                f"{prefix}/switch/{device}/{readable_id(camera)}_armed/config",
+                json.dumps(online | switch | common),
+            )

@@ -43,7 +43,8 @@ class _CameraTopics:
 class Mqtt:
     """Publishes with quality of service 1; a message is delivered when the broker has acknowledged it.
 
-    Messages are published to `TOPIC/CAMERA/events`. `TOPIC/CAMERA/alarm` (`ON` or `OFF`), `TOPIC/CAMERA/score`,
+    Messages are published to `TOPIC/CAMERA/events`, in place of an `alarm_evidence` the picture of the alarm to
+    `TOPIC/CAMERA/alarm/picture`, which is retained. `TOPIC/CAMERA/alarm` (`ON` or `OFF`), `TOPIC/CAMERA/score`,
     `TOPIC/CAMERA/status` (the state of the camera), `TOPIC/CAMERA/armed/state` (`ON` or `OFF`) and `TOPIC/available`
     (`online`, or `offline` as last will) are
     retained. The retained topics of a camera that is removed are emptied. It reconnects by itself.
@@ -56,13 +57,13 @@ class Mqtt:
         alarms_on: cameras whose alarm is on.
         command: called by another thread with a camera and what was published to `TOPIC/CAMERA/armed/set`; None takes
             no commands.
+        picture: returns the GIF of the alarm of an `alarm_evidence` message; None publishes no pictures.
 
     Raises:
         InputError: the password or the certificate cannot be used, or paho-mqtt is missing.
     """
 
     name = "mqtt"
-    pictures = False
 
     def __init__(
         self,
@@ -72,8 +73,11 @@ class Mqtt:
         announced: AnnouncedTopics | None = None,
         alarms_on: Collection[str] = (),
         command: Callable[[str, bytes], None] | None = None,
+        picture: Callable[[EventMessage], bytes | None] | None = None,
     ) -> None:
         self._options = options
+        self.pictures = options.pictures and picture is not None
+        self._picture = picture
         self._command = command if options.commands else None
         self._timeout = timeout
         self._changed = threading.Condition()
@@ -198,16 +202,18 @@ class Mqtt:
         client.on_message = self._on_message
         return client
 
-    def _publish(self, topic: str, payload: str, *, retain: bool = True) -> int | None:
+    def _publish(self, topic: str, payload: str | bytes, *, retain: bool = True) -> int | None:
         """Publish under our topic; return the message id that the broker acknowledges, None when too much waits."""
         return self._publish_to(f"{self._options.topic}/{topic}", payload, retain=retain)
 
-    def _publish_to(self, topic: str, payload: str, *, retain: bool = True) -> int | None:
+    def _publish_to(self, topic: str, payload: str | bytes, *, retain: bool = True) -> int | None:
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         return None if info.rc == _QUEUE_IS_FULL else info.mid
 
     def _publish_message(self, message: EventMessage) -> set[int] | None:
         """Publish a message and the state of its camera; return the message ids, None when too much waits."""
+        if message.kind == "alarm_evidence":
+            return self._publish_picture(message)
         with self._publishing:
             ids = [self._publish(f"{message.camera}/events", message.json(), retain=False)]
             camera = self._cameras.get(message.camera)
@@ -218,6 +224,15 @@ class Mqtt:
                 ids += self._publish_alarm(message.camera, camera)
         known = {number for number in ids if number is not None}
         return known if len(known) == len(ids) else None
+
+    def _publish_picture(self, message: EventMessage) -> set[int] | None:
+        """Publish the picture of an alarm, if there is one; return the message id, None when too much waits."""
+        picture = self._picture(message) if self._picture else None
+        with self._publishing:
+            if picture is None or message.camera not in self._cameras:
+                return set()
+            number = self._publish(f"{message.camera}/alarm/picture", picture)
+        return None if number is None else {number}
 
     def _publish_alarm(self, name: str, camera: _CameraTopics) -> list[int | None]:
         ids = [self._publish(f"{name}/alarm", camera.alarm)]
@@ -252,14 +267,24 @@ class Mqtt:
         options = self._options
         if options.discovery:
             yield from announcements(
-                options.topic, options.discovery_prefix, list(self._cameras), self._command is not None
+                options.topic,
+                options.discovery_prefix,
+                list(self._cameras),
+                self._command is not None,
+                self.pictures,
             )
 
     def _retained_topics(self) -> Iterator[str]:
         topic = self._options.topic
         yield f"{topic}/available"
         for name in self._cameras:
-            for part in ("alarm", "score", "status", "armed/state"):
+            for part in (
+                "alarm",
+                "score",
+                "status",
+                "armed/state",
+                *(["alarm/picture"] if self.pictures else []),
+            ):
                 yield f"{topic}/{name}/{part}"
 
     def _empty(self, topic: str) -> None:
