@@ -379,7 +379,8 @@ class Config(CameraOptions):
     serve: ServeOptions = ServeOptions.model_validate({})
     privacy: Literal["skeletons", "pictures"] = Field(
         "skeletons",
-        description="What the page and the saved video show; with skeletons no picture leaves the process.",
+        description="What the page and the saved video show, and whether a snapshot and a clip of each alarm are kept; "
+        "with skeletons no picture leaves the process.",
     )
     stall_seconds: Annotated[FiniteFloat, Field(gt=0, le=86400)] = Field(
         30.0, description="How long a camera or the scorer may be stalled before it is restarted."

@@ -15,6 +15,7 @@ from daflow.core.errors import InputError
 from runtime.config.schema import ReplayOptions
 from runtime.events.alarm_messages import AlarmEventBuilder
 from runtime.events.message import EndReason, EventMessage
+from runtime.events.picture_recorder import CLIP, SNAPSHOT
 from runtime.events.replay_recorder import ReplayRecorder
 from runtime.events.store import EventStore, StoreError
 from runtime.events.store_writer import StoreWriter
@@ -31,6 +32,10 @@ class AlarmEventRecorder:
         store_writer: stores the messages and the replays.
         is_armed: whether a camera is armed now.
         replay: what is kept of an alarm to be replayed.
+        pictures: whether pictures of the cameras are kept too.
+
+    Raises:
+        InputError: pictures are to be kept, and OpenCV is missing.
     """
 
     def __init__(
@@ -39,13 +44,19 @@ class AlarmEventRecorder:
         store_writer: StoreWriter,
         is_armed: Callable[[str], bool] = lambda _: True,
         replay: ReplayOptions | None = None,
+        pictures: bool = False,
     ) -> None:
         self._store = store
         self._is_armed = is_armed
         self._store_writer = store_writer
-        self._replays = ReplayRecorder(store_writer, replay or ReplayOptions.model_validate({}))
+        self._replays = ReplayRecorder(store_writer, replay or ReplayOptions.model_validate({}), pictures)
         self.model: dict[str, str] = {}
         """The model in each message from now on, see `EventMessage`."""
+        if not pictures:
+            try:
+                store.remove_replay_parts(SNAPSHOT, CLIP)  # of earlier runs, in which they were allowed
+            except StoreError as error:
+                logger.warning("pictures of earlier alarms were not removed: %s", error)
         # A reload may change or remove a camera while its results come in.
         self._lock = threading.RLock()
         self._builders: dict[str, AlarmEventBuilder] = {}
@@ -138,6 +149,7 @@ class AlarmEventRecorder:
         """
         for camera in list(self._builders):
             self.remove_camera(camera, "source_ended" if camera in ended else "service_stopped")
+        self._replays.close()
 
     def _record(self, messages: Sequence[EventMessage], result: FrameResult | None = None) -> None:
         """Store messages, log the begin and the end of alarms, and record their replays."""

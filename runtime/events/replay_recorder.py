@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime.config.schema import ReplayOptions
 from runtime.events.message import EventMessage, alarm_evidence
+from runtime.events.picture_recorder import PictureRecorder
 from runtime.events.store_writer import StoreWriter
 from runtime.pipeline.results import FrameResult
 from runtime.replays.recorder import SkeletonRecorder, Snapshot
@@ -22,11 +23,16 @@ class ReplayRecorder:
     Args:
         store_writer: stores them.
         options: the section `replay` of the configuration.
+        pictures: whether pictures of the camera are kept too.
+
+    Raises:
+        InputError: pictures are to be kept, and OpenCV is missing.
     """
 
-    def __init__(self, store_writer: StoreWriter, options: ReplayOptions) -> None:
+    def __init__(self, store_writer: StoreWriter, options: ReplayOptions, pictures: bool = False) -> None:
         self._store_writer = store_writer
         self._options = options
+        self._pictures = PictureRecorder(store_writer, options.before_seconds) if pictures else None
         self._recorders: dict[str, SkeletonRecorder] = {}
         self._ends: dict[str, EventMessage] = {}
         """The ends of the alarms whose replay is not whole, by id."""
@@ -38,6 +44,8 @@ class ReplayRecorder:
             options = self._options
             recorder = SkeletonRecorder(result.camera, options.before_seconds, options.after_seconds)
             self._recorders[result.camera] = recorder
+        if self._pictures:
+            self._pictures.see(result)
         for snapshot in recorder.see(result):
             self._store(snapshot, finished=snapshot.complete)
 
@@ -52,6 +60,8 @@ class ReplayRecorder:
         if recorder is None:
             return
         if message.kind == "begin" and result is not None:
+            if self._pictures:
+                self._pictures.begin(message.id, message.camera, result.frame.time)
             self._store(recorder.begin(message.id, result, message.utc))
         elif message.kind == "end":
             self._ends[message.id] = message
@@ -72,7 +82,14 @@ class ReplayRecorder:
         for snapshot in recorder.close(complete) if recorder else ():
             self._store(snapshot, finished=True)
 
+    def close(self) -> None:
+        """Finish the pictures."""
+        if self._pictures:
+            self._pictures.close()
+
     def _store(self, snapshot: Snapshot, finished: bool = False) -> None:
         end = self._ends.pop(snapshot.id, None) if finished else None
         evidence = alarm_evidence(end) if end else None
         self._store_writer.put_replay(snapshot.id, SKELETONS, lambda: encode(snapshot.skeletons()), evidence)
+        if self._pictures:
+            self._pictures.store(snapshot.id, finished)

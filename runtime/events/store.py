@@ -18,6 +18,7 @@ from runtime.events.database import Database, StoreError, lock_store, may_recove
 from runtime.events.message import EventMessage, alarm_evidence
 from runtime.events.store_queries import (
     LOST,
+    end_interrupted_alarms,
     finish_all_replays,
     finish_replay,
     get_value,
@@ -27,6 +28,7 @@ from runtime.events.store_queries import (
     put_replay,
     remove_oldest,
     remove_oldest_replays,
+    remove_replay_parts,
     set_value,
     vacuum,
 )
@@ -208,6 +210,15 @@ class EventStore:
         if self._pictures:
             self.append(evidence)
 
+    def remove_replay_parts(self, *parts: str) -> None:
+        """Remove these parts of all replays.
+
+        Raises:
+            StoreError: they cannot be removed now.
+        """
+        self._ready()
+        self._database.run(lambda connection: remove_replay_parts(connection, parts), write=True)
+
     def replay(self, alarm: str, part: str) -> bytes | None:
         """Return a part of the replay of an alarm, None when there is none."""
         self._ready()
@@ -362,21 +373,7 @@ class EventStore:
 
     def _open(self, connection: sqlite3.Connection) -> tuple[int, dict[str, int]]:
         if not self._recovered:
-            rows = connection.execute(
-                "SELECT messages.* FROM alarms JOIN messages ON messages.number = alarms.last WHERE alarms.ended = 0 "
-                "ORDER BY alarms.number"
-            ).fetchall()
-            for _, id_, sequence, _, camera, utc, content in rows:
-                end = json.loads(content) | {
-                    "sequence": sequence + 1,
-                    "event": "end",
-                    "reason": "interrupted",
-                    "interrupted": True,
-                }
-                message = EventMessage(id_, sequence + 1, "end", camera, utc, end)
-                insert_message(connection, message, message.json())
-            # What is left are alarms whose messages were all removed.
-            connection.execute("DELETE FROM alarms WHERE ended = 0")
+            end_interrupted_alarms(connection)
         if self._registered and not self._finished:  # later there are replays that this process records
             left = [alarm_evidence(last) for last in finish_all_replays(connection)]
             for evidence in left if self._pictures else ():

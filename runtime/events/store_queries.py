@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from runtime.events.message import EventMessage
@@ -49,6 +50,25 @@ def insert_message(connection: sqlite3.Connection, message: EventMessage, line: 
     )
 
 
+def end_interrupted_alarms(connection: sqlite3.Connection) -> None:
+    """End the alarms that were on when an earlier process was killed."""
+    rows = connection.execute(
+        "SELECT messages.* FROM alarms JOIN messages ON messages.number = alarms.last WHERE alarms.ended = 0 "
+        "ORDER BY alarms.number"
+    ).fetchall()
+    for _, id_, sequence, _, camera, utc, content in rows:
+        end = json.loads(content) | {
+            "sequence": sequence + 1,
+            "event": "end",
+            "reason": "interrupted",
+            "interrupted": True,
+        }
+        message = EventMessage(id_, sequence + 1, "end", camera, utc, end)
+        insert_message(connection, message, message.json())
+    # What is left are alarms whose messages were all removed.
+    connection.execute("DELETE FROM alarms WHERE ended = 0")
+
+
 def highest_number(connection: sqlite3.Connection) -> int:
     """Return the number of the newest message that was ever stored, 0 for none."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
@@ -69,7 +89,8 @@ def set_value(connection: sqlite3.Connection, key: str, value: Any) -> None:
 def put_replay(connection: sqlite3.Connection, alarm: str, part: str, data: bytes) -> None:
     """Store a part of the replay of an alarm in place of what was stored of it; nothing if the alarm is removed."""
     connection.execute(
-        "REPLACE INTO replays SELECT ?1, ?2, number, ?3, 0, ?4 FROM alarms WHERE id = ?1",
+        "REPLACE INTO replays SELECT ?1, ?2, number, ?3, "
+        "coalesce((SELECT max(finished) FROM replays WHERE alarm = ?1), 0), ?4 FROM alarms WHERE id = ?1",
         (alarm, part, len(data), data),
     )
 
@@ -99,6 +120,16 @@ def last_message(connection: sqlite3.Connection, alarm: str) -> EventMessage | N
         return None
     id_, sequence, kind, camera, utc, content = row
     return EventMessage(id_, sequence, kind, camera, utc, json.loads(content))
+
+
+def remove_replay_parts(connection: sqlite3.Connection, parts: Sequence[str]) -> None:
+    """Remove these parts of all replays, and overwrite their places in the file."""
+    connection.execute("PRAGMA secure_delete=ON").fetchall()
+    try:
+        connection.executemany("DELETE FROM replays WHERE part = ?", [(part,) for part in parts])
+        vacuum(connection)
+    finally:
+        connection.execute("PRAGMA secure_delete=OFF").fetchall()
 
 
 def remove_oldest_replays(connection: sqlite3.Connection, keep_bytes: int) -> int:

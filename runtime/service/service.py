@@ -116,7 +116,7 @@ class Service:
         self._senders = stack.enter_context(Senders(self.store, config, partial(obey, self._arming)))
         self._store_writer = stack.enter_context(StoreWriter(self.store))
         self._recorder = AlarmEventRecorder(
-            self.store, self._store_writer, self._arming.is_armed, config.replay
+            self.store, self._store_writer, self._arming.is_armed, config.replay, config.privacy == "pictures"
         )
         stack.callback(lambda: self._recorder.close(self._ended))
         for name in config.cameras:

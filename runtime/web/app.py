@@ -90,7 +90,7 @@ class WebApp:
         self._health = HealthReader(health)
         self._privacy = privacy
         self._pictures = CameraPictures(live) if privacy == "pictures" else None
-        self._replays = ReplayEndpoints(store)
+        self._replays = ReplayEndpoints(store, privacy == "pictures")
         self._access = access
         self.stream = LiveStream(live)
         folder = resources.files("runtime.web").joinpath("static")
@@ -240,7 +240,7 @@ class WebApp:
             return json_response({"error": f"The event store cannot be read: {error}"}, 503)
         if alarm is None:
             return json_response({"error": "there is no such alarm"}, 404)
-        return json_response({**current_alarm(alarm, self._live), "replay": parts})
+        return json_response({**current_alarm(alarm, self._live), "replay": self._replays.served(parts)})
 
     async def _picture(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool

@@ -1,13 +1,14 @@
-"""`/api/alarms/ID/skeletons`, `/api/alarms/ID.gif` and `.mp4`: what can be replayed of an alarm."""
+"""What can be replayed of an alarm: skeletons, drawn or as JSON, and where privacy allows a snapshot and a clip."""
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from daflow.core.errors import InputError
 from runtime.events.alarm_pictures import AlarmPictures, Form, Replays
+from runtime.events.picture_recorder import CLIP, SNAPSHOT
 from runtime.events.replay_recorder import SKELETONS
 from runtime.events.store import StoreError
 from runtime.web.responses import json_response
@@ -27,9 +28,11 @@ class ReplayEndpoints:
 
     Args:
         store: the replays.
+        pictures: whether pictures of the camera are served too.
     """
 
-    def __init__(self, store: Replays) -> None:
+    def __init__(self, store: Replays, pictures: bool) -> None:
+        self._with_pictures = pictures
         self._store = store
         self._pictures = AlarmPictures(store)
         self._limiter: CapacityLimiter | None = None
@@ -43,7 +46,13 @@ class ReplayEndpoints:
             Route("/api/alarms/{id}/skeletons", self._skeletons),
             Route("/api/alarms/{id}.gif", self._gif),
             Route("/api/alarms/{id}.mp4", self._mp4),
+            Route("/api/alarms/{id}/snapshot.jpg", self._snapshot),
+            Route("/api/alarms/{id}/clip.mp4", self._clip),
         ]
+
+    def served(self, parts: Sequence[str]) -> list[str]:
+        """Return those parts of a replay that are served."""
+        return [part for part in parts if self._with_pictures or part == SKELETONS]
 
     async def _skeletons(self, request: Request) -> Response:
         from starlette.responses import Response
@@ -57,6 +66,19 @@ class ReplayEndpoints:
                 stored, headers={**headers, "content-encoding": "gzip"}, media_type="application/json"
             )
         return Response(gzip.decompress(stored), headers=headers, media_type="application/json")
+
+    async def _snapshot(self, request: Request) -> Response:
+        return await self._stored(request, SNAPSHOT, "image/jpeg")
+
+    async def _clip(self, request: Request) -> Response:
+        return await self._stored(request, CLIP, "video/mp4")
+
+    async def _stored(self, request: Request, part: str, kind: str) -> Response:
+        from starlette.responses import Response
+
+        id_ = request.path_params["id"]
+        stored = await _read(lambda: self._store.replay(id_, part) if self._with_pictures else None)
+        return Response(stored, media_type=kind) if isinstance(stored, bytes) else stored
 
     async def _gif(self, request: Request) -> Response:
         return await self._picture(request, "gif")

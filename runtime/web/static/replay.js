@@ -77,10 +77,24 @@ function showReplay(alarm) {
   $("replay-facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
   $("replay-files").hidden = !alarm.replay?.includes("skeletons");
   for (const form of ["gif", "mp4"]) $("file-" + form).href = `api/alarms/${encodeURIComponent(alarm.id)}.${form}`;
+  showPictures(alarm);
   const joints = raisedJoints();
   replay.box = joints.length ? [Math.min(...joints.map((each) => each.left)), Math.min(...joints.map((each) => each.top)),
     Math.max(...joints.map((each) => each.right)), Math.max(...joints.map((each) => each.bottom))] : null;
   $("zoom").disabled = !replay.box;
+}
+
+// Pictures of the camera, where the service keeps them. What is loaded once is not loaded again while the alarm is on.
+function showPictures(alarm) {
+  const folder = `api/alarms/${encodeURIComponent(alarm.id)}/`, has = (part) => Boolean(alarm.replay?.includes(part));
+  const clip = $("clip"), source = has("clip") ? folder + "clip.mp4" : "";
+  if (clip.getAttribute("src") !== source) {
+    if (source) [clip.src, clip.poster] = [source, has("snapshot") ? folder + "snapshot.jpg" : ""];
+    else { clip.removeAttribute("src"); clip.removeAttribute("poster"); clip.load(); }
+  }
+  clip.hidden = !source;
+  $("file-snapshot").hidden = !has("snapshot");
+  if (has("snapshot")) $("file-snapshot").href = folder + "snapshot.jpg";
 }
 
 // Where those who raised the alarm are in each frame, in fractions of the picture.
@@ -204,6 +218,6 @@ $("scrub").addEventListener("keydown", (event) => {
 $("to-peak").addEventListener("click", () => seek(replay.peak ?? 0));
 $("zoom").addEventListener("click", () => { zoom(!replay.zoom); drawReplay(); });
 $("replay-close").addEventListener("click", () => $("replay").close());
-$("replay").addEventListener("close", () => play(false));
+$("replay").addEventListener("close", () => { play(false); $("clip").pause(); });
 window.addEventListener("resize", () => { if ($("replay").open) drawReplay(); });
 setInterval(refreshReplay, 1000);

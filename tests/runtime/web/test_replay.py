@@ -11,8 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+import cv2
+import numpy as np
 import pytest
 
+from runtime.replays.pictures import write_mp4
 from runtime.web.server import RunningServer
 
 from .browser import Page
@@ -211,3 +214,46 @@ def test_its_files_can_be_downloaded(opened: Page) -> None:
         href = opened.run(f"return document.getElementById('file-{form}').href")
         assert raw(href, urlsplit(href).path.lstrip("/"))[1]["content-type"].endswith(form)
         assert href.endswith(f"/api/alarms/{ALARM}.{form}")
+
+
+def keep_pictures(world: World) -> None:
+    """Keep a snapshot and a clip of the alarm."""
+    pictures = [np.full((48, 64, 3), 20 * number, dtype=np.uint8) for number in range(10)]
+    world.store.put_replay(ALARM, "clip", write_mp4(iter((n / 5, each) for n, each in enumerate(pictures))))
+    world.store.put_replay(ALARM, "snapshot", cv2.imencode(".jpg", pictures[5])[1].tobytes())
+
+
+@pytest.mark.parametrize("privacy", ["skeletons", "pictures"])
+def test_pictures_of_the_camera_are_served_only_where_privacy_allows(recorded: World, privacy: str) -> None:
+    keep_pictures(recorded)
+    parts = {"snapshot.jpg": "image/jpeg", "clip.mp4": "video/mp4"}
+    with recorded.serve(privacy) as served:
+        named = json.loads(fetch(served.url, f"api/alarms/{ALARM}")[1])["replay"]
+        answers = {name: fetch(served.url, f"api/alarms/{ALARM}/{name}") for name in parts}
+    if privacy == "skeletons":
+        assert named == ["skeletons"]
+        assert {status for status, _, _ in answers.values()} == {404}
+    else:
+        assert named == ["clip", "skeletons", "snapshot"]
+        assert {name: answers[name][2]["content-type"] for name in parts} == parts
+
+
+def test_the_clip_is_shown_where_there_is_one(recorded: World, page: Page) -> None:
+    keep_pictures(recorded)
+    recorded.alarm("entrance", id_="f" * 32)
+    shown = """
+    const clip = document.getElementById("clip");
+    return [clip.hidden, clip.controls, document.getElementById("file-snapshot").hidden];
+    """
+    with recorded.serve("pictures") as served:
+        page.open(served.url)
+        wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 2)
+        page.run(f"document.querySelector('[data-id=\"{ALARM}\"]').click()")
+        wait_for(lambda: page.run("return document.getElementById('replay').open"))
+        assert page.run(shown) == [False, True, False]
+        page.run("document.getElementById('clip').load(); document.getElementById('clip').preload = 'auto'")
+        wait_for(lambda: page.run("return document.getElementById('clip').videoWidth") == 64)
+        page.run("document.getElementById('replay-close').click()")
+        page.run(f"document.querySelector('[data-id=\"{'f' * 32}\"]').click()")
+        wait_for(lambda: page.run(shown) == [True, True, True])
+    page.open("about:blank")
