@@ -14,7 +14,7 @@ from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import DEFAULT_FPS, find_tracks, write_clips
 from daflow.core.errors import CheckFailed
 from daflow.core.progress import track
-from runtime.config.schema import ReplayOptions
+from runtime.config.store_options import ReplayOptions
 from runtime.pipeline.results import FrameResult, Person
 from runtime.profiling.cold_start import measure_cold_start
 from runtime.profiling.edge import EdgeMeasurement, EdgeRun, measure_edge

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -16,6 +16,8 @@ from daflow.core.alarms.calibration import CameraName
 from daflow.core.alarms.zones import Zones
 from daflow.core.data.track_names import TrackFormat
 from daflow.core.shipped import default_bundle
+from runtime.config.section import Section as _Section
+from runtime.config.store_options import ReplayOptions, StoreOptions
 from runtime.config.web_addresses import HostNames, Networks
 from runtime.config.weekly_schedule import WeeklySchedule, parse_period
 from runtime.sources.redaction import HIDDEN
@@ -28,10 +30,6 @@ _MAX_TOPIC_BYTES = 256  # a broker takes 65,535, services for many devices no mo
 
 Place = tuple[str, ...]
 """The names that lead to a field, such as `("mqtt", "port")`."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _not_hidden(address: str) -> str:
@@ -200,37 +198,6 @@ class Camera(CameraOptions):
     )
 
 
-class ReplayOptions(_Section):
-    """What is kept of an alarm to be replayed: the skeletons of everybody around it."""
-
-    before_seconds: Annotated[FiniteFloat, Field(ge=0, le=20)] = Field(
-        5.0, description="Seconds before an alarm begins whose skeletons are kept with it."
-    )
-    after_seconds: Annotated[FiniteFloat, Field(ge=0, le=20)] = Field(
-        5.0, description="Seconds after an alarm has ended whose skeletons are kept with it."
-    )
-
-
-class StoreOptions(_Section):
-    """Where events are kept until they are delivered, and after."""
-
-    path: Path | None = Field(
-        None, description="SQLite file of the events; unset, a temporary file that is deleted after the run."
-    )
-    keep_days: Annotated[FiniteFloat, Field(gt=0, le=36500)] = Field(
-        30.0, description="How many days events are kept."
-    )
-    keep_messages: int = Field(
-        100_000, ge=10, le=100_000_000, description="Largest number of messages that are kept."
-    )
-    keep_replay_megabytes: int = Field(
-        500,
-        ge=1,
-        le=1_000_000,
-        description="Megabytes of replays of alarms that are kept; beyond, those of the oldest alarms are removed.",
-    )
-
-
 def _checked_topic(topic: str) -> str:
     if (
         not topic.isprintable()
@@ -391,6 +358,11 @@ class Config(CameraOptions):
     def bundle_folder(self) -> Path:
         """The bundle, or the default one (`daflow.core.shipped`)."""
         return self.bundle or default_bundle()
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether the pictures are needed after the poses are found, if only for the outline of the scene."""
+        return self.privacy == "pictures" or self.replay.outline
 
     def camera(self, name: str) -> Camera:
         """Return a camera, completed with what it takes from the top of the file."""

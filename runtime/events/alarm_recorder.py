@@ -12,7 +12,7 @@ from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.drift import DriftVerdict, DriftWatch
 from daflow.core.alarms.p_value import NARROW_SPACE, p_value_floor
 from daflow.core.errors import InputError
-from runtime.config.schema import ReplayOptions
+from runtime.config.store_options import ReplayOptions
 from runtime.events.alarm_messages import AlarmEventBuilder
 from runtime.events.message import EndReason, EventMessage
 from runtime.events.picture_recorder import CLIP, SNAPSHOT

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from runtime.config.schema import ReplayOptions
+from runtime.config.store_options import ReplayOptions
 from runtime.events.message import EventMessage, alarm_evidence
 from runtime.events.picture_recorder import PictureRecorder
 from runtime.events.store_writer import StoreWriter
 from runtime.pipeline.results import FrameResult
+from runtime.replays.outline import SceneOutline
 from runtime.replays.recorder import SkeletonRecorder, Snapshot
 from runtime.replays.skeletons import encode
 
@@ -33,6 +34,7 @@ class ReplayRecorder:
         self._store_writer = store_writer
         self._options = options
         self._pictures = PictureRecorder(store_writer, options.before_seconds) if pictures else None
+        self._outlines: dict[str, SceneOutline] = {}
         self._recorders: dict[str, SkeletonRecorder] = {}
         self._ends: dict[str, EventMessage] = {}
         """The ends of the alarms whose replay is not whole, by id."""
@@ -46,6 +48,8 @@ class ReplayRecorder:
             self._recorders[result.camera] = recorder
         if self._pictures:
             self._pictures.see(result)
+        if self._options.outline:
+            self._outline(result.camera).see(result)
         for snapshot in recorder.see(result):
             self._store(snapshot, finished=snapshot.complete)
 
@@ -62,7 +66,8 @@ class ReplayRecorder:
         if message.kind == "begin" and result is not None:
             if self._pictures:
                 self._pictures.begin(message.id, message.camera, result.frame.time)
-            self._store(recorder.begin(message.id, result, message.utc))
+            outline = self._outline(message.camera).png if self._options.outline else None
+            self._store(recorder.begin(message.id, result, message.utc, outline))
         elif message.kind == "end":
             self._ends[message.id] = message
             reason = message.content["reason"]
@@ -78,9 +83,15 @@ class ReplayRecorder:
             camera: its name.
             complete: whether nothing is missing, because its recording has ended.
         """
+        self._outlines.pop(camera, None)
         recorder = self._recorders.pop(camera, None)
         for snapshot in recorder.close(complete) if recorder else ():
             self._store(snapshot, finished=True)
+
+    def _outline(self, camera: str) -> SceneOutline:
+        if camera not in self._outlines:
+            self._outlines[camera] = SceneOutline()
+        return self._outlines[camera]
 
     def close(self) -> None:
         """Finish the pictures."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daflow.core.errors import InputError
-from runtime.config.schema import StoreOptions
+from runtime.config.store_options import StoreOptions
 from runtime.events.database import Database, StoreError, lock_store, may_recover
 from runtime.events.message import EventMessage, alarm_evidence
 from runtime.events.store_queries import (

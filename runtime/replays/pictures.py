@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from daflow.core.errors import unusable_package
 from runtime.drawing import ABNORMAL, BLANK, INK, NORMAL, UNSCORED, Colour, draw_person, short, write
@@ -16,6 +17,7 @@ from runtime.replays.skeletons import AlarmSkeletons, RecordedFrame
 from runtime.sources.frames import Image
 
 _TRACK: Colour = (90, 90, 90)
+_EDGES: Colour = (70, 70, 70)
 _TICKS = 1000  # per second of an MP4; a GIF has 100
 _MAX_GAP = 1.0  # seconds without frames that are shown
 _ROUNDING = 1e-3  # seconds
@@ -151,15 +153,16 @@ def _drawn(skeletons: AlarmSkeletons, form: _Form) -> Iterator[tuple[float, Imag
     width, height = skeletons.frame_size
     scale = form.side / max(width, height)
     size = max(32, int(width * scale) // 2 * 2), max(32, int(height * scale) // 2 * 2)
+    edges = _edges(skeletons.outline, size)
     frames = part.frames or (RecordedFrame(0.0, ()),)
     shown, last, due = 0.0, frames[0], frames[0].time + form.spacing
-    yield shown, _draw(part, last, size)
+    yield shown, _draw(part, last, size, edges)
     for frame in frames[1:]:
         if frame.time >= due - _ROUNDING:
             shown += min(frame.time - last.time, _MAX_GAP)
-            yield shown, _draw(part, frame, size)
+            yield shown, _draw(part, frame, size, edges)
             last, due = frame, max(due, frame.time - form.spacing) + form.spacing
-    yield shown + _HELD, _draw(part, last, size)
+    yield shown + _HELD, _draw(part, last, size, edges)
 
 
 def _shown_part(skeletons: AlarmSkeletons, seconds: float) -> AlarmSkeletons:
@@ -173,9 +176,27 @@ def _shown_part(skeletons: AlarmSkeletons, seconds: float) -> AlarmSkeletons:
     return skeletons.between(begin, begin + seconds)
 
 
-def _draw(skeletons: AlarmSkeletons, frame: RecordedFrame, size: tuple[int, int]) -> Image:
+def _edges(png: bytes | None, size: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
+    """Return where the outline of a scene is in a picture of that size, `(H, W)`; None without one."""
+    import cv2
+
+    if png is None:
+        return None
+    outline: Any = cv2.imdecode(np.frombuffer(png, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    edges: npt.NDArray[np.bool_] = cv2.resize(outline[..., 3], size, interpolation=cv2.INTER_LINEAR) > 100
+    return edges
+
+
+def _draw(
+    skeletons: AlarmSkeletons,
+    frame: RecordedFrame,
+    size: tuple[int, int],
+    edges: npt.NDArray[np.bool_] | None,
+) -> Image:
     width, height = size
     canvas = np.full((height, width, 3), BLANK, dtype=np.uint8)
+    if edges is not None:
+        canvas[edges] = _EDGES
     scale = np.array([width, height, 1], dtype=np.float32)
     for person in frame.people:
         raised = person.person in skeletons.raised

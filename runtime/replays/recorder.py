@@ -96,16 +96,23 @@ class SkeletonRecorder:
             self._remember(result)
         return self._follow(result) if self._open else []
 
-    def begin(self, id: str, result: FrameResult, utc: float) -> Snapshot:  # noqa: A002
+    def begin(
+        self,
+        id: str,  # noqa: A002
+        result: FrameResult,
+        utc: float,
+        outline: bytes | None = None,
+    ) -> Snapshot:
         """Begin to record an alarm; return what was before it.
 
         Args:
             id: of the alarm.
             result: of the frame with which it begins, which `see` has taken.
             utc: of that frame, seconds since 1970.
+            outline: of the scene, as in `AlarmSkeletons`.
         """
         frames = [frame for frame in self._past if frame.time >= result.frame.time - self._before]
-        recording = _Recording(id, self._camera, result, utc, frames)
+        recording = _Recording(id, self._camera, result, utc, frames, outline)
         self._open.append(recording)
         return recording.snapshot(complete=False)
 
@@ -164,13 +171,20 @@ class _Recording:
     """An alarm that is on, or has ended shortly ago."""
 
     def __init__(
-        self, id_: str, camera: str, first: FrameResult, utc: float, frames: Sequence[_Remembered]
+        self,
+        id_: str,
+        camera: str,
+        first: FrameResult,
+        utc: float,
+        frames: Sequence[_Remembered],
+        outline: bytes | None,
     ) -> None:
         self.id = id_
         self.ended: float | None = None
         self._camera = camera
         self._first = first
         self._utc = utc
+        self._outline = outline
         self._frames = list(frames)
         self._began = first.frame.time
         self._peak: tuple[float, float] | None = None
@@ -219,6 +233,7 @@ class _Recording:
             complete=complete,
             raised=frozenset(self._raised),
             frames=(),
+            outline=self._outline,
         )
         return Snapshot(facts, self._began, tuple(self._frames))
 

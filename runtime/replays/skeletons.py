@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import math
@@ -68,6 +69,7 @@ class AlarmSkeletons:
             process ended meanwhile.
         raised: the ids of those whose score was the highest of a frame and above the threshold while the alarm was on.
         frames: in order.
+        outline: of the scene, a PNG that is transparent but where there are edges; None without one.
     """
 
     id: str
@@ -81,6 +83,7 @@ class AlarmSkeletons:
     complete: bool
     raised: frozenset[int]
     frames: tuple[RecordedFrame, ...]
+    outline: bytes | None = None
 
     def between(self, first: float, last: float) -> AlarmSkeletons:
         """Return the part between two times, seconds since the alarm began."""
@@ -115,6 +118,7 @@ def decode(stored: bytes) -> AlarmSkeletons:
         complete=message["complete"],
         raised=frozenset(message["raised"]),
         frames=tuple(_frame(each) for each in message["frames"]),
+        outline=base64.b64decode(message["outline"]) if message["outline"] else None,
     )
 
 
@@ -132,6 +136,7 @@ def _message(skeletons: AlarmSkeletons) -> dict[str, Any]:
         "seconds": number(skeletons.seconds, 3),
         "complete": skeletons.complete,
         "raised": sorted(skeletons.raised),
+        "outline": base64.b64encode(skeletons.outline).decode() if skeletons.outline else None,
         "frames": [
             {
                 "time": number(frame.time, 3),

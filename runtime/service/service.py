@@ -103,7 +103,7 @@ class Service:
         self.bundle = read_bundle(bundle_or_default(config.bundle))
         self._warn_about_rate()
         self._manager = CameraManager(
-            self.bundle.manifest, self._queue, self._turn, config.privacy == "pictures", config.stall_seconds,
+            self.bundle.manifest, self._queue, self._turn, config.keeps_pictures, config.stall_seconds,
             config.max_frames,
         )  # fmt: skip
         stack.callback(self._manager.stop)

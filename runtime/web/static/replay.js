@@ -5,12 +5,12 @@ const TRAIL = [1, 0.75, 0.5, 0.25];  // seconds before, at which who raised the 
 const SKIPPED = 1;                   // a longer gap without frames is not waited for, seconds
 
 const replay = { id: null, alarm: null, frames: [], size: [1, 1], threshold: null, peak: null, seconds: null,
-  complete: true, time: 0, playing: false, last: 0, zoom: false, box: null, fetched: 0 };
+  complete: true, outline: null, time: 0, playing: false, last: 0, zoom: false, box: null, fetched: 0 };
 
 async function openReplay(id) {
   let alarm;
   try { alarm = await get("api/alarms/" + encodeURIComponent(id)); } catch { return; }
-  Object.assign(replay, { id, frames: [], peak: null, complete: true, fetched: 0 });
+  Object.assign(replay, { id, frames: [], peak: null, complete: true, outline: null, fetched: 0 });
   await loadFrames(alarm);
   if (replay.id !== id) return;
   showReplay(alarm);
@@ -43,6 +43,10 @@ async function loadFrames(alarm) {
     if (replay.id !== alarm.id) return;
     Object.assign(replay, { frames: stored.frames, size: stored.frame_size, threshold: stored.threshold,
       peak: stored.peak, seconds: stored.seconds, complete: stored.complete });
+    if (stored.outline && !replay.outline) {
+      const bytes = Uint8Array.from(atob(stored.outline), (letter) => letter.charCodeAt(0));
+      replay.outline = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+    }
     return;
   }
   const peak = alarm.peak ?? {}, poses = peak.skeletons ?? [], [w, h] = peak.frame_size ?? [1, 1];
@@ -155,7 +159,15 @@ function drawReplay() {
   const scale = Math.min((width - 2 * pad) / Math.max(1, (x1 - x0) * w), (height - 2 * pad) / Math.max(1, (y1 - y0) * h));
   const place = (x, y) => [width / 2 + (x - (x0 + x1) / 2) * w * scale, height / 2 + (y - (y0 + y1) / 2) * h * scale];
   const [left, top] = place(0, 0);
-  if (!replay.zoom) ground(context, left, top, w * scale, h * scale);
+  if (replay.outline) {
+    context.drawImage(replay.outline, left, top, w * scale, h * scale);
+    context.globalCompositeOperation = "source-in";  // the edges in the colour of the scheme
+    context.globalAlpha = 0.5;
+    context.fillStyle = colours.muted;
+    context.fillRect(0, 0, width, height);
+    context.globalCompositeOperation = "source-over";
+    context.globalAlpha = 1;
+  } else if (!replay.zoom) ground(context, left, top, w * scale, h * scale);
   context.strokeStyle = colours.muted;
   context.lineWidth = 1;
   context.strokeRect(left, top, w * scale, h * scale);

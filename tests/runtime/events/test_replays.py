@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from runtime.config.schema import ReplayOptions
+from runtime.config.store_options import ReplayOptions
 from runtime.events import database
 from runtime.events.alarm_pictures import AlarmPictures
 from runtime.events.alarm_recorder import AlarmEventRecorder

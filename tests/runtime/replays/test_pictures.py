@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -119,3 +120,16 @@ def test_an_alarm_without_frames_and_one_without_an_end_are_drawn() -> None:
     ):
         assert read(gif_of(odd))
         assert read(mp4_of(odd))
+
+
+def test_an_outline_is_drawn_faintly_behind_the_skeletons() -> None:
+    edges = np.zeros((180, 320, 4), dtype=np.uint8)
+    edges[80:100, 20:300] = 255
+    png = cv2.imencode(".png", edges)[1].tobytes()
+    with_outline, without = (
+        read(gif_of(alarm(-0.5, 0.5, outline=each)))[5][1].astype(int) for each in (png, None)
+    )
+    grey = np.abs(with_outline - 70).max(axis=-1) < 8
+    assert 0.05 < grey.mean() < 0.12
+    assert (np.abs(without - 70).max(axis=-1) < 8).mean() < 0.01
+    assert share(with_outline.astype(np.uint8), ABNORMAL) > 0.002

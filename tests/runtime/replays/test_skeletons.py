@@ -32,7 +32,7 @@ def skeletons(frames: int = 30, people: int = 2, noise: float = 0.0) -> AlarmSke
     )
     return AlarmSkeletons(
         id="a" * 32, camera="door", began_utc=1_700_000_000.25, frame_size=(640, 480), threshold=5.0, unit="bits",
-        peak=0.5, seconds=1.5, complete=True, raised=frozenset({1}), frames=recorded,
+        peak=0.5, seconds=1.5, complete=True, raised=frozenset({1}), frames=recorded, outline=b"png",
     )  # fmt: skip
 
 

@@ -151,7 +151,9 @@ class World:
             self.store.append(EventMessage(id_, sequence, kind, camera, utc, json.loads(json.dumps(content))))
         return id_
 
-    def record(self, id_: str, camera: str, frame: int = 400, people: int = 99) -> None:
+    def record(
+        self, id_: str, camera: str, frame: int = 400, people: int = 99, outline: bytes | None = None
+    ) -> None:
         """Store the skeletons around an alarm that began at a frame and lasted for 3 s, with its peak after 1 s."""
         poses = self._clips[camera]
         frame = min((f for f in poses if f >= 150), key=lambda each: abs(each - frame))
@@ -171,7 +173,7 @@ class World:
         )
         skeletons = AlarmSkeletons(
             id=id_, camera=camera, began_utc=time.time(), frame_size=SIZE, threshold=THRESHOLD, unit="bits",
-            peak=1.0, seconds=3.0, complete=True, raised=frozenset({raiser}), frames=frames,
+            peak=1.0, seconds=3.0, complete=True, raised=frozenset({raiser}), frames=frames, outline=outline,
         )  # fmt: skip
         self.store.put_replay(id_, "skeletons", encode(skeletons))
 

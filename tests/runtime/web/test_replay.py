@@ -257,3 +257,27 @@ def test_the_clip_is_shown_where_there_is_one(recorded: World, page: Page) -> No
         page.run(f"document.querySelector('[data-id=\"{'f' * 32}\"]').click()")
         wait_for(lambda: page.run(shown) == [True, True, True])
     page.open("about:blank")
+
+
+def test_the_outline_of_the_scene_is_drawn_behind_the_skeletons(recorded: World, page: Page) -> None:
+    edges = np.zeros((180, 320, 4), dtype=np.uint8)
+    edges[60:120] = 255
+    recorded.record(ALARM, "entrance", outline=cv2.imencode(".png", edges)[1].tobytes())
+    with recorded.serve() as served:
+        page.media(prefers_reduced_motion="reduce")
+        page.open(served.url)
+        wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 1)
+        page.run("document.querySelector('#alarm-list button').click()")
+        wait_for(
+            lambda: page.run("return document.getElementById('replay').open && replay.outline?.width") == 320
+        )
+        drawn = page.run(
+            "const c = document.getElementById('replay-canvas'), w = c.width, h = c.height;"
+            "const data = c.getContext('2d').getImageData(0, 0, w, h).data;"
+            "return [0.5, 0.15].map((y) => data[4 * (Math.round(y * h) * w + Math.round(w / 2) - 200) + 3]);"
+        )
+        assert drawn[0] > 100, "inside of the edges"
+        assert drawn[1] == 0, "and not elsewhere"
+        assert page.ink("replay-canvas", "alarm") > 100
+        assert page.errors() == []
+    page.open("about:blank")
