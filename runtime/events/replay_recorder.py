@@ -27,7 +27,7 @@ class ReplayRecorder:
         pictures: whether pictures of the camera are kept too.
 
     Raises:
-        InputError: pictures are to be kept, and OpenCV is missing.
+        InputError: pictures are to be kept or an outline is to be taken, and OpenCV is missing.
     """
 
     def __init__(self, store_writer: StoreWriter, options: ReplayOptions, pictures: bool = False) -> None:
@@ -35,6 +35,8 @@ class ReplayRecorder:
         self._options = options
         self._pictures = PictureRecorder(store_writer, options.before_seconds) if pictures else None
         self._outlines: dict[str, SceneOutline] = {}
+        if options.outline:
+            SceneOutline()  # fail now rather than at the first frame
         self._recorders: dict[str, SkeletonRecorder] = {}
         self._ends: dict[str, EventMessage] = {}
         """The ends of the alarms whose replay is not whole, by id."""

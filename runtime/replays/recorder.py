@@ -182,7 +182,8 @@ class _Recording:
         self.id = id_
         self.ended: float | None = None
         self._camera = camera
-        self._first = first
+        # Without the result itself, which holds a picture.
+        self._size, self._threshold, self._unit = first.frame.size, first.threshold, first.unit
         self._utc = utc
         self._outline = outline
         self._frames = list(frames)
@@ -225,9 +226,9 @@ class _Recording:
             id=self.id,
             camera=self._camera,
             began_utc=self._utc,
-            frame_size=self._first.frame.size,
-            threshold=self._first.threshold,
-            unit=self._first.unit,
+            frame_size=self._size,
+            threshold=self._threshold,
+            unit=self._unit,
             peak=None if self._peak is None else self._peak[1] - self._began,
             seconds=None if self.ended is None else self.ended - self._began,
             complete=complete,
