@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 
+import numpy as np
+
 from benchmarks.inputs import Inputs, Settings, run_command
+from daflow.core.data.skeleton import OPENPOSE_JOINTS
 from daflow.core.data.synthetic import Scene, generate_clip
-from daflow.core.data.tracks import find_tracks, write_clips
+from daflow.core.data.tracks import DEFAULT_FPS, find_tracks, write_clips
 from daflow.core.errors import CheckFailed
 from daflow.core.progress import track
+from runtime.config.store_options import ReplayOptions
+from runtime.pipeline.results import FrameResult, Person
 from runtime.profiling.cold_start import measure_cold_start
 from runtime.profiling.edge import EdgeMeasurement, EdgeRun, measure_edge
 from runtime.profiling.statistics import Quartiles
+from runtime.replays.recorder import SkeletonRecorder
+from runtime.sources.frames import Frame
 
 _SCORER = "onnxruntime"
 _CROWD = 8
@@ -55,6 +63,7 @@ def measure(inputs: Inputs, settings: Settings, edge: EdgeMeasurement | None) ->
     targets = [_rate(inputs, settings, 1), _rate(inputs, settings, _CROWD)]
     targets += _cold_start(inputs, settings)
     targets.append(_allocations(inputs, settings))
+    targets.append(_remembering(settings))
     if edge is not None and edge.edge.overhead is not None:
         percent = Quartiles.of([100 * value for value in edge.edge.overhead.rounds_by_clock])
         how = "time of a frame, whole edge against reading and pose estimation alone, paired by rounds"
@@ -98,6 +107,29 @@ def _cold_start(inputs: Inputs, settings: Settings) -> list[Target]:
             how + "after the first score; `benchmarks.soak` watches whether it grows",
         ),
     ]  # fmt: skip
+
+
+def _remembering(settings: Settings) -> Target:
+    """Take frames without an alarm, as the edge does before it can know that there will be one."""
+    frames, people = (5_000 if settings.quick else 50_000), 4
+    keypoints = np.ones((people, len(OPENPOSE_JOINTS), 3), dtype=np.float32)
+    crowd = tuple(Person(number, pose, 1.0, 1.0) for number, pose in enumerate(keypoints))
+    results = [
+        FrameResult(Frame(index, index / DEFAULT_FPS, (1280, 720)), crowd, crowd[0], False, None)
+        for index in range(frames)
+    ]
+    options = ReplayOptions.model_validate({})
+    rounds = []
+    for _ in range(settings.rounds):
+        recorder = SkeletonRecorder("camera", options.before_seconds, options.after_seconds)
+        began = time.perf_counter()
+        for result in results:
+            recorder.see(result)
+        rounds.append((time.perf_counter() - began) / frames * 1e6)
+    how = f"{people} people before the camera and no alarm, {frames:,} frames"
+    return Target(
+        "remembering skeletons for the replay of an alarm", "us/frame", 5, False, Quartiles.of(rounds), how
+    )
 
 
 def _allocations(inputs: Inputs, settings: Settings) -> Target:

@@ -27,6 +27,7 @@ _PREFIX = {
     "mqtt": "mqtt-",
     "webhook": "webhook-",
     "log": "log-",
+    "replay": "replay-",
     "camera_states": "state-",
     "notify": "notify-",
 }
@@ -39,7 +40,7 @@ _GROUPS = {
     "Model": ("bundle", "scorer", "precision"),
     "Alarm": ("alarm",),
     "Files": ("scores", "record", "record_format", "video", "privacy"),
-    "Events": ("events", "print_events", "store", "mqtt", "webhook", "notify", "camera_states"),
+    "Events": ("events", "print_events", "store", "replay", "mqtt", "webhook", "notify", "camera_states"),
     "Live page": ("serve",),
     "Log": ("log",),
 }

@@ -19,6 +19,7 @@ from daflow.core.shipped import default_bundle
 from runtime.config.fields import Address, Periods, Seconds, Section, TimeZone
 from runtime.config.notify import NotifyOptions
 from runtime.config.serve_options import ServeOptions
+from runtime.config.store_options import ReplayOptions, StoreOptions
 from runtime.config.weekly_schedule import WeeklySchedule, parse_period
 
 Fps = Annotated[FiniteFloat, Field(ge=0.1, le=1000)]
@@ -160,20 +161,6 @@ class Camera(CameraOptions):
     )
 
 
-class StoreOptions(Section):
-    """Where events are kept until they are delivered, and after."""
-
-    path: Path | None = Field(
-        None, description="SQLite file of the events; unset, a temporary file that is deleted after the run."
-    )
-    keep_days: Annotated[FiniteFloat, Field(gt=0, le=36500)] = Field(
-        30.0, description="How many days events are kept."
-    )
-    keep_messages: int = Field(
-        100_000, ge=10, le=100_000_000, description="Largest number of messages that are kept."
-    )
-
-
 def _checked_topic(topic: str) -> str:
     if (
         not topic.isprintable()
@@ -215,6 +202,11 @@ class MqttOptions(Section):
         description="Let whoever may publish to the broker arm and disarm cameras, at TOPIC/CAMERA/armed/set, and "
         "label alarms, at TOPIC/CAMERA/alarm/label/set.",
     )
+    pictures: bool = Field(
+        False,
+        description="Publish the last alarm of each camera as an animated GIF of skeletons, at "
+        "TOPIC/CAMERA/alarm/picture.",
+    )
     discovery: bool = Field(True, description="Announce the cameras to Home Assistant.")
     discovery_prefix: Topic = Field("homeassistant", description="First part of Home Assistant's topics.")
 
@@ -233,6 +225,10 @@ class WebhookOptions(Section):
     secret_env: str | None = Field(None, description="Environment variable with the secret.")
     ca_file: Path | None = Field(
         None, description="Certificate authority of the server; unset, the system's."
+    )
+    pictures: bool = Field(
+        False,
+        description="Also post each alarm as an animated GIF of skeletons, some seconds after it has ended.",
     )
     timeout_seconds: Annotated[FiniteFloat, Field(gt=0, le=600)] = Field(
         10.0,
@@ -302,6 +298,7 @@ class Config(CameraOptions):
     max_frames: int | None = Field(
         None, ge=1, le=10**15, description="Stop each camera after this number of frames."
     )
+    replay: ReplayOptions = ReplayOptions.model_validate({})
     store: StoreOptions = StoreOptions.model_validate({})
     mqtt: MqttOptions = MqttOptions.model_validate({})
     webhook: WebhookOptions = WebhookOptions.model_validate({})
@@ -310,7 +307,8 @@ class Config(CameraOptions):
     serve: ServeOptions = ServeOptions.model_validate({})
     privacy: Literal["skeletons", "pictures"] = Field(
         "skeletons",
-        description="What the page and the saved video show; with skeletons no picture leaves the process.",
+        description="What the page and the saved video show, and whether a snapshot and a clip of each alarm are kept; "
+        "with skeletons no picture leaves the process.",
     )
     stall_seconds: Annotated[FiniteFloat, Field(gt=0, le=86400)] = Field(
         30.0, description="How long a camera or the scorer may be stalled before it is restarted."
@@ -326,6 +324,11 @@ class Config(CameraOptions):
     def drawn_zones(self) -> Path | None:
         """The file of the zones that were drawn on the page; None when none can be drawn."""
         return self.zones_file or (self.store.path.with_name("zones.json") if self.store.path else None)
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether the pictures are needed after the poses are found, if only for the outline of the scene."""
+        return self.privacy == "pictures" or self.replay.outline
 
     def camera(self, name: str) -> Camera:
         """Return a camera, completed with what it takes from the top of the file."""

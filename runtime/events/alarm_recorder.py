@@ -1,4 +1,4 @@
-"""Turns results into event messages that are stored, and checks each camera for drift from its calibration."""
+"""Turns results into event messages and replays that are stored, and checks each camera for drift."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from daflow.core.alarms.calibration import AlarmCalibration
 from daflow.core.alarms.drift import DriftVerdict, DriftWatch
 from daflow.core.alarms.p_value import NARROW_SPACE, p_value_floor
 from daflow.core.errors import InputError
+from runtime.config.store_options import ReplayOptions
 from runtime.events.alarm_messages import AlarmEventBuilder
 from runtime.events.message import EndReason, EventMessage
+from runtime.events.picture_recorder import CLIP, SNAPSHOT
+from runtime.events.replay_recorder import ReplayRecorder
 from runtime.events.store import EventStore, StoreError
 from runtime.events.store_writer import StoreWriter
 from runtime.pipeline.results import FrameResult
@@ -26,18 +29,34 @@ class AlarmEventRecorder:
 
     Args:
         store: keeps the state of the drift detection for the next start.
-        store_writer: stores the messages.
+        store_writer: stores the messages and the replays.
         is_armed: whether a camera is armed now.
+        replay: what is kept of an alarm to be replayed.
+        pictures: whether pictures of the cameras are kept too.
+
+    Raises:
+        InputError: pictures are to be kept, and OpenCV is missing.
     """
 
     def __init__(
-        self, store: EventStore, store_writer: StoreWriter, is_armed: Callable[[str], bool] = lambda _: True
+        self,
+        store: EventStore,
+        store_writer: StoreWriter,
+        is_armed: Callable[[str], bool] = lambda _: True,
+        replay: ReplayOptions | None = None,
+        pictures: bool = False,
     ) -> None:
         self._store = store
         self._is_armed = is_armed
         self._store_writer = store_writer
+        self._replays = ReplayRecorder(store_writer, replay or ReplayOptions.model_validate({}), pictures)
         self.model: dict[str, str] = {}
         """The model in each message from now on, see `EventMessage`."""
+        if not pictures:
+            try:
+                store.remove_replay_parts(SNAPSHOT, CLIP)  # of earlier runs, in which they were allowed
+            except StoreError as error:
+                logger.warning("pictures of earlier alarms were not removed: %s", error)
         # A reload may change or remove a camera while its results come in.
         self._lock = threading.RLock()
         self._builders: dict[str, AlarmEventBuilder] = {}
@@ -76,6 +95,8 @@ class AlarmEventRecorder:
             builder = self._builders.pop(camera, None)
             if builder is not None:
                 self._record(builder.close(reason))
+                if reason != "settings_changed":
+                    self._replays.remove_camera(camera, complete=reason == "source_ended")
                 self._earlier_alarms[camera] = self._earlier_alarms.get(camera, 0) + builder.alarms
             if camera in self._drift_watches:
                 self._save_drift(camera)
@@ -88,7 +109,8 @@ class AlarmEventRecorder:
             builder = self._builders.get(result.camera)
             if builder is None:
                 return
-            self._record(builder(result))
+            self._replays.see(result)
+            self._record(builder(result), result)
             drift = self._drift_watches.get(result.camera)
             if drift is not None:
                 smoothed = {p.person: p.smoothed for p in result.people if p.smoothed is not None}
@@ -127,12 +149,14 @@ class AlarmEventRecorder:
         """
         for camera in list(self._builders):
             self.remove_camera(camera, "source_ended" if camera in ended else "service_stopped")
+        self._replays.close()
 
-    def _record(self, messages: Sequence[EventMessage]) -> None:
-        """Store messages, and log the begin and the end of alarms."""
+    def _record(self, messages: Sequence[EventMessage], result: FrameResult | None = None) -> None:
+        """Store messages, log the begin and the end of alarms, and record their replays."""
         if messages:
             self._store_writer.submit(*messages)
         for message in messages:
+            self._replays.follow(message, result)
             if message.kind != "update":
                 logger.info("%s", _log_line(message))
 

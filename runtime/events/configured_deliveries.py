@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from runtime.config.notify import notify_addresses
 from runtime.config.schema import Config
+from runtime.events.alarm_pictures import AlarmPictures
 from runtime.events.announced_topics import AnnouncedTopics
 from runtime.events.camera_topics import Command
 from runtime.events.delivery import Delivery
@@ -61,16 +62,17 @@ def build_deliveries(
     Args:
         config: which deliveries.
         without: names of those to skip.
-        store: knows which alarms are on, and what was published to the broker earlier.
+        store: knows which alarms are on, what can be replayed of them, and what was published to the broker earlier.
         commands: take what is published for a camera, see `Mqtt`.
 
     Raises:
         InputError: one of them cannot be used; those that were built are closed.
     """
+    picture = AlarmPictures(store).gif_for if store else None
     builders: dict[str, Callable[[], Delivery]] = {
         "lines": lambda: JsonLines(config.events or Path()),
         "stdout": Stdout,
-        "webhook": lambda: Webhook(config.webhook),
+        "webhook": lambda: Webhook(config.webhook, picture),
         "mqtt": lambda: Mqtt(
             config.mqtt,
             list(config.cameras),
@@ -79,9 +81,10 @@ def build_deliveries(
             labels=_labels(store, config),
             commands=commands,
             page=config.serve.known_url,
+            picture=picture,
         ),
         **{
-            name: partial(Notify, name, url, config.notify, config.serve.known_url)
+            name: partial(Notify, name, url, config.notify, config.serve.known_url, picture)
             for name, url in _services(config).items()
         },
     }

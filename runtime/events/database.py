@@ -19,7 +19,7 @@ from daflow.core.errors import InputError
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-SCHEMA = 1
+SCHEMA = 2
 _APPLICATION = 0x0DAF1055
 _TABLES = """
 CREATE TABLE messages (
@@ -36,6 +36,17 @@ CREATE INDEX alarms_on ON alarms (ended) WHERE ended = 0;
 CREATE TABLE cursors (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+# What a version of the schema adds to the one before it.
+_ADDED = {
+    2: """
+CREATE TABLE replays (
+    alarm TEXT NOT NULL, part TEXT NOT NULL, number INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    finished INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (alarm, part)
+);
+CREATE INDEX replays_number ON replays (number, bytes);
+CREATE INDEX replays_unfinished ON replays (finished) WHERE finished = 0;
+"""
+}
 
 
 class StoreError(OSError):
@@ -142,14 +153,20 @@ class Database:
         return status.st_dev, status.st_ino
 
     def _check_schema(self, connection: sqlite3.Connection) -> None:
-        if not check_version(connection, self.path):
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
+        tables = check_version(connection, self.path)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if tables and version == SCHEMA:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        if not tables:
+            _execute(connection, _TABLES)
             connection.execute(f"PRAGMA application_id={_APPLICATION}")
-            connection.execute(f"PRAGMA user_version={SCHEMA}")
             self._begin(connection)
-            connection.execute("COMMIT")
+            version = 1
+        for added in range(version + 1, SCHEMA + 1):
+            _execute(connection, _ADDED[added])
+        connection.execute(f"PRAGMA user_version={SCHEMA}")
+        connection.execute("COMMIT")
 
     def _move_corrupt_file(self, error: sqlite3.DatabaseError) -> None:
         """Rename the corrupt file and its journals; the next `run` creates a new one."""
@@ -201,6 +218,11 @@ def check_version(connection: sqlite3.Connection, path: Path) -> bool:
             f"reads up to {SCHEMA}). Update daflow, or choose another file."
         )
     return bool(tables)
+
+
+def _execute(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";"):
+        connection.execute(statement)
 
 
 def lock_store(path: Path) -> FileLock:

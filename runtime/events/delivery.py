@@ -38,9 +38,11 @@ class Delivery(Protocol):
 
     Attributes:
         name: of the delivery; the store keeps its position by this name.
+        pictures: whether it takes `alarm_evidence` messages too, which say that there are pictures of an alarm.
     """
 
     name: str
+    pictures: bool
 
     def deliver(self, messages: Sequence[EventMessage]) -> None:
         """Deliver messages in order; the receiver has them when this returns.

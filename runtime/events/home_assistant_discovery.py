@@ -29,7 +29,12 @@ _EVENT = (
 
 
 def announcements(
-    topic: str, prefix: str, cameras: Sequence[str], commands: Collection[str] = (), page: str | None = None
+    topic: str,
+    prefix: str,
+    cameras: Sequence[str],
+    commands: Collection[str] = (),
+    page: str | None = None,
+    pictures: bool = False,
 ) -> Iterator[tuple[str, str]]:
     """Yield topics and payloads of Home Assistant's MQTT discovery: a device for each camera, with its entities.
 
@@ -42,6 +47,7 @@ def announcements(
         cameras: the names of the cameras.
         commands: the topics of a camera at which commands are taken.
         page: the address of the live page; None when it is not known.
+        pictures: also yield an image for each, of its last alarm.
     """
     node = f"daflow_{readable_id(topic)}"
     online = [{"topic": f"{topic}/available"}]
@@ -53,7 +59,7 @@ def announcements(
         }  # fmt: skip
         origin = {"name": "daflow-edge", "sw_version": __version__}
         streaming = [*online, {"topic": f"{base}/status", "value_template": _IS_STREAMING}]
-        for entity in _entities(base, commands):
+        for entity in _entities(base, commands, pictures):
             available: dict[str, Any] = {"availability": online}
             if entity.watched:
                 available = {"availability": streaming, "availability_mode": "all"}
@@ -80,7 +86,7 @@ class _Entity(NamedTuple):
     fields: dict[str, Any]
 
 
-def _entities(base: str, commands: Collection[str]) -> Iterator[_Entity]:
+def _entities(base: str, commands: Collection[str], pictures: bool) -> Iterator[_Entity]:
     yield _Entity("binary_sensor", "alarm", True, {
         "name": "Alarm", "state_topic": f"{base}/alarm", "device_class": "safety",
     })  # fmt: skip
@@ -99,6 +105,11 @@ def _entities(base: str, commands: Collection[str]) -> Iterator[_Entity]:
         "name": "Last alarm", "state_topic": f"{base}/alarm/label", "device_class": "enum",
         "options": [NO_LABEL, "false", "real"], "icon": "mdi:label",
     })  # fmt: skip
+    if pictures:
+        yield _Entity("image", "picture", False, {
+            "name": "Last alarm in motion", "image_topic": f"{base}/alarm/picture", "content_type": "image/gif",
+            "icon": "mdi:motion-play",
+        })  # fmt: skip
     if ARMED_SET in commands:
         yield _Entity("switch", "armed", False, {
             "name": "Armed", "state_topic": f"{base}/armed/state", "command_topic": f"{base}/{ARMED_SET}",

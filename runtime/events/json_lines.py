@@ -34,6 +34,7 @@ class JsonLines:
     """
 
     name = "lines"
+    pictures = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -101,6 +102,7 @@ class Stdout:
     """Prints a line for each message on standard output."""
 
     name = "stdout"
+    pictures = False
 
     def deliver(self, messages: Sequence[EventMessage]) -> None:
         """Print the messages; standard output is flushed when this returns."""

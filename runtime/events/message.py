@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Kind = Literal["begin", "update", "end"]
 """Of an alarm."""
-MessageType = Literal["alarm", "alarm_label", "camera_state", "device_state"]
+MessageType = Literal["alarm", "alarm_evidence", "alarm_label", "camera_state", "device_state"]
 EndReason = Literal[
     "score_fell",
     "camera_lost",
@@ -45,7 +45,8 @@ class EventMessage:
             daflow}`, the bundle by the hash of its manifest). `rarity`, also in `peak`, is
             the p-value in words. `surprise` (bits by channel of evidence) and `why` (the same in words), also in
             `peak`, are None of the flow alone. An `end` also holds `reason`, an `EndReason`; one that was written at
-            the next start, because the process was killed, holds `interrupted`: true. `alarm_label` is
+            the next start, because the process was killed, holds `interrupted`: true. An `alarm_evidence` says that all
+            that can be replayed of an alarm is stored, and holds less, see `alarm_evidence`. `alarm_label` is
             described in `runtime.events.labels`, `camera_state` and `device_state` in `runtime.events.camera_states`.
     """
 
@@ -79,3 +80,32 @@ class EventMessage:
             ValueError: a number in it is NaN or infinite.
         """
         return json.dumps(self.content, allow_nan=False, separators=(",", ":"))
+
+
+_IN_EVIDENCE = (
+    "schema",
+    "camera",
+    "utc",
+    "began_utc",
+    "seconds",
+    "reason",
+    "armed",
+    "provisional",
+    "unit",
+    "threshold",
+)
+_OF_PEAK = ("utc", "person", "score", "p_value", "rarity", "why")
+
+
+def alarm_evidence(end: EventMessage) -> EventMessage:
+    """Return the message that an alarm can be replayed, which follows its `end` and names its time and its peak."""
+    content, peak = end.content, end.content.get("peak") or {}
+    evidence = {
+        "id": end.id,
+        "sequence": end.sequence + 1,
+        "type": "alarm_evidence",
+        "event": "alarm_evidence",
+        **{name: content[name] for name in _IN_EVIDENCE if name in content},
+        "peak": {name: peak[name] for name in _OF_PEAK if name in peak},
+    }
+    return EventMessage(end.id, end.sequence + 1, "alarm_evidence", end.camera, end.utc, evidence)

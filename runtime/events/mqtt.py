@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -40,9 +40,10 @@ MESSAGE_TOPICS: Mapping[MessageType, str] = {
 class Mqtt:
     """Publishes with quality of service 1; a message is delivered when the broker has acknowledged it.
 
-    Messages are published to `TOPIC/CAMERA/events`, those that are not of an alarm to the topics of `MESSAGE_TOPICS`.
-    The values of `CameraTopics` and `TOPIC/available` (`online`, or `offline` as last will) are retained. The retained
-    topics of a camera that is removed are emptied. It reconnects by itself.
+    Messages are published to `TOPIC/CAMERA/events`, those that are of no alarm to the topics of `MESSAGE_TOPICS`; in
+    place of an `alarm_evidence` the picture of the alarm to `TOPIC/CAMERA/alarm/picture`, which is retained. The values
+    of `CameraTopics` and `TOPIC/available` (`online`, or `offline` as last will) are retained. The retained topics of a
+    camera that is removed are emptied. It reconnects by itself.
 
     Args:
         options: the section `mqtt` of the configuration, with a host.
@@ -54,6 +55,7 @@ class Mqtt:
         commands: called by another thread with a camera and what was published at its topic, by the topic below that
             of the camera, such as `armed/set`.
         page: the address of the live page, for Home Assistant; None when it is not known.
+        picture: returns the GIF of the alarm of an `alarm_evidence` message; None publishes no pictures.
 
     Raises:
         InputError: the password or the certificate cannot be used, or paho-mqtt is missing.
@@ -71,9 +73,12 @@ class Mqtt:
         labels: Mapping[str, LabelledAlarm] = MappingProxyType({}),
         commands: Mapping[str, Command] = MappingProxyType({}),
         page: str | None = None,
+        picture: Callable[[EventMessage], bytes | None] | None = None,
     ) -> None:
         self._options = options
         self._page = page
+        self.pictures = options.pictures and picture is not None
+        self._picture = picture
         self._commands = commands if options.commands else {}
         self._timeout = timeout
         self._changed = threading.Condition()
@@ -202,16 +207,18 @@ class Mqtt:
         client.on_message = self._on_message
         return client
 
-    def _publish(self, topic: str, payload: str, *, retain: bool = True) -> int | None:
+    def _publish(self, topic: str, payload: str | bytes, *, retain: bool = True) -> int | None:
         """Publish under our topic; return the message id that the broker acknowledges, None when too much waits."""
         return self._publish_to(f"{self._options.topic}/{topic}", payload, retain=retain)
 
-    def _publish_to(self, topic: str, payload: str, *, retain: bool = True) -> int | None:
+    def _publish_to(self, topic: str, payload: str | bytes, *, retain: bool = True) -> int | None:
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         return None if info.rc == _QUEUE_IS_FULL else info.mid
 
     def _publish_message(self, message: EventMessage) -> set[int] | None:
         """Publish a message and what it says of its camera; return the message ids, None when too much waits."""
+        if message.type == "alarm_evidence":
+            return self._publish_picture(message)
         with self._publishing:
             topic = "/".join(filter(None, (message.camera, MESSAGE_TOPICS[message.type])))
             ids = [self._publish(topic, message.json(), retain=False)]
@@ -222,6 +229,15 @@ class Mqtt:
                 ]
         known = {number for number in ids if number is not None}
         return known if len(known) == len(ids) else None
+
+    def _publish_picture(self, message: EventMessage) -> set[int] | None:
+        """Publish the picture of an alarm, if there is one; return the message id, None when too much waits."""
+        picture = self._picture(message) if self._picture else None
+        with self._publishing:
+            if picture is None or message.camera not in self._cameras:
+                return set()
+            number = self._publish(f"{message.camera}/alarm/picture", picture)
+        return None if number is None else {number}
 
     def _announce(self) -> None:
         """Empty the topics of cameras that are gone, announce the others and publish their states."""
@@ -245,14 +261,19 @@ class Mqtt:
         options = self._options
         if options.discovery:
             yield from announcements(
-                options.topic, options.discovery_prefix, list(self._cameras), self._commands, self._page
+                options.topic,
+                options.discovery_prefix,
+                list(self._cameras),
+                self._commands,
+                self._page,
+                self.pictures,
             )
 
     def _retained_topics(self) -> Iterator[str]:
         topic = self._options.topic
         yield f"{topic}/available"
         for name in self._cameras:
-            for part in PARTS:
+            for part in (*PARTS, *(["alarm/picture"] if self.pictures else [])):
                 yield f"{topic}/{name}/{part}"
 
     def _empty(self, topic: str) -> None:

@@ -43,6 +43,8 @@ class Notify:
         InputError: apprise is missing, or does not know such an address.
     """
 
+    pictures = False  # those of alarms go with their messages
+
     def __init__(
         self,
         name: str,

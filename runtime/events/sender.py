@@ -1,6 +1,6 @@
 """Sends stored messages to one receiver: in order, at least once, however long the receiver is unreachable.
 
-Messages of cameras that were not armed are skipped.
+Messages of cameras that were not armed are skipped, and `alarm_evidence` where the receiver takes no pictures.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Sender:
         first_wait: seconds before the second try. Each further wait is twice as long, and a random part of up to a half
             is subtracted, so that many devices do not retry at the same time.
         max_wait: the longest wait, unless the receiver asks for more (up to an hour).
-        takes: whether a message is for this receiver; others are skipped.
+        takes: whether a message is for this receiver, others are skipped; None takes all of armed cameras.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class Sender:
         delivery: Delivery,
         first_wait: float = 1.0,
         max_wait: float = 60.0,
-        takes: Callable[[EventMessage], bool] = lambda message: message.armed,
+        takes: Callable[[EventMessage], bool] | None = None,
     ) -> None:
-        self._takes = takes
+        self._takes = takes or self._is_deliverable
         self._store = store
         self.delivery = delivery
         self._first_wait = first_wait
@@ -172,6 +172,9 @@ class Sender:
             self._advance(numbered[-1][0], len(numbers))
         self._on_success()
         return None
+
+    def _is_deliverable(self, message: EventMessage) -> bool:
+        return message.armed and (message.type != "alarm_evidence" or self.delivery.pictures)
 
     def _advance(self, number: int, delivered: int) -> None:
         with self._lock:

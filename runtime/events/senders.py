@@ -102,7 +102,9 @@ class Senders:
 
     def _open(self, config: Config, kept: Sequence[str] = ()) -> list[Sender]:
         deliveries = build_deliveries(config, kept, self._store, self._commands)
-        self._store.register([*kept, *(delivery.name for delivery in deliveries)])
+        before = [sender.delivery for sender in self._senders if sender.name in kept]
+        names = [*kept, *(delivery.name for delivery in deliveries)]
+        self._store.register(names, any(delivery.pictures for delivery in [*before, *deliveries]))
         self._settings |= {delivery.name: settings_of(config, delivery.name) for delivery in deliveries}
         return [
             Sender(self._store, delivery, takes=delivery.takes)

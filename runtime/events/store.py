@@ -13,21 +13,29 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from daflow.core.errors import InputError
+from runtime.config.store_options import StoreOptions
 from runtime.events.database import Database, StoreError, lock_store, may_recover
 from runtime.events.label_table import create_label_table
-from runtime.events.message import EventMessage
+from runtime.events.message import EventMessage, alarm_evidence
 from runtime.events.store_queries import (
     LOST,
+    end_interrupted_alarms,
+    finish_all_replays,
+    finish_replay,
     get_value,
     highest_number,
     insert_message,
-    last_message,
+    labelled_content,
+    put_replay,
     recent_alarms,
     remove_oldest,
+    remove_oldest_replays,
+    remove_replay_parts,
     set_value,
+    vacuum,
 )
 
-__all__ = ["EventStore", "StoreError"]
+__all__ = ["EventStore", "StoreError", "open_store"]
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,6 +54,7 @@ class EventStore:
         path: the file; None is a temporary one that `close` removes.
         keep_days: days after which messages are removed that every delivery has delivered.
         keep_messages: beyond that number the oldest are removed, delivered or not; the latter are counted as lost.
+        keep_replay_bytes: beyond that the replays of the oldest alarms are removed.
         busy_seconds: how long to wait while another program has locked the file.
         now: gives the seconds since 1970.
 
@@ -59,6 +68,7 @@ class EventStore:
         path: Path | None = None,
         keep_days: float = 30.0,
         keep_messages: int = 100_000,
+        keep_replay_bytes: int = 500_000_000,
         busy_seconds: float = 5.0,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -66,12 +76,14 @@ class EventStore:
         self.path = Path(self._temporary.name) / "events.sqlite" if self._temporary else Path(path or "")
         self._keep_days = keep_days
         self._keep_messages = keep_messages
+        self._keep_replay_bytes = keep_replay_bytes
         self._now = now
         self._listeners: list[Callable[[], None]] = []
         self._highest = 0
         self._cursors: dict[str, int] = {}
         self._names: list[str] = []
-        self._opened = self._recovered = False
+        self._pictures = False
+        self._registered = self._opened = self._recovered = self._finished = False
         self._opening = threading.RLock()
         self._process_lock = lock_store(self.path)
         self._database = Database(self.path, self._init_file, busy_seconds)
@@ -167,7 +179,7 @@ class EventStore:
 
     def alarm(self, id: str) -> dict[str, Any] | None:  # noqa: A002 - the word of the messages
         """Return the content of the last message of an alarm and its label, as `recent`; None when it is unknown."""
-        return self.read(lambda connection: last_message(connection, id))
+        return self.read(lambda connection: labelled_content(connection, id))
 
     def cameras_with_alarm(self) -> set[str]:
         """Return the armed cameras whose alarm is on; none when that cannot be read now."""
@@ -182,15 +194,64 @@ class EventStore:
             return set()
         return {camera for camera, summary in rows if json.loads(summary).get("armed", True)}
 
+    # Replays
+
+    def put_replay(self, alarm: str, part: str, data: bytes) -> None:
+        """Store a part of the replay of an alarm, such as `skeletons`, in place of what was stored of it.
+
+        Nothing is stored when the alarm is not, or not any more. A replay that the process does not finish, because it
+        is killed, is finished at the next start.
+
+        Raises:
+            StoreError: it cannot be stored now.
+        """
+        self._ready()
+        self._database.run(lambda connection: put_replay(connection, alarm, part, data), write=True)
+
+    def finish_replay(self, evidence: EventMessage) -> None:
+        """Note that the replay of an alarm is whole, and store the message that says so if a delivery takes it.
+
+        Raises:
+            StoreError: it cannot be stored now.
+        """
+        self._ready()
+        self._database.run(lambda connection: finish_replay(connection, evidence.id), write=True)
+        if self._pictures:
+            self.append(evidence)
+
+    def remove_replay_parts(self, *parts: str) -> None:
+        """Remove these parts of all replays.
+
+        Raises:
+            StoreError: they cannot be removed now.
+        """
+        self._ready()
+        self._database.run(lambda connection: remove_replay_parts(connection, parts), write=True)
+
+    def replay(self, alarm: str, part: str) -> bytes | None:
+        """Return a part of the replay of an alarm, None when there is none."""
+        query = "SELECT data FROM replays WHERE alarm = ? AND part = ?"
+        row = self.read(lambda connection: connection.execute(query, (alarm, part)).fetchone())
+        return None if row is None else bytes(row[0])
+
+    def replay_parts(self, alarm: str) -> list[str]:
+        """Return the names of the parts of the replay of an alarm that are stored."""
+        query = "SELECT part FROM replays WHERE alarm = ? ORDER BY part"
+        return [
+            part for (part,) in self.read(lambda connection: connection.execute(query, (alarm,)).fetchall())
+        ]
+
     # Deliveries
 
-    def register(self, names: Iterable[str]) -> None:
+    def register(self, names: Iterable[str], pictures: bool = False) -> None:
         """Set the names of the deliveries; a new one gets the messages that are stored from now on.
+
+        With `pictures`, one of them takes `alarm_evidence` messages, and they are stored.
 
         Messages are kept for these only: the cursors of other deliveries do not count. When the store cannot be used
         now, this is done as soon as it can.
         """
-        self._names = list(names)
+        self._names, self._pictures, self._registered = list(names), pictures, True
         self._cursors = dict.fromkeys(self._names, 0)
         self._opened = False
         try:
@@ -269,9 +330,13 @@ class EventStore:
         oldest = self._now() - self._keep_days * _DAY
         delivered = min(self._cursors.values(), default=self._highest)
 
-        removed, lost = self._database.run(
-            lambda connection: remove_oldest(connection, self._keep_messages, oldest, delivered), write=True
-        )
+        def remove(connection: sqlite3.Connection) -> tuple[int, int]:
+            removed, lost = remove_oldest(connection, self._keep_messages, oldest, delivered)
+            if removed + remove_oldest_replays(connection, self._keep_replay_bytes):
+                vacuum(connection)
+            return removed, lost
+
+        removed, lost = self._database.run(remove, write=True)
         if lost:
             logger.error(
                 "%d events were removed before they were delivered: the store keeps %d messages (store.keep_messages)",
@@ -306,28 +371,30 @@ class EventStore:
                 self._highest, cursors = self._database.run(self._open, write=True)
                 self._cursors.update(cursors)
                 self._recovered = self._opened = True
+                self._finished = self._registered
 
     def _open(self, connection: sqlite3.Connection) -> tuple[int, dict[str, int]]:
         create_label_table(connection)
         if not self._recovered:
-            rows = connection.execute(
-                "SELECT messages.* FROM alarms JOIN messages ON messages.number = alarms.last WHERE alarms.ended = 0 "
-                "ORDER BY alarms.number"
-            ).fetchall()
-            for _, id_, sequence, _, camera, utc, content in rows:
-                end = json.loads(content) | {
-                    "sequence": sequence + 1,
-                    "event": "end",
-                    "reason": "interrupted",
-                    "interrupted": True,
-                }
-                message = EventMessage(id_, sequence + 1, "end", camera, utc, end)
-                insert_message(connection, message, message.json())
-            # What is left are alarms whose messages were all removed.
-            connection.execute("DELETE FROM alarms WHERE ended = 0")
+            end_interrupted_alarms(connection)
+        if self._registered and not self._finished:  # later there are replays that this process records
+            left = [alarm_evidence(last) for last in finish_all_replays(connection)]
+            for evidence in left if self._pictures else ():
+                insert_message(connection, evidence, evidence.json())
         highest = highest_number(connection)
         known = dict(connection.execute("SELECT name, number FROM cursors").fetchall())
         new = {name: highest for name in self._names if name not in known}
         connection.executemany("INSERT INTO cursors VALUES (?, ?)", new.items())
         known |= new
         return highest, {name: known[name] for name in self._names}
+
+
+def open_store(options: StoreOptions) -> EventStore:
+    """Open the store of the section `store` of the configuration.
+
+    Raises:
+        InputError: as `EventStore`.
+    """
+    return EventStore(
+        options.path, options.keep_days, options.keep_messages, options.keep_replay_megabytes * 1_000_000
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from runtime.events.label_table import with_label
@@ -27,6 +28,8 @@ def insert_message(connection: sqlite3.Connection, message: EventMessage, line: 
         "INSERT INTO messages (id, sequence, kind, camera, utc, content) VALUES (?, ?, ?, ?, ?, ?)",
         (*key, message.kind, message.camera, message.utc, line),
     ).lastrowid
+    if message.type == "alarm_evidence":  # which says nothing about the alarm that its end did not
+        connection.execute("UPDATE alarms SET last = ? WHERE id = ?", (number, message.id))
     if message.type != "alarm":
         return
     peak = content.get("peak") or {}
@@ -62,14 +65,32 @@ def recent_alarms(
     return [with_label(json.loads(summary), label, who, utc) for summary, label, who, utc in rows]
 
 
-def last_message(connection: sqlite3.Connection, alarm: str) -> dict[str, Any] | None:
-    """Return the content of the last message of an alarm, with its label; None when it is unknown."""
-    row = connection.execute(
-        "SELECT messages.content, labels.label, labels.who, labels.utc FROM messages LEFT JOIN labels "
-        "ON labels.alarm = messages.id WHERE messages.id = ? ORDER BY sequence DESC LIMIT 1",
-        (alarm,),
-    ).fetchone()
-    return None if row is None else with_label(json.loads(row[0]), *row[1:])
+def labelled_content(connection: sqlite3.Connection, alarm: str) -> dict[str, Any] | None:
+    """Return the content of the last message about an alarm, with its label; None when it is unknown."""
+    message = last_message(connection, alarm)
+    if message is None:
+        return None
+    row = connection.execute("SELECT label, who, utc FROM labels WHERE alarm = ?", (alarm,)).fetchone()
+    return with_label(message.content, *(row or (None, None, None)))
+
+
+def end_interrupted_alarms(connection: sqlite3.Connection) -> None:
+    """End the alarms that were on when an earlier process was killed."""
+    rows = connection.execute(
+        "SELECT messages.* FROM alarms JOIN messages ON messages.number = alarms.last WHERE alarms.ended = 0 "
+        "ORDER BY alarms.number"
+    ).fetchall()
+    for _, id_, sequence, _, camera, utc, content in rows:
+        end = json.loads(content) | {
+            "sequence": sequence + 1,
+            "event": "end",
+            "reason": "interrupted",
+            "interrupted": True,
+        }
+        message = EventMessage(id_, sequence + 1, "end", camera, utc, end)
+        insert_message(connection, message, message.json())
+    # What is left are alarms whose messages were all removed.
+    connection.execute("DELETE FROM alarms WHERE ended = 0")
 
 
 def highest_number(connection: sqlite3.Connection) -> int:
@@ -89,10 +110,67 @@ def set_value(connection: sqlite3.Connection, key: str, value: Any) -> None:
     connection.execute("REPLACE INTO state VALUES (?, ?)", (key, json.dumps(value, allow_nan=False)))
 
 
+def put_replay(connection: sqlite3.Connection, alarm: str, part: str, data: bytes) -> None:
+    """Store a part of the replay of an alarm in place of what was stored of it; nothing if the alarm is removed."""
+    connection.execute(
+        "REPLACE INTO replays SELECT ?1, ?2, number, ?3, "
+        "coalesce((SELECT max(finished) FROM replays WHERE alarm = ?1), 0), ?4 FROM alarms WHERE id = ?1",
+        (alarm, part, len(data), data),
+    )
+
+
+def finish_replay(connection: sqlite3.Connection, alarm: str) -> None:
+    """Note that the replay of an alarm is whole."""
+    connection.execute("UPDATE replays SET finished = 1 WHERE alarm = ?", (alarm,))
+
+
+def finish_all_replays(connection: sqlite3.Connection) -> list[EventMessage]:
+    """Note that no more is recorded of any replay; return the last message of each alarm whose replay it was."""
+    connection.execute("DELETE FROM replays WHERE alarm NOT IN (SELECT id FROM alarms)")
+    rows = connection.execute("SELECT DISTINCT alarm FROM replays WHERE finished = 0").fetchall()
+    connection.execute("UPDATE replays SET finished = 1 WHERE finished = 0")
+    found = (last_message(connection, alarm) for (alarm,) in rows)
+    return [message for message in found if message is not None]
+
+
+def last_message(connection: sqlite3.Connection, alarm: str) -> EventMessage | None:
+    """Return the last message about an alarm itself, None when it is unknown."""
+    row = connection.execute(
+        "SELECT id, sequence, kind, camera, utc, content FROM messages WHERE id = ? AND kind != 'alarm_evidence' "
+        "ORDER BY sequence DESC LIMIT 1",
+        (alarm,),
+    ).fetchone()
+    if row is None:
+        return None
+    id_, sequence, kind, camera, utc, content = row
+    return EventMessage(id_, sequence, kind, camera, utc, json.loads(content))
+
+
+def remove_replay_parts(connection: sqlite3.Connection, parts: Sequence[str]) -> None:
+    """Remove these parts of all replays, and overwrite their places in the file."""
+    connection.execute("PRAGMA secure_delete=ON").fetchall()
+    try:
+        connection.executemany("DELETE FROM replays WHERE part = ?", [(part,) for part in parts])
+        vacuum(connection)
+    finally:
+        connection.execute("PRAGMA secure_delete=OFF").fetchall()
+
+
+def remove_oldest_replays(connection: sqlite3.Connection, keep_bytes: int) -> int:
+    """Remove the replays of the oldest alarms until all others fit; return how many parts were removed."""
+    rows = connection.execute("SELECT number, bytes FROM replays ORDER BY number DESC").fetchall()
+    total = 0
+    for number, size in rows:
+        total += size
+        if total > keep_bytes:
+            return connection.execute("DELETE FROM replays WHERE number <= ?", (number,)).rowcount
+    return 0
+
+
 def remove_oldest(
     connection: sqlite3.Connection, keep_messages: int, oldest: float, delivered: int
 ) -> tuple[int, int]:
-    """Remove some of the oldest messages, and the alarms that have no others.
+    """Remove some of the oldest messages, and the alarms that have no others, with their replays.
 
     Args:
         connection: in a transaction.
@@ -117,9 +195,16 @@ def remove_oldest(
     last = rows[removed - 1][0]
     lost = sum(number > delivered for number, _ in rows[:removed])
     connection.execute("DELETE FROM messages WHERE number <= ?", (last,))
+    connection.execute("DELETE FROM replays WHERE alarm IN (SELECT id FROM alarms WHERE last <= ?)", (last,))
     connection.execute("DELETE FROM alarms WHERE last <= ?", (last,))
     if lost:
         set_value(connection, LOST, int(get_value(connection, LOST) or 0) + lost)
-    # Each row of this pragma's result is a page that was returned; fetching them is what does it.
-    connection.execute(f"PRAGMA incremental_vacuum({_MAX_VACUUMED})").fetchall()
     return removed, lost
+
+
+def vacuum(connection: sqlite3.Connection) -> None:
+    """Return some of the pages that are free to the file system."""
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    for _ in range(min(free, _MAX_VACUUMED)):
+        # Python steps through a statement without columns once, and each step returns a single page.
+        connection.execute("PRAGMA incremental_vacuum")

@@ -1,4 +1,4 @@
-"""Stores messages in a thread of its own, so that scoring never waits for the disk."""
+"""Stores messages and replays in a thread of its own, so that scoring never waits for the disk."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
 
 from runtime.events.message import EventMessage
 from runtime.events.store import EventStore
@@ -14,10 +16,18 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 100
 _CLEAN_UP_SECONDS = 60.0
+_MAX_REPLAYS = 64  # parts that may wait; beyond, the oldest are lost
+
+
+class _Replay(NamedTuple):
+    """A part of the replay of an alarm that waits to be stored."""
+
+    encode: Callable[[], bytes]
+    evidence: EventMessage | None
 
 
 class StoreWriter:
-    """Stores messages in a thread of its own, and removes old ones from the store.
+    """Stores messages and replays in a thread of its own, and removes old ones from the store.
 
     Args:
         store: where messages go.
@@ -40,6 +50,7 @@ class StoreWriter:
         self._max_wait = max_wait
         self._queue: deque[EventMessage] = deque()
         self._batch: list[EventMessage] = []
+        self._replays: dict[tuple[str, str], _Replay] = {}
         self._changed = threading.Condition()
         self._stopping = False
         self._failing = False
@@ -57,10 +68,32 @@ class StoreWriter:
                     self._queue.append(message)
             self._changed.notify_all()
 
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until all messages are stored; return whether they are."""
+    def put_replay(
+        self, alarm: str, part: str, encode: Callable[[], bytes], evidence: EventMessage | None = None
+    ) -> None:
+        """Take a part of the replay of an alarm to store in place of what was stored of it; never waits for the disk.
+
+        Args:
+            alarm: its id; a message about it was submitted before.
+            part: such as `skeletons`.
+            encode: returns its stored form; called in the thread that stores.
+            evidence: says that the replay is whole then; stored after it if a delivery takes such messages.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue and not self._batch, timeout)
+            self._replays.pop((alarm, part), None)
+            self._replays[alarm, part] = _Replay(encode, evidence)
+            if len(self._replays) > _MAX_REPLAYS:
+                (lost, name), _ = next(iter(self._replays.items()))
+                del self._replays[lost, name]
+                logger.error("The %s of the alarm %s are not stored: too much waits to be stored", name, lost)
+            self._changed.notify_all()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until everything is stored; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not self._queue and not self._batch and not self._replays, timeout
+            )
 
     def statistics(self) -> dict[str, int]:
         """Return how many messages were `stored` by this process, are `waiting`, and were `lost` at full capacity."""
@@ -105,25 +138,30 @@ class StoreWriter:
     def _run(self) -> None:
         wait = self._first_wait
         while self._next_batch():
-            if self._store_batch():
+            if (not self._batch or self._store_batch()) and self._store_replay():
                 wait = self._first_wait
                 self._clean_up()
             else:
                 with self._changed:
                     if self._stopping:
                         return
-                    self._changed.wait_for(lambda: self._stopping, wait)
+                    # Messages that come do not wait for a replay, which may be too large for the disk.
+                    self._changed.wait_for(
+                        lambda: self._stopping or (bool(self._queue) and not self._batch), wait
+                    )
                 wait = min(2 * wait, self._max_wait)
 
     def _next_batch(self) -> bool:
-        """Wait for messages; return False when all are stored and the thread is to end."""
+        """Wait for messages and replays; return False when all are stored and the thread is to end."""
         while True:
             with self._changed:
                 while self._queue and len(self._batch) < _BATCH:
                     self._batch.append(self._queue.popleft())
-                if self._batch or self._stopping:
-                    return bool(self._batch)
-                self._changed.wait_for(lambda: bool(self._queue) or self._stopping, _CLEAN_UP_SECONDS)
+                if self._batch or self._replays or self._stopping:
+                    return bool(self._batch or self._replays)
+                self._changed.wait_for(
+                    lambda: bool(self._queue or self._replays) or self._stopping, _CLEAN_UP_SECONDS
+                )
             if time.monotonic() - self._cleaned_up >= _CLEAN_UP_SECONDS:
                 self._clean_up()
 
@@ -142,10 +180,36 @@ class StoreWriter:
         except Exception as error:  # noqa: BLE001 - the thread must survive any failure of the disk
             self._on_failure(error)
             return False
-        if self._failing:
-            logger.info("Events are stored again")
-            self._failing = False
+        self._on_success()
         self._done(stored=len(self._batch), lost=0)
+        return True
+
+    def _store_replay(self) -> bool:
+        """Store the part that has waited longest, if any; return False when it has to wait."""
+        with self._changed:
+            found = next(iter(self._replays.items()), None)
+            if (
+                found is None or self._queue
+            ):  # messages first: the replay may be of an alarm that they begin or end
+                return True
+        (alarm, part), replay = found
+        try:
+            data = replay.encode()
+        except Exception as error:  # noqa: BLE001 - the thread must survive what cannot be encoded
+            logger.error("The %s of the alarm %s cannot be stored: %s", part, alarm, error)
+        else:
+            try:
+                self._store.put_replay(alarm, part, data)
+                if replay.evidence is not None:
+                    self._store.finish_replay(replay.evidence)
+            except Exception as error:  # noqa: BLE001 - the thread must survive any failure of the disk
+                self._on_failure(error)
+                return False
+            self._on_success()
+        with self._changed:
+            if self._replays.get((alarm, part)) is replay:
+                del self._replays[alarm, part]
+            self._changed.notify_all()
         return True
 
     def _done(self, stored: int, lost: int) -> None:
@@ -159,6 +223,11 @@ class StoreWriter:
         if not self._failing:
             logger.error("Events cannot be stored and wait in memory: %s", error)
             self._failing = True
+
+    def _on_success(self) -> None:
+        if self._failing:
+            logger.info("Events are stored again")
+            self._failing = False
 
     def _clean_up(self) -> None:
         self._cleaned_up = time.monotonic()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import math
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -56,6 +58,7 @@ class Webhook:
 
     Args:
         options: the section `webhook` of the configuration, with a URL.
+        picture: returns the GIF of the alarm of an `alarm_evidence` message; None for no such messages.
 
     Raises:
         InputError: the URL, the certificate or the secret cannot be used.
@@ -63,7 +66,11 @@ class Webhook:
 
     name = "webhook"
 
-    def __init__(self, options: WebhookOptions) -> None:
+    def __init__(
+        self, options: WebhookOptions, picture: Callable[[EventMessage], bytes | None] | None = None
+    ) -> None:
+        self.pictures = options.pictures and picture is not None
+        self._picture = picture
         self._address = web_address(options.url or "")
         self._context = tls_context(options.ca_file) if self._address.tls else None
         self._secret = read_secret("the secret of the webhook", options.secret_file, options.secret_env)
@@ -82,8 +89,15 @@ class Webhook:
         if self._deadline is not None:
             self._deadline.cancel()
 
+    def _body(self, message: EventMessage) -> bytes:
+        if message.kind != "alarm_evidence" or self._picture is None:
+            return message.json().encode()
+        gif = self._picture(message)
+        picture = {"media_type": "image/gif", "base64": base64.b64encode(gif).decode()} if gif else None
+        return replace(message, content={**message.content, "picture": picture}).json().encode()
+
     def _post(self, message: EventMessage, done: int) -> None:
-        address, body = self._address, message.json().encode()
+        address, body = self._address, self._body(message)
         timestamp = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",

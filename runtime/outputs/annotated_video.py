@@ -13,22 +13,18 @@ import numpy as np
 from daflow.core.alarms.p_value import NARROW_SPACE
 from daflow.core.alarms.zones import Zone
 from daflow.core.data.clip_tables import FrameSize
-from daflow.core.data.skeleton import OPENPOSE_BONES
 from daflow.core.errors import InputError, unusable_package
 from daflow.core.files import require_short_name
+from runtime.drawing import ABNORMAL, BLANK, INK, NORMAL, UNSCORED, Colour, draw_person, short, write
 from runtime.pipeline.results import FrameResult, Person
 from runtime.sources.containers import file_address
 from runtime.sources.frames import Image
 
-Colour = tuple[int, int, int]  # RGB
-
-_NORMAL, _ABNORMAL, _UNSCORED = (70, 200, 120), (235, 60, 50), (150, 150, 150)
 _ZONES: dict[str, Colour] = {"watch": (90, 160, 240), "ignore": (240, 190, 80)}
-_INK, _PAPER, _BLANK = (235, 235, 235), (24, 26, 30), 32
+_PAPER: Colour = (24, 26, 30)
 _CHART_HEIGHT = 96
 _CHART_FRAMES = 240
 _FRAGMENT_SECONDS = 2
-_MIN_CONFIDENCE = 0.3  # a joint below it is a guess and is not drawn
 _MIN_WIDTH = 480  # smaller pictures are enlarged, so that the text is readable
 _MAX_SIDE = 4096  # larger ones are made smaller: H.264 has no level for them, and players refuse them
 _MAX_PIXELS = 2560 * 1440  # so are these: the encoder holds several pictures, at this size 150 MB
@@ -109,7 +105,7 @@ class AnnotatedVideo:
             math.sqrt(_MAX_PIXELS / (width * height)),
         )
         width, height = (max(_MIN_SIDE, int(side * scale) // 2 * 2) for side in (width, height))
-        canvas = np.full((height + _CHART_HEIGHT, width, 3), _BLANK, dtype=np.uint8)
+        canvas = np.full((height + _CHART_HEIGHT, width, 3), BLANK, dtype=np.uint8)
         if self._pictures and result.frame.image is not None:
             canvas[:height] = self._cv2.resize(result.frame.image, (width, height))
         for name, zone in result.zones.items():
@@ -117,14 +113,12 @@ class AnnotatedVideo:
         for person in result.people:
             self._draw_person(canvas[:height], person, result.threshold, scale)
         if result.alarm:
-            self._cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _ABNORMAL, 6)
-            self._text(canvas, "ALARM", (14, 34), _ABNORMAL, 0.9)
+            self._cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), ABNORMAL, 6)
+            write(canvas, "ALARM", (14, 34), ABNORMAL, 0.9)
             reason = result.worst.why if result.worst else None
             line = round(16 * max(1.0, width / 720))
             for number, phrase in enumerate(reason.split("; ") if reason else ()):
-                self._text(
-                    canvas, phrase.replace(NARROW_SPACE, " "), (14, 54 + line * number), _ABNORMAL, 0.4
-                )
+                write(canvas, phrase.replace(NARROW_SPACE, " "), (14, 54 + line * number), ABNORMAL, 0.4)
         self._scores.append(np.nan if result.score is None else result.score)
         self._draw_chart(canvas[height:], result)
         return canvas
@@ -137,24 +131,15 @@ class AnnotatedVideo:
         )
         left, top = corners[corners[:, 1].argmin()].tolist()
         label = f"{name} ({zone.kind})" if name.isascii() else zone.kind  # the font has no other letters
-        self._text(canvas, label, (left, max(16, top + 16)), _ZONES[zone.kind], 0.4)
+        write(canvas, label, (left, max(16, top + 16)), _ZONES[zone.kind], 0.4)
 
-    def _draw_person(self, canvas: Image, person: Person, threshold: float, scale: float) -> None:
-        points, seen = person.keypoints[:, :2] * scale, person.keypoints[:, 2] >= _MIN_CONFIDENCE
-        if not np.isfinite(points).all():
-            return
-        points = np.clip(points, -32000, 32000)
-        colour = _UNSCORED
+    @staticmethod
+    def _draw_person(canvas: Image, person: Person, threshold: float, scale: float) -> None:
+        colour = UNSCORED
         if person.smoothed is not None:
-            colour = _ABNORMAL if person.smoothed > threshold else _NORMAL
-        thickness = max(2, round(canvas.shape[0] / 240))
-        corners = points.round().astype(int).tolist()
-        for a, b in OPENPOSE_BONES:
-            if seen[a] and seen[b]:
-                self._cv2.line(canvas, corners[a], corners[b], colour, thickness, self._cv2.LINE_AA)
-        label = f"#{person.person}" + ("" if person.smoothed is None else f"  {_short(person.smoothed)}")
-        left, top = int(points[:, 0].min()), int(points[:, 1].min())
-        self._text(canvas, label, (left, max(16, top - 24)), colour, 0.5)
+            colour = ABNORMAL if person.smoothed > threshold else NORMAL
+        label = f"#{person.person}" + ("" if person.smoothed is None else f"  {short(person.smoothed)}")
+        draw_person(canvas, person.keypoints * np.array([scale, scale, 1], dtype=np.float32), colour, label)
 
     def _draw_chart(self, canvas: Image, result: FrameResult) -> None:
         canvas[:] = _PAPER
@@ -171,23 +156,16 @@ class AnnotatedVideo:
             return int(height - 8 - (min(score, high) - low) / (high - low) * (height - 30))
 
         if np.isfinite(threshold):
-            self._cv2.line(canvas, (0, row(threshold)), (width, row(threshold)), _ABNORMAL, 1)
+            self._cv2.line(canvas, (0, row(threshold)), (width, row(threshold)), ABNORMAL, 1)
         step = width / _CHART_FRAMES
         for index in range(1, len(scores)):
             if np.isfinite(scores[index - 1 : index + 1]).all():
                 a, b = ((int(i * step), row(scores[i])) for i in (index - 1, index))
-                self._cv2.line(canvas, a, b, _INK, 1, self._cv2.LINE_AA)
-        score = "-" if result.score is None else _short(result.score)
+                self._cv2.line(canvas, a, b, INK, 1, self._cv2.LINE_AA)
+        score = "-" if result.score is None else short(result.score)
         kind = "provisional threshold" if result.provisional else "threshold"
         text = f"{result.frame.time:7.1f} s   score {score}   {kind} {threshold:.2f} {result.unit}"
-        self._text(canvas, text, (8, 14), _INK, 0.4)
-
-    def _text(self, canvas: Image, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:
-        """Write text whose size grows with the width of the picture; `at` is its place on a picture of 720 pixels."""
-        wide = max(1.0, canvas.shape[1] / 720)
-        corner = (at[0], round(at[1] + 12 * (wide - 1)))
-        font, smooth = self._cv2.FONT_HERSHEY_SIMPLEX, self._cv2.LINE_AA
-        self._cv2.putText(canvas, text, corner, font, size * wide, colour, round(wide), smooth)
+        write(canvas, text, (8, 14), INK, 0.4)
 
     def __enter__(self) -> AnnotatedVideo:
         return self
@@ -210,12 +188,3 @@ def check_video_name(path: Path) -> None:
     special = path.exists() and not path.is_file() and not path.is_dir()  # such as /dev/null
     if path.suffix.lower() not in _SUFFIXES and not special:
         raise InputError(f"The video {path} is written as MP4: give it a name that ends in .mp4.")
-
-
-def _short(score: float) -> str:
-    """Return a score with about three digits.
-
-    >>> _short(3.14159), _short(1968.69)
-    ('3.1', '1969')
-    """
-    return f"{score:.0f}" if abs(score) >= 100 else f"{score:.1f}"

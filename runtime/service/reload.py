@@ -9,7 +9,7 @@ from daflow.core.bundle import Bundle
 from runtime.config.schema import Camera, Config
 
 _NEEDS_RESTART = (
-    "store", "serve", "privacy", "video", "scores", "record", "record_format", "max_frames", "stall_seconds",
+    "store", "replay", "serve", "privacy", "video", "scores", "record", "record_format", "max_frames", "stall_seconds",
     "zones_file",
 )  # fmt: skip
 

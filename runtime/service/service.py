@@ -23,7 +23,7 @@ from runtime.events.arming import Arming, obey
 from runtime.events.camera_topics import ARMED_SET, LABEL_SET, Command
 from runtime.events.labels import AlarmLabels
 from runtime.events.senders import Senders
-from runtime.events.store import EventStore
+from runtime.events.store import open_store
 from runtime.events.store_writer import StoreWriter
 from runtime.machine.board import memory_mb, temperature
 from runtime.outputs.run_files import Outputs
@@ -107,7 +107,7 @@ class Service:
         self.bundle = read_bundle(bundle_or_default(config.bundle))
         warn_about_rate(self.bundle)
         self._manager = CameraManager(
-            self.bundle.manifest, self._queue, self._turn, config.privacy == "pictures", config.stall_seconds,
+            self.bundle.manifest, self._queue, self._turn, config.keeps_pictures, config.stall_seconds,
             config.max_frames,
         )  # fmt: skip
         stack.callback(self._manager.stop)
@@ -115,14 +115,15 @@ class Service:
         progress = len(config.cameras) == 1 and self._reread is None and config.log.format == "text"
         for name in config.cameras:
             self._manager.add(name, config.camera(name), progress)
-        store = config.store
-        self.store = stack.enter_context(EventStore(store.path, store.keep_days, store.keep_messages))
+        self.store = stack.enter_context(open_store(config.store))
         self._arming = Arming(self.store, config)
         self._labels = AlarmLabels(self.store)
         commands: dict[str, Command] = {ARMED_SET: partial(obey, self._arming), LABEL_SET: self._labels.obey}
         self._senders = stack.enter_context(Senders(self.store, config, commands))
         self._store_writer = stack.enter_context(StoreWriter(self.store))
-        self._recorder = AlarmEventRecorder(self.store, self._store_writer, self._arming.is_armed)
+        self._recorder = AlarmEventRecorder(
+            self.store, self._store_writer, self._arming.is_armed, config.replay, config.privacy == "pictures"
+        )
         self._states = StateWatch(self._manager, self._recorder, self._store_writer)
         stack.callback(lambda: self._recorder.close(self._ended))
         for name in config.cameras:

@@ -19,6 +19,7 @@ from runtime.web.json_messages import history_message
 from runtime.web.label_endpoint import LabelEndpoint
 from runtime.web.live_state import LiveState
 from runtime.web.metrics import CONTENT_TYPE, render
+from runtime.web.replay_endpoints import ReplayEndpoints
 from runtime.web.request_body import read_body
 from runtime.web.responses import VISIT, LiveEndpoint, Visit, json_response
 from runtime.web.running_alarms import current_alarm, current_summary
@@ -59,6 +60,12 @@ class AlarmHistory(Values, Protocol):
     def alarm(self, id: str) -> dict[str, Any] | None:  # noqa: A002
         """Return an alarm with the skeletons at its peak."""
 
+    def replay(self, alarm: str, part: str) -> bytes | None:
+        """Return a part of the replay of an alarm."""
+
+    def replay_parts(self, alarm: str) -> list[str]:
+        """Return the names of the parts of the replay of an alarm."""
+
 
 class WebApp:
     """The page, its data, and the addresses for machines.
@@ -93,6 +100,7 @@ class WebApp:
         self._health = HealthReader(health)
         self._privacy = privacy
         self._pictures = CameraPictures(live) if privacy == "pictures" else None
+        self._replays = ReplayEndpoints(store, privacy == "pictures")
         self._access = access
         self.stream = LiveStream(
             live, notices=lambda: {"arming": arming.all_facts()} if arming is not None else {}
@@ -118,6 +126,7 @@ class WebApp:
             Route(STREAM_PATH, LiveEndpoint(self.stream, self._hello, self._access.session_left)),
             Route("/api/history", self._history),
             Route("/api/alarms", self._alarms),
+            *self._replays.routes(),
             Route("/api/alarms/{id}", self._alarm),
             Route("/picture/{camera}.jpg", self._picture),
             Route("/metrics", self._metrics),
@@ -237,13 +246,15 @@ class WebApp:
     async def _alarm(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
 
+        id_ = request.path_params["id"]
         try:
-            alarm = await run_in_threadpool(self._store.alarm, request.path_params["id"])
+            alarm = await run_in_threadpool(self._store.alarm, id_)
+            parts = await run_in_threadpool(self._store.replay_parts, id_)
         except StoreError as error:
             return json_response({"error": f"The event store cannot be read: {error}"}, 503)
         if alarm is None:
             return json_response({"error": "there is no such alarm"}, 404)
-        return json_response(current_alarm(alarm, self._live))
+        return json_response({**current_alarm(alarm, self._live), "replay": self._replays.served(parts)})
 
     async def _picture(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool

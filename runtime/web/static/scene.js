@@ -30,7 +30,7 @@ export function drawPeople(known, canvas, large) {
 }
 
 // What is watched has a full outline; what is ignored a broken one, and is shaded.
-function zones(context, known, large, place) {
+export function zones(context, known, large, place) {
   for (const [name, zone] of Object.entries(page.health?.cameras?.[known.name]?.zones ?? {})) {
     if (large && page.edited?.camera === known.name && page.edited.name === name) continue;
     const corners = zone.points.map(([x, y]) => place(x, y));
@@ -61,7 +61,7 @@ function zones(context, known, large, place) {
   }
 }
 
-function ground(context, left, top, width, height) {
+export function ground(context, left, top, width, height) {
   // A faint grid: the camera's view, in which no picture is shown on purpose.
   context.strokeStyle = colours.line;
   context.lineWidth = 1;
@@ -81,7 +81,7 @@ function ground(context, left, top, width, height) {
   context.globalAlpha = 1;
 }
 
-function label(context, text, joint, colour, ceiling) {
+export function label(context, text, joint, colour, ceiling) {
   let x = null, y = Infinity;
   for (let index = 0; index < 18; index++) {
     const at = joint(index);

@@ -65,6 +65,7 @@ class FakeDelivery:
     """Remembers what it was given; fails as often as `failures` has something to raise."""
 
     name = "fake"
+    pictures = False
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)

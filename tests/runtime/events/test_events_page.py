@@ -38,7 +38,7 @@ def block(language: str) -> str:
 def test_the_example_has_the_fields_of_a_message() -> None:
     frame = Frame(0, 0.0, (64, 48))
     (begin,) = AlarmEventBuilder("door", {})(FrameResult(frame, (), None, alarm=True, change="begin"))
-    assert list(json.loads(block("json"))) == list(begin.content)
+    assert list(json.loads(blocks("json")[0])) == list(begin.content)
 
 
 def test_the_configuration_is_one() -> None:

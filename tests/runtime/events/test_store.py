@@ -51,7 +51,7 @@ def test_it_is_a_wal_file_that_is_synchronised_and_can_shrink(store: EventStore)
         names = ("journal_mode", "synchronous", "auto_vacuum", "user_version")
         return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-    assert store._database.run(pragmas) == ["wal", 2, 2, 1]
+    assert store._database.run(pragmas) == ["wal", 2, 2, 2]
 
 
 def test_a_message_that_is_there_is_not_stored_twice(store: EventStore, make_message: MakeMessage) -> None:
@@ -282,7 +282,7 @@ def test_numbers_go_on_in_the_file_that_replaces_a_corrupt_one(
 def test_a_newer_file_and_another_database_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.sqlite"
     EventStore(path).close()
-    sql(path, "PRAGMA user_version=2")
+    sql(path, "PRAGMA user_version=3")
     with pytest.raises(InputError, match="written by a newer version"):
         EventStore(path)
     other = tmp_path / "other.sqlite"

@@ -30,6 +30,7 @@ from runtime.events.labels import AlarmLabels
 from runtime.events.message import EventMessage, Kind
 from runtime.events.store import EventStore
 from runtime.pipeline.results import FrameResult, Person
+from runtime.replays.skeletons import AlarmSkeletons, RecordedFrame, RecordedPerson, encode
 from runtime.sources.frames import Frame
 from runtime.web.live_state import LiveState
 from runtime.web.server import RunningServer, serve
@@ -156,6 +157,32 @@ class World:
             }  # fmt: skip
             self.store.append(EventMessage(id_, sequence, kind, camera, utc, json.loads(json.dumps(content))))
         return id_
+
+    def record(
+        self, id_: str, camera: str, frame: int = 400, people: int = 99, outline: bytes | None = None
+    ) -> None:
+        """Store the skeletons around an alarm that began at a frame and lasted for 3 s, with its peak after 1 s."""
+        poses = self._clips[camera]
+        frame = min((f for f in poses if f >= 150), key=lambda each: abs(each - frame))
+        raiser = next(iter(poses[frame]))
+        scale = np.array([1 / SIZE[0], 1 / SIZE[1], 1], dtype=np.float32)
+
+        def person(number: int, keypoints: Any, time: float) -> RecordedPerson:
+            high = number == raiser and 0 <= time < 3
+            return RecordedPerson(number, 7.25 if high else 2.0, (keypoints * scale).astype(np.float32))
+
+        frames = tuple(
+            RecordedFrame(
+                (f - frame) / 25,
+                tuple(person(n, p, (f - frame) / 25) for n, p in list(poses.get(f, {}).items())[:people]),
+            )
+            for f in range(frame - 125, frame + 200, 5)
+        )
+        skeletons = AlarmSkeletons(
+            id=id_, camera=camera, began_utc=time.time(), frame_size=SIZE, threshold=THRESHOLD, unit="bits",
+            peak=1.0, seconds=3.0, complete=True, raised=frozenset({raiser}), frames=frames, outline=outline,
+        )  # fmt: skip
+        self.store.put_replay(id_, "skeletons", encode(skeletons))
 
     def health(self) -> dict[str, Any]:
         """The snapshot."""

@@ -14,6 +14,12 @@ from runtime.web.server import RunningServer
 from .browser import Feeder, Page
 from .conftest import World, iso, wait_for
 
+SEEK = """
+const slider = document.getElementById("scrub");
+slider.value = Number(slider.min) + arguments[0];
+slider.dispatchEvent(new Event("input"));
+"""
+
 
 @pytest.fixture(scope="module")
 def page(new_browser: Callable[..., Any]) -> Page:
@@ -75,18 +81,16 @@ def test_an_alarm_appears_live_and_its_skeletons_play(fed: Feeder, page: Page) -
         wait_for(lambda: "yard" in page.text("alarm-list") and "now" in page.text("alarm-list"))
         page.run("document.querySelector('#alarm-list button').click()")
         wait_for(lambda: page.run("return document.getElementById('replay').open"))
-        shown = {wait_for(lambda: page.text("pose")) for _ in range(20) if not time.sleep(0.1)}
+        shown = {wait_for(lambda: page.text("replay-time")) for _ in range(20) if not time.sleep(0.1)}
         assert len(shown) > 5, "it plays"
         wait_for(lambda: page.ink("replay-canvas", "alarm") > 200)
         page.run("document.getElementById('play').click()")
-        still = page.text("pose")
+        still = page.text("replay-time")
         assert page.text("play") == "Play"
         time.sleep(0.3)
-        assert page.text("pose") == still
-        page.run(
-            "const s = document.getElementById('scrub'); s.value = 7; s.dispatchEvent(new Event('input'))"
-        )
-        assert page.text("pose") == "8 / 24"
+        assert page.text("replay-time") == still
+        page.run(SEEK, 0.56)
+        assert page.text("replay-time") == "\u22121.1 s"
         assert "7.25" in page.text("replay-facts")
         assert "a posture as in 1 in 900 normal windows" in page.text("replay-facts")
         page.run("document.getElementById('replay-close').click()")
@@ -115,7 +119,7 @@ def test_the_replay_of_an_alarm_that_is_on_is_current(world: World, page: Page) 
     now = time.time()
     world.show("entrance", 300, 6.0, utc=now)
     id_ = world.alarm("entrance", kinds=("begin",), began=now)
-    shown = "replay", "JSON.stringify(module.replay.poses)"
+    shown = "replay", "JSON.stringify(module.replay.frames)"
     with page.fast(), world.serve() as served:
         page.open(served.url)
         wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 1)
@@ -124,14 +128,12 @@ def test_the_replay_of_an_alarm_that_is_on_is_current(world: World, page: Page) 
         assert "score 6.00" in page.text("replay-facts")
         first = page.call(*shown)
         page.run("document.getElementById('play').click()")
-        page.run(
-            "const s = document.getElementById('scrub'); s.value = 7; s.dispatchEvent(new Event('input'))"
-        )
+        page.run(SEEK, 0.56)
         world.show("entrance", 380, 8.5, utc=now + 3.2)
         wait_for(lambda: "score 8.50" in page.text("replay-facts"))
         assert "3.2 s so far" in page.text("replay-facts")
         assert page.call(*shown) != first
-        assert page.text("pose") == "8 / 24", "it goes on where it was"
+        assert page.text("play") == "Play", "it stays still"
         world.alarm("entrance", kinds=("end",), began=now, id_=id_)
         wait_for(
             lambda: "so far" not in page.text("replay-facts") and "score 7.25" in page.text("replay-facts")
@@ -347,7 +349,7 @@ def test_the_page_is_used_by_keyboard(fed: Feeder, page: Page) -> None:
         wait_for(lambda: page.run("return document.getElementById('replay').open"))
         page.run("document.getElementById('scrub').focus()")
         page.browser.switch_to.active_element.send_keys(Keys.HOME, Keys.ARROW_RIGHT)
-        wait_for(lambda: page.text("pose") == "2 / 24")
+        wait_for(lambda: page.text("replay-time") == "\u22121.6 s")
         page.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
         wait_for(lambda: not page.run("return document.getElementById('replay').open"))
         second = page.browser.find_elements("css selector", ".thumb")[1]
@@ -428,7 +430,7 @@ def test_reduced_motion_is_respected(fed: Feeder, page: Page) -> None:
         page.open(served.url)
         wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 1)
         page.run("document.querySelector('#alarm-list button').click()")
-        wait_for(lambda: page.text("pose") == "1 / 24")
+        wait_for(lambda: page.text("replay-time") == "+0.2 s")
         assert page.text("play") == "Play"
 
 

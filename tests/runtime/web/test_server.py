@@ -24,9 +24,10 @@ from runtime.web.server import RunningServer, serve
 from .conftest import World, fetch, log_in, wait_for
 
 EVERYTHING = (
-    "", "login", "static/app.js", "static/style.css", "static/icon.svg", "api/health", "api/history?camera=entrance",
-    "api/alarms", "api/alarms/00000000000000000000000000000001", "metrics", "health", "ready", "picture/entrance.jpg",
-    "nothing",
+    "", "login", "static/app.js", "static/replay.js", "static/style.css", "static/icon.svg", "api/health",
+    "api/history?camera=entrance", "api/alarms", "api/alarms/00000000000000000000000000000001",
+    "api/alarms/00000000000000000000000000000001/skeletons", "api/alarms/00000000000000000000000000000001.gif",
+    "api/alarms/00000000000000000000000000000001.mp4", "metrics", "health", "ready", "picture/entrance.jpg", "nothing",
 )  # fmt: skip
 
 
@@ -60,6 +61,7 @@ def test_the_page_and_its_files_are_served_with_their_guards(served: RunningServ
     for path, kind in (
         ("", "text/html"),
         ("static/app.js", "text/javascript"),
+        ("static/replay.js", "text/javascript"),
         ("static/style.css", "text/css"),
     ):
         status, body, headers = fetch(served.url, path)
@@ -202,7 +204,7 @@ def test_a_limit_that_is_none_is_refused(served: RunningServer, limit: str) -> N
 
 def test_a_store_that_cannot_be_read_is_said(world: World, served: RunningServer) -> None:
     world.store.close()
-    for path in ("api/alarms", "api/alarms/1"):
+    for path in ("api/alarms", "api/alarms/1", "api/alarms/1/skeletons", "api/alarms/1.gif"):
         status, body, _ = fetch(served.url, path)
         assert status == 503
         assert "event store" in json.loads(body)["error"]
