@@ -47,6 +47,7 @@ class Senders:
         """What was lost because the store was temporary: a sentence for each delivery."""
         self._settings: dict[str, object] = {}
         """What each delivery was opened with, by its name."""
+        self._senders: list[Sender] = []
         self._senders = self._open(config)
 
     def change(self, config: Config) -> None:

@@ -169,7 +169,7 @@ def test_the_picture_is_retained_by_the_broker_and_announced_to_home_assistant(
     assert image["image_topic"] == topic
     assert image["content_type"] == "image/gif"
     assert image["availability"] == [{"topic": "daflow/available"}]
-    assert image["device"]["identifiers"] == ["daflow_daflow"]
+    assert image["device"]["identifiers"] == ["daflow_daflow_door"]
     late.close()
     with Senders(store, config(mqtt={**mqtt, "pictures": False})) as senders:
         tell(store, make_message, alarm="b" * 32)

@@ -201,7 +201,7 @@ def test_zoom_shows_who_raised_it_larger(opened: Page) -> None:
         rows.push(at / 4 / canvas.width);
     return Math.max(...rows) - Math.min(...rows);
     """
-    if opened.run("return replay.zoom"):
+    if opened.call("replay", "module.replay.zoom"):
         opened.run("document.getElementById('zoom').click()")
     whole = opened.run(height)
     opened.run("document.getElementById('zoom').click()")
@@ -268,9 +268,7 @@ def test_the_outline_of_the_scene_is_drawn_behind_the_skeletons(recorded: World,
         page.open(served.url)
         wait_for(lambda: page.run("return document.querySelectorAll('#alarm-list li').length") == 1)
         page.run("document.querySelector('#alarm-list button').click()")
-        wait_for(
-            lambda: page.run("return document.getElementById('replay').open && replay.outline?.width") == 320
-        )
+        wait_for(lambda: page.call("replay", "module.replay.outline?.width") == 320)
         drawn = page.run(
             "const c = document.getElementById('replay-canvas'), w = c.width, h = c.height;"
             "const data = c.getContext('2d').getImageData(0, 0, w, h).data;"
