@@ -115,6 +115,7 @@ def alarm_state(
         "hidden": decider.hidden,
         "threshold": decider.rule.threshold,
         "provisional": decider.rule.provisional,
+        "calibrated": decider.is_calibrated,
         "misfit": decider.misfit,
         "drift": drift.message if drift else None,
         "drifting": drift.state == "drifting" if drift else None,

@@ -11,7 +11,8 @@ const STATES = {
 function verdict(camera) {
   if (camera.commissioning) return STATES[camera.commissioning.state] ?? [camera.commissioning.state, ""];
   if (camera.misfit) return ["No longer fits", "off"];
-  return camera.provisional ? ["Provisional", "off"] : ["Calibrated", ""];
+  if (camera.provisional) return ["Provisional", "off"];
+  return camera.calibrated === false ? ["Threshold set by hand", "off"] : ["Calibrated", ""];
 }
 
 function lines(camera) {
@@ -28,6 +29,7 @@ function lines(camera) {
   if (!progress && camera.provisional && !camera.misfit) {
     said.push("The threshold is a guess and promises no rate of false alarms. To commission the camera: daflow-edge commission");
   } else if (camera.provisional) said.push("Until then its alarms are provisional");
+  else if (camera.calibrated === false && !camera.misfit) said.push("It promises no rate of false alarms");
   return said;
 }
 

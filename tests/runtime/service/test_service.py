@@ -249,13 +249,17 @@ def test_reloading_takes_other_zones_and_reads_on(bundle: Bundle) -> None:
         wait_for(lambda: camera(service)["zones"] != {})
         wait_for(lambda: camera(service)["people"] > 0 and camera(service)["score"] is None)
         assert camera(service)["provisional"]
+        assert not camera(service)["calibrated"]
         assert "zones (floor)" in camera(service)["misfit"]
         assert not camera(service)["armed"]
         service.reload()
         wait_for(lambda: camera(service)["score"] is not None)
         assert service._manager._slots["door"].worker is worker
         assert not camera(service)["provisional"]
+        assert camera(service)["calibrated"]
         assert camera(service)["armed"]
+    with running(Service(config_of(bundle, {"door": NORMAL}, alarm={"threshold": 77}))) as service:
+        assert not camera(service)["calibrated"], "its threshold was set by hand"
 
 
 def test_zones_that_are_drawn_hold_at_once_and_after_a_restart(bundle: Bundle, tmp_path: Path) -> None:

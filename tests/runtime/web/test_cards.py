@@ -78,6 +78,9 @@ def test_a_camera_that_is_not_commissioned_says_whether_it_is_calibrated(fed: Fe
         camera.update(provisional=False, recorded=None)
         wait_for(lambda: page.text("calibration-word") == "Calibrated")
         assert page.text("calibration-lines") == ""
+        camera.update(calibrated=False)
+        wait_for(lambda: page.text("calibration-word") == "Threshold set by hand")
+        assert "promises no rate of false alarms" in page.text("calibration-lines")
         camera.update(
             provisional=True, misfit="the zones of the camera (till) are not those of its calibration"
         )
