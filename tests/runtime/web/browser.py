@@ -58,7 +58,11 @@ class Feeder(threading.Thread):
                 frame = 100 + index % 500
                 self.world.show(camera, frame, score, p_value, None, self.image, people, beyond, ignored)
 
-    def end(self) -> None:
+    def __enter__(self) -> Feeder:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self.join()
 

@@ -294,6 +294,28 @@ def new_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
         browser.quit()
 
 
+@pytest.fixture(scope="module")
+def page(new_browser: Callable[..., Any]) -> Any:
+    """A browser for the tests of a module."""
+    from .browser import Page
+
+    return Page(new_browser())
+
+
+@pytest.fixture(autouse=True)
+def _as_new(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let each test begin with the page as it is opened, and leave nothing that asks the server again and again."""
+    if "page" not in request.fixturenames:
+        yield
+        return
+    page = request.getfixturevalue("page")
+    page.wide(1440)
+    page.media()
+    page.errors()
+    yield
+    page.open("about:blank")
+
+
 @pytest.fixture
 def token(monkeypatch: pytest.MonkeyPatch) -> str:
     """The token in the environment variable PAGE_TOKEN; guesses of it wait only shortly."""

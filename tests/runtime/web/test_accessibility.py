@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,11 +20,6 @@ PROGRESS = {
     "state": "recording", "seconds": 1125.0, "people": 6, "hours_of_day": [8, 21], "needed_seconds": 2250.0,
     "per_day": 24.0, "missing": ["18.8 minutes with people"], "share": 0.5, "ready_at_utc": None,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def page(new_browser: Callable[..., Any]) -> Page:
-    return Page(new_browser())
 
 
 @pytest.fixture(scope="module")
@@ -57,19 +51,9 @@ def fed(world: World, tmp_path: Path) -> Iterator[Feeder]:
     world.drawn = DrawnZones(tmp_path / "zones.json")
     world.cameras["entrance"].update(provisional=True, zones={"till": ZONE}, commissioning=PROGRESS)
     world.cameras["gate"].update(state="lost", error="no answer within 10 s")
-    feeder = Feeder(world)
-    feeder.silent.add("gate")
-    feeder.start()
-    yield feeder
-    feeder.end()
-
-
-@pytest.fixture(autouse=True)
-def _as_new(page: Page) -> Iterator[None]:
-    page.wide(1440)
-    page.media()
-    yield
-    page.open("about:blank")
+    with Feeder(world) as feeder:
+        feeder.silent.add("gate")
+        yield feeder
 
 
 def found(page: Page, axe: str) -> list[str]:

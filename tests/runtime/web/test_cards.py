@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,25 +12,10 @@ from .browser import Feeder, Page
 from .conftest import World, iso, wait_for
 
 
-@pytest.fixture(scope="module")
-def page(new_browser: Callable[..., Any]) -> Page:
-    return Page(new_browser())
-
-
 @pytest.fixture
 def fed(world: World) -> Iterator[Feeder]:
-    feeder = Feeder(world)
-    feeder.start()
-    yield feeder
-    feeder.end()
-
-
-@pytest.fixture(autouse=True)
-def _as_new(page: Page) -> Iterator[None]:
-    page.wide(1440)
-    page.errors()
-    yield
-    page.open("about:blank")
+    with Feeder(world) as feeder:
+        yield feeder
 
 
 def test_a_camera_says_what_it_lacks_to_be_commissioned_and_when_it_is_ready(fed: Feeder, page: Page) -> None:

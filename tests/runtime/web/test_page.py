@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,28 +20,12 @@ slider.dispatchEvent(new Event("input"));
 """
 
 
-@pytest.fixture(scope="module")
-def page(new_browser: Callable[..., Any]) -> Page:
-    return Page(new_browser())
-
-
 @pytest.fixture
 def fed(world: World) -> Iterator[Feeder]:
     """The world with a second camera, played."""
     world.add("yard", seed=3, people=2)
-    feeder = Feeder(world)
-    feeder.start()
-    yield feeder
-    feeder.end()
-
-
-@pytest.fixture(autouse=True)
-def _as_new(page: Page) -> Iterator[None]:
-    page.wide(1440)
-    page.media()
-    page.errors()
-    yield
-    page.open("about:blank")
+    with Feeder(world) as feeder:
+        yield feeder
 
 
 def test_people_are_shown_with_their_scores(fed: Feeder, page: Page) -> None:

@@ -26,18 +26,11 @@ def proxy(request: pytest.FixtureRequest, tmp_path: Path) -> MakeProxy:
     return lambda upstream: nginx(upstream, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def page(new_browser: Callable[..., Any]) -> Page:
-    return Page(new_browser())
-
-
 @pytest.fixture
 def fed(world: World) -> Iterator[Feeder]:
     world.add("yard", seed=3)
-    feeder = Feeder(world)
-    feeder.start()
-    yield feeder
-    feeder.end()
+    with Feeder(world) as feeder:
+        yield feeder
 
 
 def test_the_whole_page_works_behind_a_prefix(

@@ -6,9 +6,8 @@ import gzip
 import http.client
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from urllib.parse import urlsplit
 
 import cv2
@@ -121,11 +120,6 @@ def test_pictures_are_made_one_at_a_time_and_only_so_many_visitors_wait(
         release.set()
     assert [headers["content-type"] for headers in answers[3:]] == ["image/gif"] * 9
     assert max(most) == 1
-
-
-@pytest.fixture(scope="module")
-def page(new_browser: Callable[..., Any]) -> Page:
-    return Page(new_browser())
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,26 +18,11 @@ from .browser import Feeder, Page, sign_in
 from .conftest import WITH_VIEWERS, World, arm_all, fetch, wait_for
 
 
-@pytest.fixture(scope="module")
-def page(new_browser: Callable[..., Any]) -> Page:
-    return Page(new_browser())
-
-
 @pytest.fixture
 def fed(world: World) -> Iterator[Feeder]:
     world.add("yard", seed=3, people=2)
-    feeder = Feeder(world)
-    feeder.start()
-    yield feeder
-    feeder.end()
-
-
-@pytest.fixture(autouse=True)
-def _as_new(page: Page) -> Iterator[None]:
-    page.wide(1440)
-    page.errors()
-    yield
-    page.open("about:blank")
+    with Feeder(world) as feeder:
+        yield feeder
 
 
 class Values(dict[str, Any]):

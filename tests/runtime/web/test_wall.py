@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,27 +16,12 @@ return [...document.querySelectorAll('.thumb')].map((tile) => tile.getBoundingCl
 """
 
 
-@pytest.fixture(scope="module")
-def page(new_browser: Callable[..., Any]) -> Page:
-    return Page(new_browser())
-
-
-@pytest.fixture(autouse=True)
-def _as_new(page: Page) -> Iterator[None]:
-    page.wide(1440)
-    page.errors()
-    yield
-    page.open("about:blank")
-
-
 @pytest.fixture
 def fed(world: World) -> Iterator[Feeder]:
     for number, name in enumerate(("yard", "hall", "gate", "till", "stairs", "dock", "ward", "lift")):
         world.add(name, seed=3 + number, people=1)
-    feeder = Feeder(world)
-    feeder.start()
-    yield feeder
-    feeder.end()
+    with Feeder(world) as feeder:
+        yield feeder
 
 
 @pytest.mark.parametrize(

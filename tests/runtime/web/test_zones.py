@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +19,12 @@ SQUARE = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.4], [0.1, 0.4]]
 TILL = {"till": {"kind": "watch", "points": SQUARE}}
 
 
-@pytest.fixture(scope="module")
-def page(new_browser: Callable[..., Any]) -> Page:
-    return Page(new_browser())
-
-
 @pytest.fixture
 def fed(world: World, tmp_path: Path) -> Iterator[Feeder]:
     world.add("yard", seed=3, people=2)
     world.drawn = DrawnZones(tmp_path / "zones.json")
-    feeder = Feeder(world)
-    feeder.start()
-    yield feeder
-    feeder.end()
-
-
-@pytest.fixture(autouse=True)
-def _as_new(page: Page) -> Iterator[None]:
-    page.wide(1440)
-    page.errors()
-    yield
-    page.open("about:blank")
+    with Feeder(world) as feeder:
+        yield feeder
 
 
 def put(url: str, camera: str, content: Any, token: str) -> tuple[int, dict[str, Any]]:
