@@ -48,12 +48,7 @@ class AlarmDecider:
     def is_calibrated(self) -> bool:
         """Whether the threshold is the calibrated one of this camera, and no guess."""
         known = self.calibration
-        return (
-            known is not None
-            and known.normal is not None
-            and known.threshold == self.rule.threshold
-            and not self.rule.provisional
-        )
+        return known is not None and known.threshold == self.rule.threshold and not self.rule.provisional
 
     def forget_people(self) -> None:
         """Restart the smoothing, and hold nobody: from now on the same numbers mean other people."""
