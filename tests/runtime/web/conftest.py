@@ -354,7 +354,7 @@ def fetch(url: str, path: str = "", **headers: str) -> tuple[int, bytes, dict[st
         return answer.status, answer.data, {k.lower(): v for k, v in answer.headers.items()}
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait until something is true, and return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
