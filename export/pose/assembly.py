@@ -128,9 +128,8 @@ def _front(picture: onnx.ValueInfoProto, network: Network, normalisation: Normal
     """
     front = Nodes([picture.name])
     axis = 3
-    value = front.node(
-        "Cast", [IMAGES], "input.float", to=TensorProto.FLOAT
-    )  # TensorRT does no more with uint8
+    # First, since TensorRT does nothing else with uint8.
+    value = front.node("Cast", [IMAGES], "input.float", to=TensorProto.FLOAT)
     if network.channels_first:
         value, axis = front.node("Transpose", [value], "input.channels_first", perm=[0, 3, 1, 2]), 1
     if normalisation.channels == "bgr":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from daflow.core.files import parse_json
 from runtime.events.label_table import Label
 from runtime.events.labels import AlarmLabels
 from runtime.events.store import StoreError
@@ -51,7 +51,7 @@ class LabelEndpoint:
             return refused
         body = await read_body(request, _MAX_BODY)
         try:
-            said = _Said.model_validate(json.loads(body or b""))
+            said = _Said.model_validate(parse_json(body or b""))
         except (ValueError, RecursionError):  # ValidationError is a ValueError
             return json_response({"error": _FORM}, 400)
         visit: Visit = request.scope[VISIT]

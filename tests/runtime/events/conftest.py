@@ -98,7 +98,7 @@ def fake_delivery() -> type[FakeDelivery]:
 def eventually() -> Callable[..., None]:
     """Return a function that waits until a condition holds."""
 
-    def wait(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    def wait(condition: Callable[[], object], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "it did not happen in time"
