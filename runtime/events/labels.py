@@ -149,7 +149,6 @@ def last_alarms(store: EventStore, cameras: Collection[str]) -> dict[str, Labell
 
 
 def _summary(connection: sqlite3.Connection, alarm: str) -> dict[str, Any]:
-
     row = connection.execute("SELECT summary FROM alarms WHERE id = ?", (alarm,)).fetchone()
     if row is None:
         raise KeyError(alarm)
