@@ -15,6 +15,7 @@ import onnxslim
 from onnx import TensorProto, compose, helper
 
 from daflow.core.errors import InputError
+from export.pose.faster_graph import speed_up
 from export.pose.layouts import Head, Layout, Shape
 from export.pose.nodes import PREFIX, Nodes
 
@@ -77,6 +78,7 @@ def assemble(network: Network, layout: Layout, normalisation: Normalisation) -> 
     graph.input.append(helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["batch", *size]))
     graph.output.extend(outputs)
     model = onnxslim.slim(model)
+    speed_up(model)
     _name_nodes(model.graph)
     for value in model.graph.output:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from pathlib import Path
 from typing import Literal, cast
 
 from daflow.core.engines.builder import BuildRequest, build_plan
 from daflow.core.engines.cache import engine_folders, obtain_engine
-from daflow.core.engines.onnxruntime import OnnxRunner
+from daflow.core.engines.onnxruntime import OnnxRunner, threads_of_environment
 from daflow.core.errors import InputError
 from daflow.core.gpu import tensorrt_of_this_machine
 from daflow.core.pose_bundle import NetworkName, PoseBundle
 from daflow.core.scoring.comparison import Precision
+from runtime.networks.parallel import ParallelRunner
 from runtime.networks.runner import NetworkRunner
 from runtime.networks.shared import SharedRunner
 from runtime.poses.pose_networks import BundleNetworks
@@ -23,16 +25,18 @@ logger = logging.getLogger(__name__)
 Engine = Literal["onnxruntime", "tensorrt"]
 _Key = tuple[Path, NetworkName, Engine, Precision]
 
-_MAX_BATCH = 16  # crops of 256 pixels in a call of ONNX Runtime; more gain nothing and take memory
+_MAX_BATCH = (
+    1  # pictures in a call of ONNX Runtime: what a layer gives for more of them does not fit the caches
+)
 
-_opened: dict[_Key, tuple[SharedRunner, int]] = {}
+_opened: dict[_Key, tuple[NetworkRunner, int]] = {}
 _lock = threading.Lock()
 
 
 class _OfAllCameras:
     """A network as one camera has it, whose runner all cameras share; the last one that closes it releases it."""
 
-    def __init__(self, key: _Key, runner: SharedRunner) -> None:
+    def __init__(self, key: _Key, runner: NetworkRunner) -> None:
         self.name, self.row, self.run = runner.name, runner.row, runner.run
         self._key: _Key | None = key
 
@@ -94,7 +98,7 @@ def _shared(bundle: PoseBundle, name: NetworkName, engine: Engine, precision: st
     chosen = _precision(bundle, name, engine, precision)
     key = bundle.folder.resolve(), name, engine, chosen
     with _lock:
-        runner, users = _opened.get(key) or (SharedRunner(_runner(bundle, name, engine, chosen)), 0)
+        runner, users = _opened.get(key) or (_runner(bundle, name, engine, chosen), 0)
         _opened[key] = runner, users + 1
         return _OfAllCameras(key, runner)
 
@@ -102,10 +106,10 @@ def _shared(bundle: PoseBundle, name: NetworkName, engine: Engine, precision: st
 def _runner(bundle: PoseBundle, name: NetworkName, engine: Engine, chosen: Precision) -> NetworkRunner:
     if missed := bundle.missed_limits(name, chosen):
         logger.warning("the %s graph of %s misses its limits: %s", chosen, name, "; ".join(missed))
-    runner: NetworkRunner = (
-        _tensorrt(bundle, name, chosen)
+    runner = (
+        SharedRunner(_tensorrt(bundle, name, chosen))
         if engine == "tensorrt"
-        else OnnxRunner(bundle.graph(name, chosen), chosen, threads=0, max_batch=_MAX_BATCH)
+        else _onnxruntime(bundle, name, chosen)
     )
     network = bundle.network(name)
     if runner.row != (network.height, network.width, 3):
@@ -115,6 +119,15 @@ def _runner(bundle: PoseBundle, name: NetworkName, engine: Engine, chosen: Preci
             f"{network.height}, as the manifest says. Export the pose bundle again."
         )
     return runner
+
+
+def _onnxruntime(bundle: PoseBundle, name: NetworkName, precision: Precision) -> NetworkRunner:
+    """Return what runs the graph on this processor: few pictures by all threads together, many crops side by side."""
+    graph = bundle.graph(name, precision)
+    if name == "detector":
+        return OnnxRunner(graph, precision, threads=0, max_batch=_MAX_BATCH)
+    crops = OnnxRunner(graph, precision, threads=1, max_batch=_MAX_BATCH)
+    return ParallelRunner(crops, threads_of_environment() or len(os.sched_getaffinity(0)))
 
 
 def _precision(bundle: PoseBundle, name: NetworkName, engine: Engine, precision: str) -> Precision:

@@ -38,7 +38,7 @@ class OnnxRunner:
             raise unusable_package(error, "onnxruntime", "edge") from None
         graph = read_graph(path)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or _threads_of_environment()
+        options.intra_op_num_threads = threads or threads_of_environment()
         options.inter_op_num_threads = 1
         options.add_session_config_entry(
             "session.intra_op.allow_spinning", "0"
@@ -82,7 +82,7 @@ class OnnxRunner:
         return dict(zip(self.outputs, self._session.run(self.outputs, {self.input: batch}), strict=True))
 
 
-def _threads_of_environment() -> int:
-    """The number in OMP_NUM_THREADS, else 0, with which ONNX Runtime takes one thread for each core."""
+def threads_of_environment() -> int:
+    """Return the number in OMP_NUM_THREADS, else 0, with which ONNX Runtime takes one thread for each core."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return int(wanted) if wanted.isascii() and wanted.isdigit() else 0
