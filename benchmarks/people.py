@@ -254,9 +254,12 @@ def bundle_finder(bundle: Path, precision: str, seconds: Seconds) -> Open:
 
     def finder(fps: float) -> PeopleFinder:
         networks = open_networks(read_pose_bundle(bundle), "onnxruntime", precision)
-        detector, landmarks, joints = networks.parts
+        detector, landmarks, joints, stride = networks.parts
         timed = BundleNetworks(
-            _TimedRunner(detector, "detect", seconds), _TimedRunner(landmarks, "pose", seconds), joints
+            _TimedRunner(detector, "detect", seconds),
+            _TimedRunner(landmarks, "pose", seconds),
+            joints,
+            stride,
         )
         estimator = _TimedEstimator(PeopleFollower(timed, _MOST), "crop", seconds, networks.close)
         return _TimedFinder(estimator, fps, 1, seconds)

@@ -50,10 +50,10 @@ class EngineBuilder:
     layers: bool
     report: Report
 
-    def _store(self, folder: Path, key: EngineKey, graph: Path) -> None:
-        """Build an engine and write it into `engines` of a bundle, or a folder below that."""
+    def _store(self, folder: Path, key: EngineKey, graph: Path, row: tuple[int, ...] | None = None) -> None:
+        """Build an engine into `engines` of a bundle, or a folder below that; `row` is as in `BuildRequest`."""
         ahead_of_time = None if key.device else key.target
-        plan = build_plan(self.trt, BuildRequest(graph, key.precision, key.options, ahead_of_time))
+        plan = build_plan(self.trt, BuildRequest(graph, key.precision, key.options, ahead_of_time, row))
         path = folder / key.file_name
         folder.mkdir(parents=True, exist_ok=True)
         store_engine(path, key, plan.data, plan.seconds, None)

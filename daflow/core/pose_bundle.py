@@ -133,6 +133,7 @@ class Network(ManifestPart):
         layout: what its outputs were before they became those of every pose bundle.
         width: of its input picture in pixels.
         height: of its input picture in pixels.
+        stride: where the graphs take other sizes too, up to three times these, what they must be multiples of.
         joints: of the body, 33 (BlazePose) or 17 (COCO); 0 for a detector that gives boxes alone.
         precisions: the ONNX file of each precision.
         nodes: the number of operators in each of them.
@@ -145,6 +146,7 @@ class Network(ManifestPart):
     layout: DetectorLayout | LandmarkLayout
     width: Pixels
     height: Pixels
+    stride: Pixels | None = None
     joints: Literal[0, 17, 33]
     precisions: dict[Precision, FileName]
     nodes: dict[Precision, Count] = Field(default_factory=dict)
@@ -152,6 +154,11 @@ class Network(ManifestPart):
     source: Origin
     licence: str | None = None
     int8: PoseInt8 | None = None
+
+    @property
+    def row(self) -> tuple[int, int, int]:
+        """The shape of a picture of `width` and `height`."""
+        return self.height, self.width, 3
 
 
 class PoseManifest(ManifestPart):

@@ -6,20 +6,20 @@ and scale, and the transposition are in the graph.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import onnx
+import onnxruntime
 import onnxslim
 from onnx import TensorProto, compose, helper
 
 from daflow.core.errors import InputError
 from export.pose.faster_graph import speed_up
-from export.pose.layouts import Head, Layout, Shape
+from export.pose.layouts import IMAGES, Head, Layout, Shape
 from export.pose.nodes import PREFIX, Nodes
-
-IMAGES = "images"
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,41 @@ class Network:
 def assemble(network: Network, layout: Layout, normalisation: Normalisation) -> onnx.ModelProto:
     """Return the graph from `images` to the outputs of the layout, checked and simplified.
 
+    Where the layout and the network allow it, the height and the width of `images` are free; see `takes_any_size`.
+
     Raises:
         InputError: the network's outputs are not those of the layout, or its graph is not valid.
     """
+    if layout.stride is not None:
+        with contextlib.suppress(InputError):
+            model = _assemble(network, layout, normalisation, ("height", "width"))
+            if _computes(model, network.height + layout.stride, network.width + 2 * layout.stride):
+                return model
+    return _assemble(network, layout, normalisation, (network.height, network.width))
+
+
+def takes_any_size(model: onnx.ModelProto) -> bool:
+    """Whether the pictures of an assembled graph may have any height and width that the layout allows."""
+    return bool(model.graph.input[0].type.tensor_type.shape.dim[1].dim_param)
+
+
+def _computes(model: onnx.ModelProto, height: int, width: int) -> bool:
+    """Whether a graph gives outputs for a picture of another size: as many scores as boxes."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        outputs = session.run(None, {IMAGES: np.zeros((1, height, width, 3), np.uint8)})
+    except Exception:  # noqa: BLE001  ONNX Runtime has a class of its own for each reason
+        return False
+    return len({output.shape[1] for output in outputs}) == 1
+
+
+def _assemble(
+    network: Network, layout: Layout, normalisation: Normalisation, size: tuple[int | str, int | str]
+) -> onnx.ModelProto:
     model: onnx.ModelProto = compose.add_prefix(network.model, PREFIX)
     graph = model.graph
     picture = helper.make_tensor_value_info("", 0, None)
@@ -74,8 +106,7 @@ def assemble(network: Network, layout: Layout, normalisation: Normalisation) -> 
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend(nodes)
     graph.initializer.extend([*front.initializers, *head.initializers])
-    size = [network.height, network.width, 3]
-    graph.input.append(helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["batch", *size]))
+    graph.input.append(helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["batch", *size, 3]))
     graph.output.extend(outputs)
     model = onnxslim.slim(model)
     speed_up(model)
@@ -95,7 +126,7 @@ def head_alone(network: Network, layout: Layout) -> onnx.ModelProto:
     Raises:
         InputError: as for `assemble`.
     """
-    head, ends, outputs = _head(network, layout)
+    head, ends, outputs = _head(network, layout, has_images=False)
     inputs = [
         helper.make_tensor_value_info(PREFIX + name, TensorProto.FLOAT, ["batch", *shape[1:]])
         for name, shape in network.outputs.items()
@@ -106,10 +137,12 @@ def head_alone(network: Network, layout: Layout) -> onnx.ModelProto:
     )
 
 
-def _head(network: Network, layout: Layout) -> tuple[Head, list[onnx.NodeProto], list[onnx.ValueInfoProto]]:
+def _head(
+    network: Network, layout: Layout, has_images: bool = True
+) -> tuple[Head, list[onnx.NodeProto], list[onnx.ValueInfoProto]]:
     """The nodes of the layout, those that name its results, and these as outputs of a graph."""
     named = {PREFIX + name: shape for name, shape in network.outputs.items()}
-    head = Head(named, network.width, network.height)
+    head = Head(named, network.width, network.height, has_images)
     results = layout.head(head)
     ends = [helper.make_node("Identity", [value], [name], f"head.{name}") for name, value in results.items()]
     return head, ends, [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in results]

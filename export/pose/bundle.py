@@ -33,7 +33,7 @@ from daflow.core.replacement import replace_when_done
 from daflow.core.scoring.comparison import Precision
 from daflow.core.version import __version__
 from export.engines import Batch, build_options, find_engine_builder
-from export.pose.assembly import Normalisation, assemble
+from export.pose.assembly import Normalisation, assemble, takes_any_size
 from export.pose.engines import PoseEngineBuilder
 from export.pose.int8 import Int8Writer
 from export.pose.layouts import LAYOUTS, Layout
@@ -244,12 +244,14 @@ class _Exporter:
         pictures = verification_pictures(plan.original, plan.layout, plan.normalisation, images)
         files: dict[Precision, str] = {"fp32": self._save(name, "fp32", plan.model)}
         nodes: dict[Precision, int] = {"fp32": len(plan.model.graph.node)}
+        any_size = takes_any_size(plan.model)
         verdicts = {"fp32": self._verify(name, "fp32", plan, pictures, limits["fp32"])}
         if name == "detector":
             self._detector = GraphRunner(plan.model), network.width, network.height
         if self._fp16:
             reduced = assemble(half(network), plan.layout, plan.normalisation)
             files["fp16"], nodes["fp16"] = self._save(name, "fp16", reduced), len(reduced.graph.node)
+            any_size &= takes_any_size(reduced)
             verdicts["fp16"] = self._verify(name, "fp16", plan, pictures, limits["fp16"])
         described: PoseInt8 | None = None
         if self._int8:
@@ -266,7 +268,8 @@ class _Exporter:
             nodes["int8"] = len(onnx.load(self._work / files["int8"]).graph.node)
         return Network.model_validate({
             "layout": plan.source.layout, "width": network.width, "height": network.height,
-            "joints": plan.layout.joints, "precisions": files, "nodes": nodes, "verification": verdicts,
+            "stride": plan.layout.stride if any_size else None, "joints": plan.layout.joints, "precisions": files,
+            "nodes": nodes, "verification": verdicts,
             "source": Origin(file=plan.source.path.name, sha256=plan.original.sha256),
             "licence": plan.source.licence, "int8": described,
         })  # fmt: skip

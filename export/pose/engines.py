@@ -45,7 +45,9 @@ class PoseEngineBuilder(EngineBuilder):
             name, precision, self.trt.__name__, str(self.trt.__version__),
             target or (gpu.target if gpu else ""), gpu.name if gpu else None,
         )  # fmt: skip
-        self._store(engine_folder(bundle.folder) / name, key, bundle.graph(name, precision))
+        self._store(
+            engine_folder(bundle.folder) / name, key, bundle.graph(name, precision), bundle.network(name).row
+        )
 
 
 def build_pose_engines_on_device(

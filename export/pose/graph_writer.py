@@ -259,13 +259,13 @@ class GraphWriter(Nodes):
 
     def reshape(self, name: str, tensor: Tensor, shape: Sequence[int]) -> Tensor:
         """Give a tensor another shape; the batch stays in front."""
-        shape = [int(size) for size in shape]
+        written = shape = [int(size) for size in shape]
         if shape.count(-1) == 1:
             rest = math.prod(size for size in shape if size != -1)
-            shape[shape.index(-1)] = math.prod(tensor.shape) // max(rest, 1)
+            shape = [math.prod(tensor.shape) // max(rest, 1) if size == -1 else size for size in shape]
         if not shape or shape[0] != 1 or math.prod(shape) != math.prod(tensor.shape):
             raise ValueError(f"shape {shape} of {tensor.shape}")
-        target = self.constant(f"{name}.shape", np.array([0, *shape[1:]]))
+        target = self.constant(f"{name}.shape", np.array([0, *written[1:]]))
         output = self.node("Reshape", [self.arranged(tensor), target], name)
         return Tensor(output, tuple(shape), tuple(range(len(shape))))
 

@@ -29,6 +29,8 @@ BLAZEPOSE_JOINTS = 33
 BLAZEPOSE_POINTS = 39  # with the six that place the next crop
 NANODET_STRIDES = (8, 16, 32)
 COCO_CLASSES = 80
+LARGEST = 3  # times the network's own, that the sides of a picture may be where it takes any size
+IMAGES = "images"
 
 Shape = tuple[int, ...]
 Outputs = Mapping[str, Shape]
@@ -41,13 +43,15 @@ class Head(Nodes):
         outputs: of the network by name, with their shapes for one picture.
         width: of the network's input picture in pixels.
         height: of the network's input picture in pixels.
+        has_images: whether the graph has the input `images`, whose size may be another one then.
     """
 
-    def __init__(self, outputs: Outputs, width: int, height: int) -> None:
+    def __init__(self, outputs: Outputs, width: int, height: int, has_images: bool = True) -> None:
         super().__init__()
         self.outputs = outputs
         self.width = width
         self.height = height
+        self._has_images = has_images
 
     def one(self, what: str, fits: Callable[[Shape], bool]) -> str:
         """Return the only output of a shape.
@@ -105,6 +109,18 @@ class Head(Nodes):
         centre, half = self.part(boxes, 0, 2), self.op("Mul", self.part(boxes, 2, 4), 0.5)
         return self.joined(self.op("Sub", centre, half), self.op("Add", centre, half))
 
+    def centres(self, stride: int) -> str:
+        """Return the centres `(1, cells, 2)` of the cells of a stride: x, y in pixels, row by row."""
+        most = LARGEST if self._has_images else 1
+        size = most * self.height, most * self.width
+        y, x = np.mgrid[: -(-size[0] // stride), : -(-size[1] // stride)].astype(np.float32)
+        grid = (np.stack([x, y], axis=-1) + np.float32(0.5)) * stride
+        if not self._has_images:
+            return self.constant("head.centres", grid.reshape(1, -1, 2))
+        pixels = self.part(self.op("Shape", IMAGES), 1, 3, axis=0)
+        cells = self.op("Div", self.op("Add", pixels, stride - 1), stride)
+        return self.shaped(self.op("Slice", grid, np.array([0, 0]), cells, np.array([0, 1])), 1, -1, 2)
+
     def landmarks(self, points: str, confidence: str, presence: str | None = None) -> dict[str, str]:
         """Return the outputs for x and y `(B, J, 2)` and a confidence `(B, J, 1)`."""
         if presence is None:
@@ -125,6 +141,8 @@ class Layout:
         mean: that they subtract from a colour 0..255, in that order.
         std: that they divide by.
         head: adds the layout's nodes, and returns the outputs by name.
+        stride: pixels of the largest cell: the sides of a picture may be any multiple of it, if the network itself
+            allows that; None where they are fixed.
     """
 
     role: Role
@@ -133,6 +151,7 @@ class Layout:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     head: Callable[[Head], dict[str, str]]
+    stride: int | None = None
 
 
 def _nanodet(head: Head) -> dict[str, str]:
@@ -148,11 +167,10 @@ def _nanodet(head: Head) -> dict[str, str]:
         score = head.one(what, functools.partial(_is_scores, cells))
         side = head.one(what, functools.partial(_is_distances, cells))
         bins = head.outputs[side][2] // 4
-        probability = head.op("Softmax", head.shaped(side, 0, cells, 4, bins), axis=-1)
+        probability = head.op("Softmax", head.shaped(side, 0, -1, 4, bins), axis=-1)
         expected = head.op("Mul", probability, np.arange(bins, dtype=np.float32) * stride)
         distance = head.op("ReduceSum", expected, np.array([-1]), keepdims=0)
-        y, x = np.mgrid[:rows, :columns].reshape(2, -1).astype(np.float32)
-        centres = (np.stack([x, y], axis=1)[None] + np.float32(0.5)) * stride
+        centres = head.centres(stride)
         scores.append(head.part(score, 0, 1))
         boxes.append(
             head.joined(
@@ -268,7 +286,7 @@ _NONE, _ONE, _FULL = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (255.0, 255.0, 255.0)
 _IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 LAYOUTS: Mapping[str, Layout] = {
-    "nanodet": Layout("detector", 0, "bgr", (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), _nanodet),
+    "nanodet": Layout("detector", 0, "bgr", (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), _nanodet, 32),
     "yolo": Layout("detector", 0, "rgb", _NONE, _FULL, _yolo),
     "yolo-pose": Layout("detector", COCO_JOINTS, "rgb", _NONE, _FULL, _yolo_pose),
     "blazepose": Layout("landmarks", BLAZEPOSE_JOINTS, "rgb", _NONE, _FULL, _blazepose),

@@ -15,8 +15,8 @@ import onnxruntime
 from daflow.core.errors import InputError
 from daflow.core.pose_bundle import NetworkName, PoseComparison, PoseLimits, PoseVerdict
 from daflow.core.scoring.comparison import Precision
-from export.pose.assembly import IMAGES, Normalisation, head_alone
-from export.pose.layouts import BLAZEPOSE_JOINTS, COCO_JOINTS, Layout
+from export.pose.assembly import Normalisation, head_alone
+from export.pose.layouts import BLAZEPOSE_JOINTS, COCO_JOINTS, IMAGES, Layout
 from export.pose.nodes import PREFIX
 from export.pose.originals import Original, first_line
 from export.pose.people_pictures import FOUND, SAME, distinct

@@ -6,6 +6,7 @@ and from how they moved. That takes one crop a person. The detector runs when an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import compress
 
 import numpy as np
@@ -25,7 +26,7 @@ from runtime.poses.boxes import (
 from runtime.poses.followed_person import FollowedPerson, Sighting
 from runtime.poses.motion import Points
 from runtime.poses.pose_networks import Bodies, Detections, PoseNetworks
-from runtime.poses.regions import Regions, upright_regions
+from runtime.poses.regions import Regions, Tiles, upright_regions
 from runtime.poses.search import MAX_ACROSS, Search
 from runtime.sources.frames import Frame, Image, Keypoints
 
@@ -62,21 +63,21 @@ class PeopleFollower:
         self._people: list[FollowedPerson] = []
         self._size: FrameSize = (0, 0)
         self._time = -np.inf
-        self._search = Search(self._size, max_across)
+        self._search = Search(self._size, networks.tiling, max_across)
 
     def estimate(self, frame: Frame) -> Keypoints:
         """Return `(N, 17, 3)` COCO keypoints in pixels with visibility; frames come in the camera's order."""
         assert frame.image is not None
         if frame.size != self._size or frame.time < self._time:
             self._size, self._people = frame.size, []
-            self._search = Search(frame.size, self._max_across)
+            self._search = Search(frame.size, self._networks.tiling, self._max_across)
         before, self._time = self._time, frame.time
         self._follow(frame.image, frame.time, before)
         boxes = _boxes(self._seen_now())
-        places = self._search.places(frame.image, frame.time, boxes, self._lost(frame.time))
-        if len(places):
-            found = self._networks.detect(frame.image, places)
-            new, drifted, known = self._confirm(found, places)
+        tiles = self._search.places(frame.image, frame.time, boxes, self._lost(frame.time))
+        if tiles:
+            found = self._networks.detect(frame.image, tiles)
+            new, drifted, known = self._confirm(found, tiles)
             self._add(frame.image, found, new, drifted, known)
             self._search.learn(frame.time, _boxes(self._seen_now()))
         self._drop(frame.time)
@@ -135,7 +136,7 @@ class PeopleFollower:
         return np.array(lost, dtype=np.float32).reshape(-1, 2)
 
     def _confirm(
-        self, found: Detections, places: npt.NDArray[np.float32]
+        self, found: Detections, tiles: Sequence[Tiles]
     ) -> tuple[npt.NDArray[np.int64], dict[int, FollowedPerson], Boxes]:
         """Match what the detector sees with the people who are followed.
 
@@ -147,7 +148,7 @@ class PeopleFollower:
         people = self._seen_now()
         boxes = _boxes(people)
         for person in people:
-            person.unconfirmed += _is_inside(person.region[:2], places)
+            person.unconfirmed += any(some.hold(person.region[:2]) for some in tiles)
         pairs = matches(boxes, found.boxes, SAME_PERSON)
         sightings = self._sightings(found)
         for row, column in pairs:
@@ -288,11 +289,6 @@ def _has_drifted(skeleton: npt.NDArray[np.float32], detected: npt.NDArray[np.flo
     """Whether the box of a skeleton `(4,)` lies beside what the detector sees of that person, `(4,)`."""
     a, b = skeleton[None], detected[None]
     return bool(overlaps(a, b)[0, 0] < _DRIFTED and covered(b, a)[0, 0] < _REACHED)
-
-
-def _is_inside(point: Points, places: npt.NDArray[np.float32]) -> bool:
-    """Whether a point is in one of the tiles, not at its edge."""
-    return bool((np.abs(places[:, :2] - point).max(axis=1) < 0.45 * places[:, 2]).any())
 
 
 def _coco(skeletons: list[Keypoints]) -> Keypoints:

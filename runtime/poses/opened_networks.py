@@ -91,7 +91,8 @@ def open_networks(bundle: PoseBundle, engine: Engine, precision: str = "auto") -
     except BaseException:
         detector.close()
         raise
-    return BundleNetworks(detector, landmarks, bundle.network("landmarks").joints)
+    stride = found.stride if engine == "onnxruntime" else None  # an engine is built for one size
+    return BundleNetworks(detector, landmarks, bundle.network("landmarks").joints, stride)
 
 
 def _shared(bundle: PoseBundle, name: NetworkName, engine: Engine, precision: str) -> NetworkRunner:
@@ -112,7 +113,7 @@ def _runner(bundle: PoseBundle, name: NetworkName, engine: Engine, chosen: Preci
         else _onnxruntime(bundle, name, chosen)
     )
     network = bundle.network(name)
-    if runner.row != (network.height, network.width, 3):
+    if runner.row != network.row:
         runner.close()
         raise InputError(
             f"The {chosen} graph of {name} in {bundle.folder} does not take pictures of {network.width} x "
@@ -125,7 +126,7 @@ def _onnxruntime(bundle: PoseBundle, name: NetworkName, precision: Precision) ->
     """Return what runs the graph on this processor: few pictures by all threads together, many crops side by side."""
     graph = bundle.graph(name, precision)
     if name == "detector":
-        return OnnxRunner(graph, precision, threads=0, max_batch=_MAX_BATCH)
+        return OnnxRunner(graph, precision, threads=0, max_batch=_MAX_BATCH, row=bundle.network(name).row)
     crops = OnnxRunner(graph, precision, threads=1, max_batch=_MAX_BATCH)
     return ParallelRunner(crops, threads_of_environment() or len(os.sched_getaffinity(0)))
 
@@ -143,7 +144,8 @@ def _tensorrt(bundle: PoseBundle, name: NetworkName, precision: Precision) -> Ne
 
     gpu, trt = tensorrt_of_this_machine("The pose engine tensorrt", "Use --pose-engine onnxruntime.")
     key = bundle.engine_key(name, precision, trt.__name__, str(trt.__version__), gpu.target, gpu.name)
-    request = BuildRequest(bundle.graph(name, precision), precision, key.options)
+    row = bundle.network(name).row
+    request = BuildRequest(bundle.graph(name, precision), precision, key.options, row=row)
     title = f"{trt.__name__} {precision}"
 
     def build() -> tuple[bytes, float]:

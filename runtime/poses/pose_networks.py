@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from daflow.core.data.clip_tables import FrameSize
 from runtime.networks.runner import NetworkRunner
 from runtime.poses.boxes import Boxes, strongest
 from runtime.poses.neighbours import blur_neighbours
-from runtime.poses.regions import OVERLAP, Regions, cut, following_regions, to_picture
+from runtime.poses.regions import Regions, Tiles, Tiling, cut, following_regions, to_picture
 from runtime.sources.frames import Image
 
 MOST_OVERLAP = 0.5
@@ -74,12 +75,14 @@ class PoseNetworks(Protocol):
 
     Attributes:
         aspect: width of a crop divided by its height.
+        tiling: how a picture is divided for `detect`.
     """
 
     aspect: float
+    tiling: Tiling
 
-    def detect(self, image: Image, places: Regions) -> Detections:
-        """Return the people in places of a picture, the surest first."""
+    def detect(self, image: Image, tiles: Sequence[Tiles]) -> Detections:
+        """Return the people in tiles of a picture, of each size some, the surest first."""
         ...
 
     def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
@@ -104,30 +107,34 @@ class BundleNetworks:
         detector: maps `images (B, H, W, 3)` to `scores (B, A)` and `boxes (B, A, 4)`.
         landmarks: maps `images (B, H, W, 3)` to `keypoints (B, K, 4)` and `presence (B,)`.
         joints: how many of the K points are joints; the others only tell where to look next.
+        stride: where the detector takes pictures of any size, what their sides must be multiples of.
     """
 
-    def __init__(self, detector: NetworkRunner, landmarks: NetworkRunner, joints: int) -> None:
-        self.parts = detector, landmarks, joints
-        self._detector, self._landmarks, self._joints = self.parts
-        self._tile = detector.row[1], detector.row[0]
+    def __init__(
+        self, detector: NetworkRunner, landmarks: NetworkRunner, joints: int, stride: int | None = None
+    ) -> None:
+        self.parts = detector, landmarks, joints, stride
+        self._detector, self._landmarks, self._joints, _ = self.parts
+        self.tiling = Tiling(detector.row[0], stride)
         self._crop = landmarks.row[1], landmarks.row[0]
         self.aspect = self._crop[0] / self._crop[1]
 
-    def detect(self, image: Image, places: Regions) -> Detections:
-        """Return the people in places of a picture, the surest first.
+    def detect(self, image: Image, tiles: Sequence[Tiles]) -> Detections:
+        """Return the people in tiles of a picture, of each size some, the surest first.
 
         Of two boxes of one person the stronger one stays. What the edge of a tile cuts off and another tile shows whole
         is left out.
         """
-        outputs = self._detector.run(cut(image, places, self._tile))
         size = image.shape[1], image.shape[0]
         boxes, scores = [], []
-        for place, of_tile, score in zip(places, outputs["boxes"], outputs["scores"], strict=True):
-            chosen = score >= MIN_SCORE
-            found = _in_picture(of_tile[chosen], place, self._tile)
-            whole = ~_is_cut_off(found, place, size)
-            boxes.append(found[whole])
-            scores.append(score[chosen][whole])
+        for some in tiles:
+            outputs = self._detector.run(cut(image, some.places, some.shape))
+            for place, of_tile, score in zip(some.places, outputs["boxes"], outputs["scores"], strict=True):
+                chosen = score >= MIN_SCORE
+                found = _in_picture(of_tile[chosen], place, some)
+                whole = ~_is_cut_off(found, place, some, size)
+                boxes.append(found[whole])
+                scores.append(score[chosen][whole])
         every = Detections(np.concatenate(boxes), np.concatenate(scores))
         return every[strongest(every.boxes, every.scores, MOST_OVERLAP)]
 
@@ -147,18 +154,19 @@ class BundleNetworks:
         self._landmarks.close()
 
 
-def _in_picture(boxes: Boxes, place: npt.NDArray[np.float32], shape: FrameSize) -> Boxes:
-    """Return boxes in pixels of a tile, which is not turned, as pixels of the picture."""
-    scale = place[2] / shape[1]
-    offset = place[:2] - scale * np.array(shape, dtype=np.float32) / 2
-    return np.asarray(boxes * scale + np.tile(offset, 2), dtype=np.float32)
+def _in_picture(boxes: Boxes, place: npt.NDArray[np.float32], tiles: Tiles) -> Boxes:
+    """Return boxes in pixels of a tile as pixels of the picture."""
+    scale = tiles.extent[1] / tiles.shape[1]
+    return np.asarray(boxes * scale + np.tile(place[:2] - tiles.extent / 2, 2), dtype=np.float32)
 
 
-def _is_cut_off(boxes: Boxes, place: npt.NDArray[np.float32], size: FrameSize) -> npt.NDArray[np.bool_]:
-    """Whether boxes end at an edge of a square tile, and are so small that another tile shows them whole."""
-    half, margin = place[2] / 2, _CUT_OFF * place[2]
-    low, high = place[:2] - half, place[:2] + half
+def _is_cut_off(
+    boxes: Boxes, place: npt.NDArray[np.float32], tiles: Tiles, size: FrameSize
+) -> npt.NDArray[np.bool_]:
+    """Whether boxes end at an edge of a tile, and are so small that another tile shows them whole."""
+    low, high = place[:2] - tiles.extent / 2, place[:2] + tiles.extent / 2
+    margin = _CUT_OFF * tiles.extent.max()
     at_low = (boxes[:, :2] < low + margin) & (low > 1)
     at_high = (boxes[:, 2:] > high - margin) & (high < np.array(size) - 1)
-    small = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) < OVERLAP * place[2]
+    small = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) < tiles.overlap
     return np.asarray((at_low | at_high).any(axis=1) & small)

@@ -7,6 +7,7 @@ in radians, clockwise as it is seen. Its width follows from the shape of the net
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ OVERLAP = 0.2
 """How much neighbouring tiles overlap, at least, as a share of their side: whoever is not larger is whole in one."""
 
 _MARGIN = 1.25  # of a person's longer side, as MediaPipe and most top-down networks are trained with
+_NOWHERE = np.zeros((0, 4), dtype=np.float32)
 # BlazePose's auxiliary joints: the middle of the hips, and a point on the circle around the body.
 _MIDDLE, _RIM = 33, 34
 
@@ -59,31 +61,85 @@ def following_regions(keypoints: npt.NDArray[np.float32], aspect: float = 1.0) -
     return np.column_stack([middle, height, np.arctan2(up[:, 0], -up[:, 1])]).astype(np.float32)
 
 
-def tiles(size: FrameSize, across: int) -> Regions:
-    """Return square regions that cover a picture.
+@dataclass(frozen=True)
+class Tiles:
+    """Parts of a picture in which a detector looks for people, all of one size and not turned.
 
-    Args:
-        size: width and height of the picture in pixels.
-        across: tiles along its longer side; one tile is the whole picture.
-
-    >>> tiles((360, 240), 1).tolist(), tiles((360, 240), 2)[:, :2].round().tolist()
-    ([[180.0, 120.0, 360.0, 0.0]], [[100.0, 100.0], [260.0, 100.0], [100.0, 140.0], [260.0, 140.0]])
+    Attributes:
+        places: `(N, 4)` regions of the picture.
+        extent: width and height of a tile, `(2,)`, in pixels of the picture.
+        shape: width and height of the detector's input, which a tile fills.
+        overlap: of neighbours, in pixels of the picture: whoever is not larger is whole in one of them.
     """
-    width, height = size
-    side = tile_side(size, across)
-    places = [(x, y, side, 0.0) for y in _middles(height, side) for x in _middles(width, side)]
-    return np.array(places, dtype=np.float32)
+
+    places: Regions
+    extent: npt.NDArray[np.float32]
+    shape: FrameSize
+    overlap: float
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def containing(self, points: npt.NDArray[np.float32]) -> Tiles:
+        """Return the tiles in whose middle points `(M, 2)` are, without repetition."""
+        away = np.linalg.norm(points[:, None] - self.places[None, :, :2], axis=2)
+        return replace(self, places=self.places[np.unique(away.argmin(axis=1))] if len(points) else _NOWHERE)
+
+    def hold(self, point: npt.NDArray[np.float32]) -> bool:
+        """Whether a point `(2,)` is in one of them, not at its edge."""
+        return bool((np.abs(self.places[:, :2] - point) < 0.45 * self.extent).all(axis=1).any())
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a picture is divided into tiles for a detector.
+
+    Attributes:
+        side: of the detector's square input in pixels.
+        stride: what the sides of its input must be multiples of, where they may have other lengths; None makes squares.
+            Otherwise a tile spans the whole shorter side of the picture, so that nothing is searched twice there, or in
+            vain beyond its edges.
+    """
+
+    side: int
+    stride: int | None = None
+
+    def tiles(self, size: FrameSize, across: int) -> Tiles:
+        """Return tiles that cover a picture.
+
+        Args:
+            size: width and height of the picture in pixels.
+            across: tiles along its longer side; one tile is the whole picture.
+
+        >>> Tiling(416).tiles((360, 240), 1).places.tolist()
+        [[180.0, 120.0, 360.0, 0.0]]
+        >>> Tiling(416).tiles((360, 240), 2).places[:, :2].round().tolist()
+        [[100.0, 100.0], [260.0, 100.0], [100.0, 140.0], [260.0, 140.0]]
+        >>> strips = Tiling(416, 32).tiles((360, 240), 2)
+        >>> strips.places[:, :2].round().tolist(), strips.shape
+        ([[100.0, 120.0], [260.0, 120.0]], (416, 512))
+        """
+        longer = tile_side(size, across)
+        scale, overlap = longer / self.side, longer * OVERLAP
+        shape = self.side, self.side
+        if self.stride is not None:
+            shorter = math.ceil(min(size) / scale / self.stride) * self.stride
+            shape = (self.side, shorter) if size[0] >= size[1] else (shorter, self.side)
+        extent = scale * np.array(shape, dtype=np.float32)
+        xs, ys = (_middles(length, float(side), overlap) for length, side in zip(size, extent, strict=True))
+        places = np.array([(x, y, extent[1], 0.0) for y in ys for x in xs], dtype=np.float32)
+        return Tiles(places, extent, shape, overlap)
 
 
 def tile_side(size: FrameSize, across: int) -> float:
-    """Return the side of a tile in pixels, for so many tiles along the longer side of a picture."""
+    """Return the length of a tile in pixels, for so many tiles along the longer side of a picture."""
     return max(size) / (across - (across - 1) * OVERLAP)
 
 
-def _middles(length: float, side: float) -> npt.NDArray[np.float64]:
+def _middles(length: float, side: float, overlap: float) -> npt.NDArray[np.float64]:
     if length <= side:
         return np.array([length / 2])
-    count = math.ceil((length - side * OVERLAP) / (side * (1 - OVERLAP)) - 1e-6)
+    count = math.ceil((length - overlap) / (side - overlap) - 1e-6)
     return np.linspace(side / 2, length - side / 2, count)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from daflow.core.data.clip_tables import FrameSize
 from runtime.poses.boxes import Boxes
 from runtime.poses.motion import Motion, Points
-from runtime.poses.regions import Regions, tiles
+from runtime.poses.regions import Tiles, Tiling
 from runtime.poses.tile_choice import TileChoice
 from runtime.sources.frames import Image
 
@@ -34,14 +34,16 @@ class Search:
 
     Args:
         size: width and height of the pictures.
+        tiling: how the detector divides them.
         max_across: tiles along the longer side of the picture, at most.
 
     Raises:
         InputError: OpenCV is missing.
     """
 
-    def __init__(self, size: FrameSize, max_across: int = MAX_ACROSS) -> None:
+    def __init__(self, size: FrameSize, tiling: Tiling, max_across: int = MAX_ACROSS) -> None:
         self._size = size
+        self._tiling = tiling
         self._tiles = TileChoice(size, max(1, min(max_across, max(size) // _MIN_TILE)))
         self._motion = Motion()
         self._moving: Points = np.zeros((0, 2), dtype=np.float32)
@@ -50,8 +52,8 @@ class Search:
         self._failed = 0  # searches in a row for what moves that found nobody there
         self._everywhere_at = self._moving_at = self._compared_at = -np.inf
 
-    def places(self, image: Image, time: float, people: Boxes, lost: Points) -> Regions:
-        """Return the tiles to search in this picture, `(N, 4)`; N is 0 when there is no need.
+    def places(self, image: Image, time: float, people: Boxes, lost: Points) -> list[Tiles]:
+        """Return the tiles to search in this picture, of each size some; none when there is no need.
 
         Args:
             image: the picture.
@@ -59,21 +61,21 @@ class Search:
             people: boxes `(N, 4)` of those who are followed.
             lost: `(M, 2)` where people are expected who were just lost.
         """
-        every = tiles(self._size, self._tiles.across)
+        every = self._tiling.tiles(self._size, self._tiles.across)
         pause = max(_CROWD_S, _TILE_S * len(every), _QUIET_S / max(1, len(people)))
         if time - self._everywhere_at >= pause:
             self._everywhere_at = self._moving_at = time
             self._moving = self._motion.places(image, people)
             self._whole = True
-            return tiles(self._size, self._tiles.next())
+            return [self._tiling.tiles(self._size, self._tiles.next())]
         self._moving, self._whole = np.zeros((0, 2), dtype=np.float32), False
         if time - self._moving_at >= _MOVING_S and time - self._compared_at >= _COMPARED_S:
             self._compared_at = time
             self._moving = self._promising(self._motion.places(image, people), time)
             if len(self._moving):
                 self._moving_at = time
-        smaller = tiles(self._size, self._tiles.instead(self._failed))
-        return np.concatenate([_containing(every, lost), _containing(smaller, self._moving)])
+        others = self._tiling.tiles(self._size, self._tiles.instead(self._failed))
+        return [found for found in (every.containing(lost), others.containing(self._moving)) if len(found)]
 
     def learn(self, time: float, people: Boxes) -> None:
         """Take the result of a search.
@@ -104,11 +106,3 @@ class Search:
         known = np.stack([place for place, _ in self._in_vain])
         away = np.abs(moving[:, None] - known[None]).max(axis=2).min(axis=1)
         return np.asarray(moving[away > _SAME_PLACE * max(self._size)])
-
-
-def _containing(places: Regions, points: Points) -> Regions:
-    """Return the tiles in whose middle points are, without repetition."""
-    if not len(points):
-        return np.zeros((0, 4), dtype=np.float32)
-    away = np.abs(points[:, None] - places[None, :, :2]).max(axis=2)
-    return np.asarray(places[np.unique(away.argmin(axis=1))])

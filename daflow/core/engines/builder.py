@@ -48,12 +48,14 @@ class BuildRequest:
         precision: what its operations compute in.
         options: chosen by the user.
         ahead_of_time: the target, such as `sm86`, when it is not the GPU of this machine.
+        row: the shape of the input without its batch axis, where the graph leaves it free.
     """
 
     graph: Path
     precision: Precision
     options: BuildOptions = field(default_factory=BuildOptions)
     ahead_of_time: str | None = None
+    row: tuple[int, ...] | None = None
 
 
 def ahead_of_time_targets(trt: ModuleType) -> list[str]:
@@ -114,7 +116,10 @@ def build_plan(trt: ModuleType, request: BuildRequest) -> Plan:
     tensor = network.get_input(0) if network.num_inputs else None
     if tensor is None:
         raise InputError(f"{here} cannot build {request.graph.name}: it has no input.")
-    profile.set_shape(tensor.name, *[(batch, *tuple(tensor.shape)[1:]) for batch in request.options.batch])  # type: ignore[arg-type]
+    if request.row is not None:
+        tensor.shape = (-1, *request.row)  # type: ignore[assignment]
+    row: tuple[int, ...] = tuple(tensor.shape)[1:]  # type: ignore[arg-type]
+    profile.set_shape(tensor.name, *[(batch, *row) for batch in request.options.batch])  # type: ignore[arg-type]
     config.add_optimization_profile(profile)
     monitor = _monitor(trt) if hasattr(config, "progress_monitor") else None
     if monitor is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,16 @@ class OnnxRunner:
         precision: the precision of the graph, for `name`.
         threads: threads within an operator; 0 takes OMP_NUM_THREADS, which torch uses too, else one for each core.
         max_batch: rows in a call at most; more are split, so that they fit the caches of a small processor.
+        row: the shape of the input without its batch axis, where the graph leaves it free.
 
     Raises:
         InputError: onnxruntime is missing, or the file is not a graph with one input that it can load.
     """
 
     def __init__(
-        self, path: StrPath, precision: str = "fp32", threads: int = 1, max_batch: int = 256
-    ) -> None:
+        self, path: StrPath, precision: str = "fp32", threads: int = 1, max_batch: int = 256,
+        row: Sequence[int] | None = None,
+    ) -> None:  # fmt: skip
         path = Path(path)
         try:
             import onnxruntime
@@ -51,7 +53,11 @@ class OnnxRunner:
             )
             (graph_input,) = self._session.get_inputs()
             self.input: str = graph_input.name
-            self.row = tuple(int(size) for size in graph_input.shape[1:])
+            declared = graph_input.shape[1:]
+            self.row = tuple(
+                int(size if isinstance(size, int) else wanted)
+                for size, wanted in zip(declared, row or declared, strict=True)
+            )
             self.outputs: list[str] = [output.name for output in self._session.get_outputs()]
         except Exception as error:  # noqa: BLE001  onnxruntime raises a class of its own for each kind of damage
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from export.pose.assembly import Network, Normalisation, assemble
+from export.pose.assembly import Network, Normalisation, assemble, takes_any_size
 from export.pose.layouts import LAYOUTS, Head, Layout
 from export.pose.originals import open_original
 from export.pose.verification import GraphRunner
@@ -49,6 +49,49 @@ def test_colours_are_normalised_in_the_order_that_the_network_takes(
     images = model.graph.input[0]
     assert (images.name, images.type.tensor_type.elem_type) == ("images", TensorProto.UINT8)
     assert [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim] == ["batch", 4, 6, 3]
+
+
+def grid_network(fixed: bool) -> Network:
+    """A detector `nanodet` of 64 x 64 whose scores and distances are what is bright; its shapes may be fixed."""
+    rng = np.random.default_rng(5)
+    nodes, outputs, constants = [], {}, {}
+    for stride in (8, 16, 32):
+        for name, channels in (("scores", 80), ("sides", 32)):
+            constants[f"{name}{stride}.w"] = rng.normal(size=(channels, 3, stride, stride)).astype(np.float32)
+            cells = (64 // stride) ** 2
+            constants[f"{name}{stride}.s"] = np.array([0, channels, cells if fixed else -1])
+            nodes += [
+                helper.make_node("Conv", ["x", f"{name}{stride}.w"], [f"{name}{stride}.c"], strides=[stride, stride]),
+                helper.make_node("Reshape", [f"{name}{stride}.c", f"{name}{stride}.s"], [f"{name}{stride}.r"]),
+                helper.make_node("Transpose", [f"{name}{stride}.r"], [f"{name}{stride}"], perm=[0, 2, 1]),
+            ]  # fmt: skip
+            outputs[f"{name}{stride}"] = (1, cells, channels)
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 64, 64])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return Network(model, 64, 64, True, outputs)
+
+
+def test_a_detector_whose_shapes_are_free_takes_pictures_of_any_size() -> None:
+    layout = LAYOUTS["nanodet"]
+    normalisation = Normalisation("rgb", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+    free, fixed = (assemble(grid_network(shapes), layout, normalisation) for shapes in (False, True))
+    assert takes_any_size(free)
+    assert not takes_any_size(fixed)
+    images = np.random.default_rng(6).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    same, other = GraphRunner(fixed).run(images), GraphRunner(free)
+    for name, value in other.run(images).items():
+        np.testing.assert_allclose(value, same[name], rtol=1e-5, atol=1e-4)
+    # Every cell sees its own pixels alone, so those of the upper half are the same in a picture of that alone.
+    upper = other.run(images[:, :32])
+    first = (64 // 8) * (32 // 8)
+    for name, value in upper.items():
+        assert value.shape[1] == first + 4 * 2 + 2
+        np.testing.assert_allclose(value[:, :first], same[name][:, :first], rtol=1e-5, atol=1e-4)
+    assert other.run(np.zeros((1, 192, 160, 3), np.uint8))["scores"].shape == (1, 24 * 20 + 12 * 10 + 6 * 5)
 
 
 def test_a_network_of_whole_numbers_gets_whole_numbers() -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from export.pose.assembly import Normalisation, assemble
+from export.pose.assembly import Normalisation, assemble, takes_any_size
 from export.pose.layouts import LAYOUTS
 from export.pose.originals import open_original
 from export.pose.people_pictures import distinct, fit, people_crops
 from export.pose.verification import GraphRunner
+from runtime.poses.boxes import matches
 
 Image = npt.NDArray[np.uint8]
 
@@ -24,7 +25,7 @@ class Detector:
         model = assemble(
             open_original(path).network, layout, Normalisation(layout.channels, layout.mean, layout.std)
         )
-        self.runner = GraphRunner(model)
+        self.model, self.runner = model, GraphRunner(model)
 
     def __call__(self, image: Image) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         fitted, scale = fit(image, 416, 416)
@@ -58,6 +59,19 @@ def test_nanodet_finds_the_people_in_a_street(detector: Detector, street: Image)
     assert len(found) <= 8
     heights = found[:, 3] - found[:, 1]
     assert 50 < np.median(heights) < 110
+
+
+def test_nanodet_finds_them_in_a_picture_of_another_shape_as_in_a_square(
+    detector: Detector, street: Image
+) -> None:
+    assert takes_any_size(detector.model)
+    scores, boxes = detector(street)
+    fitted, scale = fit(street, 416, 320)  # the picture is 768 x 576, so 8 rows of 320 are black
+    found = detector.runner.run(fitted[None])
+    assert found["boxes"].shape == (1, 52 * 40 + 26 * 20 + 13 * 10, 4)
+    square, strip = distinct(scores, boxes), distinct(found["scores"][0], found["boxes"][0] / scale)
+    assert len(matches(square, strip, 0.8)) >= min(len(square), len(strip)) - 1
+    assert abs(len(square) - len(strip)) <= 1
 
 
 def test_nanodet_finds_small_people_in_the_parts_of_a_picture(detector: Detector, shared: Path) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from runtime.poses.boxes import Boxes
 from runtime.poses.pose_networks import Bodies, Detections
-from runtime.poses.regions import Regions, upright_regions
+from runtime.poses.regions import Regions, Tiles, Tiling, upright_regions
 from runtime.sources.frames import Frame, Image
 
 SIZE = (640, 480)
@@ -72,6 +72,7 @@ class World:
     min_height: float = 30.0
     clutter: list[tuple[float, float, float, float]] = field(default_factory=list)
     aspect: float = 1.0
+    tiling: Tiling = field(default_factory=lambda: Tiling(416))
     time: float = 0.0
     tiles: int = 0
     crops: int = 0
@@ -91,23 +92,26 @@ class World:
             picture[int(low[1]) : int(high[1]), int(low[0]) : int(high[0])] = 200
         return picture
 
-    def detect(self, image: Image, places: Regions) -> Detections:
+    def detect(self, image: Image, tiles: Sequence[Tiles]) -> Detections:
         """Those whose middle is in a tile, and who are large enough in it."""
-        self.tiles += len(places)
+        self.tiles += sum(len(some) for some in tiles)
         self.searches.append(self.time)
         found = [[*box, 0.4] for box in self.clutter]
         for walker in self.walkers:
             joints = walker.joints(self.time)
-            if joints is None or not walker.detected:
-                continue
-            middle = joints[:, :2].mean(axis=0)
-            for x, y, side, _ in places.tolist():
-                inside = np.abs(middle - (x, y)).max() < side / 2
-                if inside and walker.height * 416 / side >= self.min_height:
-                    found.append([*joints[:, :2].min(axis=0), *joints[:, :2].max(axis=0), walker.score])
-                    break
+            if (
+                joints is not None
+                and walker.detected
+                and any(self._shows(some, walker, joints) for some in tiles)
+            ):
+                found.append([*joints[:, :2].min(axis=0), *joints[:, :2].max(axis=0), walker.score])
         rows = np.array(found, dtype=np.float32).reshape(-1, 5)
         return Detections(rows[:, :4], rows[:, 4])
+
+    def _shows(self, tiles: Tiles, walker: Walker, joints: np.ndarray) -> bool:
+        middle = joints[:, :2].mean(axis=0)
+        inside = (np.abs(tiles.places[:, :2] - middle) < tiles.extent / 2).all(axis=1).any()
+        return bool(inside and walker.height * tiles.shape[1] / tiles.extent[1] >= self.min_height)
 
     def joints(self, image: Image, places: Regions, people: Boxes) -> Bodies:
         """The joints of whoever is nearest to the middle of each place; presence 0 when nobody is in it."""

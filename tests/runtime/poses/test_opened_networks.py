@@ -53,7 +53,10 @@ class Bundle:
 
 
 def make_bundle(folder: Path, *names: str, **facts: object) -> Any:
-    usual = {"joints": 33, "width": 256, "height": 256, "precisions": {"fp32": "a.onnx", "fp16": "b.onnx"}}
+    usual = {
+        "joints": 33, "width": 256, "height": 256, "row": (256, 256, 3), "stride": 32,
+        "precisions": {"fp32": "a.onnx", "fp16": "b.onnx"},
+    }  # fmt: skip
     return Bundle(folder, {name: SimpleNamespace(**usual | facts) for name in names or BOTH})
 
 
@@ -81,6 +84,7 @@ def test_the_last_camera_closes_the_networks(opened: list[Runner], tmp_path: Pat
     first = open_networks(make_bundle(tmp_path), "onnxruntime")
     second = open_networks(make_bundle(tmp_path / "."), "onnxruntime", "fp32")
     assert len(opened) == 2
+    assert first.tiling.stride == 32
     first.close()
     first.close()
     assert closed(opened) == [0, 0]
@@ -156,7 +160,9 @@ def test_on_a_gpu_the_engine_of_each_network_is_loaded_or_built(
     )
     monkeypatch.setattr(opened_networks, "obtain_engine", obtain)
     monkeypatch.setattr("runtime.networks.tensorrt.TensorRTRunner", lambda trt, data, batch, name: Runner())
-    open_networks(bundle, "tensorrt").close()
+    networks = open_networks(bundle, "tensorrt")
+    assert networks.tiling.stride is None, "an engine takes pictures of one size"
+    networks.close()
     assert asked == [(name, "fp16", "tensorrt 10.3 sm87 Orin") for name in ("detector", "landmarks")]
     assert [where[0] for where in folders] == [
         tmp_path / "engines" / name for name in ("detector", "landmarks")
@@ -180,6 +186,7 @@ def test_a_graph_of_other_pictures_than_the_manifest_says_is_refused_and_all_are
 ) -> None:
     bundle = make_bundle(tmp_path)
     bundle.networks[wrong].width = bundle.networks[wrong].height = 128
+    bundle.networks[wrong].row = (128, 128, 3)
     with pytest.raises(
         InputError, match=f"The fp32 graph of {wrong} in .* does not take pictures of 128 x 128"
     ):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pytest
 
 from runtime.poses.pose_networks import BundleNetworks
-from runtime.poses.regions import tiles
+from runtime.poses.regions import Tiles
 
 IMAGE = np.zeros((400, 600, 3), np.uint8)
 IMAGE[100:200, 300:340] = 255
@@ -48,32 +49,54 @@ class Middle:
         self.closed = True
 
 
-def networks() -> BundleNetworks:
-    return BundleNetworks(Bright(), Middle(), 33)
+STRIDES = pytest.mark.parametrize("stride", [None, 32])
 
 
-def test_boxes_are_in_pixels_of_the_picture_and_of_doubles_the_stronger_stays() -> None:
-    boxes = networks().detect(IMAGE, tiles((600, 400), 1)).boxes
-    np.testing.assert_allclose(boxes, [[300, 100, 340, 200]], atol=1.5)
+def networks(stride: int | None = None) -> BundleNetworks:
+    return BundleNetworks(Bright(), Middle(), 33, stride)
 
 
-def test_who_is_in_two_tiles_is_one_person() -> None:
+def detect(image: Any, across: int, stride: int | None) -> Any:
+    opened = networks(stride)
+    return opened.detect(image, [opened.tiling.tiles((image.shape[1], image.shape[0]), across)]).boxes
+
+
+@STRIDES
+def test_boxes_are_in_pixels_of_the_picture_and_of_doubles_the_stronger_stays(stride: int | None) -> None:
+    np.testing.assert_allclose(detect(IMAGE, 1, stride), [[300, 100, 340, 200]], atol=1.5)
+    turned = IMAGE.transpose(1, 0, 2)
+    np.testing.assert_allclose(detect(turned, 1, stride), [[100, 300, 200, 340]], atol=1.5)
+
+
+@STRIDES
+def test_who_is_in_two_tiles_is_one_person(stride: int | None) -> None:
     small = np.zeros_like(IMAGE)
     small[160:220, 290:315] = 255
     for across in (2, 3):
-        boxes = networks().detect(small, tiles((600, 400), across)).boxes
-        np.testing.assert_allclose(boxes, [[290, 160, 315, 220]], atol=1.5)
+        np.testing.assert_allclose(detect(small, across, stride), [[290, 160, 315, 220]], atol=1.5)
+
+
+def test_tiles_of_several_sizes_are_searched_together() -> None:
+    opened = networks(32)
+    searched = [opened.tiling.tiles((600, 400), across) for across in (1, 3)]
+    np.testing.assert_allclose(opened.detect(IMAGE, searched).boxes, [[300, 100, 340, 200]], atol=1.5)
 
 
 def test_what_the_edge_of_a_tile_cuts_off_is_left_out() -> None:
-    beside = np.array([[410, 150, 200, 0]], np.float32)  # begins at 310, within the box
-    assert len(networks().detect(IMAGE, beside)) == 1  # too large to be whole in another tile
-    wide = np.array([[860, 300, 1080, 0]], np.float32)  # begins at 320: ten pixels of a hundred are small
-    assert len(networks().detect(IMAGE, wide)) == 0
+    beside = tile(410, 150, 200)  # begins at 310, within the box
+    assert len(networks().detect(IMAGE, [beside])) == 1  # too large to be whole in another tile
+    wide = tile(860, 300, 1080)  # begins at 320: ten pixels of a hundred are small
+    assert len(networks().detect(IMAGE, [wide])) == 0
 
 
-def test_nothing_is_nobody() -> None:
-    assert networks().detect(np.zeros_like(IMAGE), tiles((600, 400), 2)).boxes.shape == (0, 4)
+def tile(x: float, y: float, side: float) -> Tiles:
+    place = np.array([[x, y, side, 0]], np.float32)
+    return Tiles(place, np.array([side, side], np.float32), (416, 416), 0.2 * side)
+
+
+@STRIDES
+def test_nothing_is_nobody(stride: int | None) -> None:
+    assert detect(np.zeros_like(IMAGE), 2, stride).shape == (0, 4)
 
 
 def test_joints_are_in_pixels_of_the_picture_with_their_visibility() -> None:

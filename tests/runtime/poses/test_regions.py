@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.poses.regions import OVERLAP, cut, following_regions, tiles, to_picture, upright_regions
+from runtime.poses.regions import Tiling, cut, following_regions, tile_side, to_picture, upright_regions
 
 SHAPES = st.sampled_from([(256, 256), (192, 256), (416, 416)])
 
@@ -91,15 +91,37 @@ def test_a_region_around_a_box_has_the_shape_of_the_network() -> None:
     assert high.tolist() == pytest.approx([25, 100, 1.25 * 200, 0])
 
 
-@given(width=st.integers(16, 4000), height=st.integers(16, 4000), across=st.integers(1, 4))
+@given(
+    width=st.integers(16, 4000),
+    height=st.integers(16, 4000),
+    across=st.integers(1, 4),
+    stride=st.sampled_from([None, 32]),
+)
 def test_tiles_cover_the_picture_and_whoever_is_small_is_whole_in_one(
-    width: int, height: int, across: int
+    width: int, height: int, across: int, stride: int | None
 ) -> None:
-    places = tiles((width, height), across).astype(np.float64)
-    low, high = places[:, :2] - places[:, 2:3] / 2, places[:, :2] + places[:, 2:3] / 2
+    tiles = Tiling(416, stride).tiles((width, height), across)
+    places = tiles.places.astype(np.float64)
+    low, high = places[:, :2] - tiles.extent / 2, places[:, :2] + tiles.extent / 2
     rng = np.random.default_rng(across)
-    size = 0.99 * OVERLAP * places[0, 2]
+    size = 0.99 * tiles.overlap
+    assert np.allclose(tiles.extent / tiles.shape, tile_side((width, height), across) / 416, rtol=1e-4)
     for corner in rng.uniform(0, np.maximum(np.array([width, height]) - size, 1e-6), (50, 2)):
         end = np.minimum(corner + size, (width, height))
         assert ((low <= corner + 1e-2).all(axis=1) & (high >= end - 1e-2).all(axis=1)).any()
     assert len(places) <= 2 * across**2
+    assert np.allclose(places[:, 2], tiles.extent[1])
+    if stride is not None:
+        assert len(places) == across
+        assert max(tiles.shape) <= 3 * 416 or across == 4
+        assert all(side % stride == 0 for side in tiles.shape)
+
+
+def test_tiles_around_points_are_those_in_whose_middle_they_are() -> None:
+    for stride, first in ((None, 100.0), (32, 120.0)):
+        tiles = Tiling(416, stride).tiles((360, 240), 2)
+        some = tiles.containing(np.array([[90, 20], [100, 30]], np.float32))
+        assert some.places[:, :2].tolist() == [[100.0, first]]
+        assert some.hold(np.array([90, 60], np.float32))
+        assert not some.hold(np.array([300, 60], np.float32))
+        assert not len(tiles.containing(np.zeros((0, 2), np.float32)))

@@ -239,3 +239,11 @@ def test_a_builder_that_tensorrt_cannot_make_is_an_error(graph: Path) -> None:
     trt.Builder = lambda logger: None
     with pytest.raises(InputError, match=r"tensorrt 10\.3\.0 cannot create a builder"):
         build_plan(trt, BuildRequest(graph, "fp32"))  # type: ignore[arg-type]
+
+
+def test_a_free_size_of_pictures_is_fixed_for_the_engine(graph: Path) -> None:
+    trt = imitation("10.3")
+    trt.network.get_input(0).shape = (-1, -1, -1, 3)
+    build_plan(trt, BuildRequest(graph, "fp32", row=(416, 320, 3)))  # type: ignore[arg-type]
+    assert trt.network.get_input(0).shape == (-1, 416, 320, 3)
+    assert [shape[1:] for shape in trt.shapes] == [(416, 320, 3)] * 3
