@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from runtime.sources.frames import Keypoints
 
-_SURE = 0.6  # score of the detector for somebody who need not move; office chairs have up to 0.56
+SURE = 0.6
+"""Score of the detector for somebody who need not move; office chairs have up to 0.56."""
+
 _PROOF_S = 1.0  # in which others must have moved,
 _MOVED = 0.1  # by so much of the region's height; on a chair it moves by 0.08
 _GESTURE = 0.3  # or a tenth of their joints by so much; on a chair mostly by less than 0.26
@@ -59,7 +61,7 @@ class FollowedPerson:
     def confirm(self, time: float, seen: Sighting) -> None:
         """Note that the detector sees them."""
         self.confirmed, self.unconfirmed, self.size = time, 0, seen.size
-        self.alive |= seen.score >= _SURE
+        self.alive |= seen.score >= SURE
 
     def is_somebody(self, time: float) -> bool:
         """Whether they are alive, or may still prove it; of whom the detector is not sure must move."""

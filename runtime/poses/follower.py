@@ -23,11 +23,12 @@ from runtime.poses.boxes import (
     matches,
     overlaps,
 )
-from runtime.poses.followed_person import FollowedPerson, Sighting
+from runtime.poses.followed_person import SURE, FollowedPerson, Sighting
 from runtime.poses.motion import Points
 from runtime.poses.pose_networks import Bodies, Detections, PoseNetworks
 from runtime.poses.regions import Regions, Tiles, upright_regions
 from runtime.poses.search import MAX_ACROSS, Search
+from runtime.poses.seen_in_vain import SeenInVain
 from runtime.sources.frames import Frame, Image, Keypoints
 
 _MIN_PRESENCE = 0.2  # of somebody who is followed; of who lies on the floor it may be low
@@ -64,12 +65,13 @@ class PeopleFollower:
         self._size: FrameSize = (0, 0)
         self._time = -np.inf
         self._search = Search(self._size, networks.tiling, max_across)
+        self._vain = SeenInVain()
 
     def estimate(self, frame: Frame) -> Keypoints:
         """Return `(N, 17, 3)` COCO keypoints in pixels with visibility; frames come in the camera's order."""
         assert frame.image is not None
         if frame.size != self._size or frame.time < self._time:
-            self._size, self._people = frame.size, []
+            self._size, self._people, self._vain = frame.size, [], SeenInVain()
             self._search = Search(frame.size, self._networks.tiling, self._max_across)
         before, self._time = self._time, frame.time
         self._follow(frame.image, frame.time, before)
@@ -179,13 +181,15 @@ class PeopleFollower:
         others: Boxes,
     ) -> None:
         """Look for joints where the detector sees somebody new or somebody whose skeleton has left them."""
+        new = new[(found.scores[new] >= SURE) | ~self._vain.are_known(found.boxes[new], self._time)]
         new = new[: max(0, self._max_people - len(self._somebody_now()))]
         rows = np.array([*drifted, *new.tolist()], dtype=np.int64)
         if not len(rows):
             return
-        bodies, rows = self._look(image, found, rows, others)
+        bodies, fitting = self._look(image, found, rows, others)
+        self._vain.add(found.boxes[np.setdiff1d(new, fitting)], self._time)
         sightings = self._sightings(found)
-        for index, row in enumerate(rows.tolist()):
+        for index, row in enumerate(fitting.tolist()):
             if not self._is_here(bodies, index, _MIN_NEW_PRESENCE):
                 continue
             if row not in drifted:

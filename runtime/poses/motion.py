@@ -46,7 +46,7 @@ class Motion:
         if self._seen is None or self._seen.shape != now.shape:
             return np.zeros((0, 2), dtype=np.float32)
         difference = now - self._seen
-        difference -= np.int16(np.median(difference))  # of the light
+        difference -= np.int16(np.median(difference[::2, ::2]))  # of the light
         changed = (np.abs(difference) > _CHANGED).astype(np.uint8)
         for box in np.concatenate([people, self._people]) / scale:
             around = _AROUND * float((box[2:] - box[:2]).max())
