@@ -96,6 +96,21 @@ def test_a_post_that_the_detector_takes_for_somebody_is_nobody() -> None:
     assert {len(found) for found in follow(world, 5.0)} == {1}
 
 
+def test_a_post_is_looked_at_again_after_two_seconds_and_at_once_when_the_detector_is_sure() -> None:
+    post = (400.0, 200.0, 430.0, 300.0)
+    world = World([standing(100), standing(200), standing(300)], clutter=[post])
+    follower = PeopleFollower(world, max_people=20)
+    follow(world, 10.0, follower)
+    in_vain = world.crops - 3 * 99 - 3 * 2  # one for each person and picture, and two when they are found
+    assert len(world.searches) >= 8
+    assert 2 * 3 <= in_vain <= 2 * 5  # its two sizes of crop, every two seconds at most
+    world.clutter, before = [], world.crops
+    world.walkers.append(standing(415, y=250))
+    found = follow(world, 2.0, follower, begin=10.0)
+    assert middles(found[-1]) == [100, 200, 300, 415]
+    assert world.crops > before
+
+
 def test_what_only_the_landmarks_believe_in_ends() -> None:
     walker = standing(100)
     world = World([walker, standing(300), standing(500)])
