@@ -133,7 +133,7 @@ class Network(ManifestPart):
         layout: what its outputs were before they became those of every pose bundle.
         width: of its input picture in pixels.
         height: of its input picture in pixels.
-        stride: where the graphs take other sizes too, up to three times these, what they must be multiples of.
+        stride: where the graphs take smaller pictures too, what their sides must be multiples of.
         joints: of the body, 33 (BlazePose) or 17 (COCO); 0 for a detector that gives boxes alone.
         precisions: the ONNX file of each precision.
         nodes: the number of operators in each of them.

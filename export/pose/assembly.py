@@ -60,7 +60,7 @@ class Network:
 def assemble(network: Network, layout: Layout, normalisation: Normalisation) -> onnx.ModelProto:
     """Return the graph from `images` to the outputs of the layout, checked and simplified.
 
-    Where the layout and the network allow it, the height and the width of `images` are free; see `takes_any_size`.
+    Where the layout and the network allow it, `images` may be smaller than the network's own; see `takes_any_size`.
 
     Raises:
         InputError: the network's outputs are not those of the layout, or its graph is not valid.
@@ -68,18 +68,20 @@ def assemble(network: Network, layout: Layout, normalisation: Normalisation) -> 
     if layout.stride is not None:
         with contextlib.suppress(InputError):
             model = _assemble(network, layout, normalisation, ("height", "width"))
-            if _computes(model, network.height + layout.stride, network.width + 2 * layout.stride):
+            if _computes(model, network.height - layout.stride, network.width):
                 return model
     return _assemble(network, layout, normalisation, (network.height, network.width))
 
 
 def takes_any_size(model: onnx.ModelProto) -> bool:
-    """Whether the pictures of an assembled graph may have any height and width that the layout allows."""
+    """Whether the pictures of an assembled graph may have any smaller height and width that the layout allows."""
     return bool(model.graph.input[0].type.tensor_type.shape.dim[1].dim_param)
 
 
 def _computes(model: onnx.ModelProto, height: int, width: int) -> bool:
     """Whether a graph gives outputs for a picture of another size: as many scores as boxes."""
+    if not height:
+        return False
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:

@@ -29,7 +29,6 @@ BLAZEPOSE_JOINTS = 33
 BLAZEPOSE_POINTS = 39  # with the six that place the next crop
 NANODET_STRIDES = (8, 16, 32)
 COCO_CLASSES = 80
-LARGEST = 3  # times the network's own, that the sides of a picture may be where it takes any size
 IMAGES = "images"
 
 Shape = tuple[int, ...]
@@ -43,7 +42,7 @@ class Head(Nodes):
         outputs: of the network by name, with their shapes for one picture.
         width: of the network's input picture in pixels.
         height: of the network's input picture in pixels.
-        has_images: whether the graph has the input `images`, whose size may be another one then.
+        has_images: whether the graph has the input `images`, which may be smaller than that.
     """
 
     def __init__(self, outputs: Outputs, width: int, height: int, has_images: bool = True) -> None:
@@ -111,9 +110,7 @@ class Head(Nodes):
 
     def centres(self, stride: int) -> str:
         """Return the centres `(1, cells, 2)` of the cells of a stride: x, y in pixels, row by row."""
-        most = LARGEST if self._has_images else 1
-        size = most * self.height, most * self.width
-        y, x = np.mgrid[: -(-size[0] // stride), : -(-size[1] // stride)].astype(np.float32)
+        y, x = np.mgrid[: -(-self.height // stride), : -(-self.width // stride)].astype(np.float32)
         grid = (np.stack([x, y], axis=-1) + np.float32(0.5)) * stride
         if not self._has_images:
             return self.constant("head.centres", grid.reshape(1, -1, 2))
@@ -141,8 +138,8 @@ class Layout:
         mean: that they subtract from a colour 0..255, in that order.
         std: that they divide by.
         head: adds the layout's nodes, and returns the outputs by name.
-        stride: pixels of the largest cell: the sides of a picture may be any multiple of it, if the network itself
-            allows that; None where they are fixed.
+        stride: pixels of the largest cell: the sides of a picture may be smaller multiples of it too, if the network
+            itself allows that; None where they are fixed.
     """
 
     role: Role

@@ -96,9 +96,9 @@ class Tiling:
 
     Attributes:
         side: of the detector's square input in pixels.
-        stride: what the sides of its input must be multiples of, where they may have other lengths; None makes squares.
-            Otherwise a tile spans the whole shorter side of the picture, so that nothing is searched twice there, or in
-            vain beyond its edges.
+        stride: what the sides of its input must be multiples of, where they may be shorter. Then the whole picture is
+            one tile of its own shape. Smaller tiles are squares all the same: they overlap more, and who is small is
+            often seen in one of two only (82 % of the people of Ped2 are found, and 79 % without that overlap).
     """
 
     side: int
@@ -115,15 +115,14 @@ class Tiling:
         [[180.0, 120.0, 360.0, 0.0]]
         >>> Tiling(416).tiles((360, 240), 2).places[:, :2].round().tolist()
         [[100.0, 100.0], [260.0, 100.0], [100.0, 140.0], [260.0, 140.0]]
-        >>> strips = Tiling(416, 32).tiles((360, 240), 2)
-        >>> strips.places[:, :2].round().tolist(), strips.shape
-        ([[100.0, 120.0], [260.0, 120.0]], (416, 512))
+        >>> Tiling(416, 32).tiles((360, 240), 1).shape
+        (416, 288)
         """
         longer = tile_side(size, across)
         scale, overlap = longer / self.side, longer * OVERLAP
         shape = self.side, self.side
-        if self.stride is not None:
-            shorter = math.ceil(min(size) / scale / self.stride) * self.stride
+        if self.stride is not None and across == 1:
+            shorter = math.ceil(min(size) / scale / self.stride - 1e-6) * self.stride
             shape = (self.side, shorter) if size[0] >= size[1] else (shorter, self.side)
         extent = scale * np.array(shape, dtype=np.float32)
         xs, ys = (_middles(length, float(side), overlap) for length, side in zip(size, extent, strict=True))
