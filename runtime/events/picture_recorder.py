@@ -13,12 +13,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from daflow.core.errors import unusable_package
 from runtime.events.store_writer import StoreWriter
+from runtime.opencv import opencv
 from runtime.pipeline.results import FrameResult
 from runtime.replays.pictures import write_mp4
 from runtime.sources.frames import Image
@@ -53,11 +53,7 @@ class PictureRecorder:
     """
 
     def __init__(self, store_writer: StoreWriter, before_seconds: float) -> None:
-        try:
-            import cv2
-        except ImportError as error:
-            raise unusable_package(error, "cv2", "edge") from None
-        self._cv2: Any = cv2
+        self._cv2 = opencv()
         self._store_writer = store_writer
         self._before = before_seconds
         self._next: dict[str, float] = {}

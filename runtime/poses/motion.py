@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.errors import unusable_package
+from runtime.opencv import opencv
 from runtime.poses.boxes import Boxes
 from runtime.sources.frames import Image
 
@@ -30,11 +28,7 @@ class Motion:
     """
 
     def __init__(self) -> None:
-        try:
-            import cv2
-        except ImportError as error:
-            raise unusable_package(error, "opencv-contrib-python", "edge") from None
-        self._cv2: Any = cv2
+        self._cv2 = opencv()
         self._now: npt.NDArray[np.int16] | None = None
         self._seen: npt.NDArray[np.int16] | None = None
         self._people: Boxes = np.zeros((0, 4), dtype=np.float32)

@@ -5,12 +5,10 @@ A network of landmarks shows one person of a crop. Where people walk side by sid
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.errors import unusable_package
+from runtime.opencv import opencv
 from runtime.poses.boxes import Boxes, covered
 from runtime.poses.regions import Regions, to_network
 
@@ -34,11 +32,7 @@ def blur_neighbours(crops: Crops, regions: Regions, people: Boxes) -> None:
     beside = _beside(regions, people)
     if not beside.any():
         return
-    try:
-        import cv2
-    except ImportError as error:
-        raise unusable_package(error, "opencv-contrib-python", "edge") from None
-    opencv: Any = cv2
+    cv2 = opencv()
     height, width = crops.shape[1:3]
     matrices = to_network(regions, (width, height))
     corners = people[:, [[0, 1], [2, 1], [2, 3], [0, 3]]].astype(np.float64)
@@ -48,9 +42,9 @@ def blur_neighbours(crops: Crops, regions: Regions, people: Boxes) -> None:
         outlines = np.rint(corners @ linear.T + offset).astype(np.int32)
         hidden = np.zeros((height, width), np.uint8)
         for other in np.flatnonzero(beside[row]):
-            opencv.fillConvexPoly(hidden, outlines[other], 1)
-        opencv.fillConvexPoly(hidden, outlines[row], 0)
-        opencv.copyTo(opencv.blur(crops[row], size), hidden, crops[row])
+            cv2.fillConvexPoly(hidden, outlines[other], 1)
+        cv2.fillConvexPoly(hidden, outlines[row], 0)
+        cv2.copyTo(cv2.blur(crops[row], size), hidden, crops[row])
 
 
 def _beside(regions: Regions, people: Boxes) -> npt.NDArray[np.bool_]:

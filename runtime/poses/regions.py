@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from daflow.core.data.clip_tables import FrameSize
-from daflow.core.errors import unusable_package
+from runtime.opencv import opencv
 from runtime.sources.frames import Image
 
 Regions = npt.NDArray[np.float32]
@@ -156,14 +155,10 @@ def cut(image: Image, regions: Regions, shape: FrameSize) -> npt.NDArray[np.uint
     Raises:
         InputError: OpenCV is missing.
     """
-    try:
-        import cv2
-    except ImportError as error:
-        raise unusable_package(error, "opencv-contrib-python", "edge") from None
-    opencv: Any = cv2
+    cv2 = opencv()
     cuts = np.empty((len(regions), shape[1], shape[0], 3), dtype=np.uint8)
     for matrix, target in zip(to_network(regions, shape), cuts, strict=True):
-        opencv.warpAffine(image, matrix, shape, dst=target, flags=opencv.INTER_LINEAR)
+        cv2.warpAffine(image, matrix, shape, dst=target, flags=cv2.INTER_LINEAR)
     return cuts
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from daflow.core.errors import unusable_package
+from runtime.opencv import opencv
 from runtime.pipeline.results import FrameResult
 
 _SIDE = 320  # pixels of the longer side
@@ -26,11 +25,7 @@ class SceneOutline:
     """
 
     def __init__(self) -> None:
-        try:
-            import cv2
-        except ImportError as error:
-            raise unusable_package(error, "cv2", "edge") from None
-        self._cv2: Any = cv2
+        self._cv2 = opencv()
         self._pictures: list[npt.NDArray[np.uint8]] = []
         self._next = -math.inf
         self._last = -math.inf

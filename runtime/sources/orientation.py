@@ -5,6 +5,7 @@ FFmpeg calls this the display matrix, for videos as for the EXIF orientation of 
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,7 @@ class Turn:
 
 
 UPRIGHT = Turn()
+_of_thread = threading.local()
 
 
 def turn_of(matrix: bytes | None) -> Turn:
@@ -60,6 +62,15 @@ def turn_of(matrix: bytes | None) -> Turn:
     return Turn(True, c < 0, b < 0)
 
 
+def _reformatter() -> Any:
+    """Return what converts the pictures of this thread: it prepares itself anew where their size or format changes."""
+    if not hasattr(_of_thread, "reformatter"):
+        from av.video.reformatter import VideoReformatter
+
+        _of_thread.reformatter = VideoReformatter()
+    return _of_thread.reformatter
+
+
 def upright(picture: Any, matrix: bytes | None = None) -> Image:
     """Return a decoded picture (`av.VideoFrame`) as `(H, W, 3)` uint8 RGB, upright.
 
@@ -67,6 +78,7 @@ def upright(picture: Any, matrix: bytes | None = None) -> Image:
         picture: what the decoder gave.
         matrix: the display matrix of the stream, for a picture that has none of its own.
     """
-    image = np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+    rgb = _reformatter().reformat(picture, format="rgb24")
+    image = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
     own = display_matrix(picture)
     return turn_of(matrix if own is None else own)(image)

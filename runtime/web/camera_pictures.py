@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
-from daflow.core.errors import unusable_package
+from runtime.opencv import opencv
 from runtime.web.live_state import CameraState, LiveState
 
 _MAX_WIDTH, _MAX_HEIGHT = 960, 1920  # pixels
@@ -20,11 +19,7 @@ class CameraPictures:
     """
 
     def __init__(self, live: LiveState) -> None:
-        try:
-            import cv2
-        except ImportError as error:
-            raise unusable_package(error, "cv2", "edge") from None
-        self._cv2: Any = cv2
+        self._cv2 = opencv()
         self._live = live
         self._lock = threading.Lock()
         self._encoded: dict[str, tuple[int, bytes]] = {}
