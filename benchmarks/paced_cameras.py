@@ -2,8 +2,9 @@
 
     python -m benchmarks.paced_cameras --bundle bundle/ --pose-bundle pose.bundle/ --video people.avi
 
-Every camera plays the video again and again as if it were live: so many of its frames per second, and late frames are
-dropped and counted. All cameras keep up when their rate is the asked one and nothing is dropped.
+Every camera plays the video again and again as if it were live, each from another place on, since real cameras do not
+see the same at once: so many of its frames per second, and late frames are dropped and counted. All cameras keep up
+when their rate is the asked one and nothing is dropped.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _KEEPS_UP = 0.98  # of the rate
 
 
 @contextmanager
-def paced(video: Path, fps: float, seconds: float) -> Iterator[Path]:
-    """Give a folder of pictures: so many frames of a video a second, repeated.
+def paced(video: Path, cameras: int, fps: float, seconds: float) -> Iterator[list[Path]]:
+    """Give a folder of pictures for each camera: so many frames of a video a second, repeated.
 
     Raises:
         InputError: the video has fewer frames per second.
@@ -45,28 +46,33 @@ def paced(video: Path, fps: float, seconds: float) -> Iterator[Path]:
                 f"{video} has {source.fps:g} frames per second, fewer than the {fps:g} of --fps."
             )
         folder = Path(name)
-        (frames := folder / "frames").mkdir()
         kept: list[Path] = []
         for index, frame in enumerate(source):
             if index >= len(kept) * step:
                 assert frame.image is not None
                 kept.append(folder / f"{len(kept)}.jpg")
                 cv2.imwrite(str(kept[-1]), frame.image[..., ::-1])
-        for number, picture in enumerate(islice(cycle(kept), round(fps * seconds))):
-            (frames / f"{number}.jpg").symlink_to(picture)
-        yield frames
+        folders = [folder / f"camera{number}" for number in range(cameras)]
+        for number, frames in enumerate(folders):
+            frames.mkdir()
+            first = number * len(kept) // cameras
+            for index, picture in enumerate(islice(cycle(kept), first, first + round(fps * seconds))):
+                (frames / f"{index}.jpg").symlink_to(picture)
+        yield folders
 
 
 def keep_up(
-    bundle: Path, pose_bundle: Path, frames: Path, cameras: int, fps: float, seconds: float
+    bundle: Path, pose_bundle: Path, folders: Sequence[Path], fps: float, seconds: float
 ) -> dict[str, Any]:
     """Return the rate of the slowest camera, the share of dropped frames, and the delay of a result in milliseconds."""
-    camera = {
-        "source": str(frames), "fps": fps, "realtime": True, "policy": "latest", "pose_bundle": pose_bundle,
+    cameras = {
+        folder.name: {
+            "source": str(folder), "fps": fps, "realtime": True, "policy": "latest", "pose_bundle": pose_bundle,
+        }
+        for folder in folders
     }  # fmt: skip
     config = Config.model_validate({
-        "bundle": bundle, "cameras": {f"camera{number}": camera for number in range(cameras)},
-        "alarm": {"threshold": NEVER}, "log": {"level": "warning"},
+        "bundle": bundle, "cameras": cameras, "alarm": {"threshold": NEVER}, "log": {"level": "warning"},
     })  # fmt: skip
     with Service(config) as service:
         service.start()
@@ -79,7 +85,7 @@ def keep_up(
         lost = sum(_counts(service, "dropped")) - sum(dropped)
         delay = service.health()["stages"]["delay"]
     return {
-        "cameras": cameras, "frames_per_second": fps, "slowest_camera": min(frame_counts) / passed,
+        "cameras": len(cameras), "frames_per_second": fps, "slowest_camera": min(frame_counts) / passed,
         "dropped": lost / max(lost + sum(frame_counts), 1), "delay_p50_ms": delay["p50_ms"],
         "delay_p99_ms": delay["p99_ms"], "cores": processor / passed,
     }  # fmt: skip
@@ -107,8 +113,8 @@ def main(
     json_target: str | None,
 ) -> None:
     """Measure whether many cameras with people keep up with their frame rate; the exit code is 1 when they do not."""
-    with paced(video, fps, seconds + 2 * _WARM_UP) as frames:
-        found = keep_up(bundle, pose_bundle, frames, cameras, fps, seconds)
+    with paced(video, cameras, fps, seconds + 2 * _WARM_UP) as folders:
+        found = keep_up(bundle, pose_bundle, folders, fps, seconds)
     if json_target:
         write_json(json_target, found)
     if json_target != "-":

@@ -24,16 +24,19 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_so_many_pictures_of_each_second_are_repeated(pictures: Path) -> None:
-    with paced(pictures, fps=5, seconds=2) as frames:
-        shown = [int(cv2.imread(str(frames / f"{number}.jpg")).mean() / 10 + 0.5) for number in range(10)]
-        assert len(list(frames.iterdir())) == 10
-    assert shown == [0, 5, 10, 15] * 2 + [0, 5]
-    assert not frames.exists()
+    with paced(pictures, cameras=2, fps=5, seconds=2) as folders:
+        shown = [
+            [int(cv2.imread(str(folder / f"{number}.jpg")).mean() / 10 + 0.5) for number in range(10)]
+            for folder in folders
+        ]
+        assert [len(list(folder.iterdir())) for folder in folders] == [10, 10]
+    assert shown == [[0, 5, 10, 15] * 2 + [0, 5], [10, 15, 0, 5] * 2 + [10, 15]]
+    assert not folders[0].exists()
 
 
 def test_a_video_with_fewer_frames_a_second_is_refused(pictures: Path) -> None:
     fewer = pytest.raises(InputError, match=r"has 25 frames per second, fewer than the 30 of --fps")
-    with fewer, paced(pictures, 30, 1):
+    with fewer, paced(pictures, 1, 30, 1):
         pass
 
 
@@ -50,7 +53,7 @@ def test_the_exit_code_says_whether_they_keep_up(
     }
     monkeypatch.setattr(paced_cameras, "keep_up", lambda *_: found)
     words = ["--bundle", pictures, "--pose-bundle", pictures, "--video", pictures / "0.png", "--seconds", 1]
-    monkeypatch.setattr(paced_cameras, "paced", lambda *_: paced(pictures, 5, 1))
+    monkeypatch.setattr(paced_cameras, "paced", lambda *_: paced(pictures, 1, 5, 1))
     ran = CliRunner().invoke(main, [str(word) for word in words])
     assert ran.exit_code == exit_code, ran.output
     assert f"the slowest has {slowest:.2f}" in ran.output
