@@ -201,6 +201,8 @@ def _pose_bundle_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     for name, network in facts["networks"].items():
         size = f"{network['width']} x {network['height']}"
+        if network["stride"]:
+            size += f" or smaller in steps of {network['stride']}"
         sees = f"{network['joints']} joints" if network["joints"] else "boxes"
         licence = network["licence"] or "not stated"
         origin = f"{network['source']['file']} ({network['layout']})"
