@@ -13,7 +13,7 @@ import logging
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,13 @@ _TO_PIPE = shlex.split(
 _INSPECT = "gst-inspect-1.0"
 _ELEMENT = re.compile(r"[a-zA-Z][\w-]*")  # neither caps nor the name of another element
 _INSTALL = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
-_JETSON_DECODER, _JETSON_CONVERTER = "nvv4l2decoder", "nvvidconv"  # its pictures are in memory of the chip
+JETSON_DECODER = "nvv4l2decoder"
+"""The decoder of a Jetson."""
+
+_JETSON_CONVERTER = "nvvidconv"  # its pictures are in memory of the chip
 _DECODERS = {
-    "h264": (_JETSON_DECODER, "v4l2slh264dec", "v4l2h264dec", "avdec_h264", "openh264dec"),
-    "h265": (_JETSON_DECODER, "v4l2slh265dec", "v4l2h265dec", "avdec_h265"),
+    "h264": (JETSON_DECODER, "v4l2slh264dec", "v4l2h264dec", "avdec_h264", "openh264dec"),
+    "h265": (JETSON_DECODER, "v4l2slh265dec", "v4l2h265dec", "avdec_h265"),
 }
 CODECS = tuple(_DECODERS)
 """What the ready pipeline of a network camera decodes; the first unless the address says otherwise."""
@@ -90,7 +93,7 @@ def network_pipeline(address: str, decoder: str, options: Mapping[str, str]) -> 
         "rtspsrc", f"location={address}", f"latency={round(float(options.get('latency', _LATENCY_MS)))}",
         f"protocols={options.get('transport', 'tcp')}", "!", f"rtp{codec}depay", "!", f"{codec}parse",
     ]  # fmt: skip
-    copied = ["!", _JETSON_CONVERTER] if decoder == _JETSON_DECODER else []
+    copied = ["!", _JETSON_CONVERTER] if decoder == JETSON_DECODER else []
     return [*received, "!", decoder, *copied]
 
 
@@ -112,7 +115,7 @@ def find_decoders(codec: str) -> tuple[str, ...]:
 
 
 def _is_usable(decoder: str) -> bool:
-    needed = (decoder, _JETSON_CONVERTER) if decoder == _JETSON_DECODER else (decoder,)
+    needed = (decoder, _JETSON_CONVERTER) if decoder == JETSON_DECODER else (decoder,)
     return all(has_element(name) for name in needed)
 
 
@@ -231,47 +234,3 @@ class PipelineStream:
         # The first error is the cause of the others; the line after it says more.
         chosen = lines[errors[0] : errors[0] + 2] if errors else lines[-1:]
         return self._redactor(_ORIGIN.sub("", " ".join(chosen))) if chosen else "the pipeline ended"
-
-
-class FirstThatWorks:
-    """Connects by one of several pipelines: by the next one whenever a connection gave no picture, until one did.
-
-    A camera that is away at first makes it go round, so a decoder that fails is passed over. One that has worked is
-    kept, whatever happens to the camera later.
-
-    Args:
-        pipelines: by what decodes in them, in words; the best first.
-        connect: starts a pipeline.
-        name: of the camera, for the warning.
-    """
-
-    def __init__(
-        self,
-        pipelines: Mapping[str, Sequence[str]],
-        connect: Callable[[Sequence[str]], PipelineStream],
-        name: str,
-    ) -> None:
-        self._pipelines = list(pipelines.items())
-        self._connect = connect
-        self._name = name
-        self._chosen = 0
-        self._last: PipelineStream | None = None
-        self._works = False  # the chosen one
-        self._told = False
-
-    def __call__(self) -> PipelineStream:
-        """Start a pipeline.
-
-        Raises:
-            OSError: the process cannot be started.
-        """
-        self._works = self._works or (self._last is not None and self._last.delivered)
-        if self._last is not None and not self._works and len(self._pipelines) > 1:
-            failed, _ = self._pipelines[self._chosen]
-            self._chosen = (self._chosen + 1) % len(self._pipelines)
-            other, _ = self._pipelines[self._chosen]
-            if not self._told:
-                logger.warning("%s: no picture when %s; it is %s if that works", self._name, failed, other)
-                self._told = True
-        self._last = self._connect(self._pipelines[self._chosen][1])
-        return self._last

@@ -11,6 +11,7 @@ from daflow.core.errors import InputError, unusable_package
 from daflow.core.programs import python_module
 from runtime.sources.camera import Picture
 from runtime.sources.child_process import ReaderProcess, SourceLostError
+from runtime.sources.gstreamer import CODECS
 from runtime.sources.packets import Damage
 from runtime.sources.raw_pictures import LENGTH, MAX_HEAD, read_matrix, read_picture
 from runtime.sources.redaction import Redactor
@@ -19,10 +20,13 @@ from runtime.sources.video_timing import plausible_rate
 logger = logging.getLogger(__name__)
 
 _OPTIONS = {
-    "rtsp": {"timeout", "transport", "latency"},
+    "rtsp": {"timeout", "transport", "latency", "codec", "decoder"},
     "http": {"timeout"},
     "gst:rtsp": {"codec", "transport", "latency"},
 }  # after # in an address, also with TLS
+PROCESSOR = "processor"
+"""What the option `decoder` of an address may be: FFmpeg decodes, even where the chip could."""
+
 _START_S = 5.0  # chosen: the child starts Python and loads PyAV within a second or two
 
 
@@ -70,6 +74,8 @@ class NetworkStream:
             raise unusable_package(error, "av", "edge") from None
         self._seconds = seconds
         self._redactor = redactor
+        self.delivered = False
+        """Whether there was a picture."""
         self.fps: float | None = None
         self.damage = Damage()
         request = {"address": address, "options": dict(options), "seconds": seconds}
@@ -90,6 +96,7 @@ class NetworkStream:
                 picture = read_picture(facts, self._child.read_into)
                 if picture is None:
                     break
+                self.delivered = True
                 yield Picture(facts["stamp"], picture, read_matrix(facts))
         raise SourceLostError(self._reason())
 
@@ -138,6 +145,12 @@ def check_options(options: Mapping[str, str], kind: str) -> None:
     if options.get("transport", "tcp") not in ("tcp", "udp"):
         raise InputError(
             "The transport of an rtsp address is tcp or udp, as in rtsp://camera/live#transport=udp."
+        )
+    if options.get("codec", CODECS[0]) not in CODECS:
+        raise InputError(f"The codec of {kind} is {' or '.join(CODECS)}, as in #codec=h265.")
+    if options.get("decoder", PROCESSOR) != PROCESSOR:
+        raise InputError(
+            f"The decoder of an rtsp address may be {PROCESSOR}, as in rtsp://camera/live#decoder={PROCESSOR}."
         )
     if "latency" in options:
         positive_number("latency", options["latency"], 60_000)

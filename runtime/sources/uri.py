@@ -7,7 +7,7 @@
     v4l2:///dev/video0?width=1280&fps=30, 0    a USB camera, also by its number alone
     csi://0?width=1280&height=720&fps=30       a camera on a Jetson's CSI connector
     gst:PIPELINE                               any GStreamer pipeline that ends in raw video
-    gst:rtsp://camera/live#codec=h265          the same by GStreamer, with a hardware decoder where one is there
+    gst:rtsp://camera/live#codec=h265          the same by GStreamer, with any hardware decoder that is there
     tracks:FILE                                recorded pose tracks
     synthetic:frames=0,people=4,event=none     generated people, here endless
 
@@ -20,6 +20,7 @@ import contextlib
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -27,10 +28,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from daflow.core.data.tracks import DEFAULT_FPS, track_file
 from daflow.core.errors import InputError, unusable_package
 from runtime.sources.camera import CameraSource, Connection
+from runtime.sources.first_that_works import FirstThatWorks
 from runtime.sources.frames import Source
 from runtime.sources.gstreamer import (
     CODECS,
-    FirstThatWorks,
+    JETSON_DECODER,
     PipelineStream,
     csi_pipeline,
     find_decoders,
@@ -41,7 +43,13 @@ from runtime.sources.gstreamer import (
     v4l2_pipeline,
 )
 from runtime.sources.images import ImagesSource, tell_default_rate
-from runtime.sources.network_stream import NetworkStream, check_options, positive_number, stream_options
+from runtime.sources.network_stream import (
+    PROCESSOR,
+    NetworkStream,
+    check_options,
+    positive_number,
+    stream_options,
+)
 from runtime.sources.realtime_playback import RealtimeSource
 from runtime.sources.recorded_tracks import ClipSource
 from runtime.sources.redaction import Redactor, redacted, with_environment
@@ -54,6 +62,7 @@ __all__ = ["Policy", "check_present", "connector", "is_live", "open_source", "re
 Policy = Literal["auto", "latest", "all"]
 
 _TIMEOUT_S = 10.0  # without a picture, until a camera counts as lost; #timeout= changes it
+_BY_FFMPEG = "decoded by FFmpeg on the processor"
 _NETWORK = ("rtsp", "rtsps", "http", "https")
 _LIVE = (*_NETWORK, "v4l2", "csi", "gst")
 _CAMERA_OPTIONS = {"width": 16384, "height": 16384, "fps": 1000}
@@ -169,9 +178,11 @@ def connector(uri: str) -> Callable[[], Connection]:
         return _network(scheme, with_environment(uri), redactor)
     rest = uri.partition(":")[2]
     if scheme == "gst" and _is_rtsp(rest):
-        return FirstThatWorks(
-            _ready_pipelines(rest), lambda words: PipelineStream(words, _TIMEOUT_S, redactor), redacted(rest)
-        )
+        ways = {
+            decoded: partial(PipelineStream, words, _TIMEOUT_S, redactor)
+            for decoded, words in _ready_pipelines(rest).items()
+        }
+        return FirstThatWorks(ways, redacted(rest))
     words, device = _local_pipeline(scheme, uri)
     find_gstreamer()
     return lambda: PipelineStream(words, _TIMEOUT_S, redactor, device)
@@ -231,11 +242,18 @@ def decoder_of(uri: str) -> str | None:
         return next(iter(_ready_pipelines(rest)))
     if scheme not in _NETWORK:
         return None
+    address, options = _address_and_options(with_environment(uri))
+    if jetson := _jetson_pipelines(address, options):
+        return next(iter(jetson))
     hint = ""
     with contextlib.suppress(InputError):
-        if _is_rtsp(uri) and any(map(is_hardware, find_decoders(CODECS[0]))):
+        if (
+            _is_rtsp(uri)
+            and PROCESSOR not in options.values()
+            and any(map(is_hardware, find_decoders(CODECS[0])))
+        ):
             hint = f" (gst:{scheme}://... would be decoded in hardware)"
-    return f"decoded by FFmpeg on the processor{hint}"
+    return f"{_BY_FFMPEG}{hint}"
 
 
 def _is_rtsp(text: str) -> bool:
@@ -257,14 +275,34 @@ def _ready_pipelines(text: str) -> dict[str, list[str]]:
 def _address(text: str) -> tuple[str, dict[str, str]]:
     """Return the address of a camera that a ready pipeline reads, and the options after #."""
     redactor = Redactor(text)
-    address, _, fragment = with_environment(text).partition("#")
-    options = {"codec": CODECS[0], **dict(parse_qsl(fragment, keep_blank_values=True))}
-    if options["codec"] not in CODECS:
-        raise InputError(f"The codec of a gst:rtsp address is {' or '.join(CODECS)}, as in #codec=h265.")
+    address, options = _address_and_options(with_environment(text))
     scheme = address.partition(":")[0].lower()
     _require_valid(address, redactor(redacted(text)), scheme)
     check_options(options, f"gst:{scheme}")
-    return address, options
+    return address, {"codec": CODECS[0], **options}
+
+
+def _address_and_options(uri: str) -> tuple[str, dict[str, str]]:
+    """Split an address and the options after #."""
+    address, _, fragment = uri.partition("#")
+    return address, dict(parse_qsl(fragment, keep_blank_values=True))
+
+
+def _jetson_pipelines(address: str, options: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the pipelines for a camera that a Jetson decodes, by what decodes in them, in words; none elsewhere.
+
+    Which codec a camera sends is not known before; that of the options, or each in turn.
+    """
+    if not _is_rtsp(address) or options.get("decoder") == PROCESSOR:
+        return {}
+    pipelines = {}
+    with contextlib.suppress(InputError):  # no GStreamer, or no decoder of a codec
+        find_gstreamer()
+        for codec in [options["codec"]] if "codec" in options else CODECS:
+            if JETSON_DECODER in find_decoders(codec):
+                words = f"decoded as {codec} by {JETSON_DECODER} in hardware"
+                pipelines[words] = network_pipeline(address, JETSON_DECODER, {**options, "codec": codec})
+    return pipelines
 
 
 def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connection]:
@@ -272,14 +310,20 @@ def _network(scheme: str, uri: str, redactor: Redactor) -> Callable[[], Connecti
         import av  # noqa: F401
     except ImportError as error:
         raise unusable_package(error, "av", "edge") from None
-    address, _, fragment = uri.partition("#")
+    address, options = _address_and_options(uri)
     _require_valid(address, redactor(redacted(uri)), scheme)
-    options = dict(parse_qsl(fragment, keep_blank_values=True))
     check_options(options, scheme)
     seconds = positive_number("timeout", options.get("timeout", str(_TIMEOUT_S)), 3600)
     chosen = stream_options(scheme, options, seconds)
     address = scheme + address[len(scheme) :]
-    return lambda: NetworkStream(address, chosen, seconds, redactor)
+    by_ffmpeg = partial(NetworkStream, address, chosen, seconds, redactor)
+    in_hardware = {
+        decoded: partial(PipelineStream, words, seconds, redactor)
+        for decoded, words in _jetson_pipelines(address, options).items()
+    }
+    if not in_hardware:
+        return by_ffmpeg
+    return FirstThatWorks({**in_hardware, _BY_FFMPEG: by_ffmpeg}, redacted(uri))
 
 
 def _require_valid(address: str, shown: str, scheme: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from runtime.machine.board import Machine
 from runtime.sources import gstreamer
 from runtime.sources import uri as uri_module
 from runtime.sources.child_process import SourceLostError
+from runtime.sources.first_that_works import FirstThatWorks
 from runtime.sources.redaction import holds_secret
 from runtime.sources.uri import check_present, connector, decoder_of
 
@@ -55,10 +57,41 @@ def test_the_decoder_is_the_best_that_is_there(
     assert decoder_of(f"gst:rtsp://camera/live#codec={codec}") == f"decoded by {decoder}"
 
 
-def test_the_doctor_tells_what_a_jetson_could_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uri_module, "find_decoders", lambda _: ["nvv4l2decoder", "avdec_h264"])
+def test_the_doctor_tells_what_another_chip_could_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uri_module, "find_decoders", lambda _: ["v4l2h264dec", "avdec_h264"])
     assert str(decoder_of("rtsp://camera/live")).endswith("(gst:rtsp://... would be decoded in hardware)")
     assert decoder_of("http://camera/live") == "decoded by FFmpeg on the processor"
+
+
+def test_a_jetson_decodes_a_network_camera_in_hardware_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, *JETSON)
+    assert decoder_of("rtsp://camera/live") == "decoded as h264 by nvv4l2decoder in hardware"
+    assert decoder_of("rtsps://camera/live#codec=h265") == "decoded as h265 by nvv4l2decoder in hardware"
+    assert decoder_of("rtsp://camera/live#decoder=processor") == "decoded by FFmpeg on the processor"
+    assert decoder_of("http://camera/live") == "decoded by FFmpeg on the processor"
+    for wrong, message in (("codec=av1", "is h264 or h265"), ("decoder=gpu", "may be processor")):
+        with pytest.raises(InputError, match=message):
+            connector(f"rtsp://camera/live#{wrong}")
+
+
+def test_where_the_jetsons_decoder_gives_no_picture_ffmpeg_decodes(
+    rtsp_server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(monkeypatch, *JETSON)  # which is not so
+    connect = connector(rtsp_server.uri)
+    rtsp_server.start()
+
+    def shape() -> tuple[int, ...]:
+        with contextlib.closing(connect()) as connection:
+            picture = next(iter(connection)).picture
+            return picture.width, picture.height
+
+    for _ in ("h264", "h265"):
+        with pytest.raises(SourceLostError, match="nvv4l2decoder"):
+            shape()
+    assert [shape(), shape()] == [(320, 240)] * 2
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "no picture when decoded as h264 by nvv4l2decoder in hardware" in warning
 
 
 def test_a_decoder_that_fails_is_passed_over_with_one_warning(
@@ -91,11 +124,11 @@ def test_a_decoder_that_has_worked_is_kept_when_the_camera_was_away() -> None:
     gives = {"hardware": [False, True, False, False, True], "software": [False]}
     tried = []
 
-    def connect(words: Sequence[str]) -> Any:
-        tried.append(words[0])
-        return SimpleNamespace(delivered=gives[words[0]].pop(0))
+    def connect(way: str) -> Any:
+        tried.append(way)
+        return SimpleNamespace(delivered=gives[way].pop(0))
 
-    connector = gstreamer.FirstThatWorks({name: [name] for name in gives}, connect, "door")
+    connector = FirstThatWorks({name: partial(connect, name) for name in gives}, "door")
     for _ in range(6):
         connector()
     assert tried == ["hardware", "software", *["hardware"] * 4]
@@ -194,7 +227,7 @@ def test_other_sources_are_decoded_as_before() -> None:
 @pytest.mark.parametrize(
     ("rest", "message"),
     [
-        ("/live#codec=av1", "The codec of a gst:rtsp address is h264 or h265"),
+        ("/live#codec=av1", "The codec of gst:rtsp is h264 or h265"),
         (
             "/live#timeout=3",
             "of gst:rtsp may have these options after #: codec, latency, transport; it has 1 others",
