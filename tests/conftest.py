@@ -34,11 +34,16 @@ settings.register_profile("others every time", deadline=None)
 settings.load_profile("the same every time")
 
 SLOWEST_FIRST = (
-    "test_aihub.py",
+    "test_docs_run.py",
+    "test_commission.py",
     "test_demo.py",
     "test_edge_service.py",
-    "test_docs_run.py",
+    "test_page.py",
+    "test_trainer.py",
+    "test_service.py",
     "test_cli.py",
+    "test_aihub.py",
+    "test_studies.py",
 )
 """Files that take longest begin first, so that at the end no worker waits for another."""
 
@@ -210,7 +215,9 @@ def evidence_bundle(build_once: BuildOnce, evidence_file: Path, dataset: Path) -
         from calibration.cli import main
 
         bundle = folder / "bundle"
-        run_export(evidence_file, "-o", bundle, "--no-engine", "--verify-on", dataset / "test")
+        with pytest.MonkeyPatch.context() as patch:
+            draw_nothing(patch)
+            run_export(evidence_file, "-o", bundle, "--no-engine", "--verify-on", dataset / "test")
         words = [
             "alarm",
             "--bundle",
@@ -295,6 +302,18 @@ def copy_graph(graphs: dict[str, Path]) -> Callable[..., int]:
     return copy_graph
 
 
+def draw_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Give verification pages empty pictures: drawing them takes seconds, and tests/export looks at them once."""
+    for drawing in ("_scatter", "_worst"):
+        patch.setattr(f"export.verification_report.{drawing}", lambda *_: "data:image/png;base64,")
+
+
+@pytest.fixture
+def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verification pages have empty pictures."""
+    draw_nothing(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def exported_int8(
     build_once: BuildOnce, checkpoint_file: Path, dataset: Path, copy_graph: Callable[..., int]
@@ -305,6 +324,7 @@ def exported_int8(
     def build(folder: Path) -> None:
         words = ("--int8", "--calibrate-on", dataset / "train", "--no-engine")
         with pytest.MonkeyPatch.context() as patch:
+            draw_nothing(patch)
             patch.setattr("export.bundle.export_onnx", copy_graph)
             patch.setattr(
                 "export.mixed_precision.calibration_windows", lambda normal: calibration_windows(normal)[::4]

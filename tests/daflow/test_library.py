@@ -94,6 +94,7 @@ QUICK = {"epochs=48": "epochs=1", "range(3)": "range(1)", "engine=False": "engin
 """What makes the blocks of the page quick."""
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_the_page_runs(
     dataset: Path,
     exported: Path,
@@ -253,6 +254,7 @@ def test_a_checkpoint_a_bundle_and_no_training_score_alike(
     assert daflow.load(exported, precision="fp16").name.endswith("fp16)")
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_a_model_is_exported_and_what_is_no_flow_is_not(
     model: TrainedModel, test_clips: list[Clip], tmp_path: Path
 ) -> None:

@@ -29,13 +29,14 @@ def small_set(dataset: Path) -> VerificationSet:
 
 @pytest.fixture
 def quick_export(
-    monkeypatch: pytest.MonkeyPatch, copy_graph: Callable[..., int], small_set: VerificationSet
+    monkeypatch: pytest.MonkeyPatch,
+    copy_graph: Callable[..., int],
+    small_set: VerificationSet,
+    no_drawings: None,
 ) -> None:
     """Exports of `checkpoint_file` use its graphs of this session, verify them on few windows, and draw nothing."""
     monkeypatch.setattr("export.bundle.export_onnx", copy_graph)
     monkeypatch.setattr("export.bundle.generated_set", lambda *_: small_set)
-    for drawing in ("_scatter", "_worst"):
-        monkeypatch.setattr(f"export.verification_report.{drawing}", lambda *_: "data:image/png;base64,")
 
 
 @pytest.fixture

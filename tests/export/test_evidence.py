@@ -142,6 +142,7 @@ def test_a_manifest_names_the_flow_first_and_each_channel_once(evidence_bundle: 
     assert read_bundle(copy.folder).manifest.evidence == copy.manifest.evidence
 
 
+@pytest.mark.usefixtures("no_drawings")
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.everything)])
 def test_int8_keeps_the_channels_too(
     whole: bool,
