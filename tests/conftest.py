@@ -44,6 +44,7 @@ SLOWEST_FIRST = (
     "test_cli.py",
     "test_aihub.py",
     "test_studies.py",
+    "test_wheels.py",
 )
 """Files that take longest begin first, so that at the end no worker waits for another."""
 
