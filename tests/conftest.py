@@ -16,6 +16,7 @@ import torch
 from click.testing import CliRunner
 from filelock import FileLock
 from hypothesis import settings
+from torch import nn
 
 from daflow.core.data.frame_rate import FrameRate
 from daflow.core.data.resampling import sample
@@ -23,7 +24,6 @@ from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.tracks import Clip, Track, read_clips
 from daflow.core.data.windows import make_windows
 from daflow.core.evidence import CHANNELS
-from daflow.core.scoring.comparison import Precision
 from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
 from daflow.model.stgnf import read_stgnf
@@ -34,11 +34,17 @@ settings.register_profile("others every time", deadline=None)
 settings.load_profile("the same every time")
 
 SLOWEST_FIRST = (
-    "test_aihub.py",
+    "test_docs_run.py",
+    "test_commission.py",
     "test_demo.py",
     "test_edge_service.py",
-    "test_docs_run.py",
+    "test_page.py",
+    "test_trainer.py",
+    "test_service.py",
     "test_cli.py",
+    "test_aihub.py",
+    "test_studies.py",
+    "test_wheels.py",
 )
 """Files that take longest begin first, so that at the end no worker waits for another."""
 
@@ -210,7 +216,9 @@ def evidence_bundle(build_once: BuildOnce, evidence_file: Path, dataset: Path) -
         from calibration.cli import main
 
         bundle = folder / "bundle"
-        run_export(evidence_file, "-o", bundle, "--no-engine", "--verify-on", dataset / "test")
+        with pytest.MonkeyPatch.context() as patch:
+            draw_nothing(patch)
+            run_export(evidence_file, "-o", bundle, "--no-engine", "--verify-on", dataset / "test")
         words = [
             "alarm",
             "--bundle",
@@ -232,27 +240,6 @@ def evidence_bundle(build_once: BuildOnce, evidence_file: Path, dataset: Path) -
 def stgnf(shared: Path) -> DAFlow:
     """STG-NF's public ShanghaiTech checkpoint in our flow."""
     return read_stgnf(shared / "data/stgnf/ShanghaiTech_85_9.tar").model
-
-
-@pytest.fixture(scope="session")
-def graphs(build_once: BuildOnce, checkpoint: Checkpoint) -> dict[str, Path]:
-    """Its FP32 and FP16 graphs."""
-    names: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16}
-
-    def build(folder: Path) -> None:
-        from export.folded_flow import FoldedScorer
-        from export.graph_metadata import graph_metadata
-        from export.onnx_graph import export_onnx
-
-        for name, dtype in names.items():
-            graph = folder / f"scorer.{name}.onnx"
-            metadata = graph_metadata(checkpoint, name)
-            export_onnx(
-                FoldedScorer(checkpoint, dtype), checkpoint.model.config.window, graph, metadata=metadata
-            )
-
-    folder = build_once("graphs", build)
-    return {name: folder / f"scorer.{name}.onnx" for name in names}
 
 
 def run_export(*words: object) -> None:
@@ -294,12 +281,56 @@ def pose_bundle(build_once: BuildOnce, shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported_int8(build_once: BuildOnce, checkpoint_file: Path, dataset: Path) -> Path:
-    """A bundle with all three precisions and no engine; never written to."""
+def graphs(exported: Path) -> dict[str, Path]:
+    """The FP32 and FP16 graphs of that bundle."""
+    return {name: exported / f"scorer.{name}.onnx" for name in ("fp32", "fp16")}
+
+
+@pytest.fixture(scope="session")
+def copy_graph(graphs: dict[str, Path]) -> Callable[..., int]:
+    """Takes the place of `export.bundle.export_onnx` for `checkpoint_file`: tracing it again takes seconds."""
+
+    def copy_graph(
+        _: nn.Module, window: int, path: Path, outputs: tuple[str, ...], metadata: dict[str, str]
+    ) -> int:
+        import onnx
+
+        assert (window, outputs) == (24, ("nll",))
+        assert metadata["kind"] == "daflow-scorer"
+        shutil.copy(graphs[path.name.split(".")[1]], path)
+        return len(onnx.load(path).graph.node)
+
+    return copy_graph
+
+
+def draw_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Give verification pages empty pictures: drawing them takes seconds, and tests/export looks at them once."""
+    for drawing in ("_scatter", "_worst"):
+        patch.setattr(f"export.verification_report.{drawing}", lambda *_: "data:image/png;base64,")
+
+
+@pytest.fixture
+def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verification pages have empty pictures."""
+    draw_nothing(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def exported_int8(
+    build_once: BuildOnce, checkpoint_file: Path, dataset: Path, copy_graph: Callable[..., int]
+) -> Path:
+    """A bundle of it with all three precisions and no engine, calibrated on few windows; never written to."""
+    from calibration.int8_ranges import calibration_windows
 
     def build(folder: Path) -> None:
         words = ("--int8", "--calibrate-on", dataset / "train", "--no-engine")
-        run_export(checkpoint_file, "-o", folder / "bundle", *words)
+        with pytest.MonkeyPatch.context() as patch:
+            draw_nothing(patch)
+            patch.setattr("export.bundle.export_onnx", copy_graph)
+            patch.setattr(
+                "export.mixed_precision.calibration_windows", lambda normal: calibration_windows(normal)[::4]
+            )
+            run_export(checkpoint_file, "-o", folder / "bundle", *words)
 
     return build_once("exported-int8", build) / "bundle"
 

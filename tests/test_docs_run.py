@@ -291,7 +291,7 @@ def here(command: str, dataset: Path) -> Block:
         ("{dataset}", str(dataset)),
         ("rtsp://10.0.0.5/live", "synthetic:seed=3,event=fall"),
         (":8080", f":{port}"),
-        ("--fp16", "--fp16 --no-engine"),
+        ("--fp16", "--fp32 --no-engine"),  # tests/daflow/commands/test_demo.py exports both and an engine
     ):
         command = command.replace(there, instead)
     return Block("bash", command, None)

@@ -15,8 +15,8 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-EPOCHS = 16
-"""A third of the default, for time's sake; --everything trains with the defaults."""
+EPOCHS = 4
+"""A twelfth of the default, for time's sake; --everything trains with the defaults."""
 BuildOnce = Callable[[str, Callable[[Path], None]], Path]
 
 
@@ -73,7 +73,7 @@ def test_training_reaches_far_more_than_the_reference_and_random_weights(
     trained = [aihub.evaluate_seed(seed, epochs)["auc"] for seed in seeds]
     untrained = [aihub.evaluate("untrained", "--seed", seed)["auc"] for seed in seeds]
     sys.stdout.write(f"micro AUC untrained {np.round(untrained, 4)}, trained {np.round(trained, 4)}\n")
-    assert np.mean(trained) >= 0.78
+    assert np.mean(trained) >= 0.85
     assert np.mean(trained) > np.mean(untrained) + 0.05
 
 

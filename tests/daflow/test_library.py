@@ -90,6 +90,11 @@ def test_a_missing_extra_is_named() -> None:
     assert "InputError: The package torch is not installed. Install it with: pip install" in done.stderr
 
 
+QUICK = {"epochs=48": "epochs=1", "range(3)": "range(1)", "engine=False": "engine=False, fp16=False"}
+"""What makes the blocks of the page quick."""
+
+
+@pytest.mark.usefixtures("no_drawings")
 def test_the_page_runs(
     dataset: Path,
     exported: Path,
@@ -110,7 +115,10 @@ def test_the_page_runs(
     blocks = [block for block in blocks if block.startswith("# runnable\n")]
     assert len(blocks) == 6  # the other one fetches from the network
     for block in blocks:
-        exec(compile(block.replace("epochs=48", "epochs=1"), str(PAGE), "exec"), {})  # noqa: S102
+        code = block
+        for long, quick in QUICK.items():
+            code = code.replace(long, quick)
+        exec(compile(code, str(PAGE), "exec"), {})  # noqa: S102
     output = capsys.readouterr().out
     assert len(re.findall(r"^01_000[123] \S+ \S+$", output, re.MULTILINE)) == 3
     assert "{'clip': 600, 'frame': 600, 'score': 600}" in output
@@ -246,6 +254,7 @@ def test_a_checkpoint_a_bundle_and_no_training_score_alike(
     assert daflow.load(exported, precision="fp16").name.endswith("fp16)")
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_a_model_is_exported_and_what_is_no_flow_is_not(
     model: TrainedModel, test_clips: list[Clip], tmp_path: Path
 ) -> None:

@@ -12,7 +12,9 @@ import onnx
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import nn
 
+from calibration.int8_ranges import calibration_windows
 from daflow.core.bundle import read_bundle, update_manifest
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.evidence import CHANNELS, Scored
@@ -140,8 +142,27 @@ def test_a_manifest_names_the_flow_first_and_each_channel_once(evidence_bundle: 
     assert read_bundle(copy.folder).manifest.evidence == copy.manifest.evidence
 
 
-@pytest.mark.slow
-def test_int8_keeps_the_channels_too(evidence_file: Path, dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("no_drawings")
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.everything)])
+def test_int8_keeps_the_channels_too(
+    whole: bool,
+    evidence_file: Path,
+    evidence_bundle: Path,
+    small_set: VerificationSet,
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def copy_graph(_: nn.Module, window: int, path: Path, *more: object) -> int:
+        shutil.copy(evidence_bundle / path.name, path)
+        return 1
+
+    if not whole:  # the graphs are those of the bundle, and every eighth window is measured
+        monkeypatch.setattr("export.bundle.export_onnx", copy_graph)
+        monkeypatch.setattr("export.bundle.generated_set", lambda *_: small_set)
+        monkeypatch.setattr(
+            "export.mixed_precision.calibration_windows", lambda normal: calibration_windows(normal)[::8]
+        )
     words = ["--int8", "--calibrate-on", dataset / "train", "--no-engine", "-o", tmp_path / "b"]
     result = CliRunner().invoke(export, [str(word) for word in (evidence_file, *words)])
     assert result.exit_code == 0, result.output

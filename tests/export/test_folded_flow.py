@@ -137,9 +137,9 @@ def test_no_window_gives_no_score() -> None:
     assert scorer.judge(np.zeros((0, 2, 24, 18), dtype=np.float32)).score.shape == (0,)
 
 
-@pytest.mark.slow
-def test_all_real_windows_score_the_same(shared: Path) -> None:
-    windows = make_windows(read_clips(shared / "data/aihub/pose/test", (1920, 1080))).poses
+@pytest.mark.parametrize("stride", [10, pytest.param(1, marks=pytest.mark.everything)])
+def test_real_windows_score_the_same(shared: Path, stride: int) -> None:
+    windows = make_windows(read_clips(shared / "data/aihub/pose/test", (1920, 1080)), stride=stride).poses
     model = wild(ModelConfig(), 0, spread=0.1)
     model.initialise(torch.from_numpy(windows[::10]))
     expected = score(model, windows).numpy()

@@ -111,8 +111,8 @@ def test_scores_stay_near_and_nothing_chosen_changes_nothing(
 @pytest.mark.parametrize(
     "config",
     [
-        ModelConfig(block="tcn"),
-        ModelConfig(partition="spatial", hops=1),
+        ModelConfig(block="tcn", steps=2),
+        ModelConfig(partition="spatial", hops=1, steps=2),
         pytest.param(ModelConfig(block="tcn", hops=1), marks=pytest.mark.everything),
     ],
     ids=["tcn", "spatial", "tcn-one-hop"],

@@ -19,7 +19,7 @@ from export.sensitivity import MARGINS, Sensitivity
 
 @pytest.fixture(scope="module")
 def sets(dataset: Path) -> WindowSets:
-    return WindowSets.of(make_windows(read_clips(dataset / "train")).poses[:400])
+    return WindowSets.of(make_windows(read_clips(dataset / "train")).poses[:200])
 
 
 @pytest.fixture(scope="module")

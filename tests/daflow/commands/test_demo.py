@@ -15,7 +15,7 @@ from daflow.core.bundle import read_bundle
 @pytest.mark.slow
 def test_the_demo_runs_the_whole_path(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "daflow.cli", "demo", "-o", str(tmp_path), "--epochs", "8"],
+        [sys.executable, "-m", "daflow.cli", "demo", "-o", str(tmp_path), "--epochs", "3"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

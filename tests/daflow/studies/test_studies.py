@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from daflow.cli import main
+from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.tracks import read_clips
 from daflow.core.data.windows import Windows, make_windows
 from daflow.core.parallel import run_tasks
@@ -52,7 +53,11 @@ def settings(dataset: Path) -> Settings:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_runs_by_one_command(tmp_path: Path, name: str) -> None:
+def test_each_runs_by_one_command(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short_clips(folder: Path, seed: int, train: int, test: int, _: Scene) -> None:
+        generate_dataset(folder, seed, train, test, Scene(frames=100))
+
+    monkeypatch.setattr("daflow.commands.study.generate_dataset", short_clips)
     result = run(name, "-o", tmp_path, "--quick", "--workers", 1)
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / f"{name}.json").read_text())
@@ -126,6 +131,7 @@ def test_unknown_formats_of_figures_are_refused(words: str, message: str, tmp_pa
 
 def test_results_repeat_and_keep_the_order_of_the_trials(settings: Settings) -> None:
     study = load_study("ablation")
+    settings = replace(settings, epochs=1)
     one, _ = run_study(study, settings, partial(run_tasks, workers=1))
     two, _ = run_study(study, settings, partial(run_tasks, workers=2))
     assert [(row.row, row.seed, row.auc) for row in one] == [(row.row, row.seed, row.auc) for row in two]

@@ -212,7 +212,7 @@ def test_labels_separate_what_training_without_them_does_not(poses: Poses, rng: 
     both, labels, options = (
         np.concatenate([poses, strange]),
         np.repeat([1, -1], len(poses)),
-        TrainOptions(epochs=30),
+        TrainOptions(epochs=10),
     )
 
     def separated(labels: np.ndarray | None) -> float:

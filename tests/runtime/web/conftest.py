@@ -263,7 +263,7 @@ def served(world: World) -> Iterator[RunningServer]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def new_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
     """Return a function that opens a headless Chromium of a given width and height."""
     programs = shutil.which("chromium"), shutil.which("chromedriver")
@@ -294,9 +294,9 @@ def new_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
         browser.quit()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def page(new_browser: Callable[..., Any]) -> Any:
-    """A browser for the tests of a module."""
+    """A browser for the tests of a worker: to start one takes seconds."""
     from .browser import Page
 
     return Page(new_browser())
@@ -311,6 +311,7 @@ def _as_new(request: pytest.FixtureRequest) -> Iterator[None]:
     page = request.getfixturevalue("page")
     page.wide(1440)
     page.media()
+    page.browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
     page.errors()
     yield
     page.open("about:blank")
