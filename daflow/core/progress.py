@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any, TypeVar
 
 from daflow.core.log import one_line
@@ -66,32 +66,59 @@ def track_bytes(description: str, total: int | None) -> Iterator[Callable[[int],
 
 
 @contextlib.contextmanager
-def track_share(description: str, seconds: float) -> Iterator[Callable[[float, str], None]]:
+def track_share(description: str, seconds: float) -> Iterator[Callable[[float, Mapping[str, str]], None]]:
     """Show how much of something is there on standard error; the block calls what it gets with a share and words.
+
+    The words are by part, such as a camera: of several each has a line, on a terminal below the one bar.
 
     Args:
         description: what it is.
         seconds: between lines where there is no terminal.
 
     >>> with track_share("commissioning", 60) as show:
-    ...     show(0.5, "half of it is there")
+    ...     show(0.5, {"door": "half of it is there"})
     """
     description = one_line(description)
     if sys.stderr.isatty():
         from tqdm import tqdm
 
         shape = "{desc}: {percentage:3.0f} % |{bar}|{postfix}"
-        with tqdm(desc=description, total=100, bar_format=shape, dynamic_ncols=True, leave=False) as bar:
+        with contextlib.ExitStack() as stack:
+            bar = stack.enter_context(
+                tqdm(desc=description, total=100, bar_format=shape, dynamic_ncols=True, leave=False)
+            )
+            below: list[Any] = []
 
-            def move(share: float, words: str) -> None:
-                bar.set_postfix_str(one_line(words), refresh=False)
+            def move(share: float, words: Mapping[str, str]) -> None:
+                lines = _named(words)
+                bar.set_postfix_str(lines[0] if len(lines) == 1 else "", refresh=False)
                 _move(bar, 100 * share)
                 bar.refresh()
+                lines = lines if len(lines) > 1 else []
+                for number in range(len(below), len(lines)):
+                    line = tqdm(
+                        total=0, position=number + 1, bar_format="{desc}", dynamic_ncols=True, leave=False
+                    )
+                    below.append(stack.enter_context(line))
+                for number, line in enumerate(below):
+                    line.set_description_str(lines[number] if number < len(lines) else "")
 
             yield move
         return
     line = _Lines(seconds)
-    yield lambda share, words: line.show(f"{description}: {100 * share:.0f} %; {one_line(words)}")
+
+    def show(share: float, words: Mapping[str, str]) -> None:
+        lines = _named(words)
+        if not lines:
+            return
+        first = f"{description}: {100 * share:.0f} %"
+        line.show(*([f"{first}; {lines[0]}"] if len(lines) == 1 else [first, *lines]))
+
+    yield show
+
+
+def _named(words: Mapping[str, str]) -> list[str]:
+    return [one_line(text if len(words) == 1 else f"{name}: {text}") for name, text in words.items()]
 
 
 def _move(bar: Any, done: float) -> None:
@@ -99,14 +126,15 @@ def _move(bar: Any, done: float) -> None:
 
 
 class _Lines:
-    """Lines on standard error, of which one is shown in so many seconds."""
+    """Lines on standard error, of which some are shown in so many seconds."""
 
     def __init__(self, seconds: float | None = None) -> None:
         self._seconds = _SECONDS_BETWEEN_LINES if seconds is None else seconds
         self._last = time.monotonic()
 
-    def show(self, line: str) -> None:
-        """Print a line unless the last one is recent."""
+    def show(self, *lines: str) -> None:
+        """Print lines unless the last ones are recent."""
         if time.monotonic() - self._last > self._seconds:
             self._last = time.monotonic()
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            for line in lines:
+                print(line, file=sys.stderr, flush=True)  # noqa: T201

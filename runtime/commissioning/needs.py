@@ -46,14 +46,16 @@ class Needs:
 
     Attributes:
         per_day: the requested false alarms per day, above 0.
+        at_least: hours of recordings with people, where fewer turned out to be too few.
     """
 
     per_day: float
+    at_least: float = 0.0
 
     @property
     def hours(self) -> float:
         """Hours of recordings with people: a part of them must be long enough to calibrate on."""
-        return max(MIN_HOURS, least_hours(self.per_day) / CALIBRATE_SHARE)
+        return max(MIN_HOURS, least_hours(self.per_day) / CALIBRATE_SHARE, self.at_least)
 
     def missing(self, recorded: Recorded) -> list[str]:
         """Return what is missing, in words; empty when the rate can be promised."""

@@ -42,19 +42,42 @@ class Progress:
         self._needs = needs
         self._used = used
         self._now = now
-        self._since, self._before = now(), total().since(used)
-        self._last = self._since
+        self._since: datetime | None = None
+        self._last: datetime | None = None
+        self._before = Recorded()
         self._measured = _Measured(self._before, None)
 
     def measure(self) -> Recorded | None:
-        """Return what was recorded; None where the last time was less than a minute ago."""
+        """Return what was recorded; None where the last time was less than a minute ago.
+
+        Raises:
+            InputError: the recordings cannot be listed.
+        """
         now = self._now()
-        if (now - self._last).total_seconds() < MEASURE_SECONDS:
+        if self._last is not None and (now - self._last).total_seconds() < MEASURE_SECONDS:
             return None
         self._last = now
         recorded = self._total().since(self._used)
-        self._measured = _Measured(recorded, self._needs.ready_at(recorded, self._before, self._since, now))
+        if self._since is None:
+            self._since, self._before = now, recorded
+        ready_at = self._needs.ready_at(recorded, self._before, self._since, now)
+        self._measured = _Measured(recorded, ready_at)
         return recorded
+
+    @property
+    def measured(self) -> bool:
+        """Whether it was measured once: many recordings take a while to read."""
+        return self._since is not None
+
+    @property
+    def share(self) -> float:
+        """How much of what is needed is there, 0 to 1."""
+        return self._needs.share(self._measured.recorded)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is there."""
+        return self.measured and not self._needs.missing(self._measured.recorded)
 
     def words(self) -> str:
         """Say how much that is, what is missing, and when it is expected to be there."""
@@ -75,6 +98,6 @@ class Progress:
             "needed_seconds": round(3600 * self._needs.hours, 1),
             "per_day": self._needs.per_day,
             "missing": self._needs.missing(recorded),
-            "share": round(self._needs.share(recorded), 3),
+            "share": round(self.share, 3),
             "ready_at_utc": None if ready_at is None else iso(ready_at.timestamp()),
         }

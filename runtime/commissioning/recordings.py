@@ -1,20 +1,25 @@
-"""The recordings of a camera that is commissioned: `recordings/<run>/` in its folder, and what is in them.
+"""The recordings of cameras that are commissioned: `recordings/<run>/` in their folder, and what is in them.
 
-A run that watches a recording, and not a camera, is marked as incomplete until the recording has ended: what was killed
-on the way is watched again from its beginning, and would be there twice. It stays marked as a recording: its people
-were seen faster than time, so that times in it are not those of a clock.
+A run that watches a recording in the place of a camera is marked as incomplete until the recording has ended: what was
+killed on the way is watched again from its beginning, and would be there twice. It stays marked as a recording: its
+people were seen faster than time, so that times in it are not those of a clock. A mark is of one camera,
+`INCOMPLETE.<camera>`; without a name, as older versions wrote it, it is of all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from daflow.core.data.track_files import holds_tracks
+from daflow.core.data.track_names import clip_name
 from daflow.core.data.tracks import DEFAULT_FPS, TrackFile, find_tracks
 from daflow.core.errors import InputError
+from runtime.commissioning.measured_files import MeasuredFiles
 from runtime.commissioning.needs import Recorded
 
 _INCOMPLETE, _RECORDING = "INCOMPLETE", "RECORDING"
@@ -49,61 +54,84 @@ class Span:
 
 
 class Recordings:
-    """All recordings of a camera.
+    """All recordings of the cameras of a folder.
 
     Args:
-        folder: of the camera that is commissioned.
+        folder: in which they are commissioned.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / _FOLDER
-        self._known: dict[Path, tuple[tuple[int, int], Recorded]] = {}
+        self._known = MeasuredFiles(self.folder / "measured.json")
 
-    def files(self) -> list[TrackFile]:
-        """Return the pose track files, in the order of their names."""
-        return find_tracks(self.folder) if self.folder.is_dir() and holds_tracks(self.folder) else []
+    def files(self, camera: str | None = None) -> list[TrackFile]:
+        """Return the pose track files of a camera, in the order of their names; None is of all."""
+        found = find_tracks(self.folder) if self.folder.is_dir() and holds_tracks(self.folder) else []
+        return [file for file in found if camera is None or camera_of(file.clip) == camera]
 
-    def total(self) -> Recorded:
-        """Return what is in all of them; a file is read again only when it has changed."""
-        parts = [self._recorded(file) for file in self.files()]
+    def cameras(self) -> set[str]:
+        """Return the names of the cameras that were recorded."""
+        return {name for file in self.files() if (name := camera_of(file.clip)) is not None}
+
+    def total(self, camera: str | None = None) -> Recorded:
+        """Return what is in all of them, or in those of a camera; a file is read again only when it has changed."""
+        parts = [self._known.measure(file, _measure) for file in self.files(camera)]
+        self._known.save()
         return Recorded(
             sum(part.seconds for part in parts),
             sum(part.people for part in parts),
             frozenset[int]().union(*(part.hours_of_day for part in parts)),
         )
 
-    def new_run(self, live: bool) -> Path:
+    def new_run(self, recorded: Iterable[str] = ()) -> Path:
         """Make the folder of a run, after removing what an interrupted run of a recording left; return it.
 
         Args:
-            live: whether a camera is watched, and not a recording.
+            recorded: the cameras in whose place a recording is watched.
 
         Raises:
             OSError: it cannot be made.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for mark in self.folder.glob(f"*/{_INCOMPLETE}"):
-            shutil.rmtree(mark.parent)
-        number = 1 + max((int(p.name) for p in self.folder.iterdir() if p.name.isdigit()), default=0)
+        for mark in self.folder.glob(f"*/{_INCOMPLETE}*"):
+            self._remove(mark)
+        runs = [path for path in self.folder.iterdir() if path.name.isdigit()]
+        number = 1 + max((int(path.name) for path in runs), default=0)
+        for path in runs:
+            with contextlib.suppress(OSError):  # it is not empty
+                path.rmdir()
         run = self.folder / f"{number:04d}"
         run.mkdir()
-        if not live:
-            (run / _INCOMPLETE).touch()
+        self.mark(run, recorded)
         return run
 
-    def complete(self, run: Path) -> None:
-        """Mark a run as complete."""
-        if (run / _INCOMPLETE).exists():
-            (run / _INCOMPLETE).rename(run / _RECORDING)
+    def mark(self, run: Path, recorded: Iterable[str]) -> None:
+        """Mark a run as incomplete for cameras in whose place a recording is watched."""
+        for camera in recorded:
+            (run / f"{_INCOMPLETE}.{camera}").touch()
+
+    def _remove(self, mark: Path) -> None:
+        run, camera = mark.parent, mark.name.removeprefix(_INCOMPLETE).removeprefix(".")
+        others = [path for path in run.glob(f"*/{camera}_*") if camera_of(clip_name(path)) == camera]
+        for path in others if camera else ():
+            path.unlink()
+        mark.unlink()
+        if not (camera and holds_tracks(run)):
+            shutil.rmtree(run)
+
+    def complete(self, run: Path, recorded: Collection[str]) -> None:
+        """Mark a run as complete for cameras whose recording has ended."""
+        for camera in recorded:
+            if (mark := run / f"{_INCOMPLETE}.{camera}").exists():
+                mark.rename(run / f"{_RECORDING}.{camera}")
 
     def spans(self) -> list[Span]:
         """Return when each recording was made; those whose name does not say so, and broken ones, are left out."""
         return [span for file in self.files() if (span := self._span(file)) is not None]
 
     def _span(self, file: TrackFile) -> Span | None:
-        camera, _, _ = file.clip.rpartition("_")
-        begin = _utc_of(file.clip)
-        if begin is None:
+        camera, begin = camera_of(file.clip), _utc_of(file.clip)
+        if camera is None or begin is None:
             return None
         try:
             clip = file.read()
@@ -113,18 +141,11 @@ class Recordings:
         first = min((int(track.frames[0]) for track in clip.tracks), default=0) / fps
         last = max((int(track.frames[-1]) for track in clip.tracks), default=0) / fps
         run = self.folder / file.path.relative_to(self.folder).parts[0]
-        live = not any((run / mark).exists() for mark in (_INCOMPLETE, _RECORDING))
+        marks = (mark for kind in (_INCOMPLETE, _RECORDING) for mark in (kind, f"{kind}.{camera}"))
+        live = not any((run / mark).exists() for mark in marks)
         utc = begin.timestamp()
         end = utc + last if live else max(utc, file.path.stat().st_mtime)
         return Span(file.clip, camera, utc, end, first, last - first, live)
-
-    def _recorded(self, file: TrackFile) -> Recorded:
-        status = file.path.stat()
-        version = (status.st_mtime_ns, status.st_size)
-        known = self._known.get(file.path)
-        if known is None or known[0] != version:
-            known = self._known[file.path] = version, _measure(file)
-        return known[1]
 
 
 def _measure(file: TrackFile) -> Recorded:
@@ -138,6 +159,15 @@ def _measure(file: TrackFile) -> Recorded:
     last = max(int(track.frames[-1]) for track in clip.tracks)
     seconds = (last - first + 1) / (clip.rate.fps if clip.rate else DEFAULT_FPS)
     return Recorded(seconds, len(clip.tracks), frozenset(_hour_of(file.clip)))
+
+
+def camera_of(name: str) -> str | None:
+    """Return the camera that the name of a recording says; None of other names.
+
+    >>> camera_of("back_door_20261127T080500Z-2"), camera_of("door")
+    ('back_door', None)
+    """
+    return None if _utc_of(name) is None else name.rpartition("_")[0] or None
 
 
 def _hour_of(name: str) -> set[int]:

@@ -89,7 +89,7 @@ def _error_line(
     return f"{where}: {message}."
 
 
-_PATHS = {"bundle", "pose_bundle", "pose_model", "events", "scores", "video", "record", "path", "ca_file"}
+_PATHS = {"bundle", "pose_bundle", "pose_model", "events", "scores", "video", "record", "path", "folder"}
 
 
 def _resolve_paths(tree: Tree, folder: Path) -> None:

@@ -30,10 +30,11 @@ _PREFIX = {
     "replay": "replay-",
     "camera_states": "state-",
     "notify": "notify-",
+    "commissioning": "commissioning-",
 }
 _NAMES: dict[Place, str] = {("serve", "address"): "--serve", ("store", "path"): "--store"}
 _SCHEME = re.compile(r"[a-z][a-z0-9]*:")
-_FOLDERS: tuple[Place, ...] = (("bundle",), ("record",), ("pose_bundle",))
+_FOLDERS: tuple[Place, ...] = (("bundle",), ("record",), ("pose_bundle",), ("commissioning", "folder"))
 _GROUPS = {
     "Cameras and recordings": ("policy", "realtime", "fps", "max_frames", "stall_seconds", "zones_file"),
     "Poses": POSE_FIELDS,
@@ -42,6 +43,7 @@ _GROUPS = {
     "Files": ("scores", "record", "record_format", "video", "privacy"),
     "Events": ("events", "print_events", "store", "replay", "mqtt", "webhook", "notify", "camera_states"),
     "Live page": ("serve",),
+    "Commissioning": ("commissioning",),
     "Log": ("log",),
 }
 SOURCES, *_ = _GROUPS
@@ -66,8 +68,15 @@ OPTION_NAMES: dict[Place, str] = {place: option_name(place) for place, _ in plac
 
 def config_options(command: _Decorated) -> _Decorated:
     """Give a command an option for each field, in groups; values are text that the configuration checks."""
+    return config_options_without()(command)
+
+
+def config_options_without(*sections: str) -> Callable[[_Decorated], _Decorated]:
+    """Give a command an option for each field but those of some sections, of which it has options of its own."""
     titles = list(_GROUPS)
-    return _decorate(command, sorted(places(), key=lambda field: titles.index(group_of(field[0]))))
+    fields = [field for field in places() if field[0][0] not in sections]
+    fields.sort(key=lambda field: titles.index(group_of(field[0])))
+    return lambda command: _decorate(command, fields)
 
 
 def camera_options(command: _Decorated) -> _Decorated:

@@ -16,6 +16,7 @@ from daflow.core.alarms.calibration import CameraName
 from daflow.core.alarms.zones import Zones
 from daflow.core.data.track_names import TrackFormat
 from daflow.core.shipped import default_bundle
+from runtime.config.commissioning_options import CommissioningOptions
 from runtime.config.fields import Address, Periods, Seconds, Section, TimeZone
 from runtime.config.notify import NotifyOptions
 from runtime.config.serve_options import ServeOptions
@@ -159,6 +160,9 @@ class Camera(CameraOptions):
         default_factory=dict,
         description="Parts of the picture where nobody is scored, or where alone, by name.",
     )
+    commission: bool = Field(
+        True, description="Whether the camera is commissioned where others are ([commissioning])."
+    )
 
 
 def _checked_topic(topic: str) -> str:
@@ -298,6 +302,7 @@ class Config(CameraOptions):
     max_frames: int | None = Field(
         None, ge=1, le=10**15, description="Stop each camera after this number of frames."
     )
+    commissioning: CommissioningOptions = CommissioningOptions.model_validate({})
     replay: ReplayOptions = ReplayOptions.model_validate({})
     store: StoreOptions = StoreOptions.model_validate({})
     mqtt: MqttOptions = MqttOptions.model_validate({})
@@ -316,9 +321,22 @@ class Config(CameraOptions):
     log: LogOptions = LogOptions.model_validate({})
 
     @property
+    def watched_bundle(self) -> Path | None:
+        """The bundle to watch with: that of the commissioning, once it is there, else `bundle`."""
+        own = self.commissioning.bundle
+        return own if own and own.is_dir() else self.bundle
+
+    @property
     def bundle_folder(self) -> Path:
-        """The bundle, or the default one (`daflow.core.shipped`)."""
-        return self.bundle or default_bundle()
+        """`watched_bundle`, or the default one (`daflow.core.shipped`)."""
+        return self.watched_bundle or default_bundle()
+
+    @property
+    def commissioned_cameras(self) -> tuple[str, ...]:
+        """The names of the cameras that are commissioned."""
+        if self.commissioning.folder is None:
+            return ()
+        return tuple(name for name, camera in self.cameras.items() if camera.commission)
 
     @property
     def drawn_zones(self) -> Path | None:

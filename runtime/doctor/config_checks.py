@@ -19,6 +19,7 @@ from pathlib import Path
 from daflow.core.bundle import read_bundle
 from daflow.core.data.tracks import DEFAULT_FPS
 from daflow.core.errors import InputError
+from runtime.commissioning.bundle_maker import can_train
 from runtime.config.drawn_zones import DrawnZones
 from runtime.config.schema import POSE_FIELDS, CameraOptions, Config
 from runtime.deadline import Deadline, http_request
@@ -76,6 +77,8 @@ def config_checks(
         name = f"poses {', '.join(names)}"
         checks.append((name, partial(people, machine, name, options)))
     checks.append(("store", partial(store, config)))
+    if config.commissioning.folder:
+        checks.append(("commissioning", partial(commissioning, config)))
     if config.serve.address:
         checks.append(("live page", partial(page, config, connect=connect)))
     if config.mqtt.host:
@@ -184,6 +187,18 @@ def store(config: Config) -> Finding:
     if config.store.path.is_dir():
         return Finding("store", "problem", f"{config.store.path} is a folder.", "Name a file in it")
     return Finding("store", "ok", str(config.store.path))
+
+
+def commissioning(config: Config) -> Finding:
+    """The commissioning: which cameras, and whether their model can be trained here."""
+    folder, names = config.commissioning.folder, config.commissioned_cameras
+    if folder is not None and folder.exists() and not folder.is_dir():
+        return Finding("commissioning", "problem", f"{folder} is a file.", "Name a folder")
+    if not names:
+        advice = "Remove commission = false from a camera, or commissioning.folder"
+        return Finding("commissioning", "warning", "no camera is commissioned", advice)
+    how = "trained and calibrated" if can_train() else "calibrated and not trained, as torch is not installed"
+    return Finding("commissioning", "ok", f"{folder}, {', '.join(names)}: {how}")
 
 
 def page(config: Config, connect: bool = True) -> Finding:

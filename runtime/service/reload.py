@@ -10,8 +10,11 @@ from runtime.config.schema import Camera, Config
 
 _NEEDS_RESTART = (
     "store", "replay", "serve", "privacy", "video", "scores", "record", "record_format", "max_frames", "stall_seconds",
-    "zones_file",
+    "zones_file", "commissioning",
 )  # fmt: skip
+
+_WINDOWS = ("window", "max_missing", "fps")
+"""What the cameras need to know of a model."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class ReloadPlan:
         config: the new configuration, with the old values of what needs a restart.
         bundle: the new bundle.
         needs_restart: the names of changed settings that only a restart changes.
-        new_model: whether the scorer must be opened again; then all cameras restart.
+        new_model: whether the scorer must be opened again; cameras are read on unless its windows are others.
         removed: cameras that are removed.
         deciders: cameras whose alarm rule, calibration or zones changed, and new ones.
         workers: cameras that must be read in another way, and new ones.
@@ -49,6 +52,9 @@ def plan_reload(old: Config, old_bundle: Bundle, new: Config, bundle: Bundle) ->
         or new.scorer != old.scorer
         or new.precision != old.precision
     )
+    new_windows = any(
+        getattr(bundle.manifest, name) != getattr(old_bundle.manifest, name) for name in _WINDOWS
+    )
     deciders, workers, zones = [], [], []
     for name in config.cameras:
         before, options = (old.camera(name) if name in old.cameras else None), config.camera(name)
@@ -56,7 +62,7 @@ def plan_reload(old: Config, old_bundle: Bundle, new: Config, bundle: Bundle) ->
         rezoned = before is not None and before.zones != options.zones
         if before is None or new_model or recalibrated or rezoned or before.alarm != options.alarm:
             deciders.append(name)
-        if before is None or new_model or _how_it_is_read(before) != _how_it_is_read(options):
+        if before is None or new_windows or _how_it_is_read(before) != _how_it_is_read(options):
             workers.append(name)
         elif rezoned:
             zones.append(name)
@@ -73,4 +79,4 @@ def plan_reload(old: Config, old_bundle: Bundle, new: Config, bundle: Bundle) ->
 
 
 def _how_it_is_read(options: Camera) -> dict[str, Any]:
-    return dict(options.model_dump(exclude={"alarm", "zones", "schedule"}))
+    return dict(options.model_dump(exclude={"alarm", "zones", "schedule", "commission"}))

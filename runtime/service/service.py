@@ -16,6 +16,7 @@ from daflow.core.errors import CheckFailed, InputError
 from daflow.core.files import sha256
 from daflow.core.shipped import bundle_or_default
 from daflow.core.version import __version__
+from runtime.commissioning.commissioner import Commissioner
 from runtime.config.drawn_zones import DrawnZones
 from runtime.config.schema import Config, LogOptions
 from runtime.events.alarm_recorder import AlarmEventRecorder
@@ -68,7 +69,8 @@ class Service:
         set_up_logs: Callable[[LogOptions], None] = lambda _: None,
     ) -> None:
         self._zones = DrawnZones(config.drawn_zones)
-        self._zones_changed = False
+        self._apply_again = False
+        """Whether what the configuration names has changed: drawn zones, or the bundle."""
         self.config = self._zones.apply(config)
         self._reread = reread
         self._listeners = tuple(listeners)
@@ -89,8 +91,6 @@ class Service:
         self._page_stopped = False
         self._ended: list[str] = []
         """Cameras whose recording had ended when the service stopped."""
-        self.commissioning: dict[str, Callable[[], dict[str, Any]]] = {}
-        """By camera: returns how far it is with being commissioned, for the health."""
         self.url: str | None = None
         """Of the live page, while there is one."""
 
@@ -104,7 +104,8 @@ class Service:
 
     def _open(self) -> None:
         config, stack = self.config, self._stack
-        self.bundle = read_bundle(bundle_or_default(config.bundle))
+        self.commissioner = stack.enter_context(Commissioner(config)) if config.commissioning.folder else None
+        self.bundle = read_bundle(bundle_or_default(config.watched_bundle))
         warn_about_rate(self.bundle)
         self._manager = CameraManager(
             self.bundle.manifest, self._queue, self._turn, config.keeps_pictures, config.stall_seconds,
@@ -137,6 +138,7 @@ class Service:
             self.live,
             self._outputs,
             *self._listeners,
+            *([self.commissioner] if self.commissioner else []),
         ]
         self._scoring = ScoringSupervisor(self._queue, self._deciders, self._sinks, self._clock)
         worker = self._scoring.open(config, self.bundle)
@@ -195,8 +197,8 @@ class Service:
         if self._reload:
             self._reload = False
             self._reload_config()
-        if self._zones_changed:
-            self._zones_changed = False
+        if self._apply_again or (self.commissioner and self.commissioner.take_bundle()):
+            self._apply_again = False
             self._apply_unless_wrong(lambda: self.config)
         self._manager.supervise(self._latest)
         self._senders.set_camera_states(self._manager.states(), self._arming.states())
@@ -242,7 +244,7 @@ class Service:
         if camera not in self.config.cameras:
             raise KeyError(camera)
         self._zones.save(camera, zones)
-        self._zones_changed = True
+        self._apply_again = True
 
     def _apply_unless_wrong(self, read: Callable[[], Config]) -> None:
         try:
@@ -259,7 +261,8 @@ class Service:
             InputError: the new configuration cannot be used, and nothing was changed.
             CheckFailed: an engine was built that does not score as its graph does, and nothing was changed.
         """
-        bundle = read_bundle(new.bundle_folder)
+        commissioning = {"commissioning": self.config.commissioning}  # a change of it needs a restart
+        bundle = read_bundle(new.model_copy(update=commissioning).bundle_folder)
         check_rules(new, bundle)
         plan = plan_reload(self.config, self.bundle, new, bundle)
         for name in plan.needs_restart:
@@ -287,6 +290,8 @@ class Service:
                 self._manager.change(name, plan.config.camera(name))
             elif name in plan.zones:
                 self._manager.change_zones(name, plan.config.camera(name))
+        if self.commissioner is not None:
+            self.commissioner.set_cameras(plan.config)
         logger.info("the configuration was reloaded: %d cameras", len(plan.config.cameras))
 
     def _remove_camera(self, name: str) -> None:
@@ -310,6 +315,8 @@ class Service:
     def _finish_scoring(self) -> None:
         """Score what the cameras have queued, before the parts that take the results are closed."""
         self._ended = self._manager.ended_recordings()
+        if self.commissioner is not None:
+            self.commissioner.ended(self._ended)
         if self._scoring.worker.ended:
             self._queue.close()  # nothing takes from it any more, and cameras that wait for it could not stop
         self._manager.stop()
@@ -356,7 +363,7 @@ class Service:
             **self._arming.facts(name),
             **self._labels.this_week(name),
             "recorded": self._outputs.recorded(name),
-            "commissioning": self.commissioning[name]() if name in self.commissioning else None,
+            "commissioning": self.commissioner.facts(name) if self.commissioner else None,
         }
 
     @property

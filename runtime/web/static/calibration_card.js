@@ -3,7 +3,7 @@ import { page } from "./state.js";
 import { $, element, lasting, local, moment, seconds, setText } from "./text.js";
 
 const STATES = {
-  recording: ["Being commissioned", "off"], making: ["Its bundle is being made", "off"],
+  reading: ["What is recorded is being read", "off"], recording: ["Being commissioned", "off"], making: ["Its bundle is being made", "off"],
   failed: ["Making its bundle failed, and is tried again within an hour", "off"],
   done: ["Commissioned", ""], kept: ["Commissioned; the new bundle was not better, so the old one stays", ""],
 };
@@ -17,11 +17,17 @@ function verdict(camera) {
 
 function lines(camera) {
   const progress = camera.commissioning, said = [];
-  if (progress) {
+  if (progress?.state === "reading") {
+    said.push(progress.error ?? "How much there is and what is missing is told when it is read");
+  } else if (progress) {
     said.push(`${lasting(progress.seconds)} with people of ${lasting(progress.needed_seconds)}, ${progress.people} people`);
     if (progress.missing.length) said.push("Missing: " + progress.missing.join(" and "));
     else if (progress.state === "recording") said.push("Everything is there");
     if (progress.missing.length && progress.ready_at_utc) said.push("Expected to be ready: " + moment(seconds(progress.ready_at_utc)));
+    if (progress.error) said.push(progress.error);
+    if (progress.trains === false && progress.state !== "done") {
+      said.push("torch is not installed on this device: the model stays as it is, and its alarm is calibrated");
+    }
   } else if (camera.recorded) {
     said.push(`Recorded since the start: ${lasting(camera.recorded.seconds)} with people, ${camera.recorded.people} people`);
   }

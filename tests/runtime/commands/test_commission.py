@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daflow.core.bundle import read_bundle
-from daflow.core.errors import CheckFailed
 from daflow.core.files import locked
 from runtime.cli import main
-from runtime.commands import commission
-from runtime.commissioning import needs, steps
+from runtime.commissioning import bundle_maker, needs
+from runtime.commissioning.folder import bundle_of, is_commissioned
 from runtime.commissioning.recordings import Recordings
+from runtime.config.schema import Config
 from runtime.service.service import Service
 
 WALKERS = "synthetic:seed=5,people=3,frames=3750"
@@ -28,7 +28,7 @@ WALKERS = "synthetic:seed=5,people=3,frames=3750"
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less is needed, nothing is trained, and recordings are of 25 seconds."""
-    monkeypatch.setattr(steps, "_TRAINING", ("no_such_package",))
+    monkeypatch.setattr(bundle_maker, "_TRAINING", ("no_such_package",))
     monkeypatch.setattr(needs, "MIN_HOURS", 1 / 30)
     monkeypatch.setattr("runtime.outputs.track_recorder._SECONDS", 25.0)
 
@@ -46,13 +46,13 @@ def test_a_recording_is_watched_until_it_is_enough_and_becomes_a_bundle(
     assert short.exit_code == 1, short.output
     assert "Not commissioned yet: 1 minutes with people of 2 minutes" in short.output
     assert "missing: 1 minutes with people" in short.output
-    assert not steps.is_commissioned(camera)
+    assert not is_commissioned(camera)
     whole = run(camera, "--source", WALKERS, *words, "--json", tmp_path / "made.json")
     assert whole.exit_code == 0, whole.output
     assert "calibrated (torch is not installed, so not trained) for 1440 false alarms per day" in whole.stdout
     made = json.loads((tmp_path / "made.json").read_text())
     assert (made["replaced"], made["trained"]) == (True, False)
-    alarm = read_bundle(steps.bundle_of(camera)).manifest.alarm
+    alarm = read_bundle(bundle_of(camera)).manifest.alarm
     assert alarm is not None
     assert alarm.target_per_day == 1440
     assert alarm.hours > 0.012
@@ -69,29 +69,32 @@ def test_a_camera_is_watched_on_with_its_own_bundle(
     quick: None, tmp_path: Path, evidence_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a camera, in whose place there is a long recording here, the bundle is made beside the watching."""
-    monkeypatch.setattr("runtime.commands.commission.is_live", lambda uri: True)
+    monkeypatch.setattr("runtime.commissioning.commissioner.is_live", lambda uri: True)
     monkeypatch.setattr("runtime.commissioning.progress.MEASURE_SECONDS", 0.2)
-    reloaded: list[Path] = []
+    applied: list[Path] = []
     facts: list[dict[str, Any]] = []
+    apply = Service._apply
 
-    def reload(service: Service) -> None:
-        reloaded.append(service.bundle.folder)
+    def apply_and_stop(service: Service, config: Config) -> None:
+        apply(service, config)
+        applied.append(service.bundle.folder)
         facts.append(service.health()["cameras"]["camera"])
         assert not service.stopped
         service.stop()
 
-    monkeypatch.setattr(Service, "reload", reload)
+    monkeypatch.setattr(Service, "_apply", apply_and_stop)
     camera = tmp_path / "door"
     words = ("--bundle", evidence_bundle, "--false-alarms-per-day", 1440)
     result = run(camera, "--source", "synthetic:seed=5,people=3,frames=10000000", *words)
     assert result.exit_code == 0, result.output
-    assert reloaded == [steps.bundle_of(camera)]
-    assert steps.is_commissioned(camera)
+    assert applied == [bundle_of(camera)]
+    assert is_commissioned(camera)
     (said,) = facts
-    assert (said["commissioning"]["state"], said["commissioning"]["missing"]) == ("done", [])
-    assert said["commissioning"]["seconds"] >= said["commissioning"]["needed_seconds"] * 0.99
-    assert said["recorded"]["seconds"] > 0.9 * said["commissioning"]["seconds"]
-    assert said["recorded"]["people"] > 0
+    # The recordings do not support the rate: half as much again is needed before it is tried again.
+    assert said["provisional"]
+    assert said["commissioning"]["state"] in ("reading", "recording")
+    assert not said["commissioning"]["trains"]
+    assert said["commissioning"]["needed_seconds"] > 1.4 * 0.08 * 3600
 
 
 def test_more_of_a_commissioned_camera_is_more_than_was_used_before(
@@ -100,11 +103,11 @@ def test_more_of_a_commissioned_camera_is_more_than_was_used_before(
     camera = tmp_path / "door"
     words = ("--false-alarms-per-day", 1440)
     assert run(camera, "--source", WALKERS, "--bundle", evidence_bundle, *words).exit_code == 0
-    before = (steps.bundle_of(camera) / "manifest.json").read_bytes()
+    before = (bundle_of(camera) / "manifest.json").read_bytes()
     short = run(camera, "--source", "synthetic:seed=6,people=3,frames=1500", "--again", *words)
     assert short.exit_code == 1
     assert "Not commissioned yet: 1 minutes with people of 2 minutes" in short.output
-    assert (steps.bundle_of(camera) / "manifest.json").read_bytes() == before
+    assert (bundle_of(camera) / "manifest.json").read_bytes() == before
 
 
 def test_two_cannot_commission_one_camera(tmp_path: Path, evidence_bundle: Path) -> None:
@@ -113,30 +116,7 @@ def test_two_cannot_commission_one_camera(tmp_path: Path, evidence_bundle: Path)
         result = run(camera, "--source", WALKERS, "--bundle", evidence_bundle)
     assert result.exit_code == 2
     assert "is being commissioned by another process" in result.output
-    assert not steps.bundle_of(camera).exists()
-
-
-def test_what_failed_beside_the_watching_is_tried_again_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    results: list[Any] = [CheckFailed("the disk is full"), "made"]
-
-    def make(folder: Path, per_day: float, store: Path | None = None) -> Any:
-        result = results.pop(0)
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    monkeypatch.setattr(steps, "make_bundle", make)
-    work = commission._Work(tmp_path, needs.Needs(1.0))
-    work.begin()
-    assert work.finish() is None
-    assert "tried again in an hour: the disk is full" in caplog.text
-    work.begin()
-    assert work.finish() is None
-    monkeypatch.setattr(work, "_not_before", 0.0)
-    work.begin()
-    assert work.finish() == "made"
+    assert not bundle_of(camera).exists()
 
 
 @pytest.mark.parametrize(

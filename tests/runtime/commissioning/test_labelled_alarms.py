@@ -89,11 +89,11 @@ def test_recordings_say_when_they_were_made(tmp_path: Path) -> None:
     recordings = Recordings(tmp_path)
     names = ["camera_20261120T080500Z", "camera_20261120T080500Z-2", "other"]
     clips = [generate_clip(name, 1, Scene(frames=250, fps=25))[0] for name in names]
-    write_clips(recordings.new_run(live=True), clips[:1])
-    watched = recordings.new_run(live=False)
+    write_clips(recordings.new_run(), clips[:1])
+    watched = recordings.new_run(["camera"])
     write_clips(watched, clips[1:])
-    recordings.complete(watched)
-    assert recordings.new_run(live=True).name == "0003", "what is complete is kept"
+    recordings.complete(watched, ["camera"])
+    assert recordings.new_run().name == "0003", "what is complete is kept"
     live, file = recordings.spans()
     assert (live.clip, live.camera, live.live, file.live) == (names[0], "camera", True, False)
     assert live.begin == file.begin == 1795161900.0

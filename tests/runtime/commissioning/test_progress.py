@@ -14,6 +14,9 @@ def test_what_was_recorded_is_measured_once_a_minute_and_told_with_what_is_missi
     progress = Progress(lambda: there[0], needs, used=Recorded(3600, 10), now=lambda: now[0])
     assert progress.facts()["share"] == 0
     assert progress.facts()["missing"] == ["37.5 minutes with people", "10 more people"]
+    assert not progress.measured
+    assert not progress.complete
+    assert progress.measure() == Recorded(0, 0, frozenset({8}))
     assert progress.measure() is None
     there[0] = Recorded(3600 + 1125, 16, frozenset({8, 21}))
     now[0] = BEGAN + timedelta(minutes=30)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from daflow.core.data.frame_rate import FrameRate
 from daflow.core.data.synthetic import Scene, generate_clip
-from daflow.core.data.tracks import write_clips
+from daflow.core.data.tracks import TrackFile, write_clips
+from runtime.commissioning import recordings as recordings_module
 from runtime.commissioning.needs import Recorded
 from runtime.commissioning.recordings import Recordings
 
@@ -22,7 +24,7 @@ def record(run: Path, name: str, frames: int = 100) -> None:
 def test_everything_of_all_runs_counts_and_a_changed_file_is_read_again(tmp_path: Path) -> None:
     recordings = Recordings(tmp_path)
     assert recordings.total() == Recorded()
-    first, second = recordings.new_run(live=True), recordings.new_run(live=True)
+    first, second = recordings.new_run(), recordings.new_run()
     assert (first.name, second.name) == ("0001", "0002")
     record(first, "camera_20261127T080500Z")
     once = recordings.total()
@@ -38,11 +40,34 @@ def test_everything_of_all_runs_counts_and_a_changed_file_is_read_again(tmp_path
 def test_a_run_that_was_killed_is_removed_unless_it_watched_a_camera(tmp_path: Path) -> None:
     recordings = Recordings(tmp_path)
     for live in (True, False):
-        record(recordings.new_run(live), f"camera_2026112{int(live)}T080500Z")
+        record(recordings.new_run([] if live else ["camera"]), f"camera_2026112{int(live)}T080500Z")
     assert len(recordings.files()) == 2
-    third = recordings.new_run(live=False)
+    third = recordings.new_run(["camera"])
     assert [file.clip for file in recordings.files()] == ["camera_20261121T080500Z"]
     record(third, "camera_20261129T080500Z")
-    recordings.complete(third)
-    recordings.new_run(live=True)
+    recordings.complete(third, ["camera"])
+    recordings.new_run()
     assert len(recordings.files()) == 2
+
+
+def test_a_restart_reads_only_what_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Recordings(tmp_path).new_run()
+    record(run, "camera_20261127T080500Z")
+    record(run, "camera_20261127T100500Z")
+    first = Recordings(tmp_path).total()
+    read: list[str] = []
+    measure = recordings_module._measure
+
+    def counted(file: TrackFile) -> Recorded:
+        read.append(file.clip)
+        return measure(file)
+
+    monkeypatch.setattr(recordings_module, "_measure", counted)
+    assert Recordings(tmp_path).total() == first
+    assert read == []
+    record(run, "camera_20261127T100500Z", frames=50)
+    assert Recordings(tmp_path).total("camera").seconds < first.seconds
+    assert read == ["camera_20261127T100500Z"]
+    (tmp_path / "recordings" / "measured.json").write_text('{"0001/a": {"size": -1}}')
+    assert Recordings(tmp_path).total("gate") == Recorded()
+    assert Recordings(tmp_path).total().people == first.people

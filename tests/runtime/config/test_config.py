@@ -204,6 +204,23 @@ def test_no_file_is_answered_by_a_traceback(tmp_path: Path, text: str) -> None:
     assert answered(path, {})
 
 
+def test_a_folder_to_commission_in_is_relative_to_the_file_and_cameras_may_be_left_out(
+    tmp_path: Path,
+) -> None:
+    text = '[commissioning]\nfolder = "here"\n[cameras.door]\nsource = "a"\n[cameras.hall]\nsource = "b"\n'
+    config = read(write(tmp_path, text + "commission = false\n"))
+    assert config.commissioning.folder == tmp_path / "here"
+    assert config.commissioned_cameras == ("door",)
+    assert not config.camera("hall").commission
+    assert config.watched_bundle is None
+    (tmp_path / "here" / "bundle").mkdir(parents=True)
+    assert config.bundle_folder == tmp_path / "here" / "bundle"
+    assert read(None, {("cameras", "door", "source"): "a"}).commissioned_cameras == ()
+    rate = {("commissioning", "false_alarms_per_day"): "0"}
+    with pytest.raises(InputError, match=r"--commissioning-false-alarms-per-day: .*greater than 0"):
+        read(write(tmp_path, text), rate)
+
+
 def test_what_is_printed_reads_as_the_same_configuration(tmp_path: Path) -> None:
     config = read(write(tmp_path, WHOLE))
     again = read(write(tmp_path, to_toml(config)))

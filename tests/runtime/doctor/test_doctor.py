@@ -579,6 +579,17 @@ def test_the_live_page_needs_a_free_port_and_a_token(tmp_path: Path) -> None:
     assert "in use" in found.found
 
 
+def test_the_commissioning_says_whether_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of(tmp_path, commissioning={"folder": tmp_path / "house"})
+    (name,) = config.cameras
+    found = config_checks.commissioning(config)
+    assert (found.state, found.found) == ("ok", f"{tmp_path / 'house'}, {name}: trained and calibrated")
+    monkeypatch.setattr("runtime.commissioning.bundle_maker._TRAINING", ("no_such_package",))
+    assert "as torch is not installed" in config_checks.commissioning(config).found
+    (tmp_path / "house").touch()
+    assert config_checks.commissioning(config).state == "problem"
+
+
 def test_a_service_that_runs_already_is_no_problem(tmp_path: Path) -> None:
     class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

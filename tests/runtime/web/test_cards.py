@@ -43,6 +43,13 @@ def test_a_camera_says_what_it_lacks_to_be_commissioned_and_when_it_is_ready(fed
         camera["commissioning"] = {**progress, "missing": [], "state": "making", "share": 1.0}
         wait_for(lambda: page.text("calibration-word") == "Its bundle is being made")
         assert "Missing" not in page.text("calibration-lines")
+        assert "torch" not in page.text("calibration-lines")
+        camera["commissioning"].update(
+            state="failed", error="Commissioning stopped at 'train'.", trains=False
+        )
+        wait_for(lambda: "is tried again" in page.text("calibration-word"))
+        assert "Commissioning stopped at 'train'." in page.text("calibration-lines")
+        assert "torch is not installed on this device: the model stays" in page.text("calibration-lines")
         camera.update(
             provisional=False, commissioning={**progress, "missing": [], "state": "done", "share": 1.0}
         )

@@ -15,9 +15,12 @@ from daflow.core.bundle import read_bundle
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import write_clips
 from daflow.core.errors import CheckFailed, InputError
-from runtime.commissioning import steps
+from runtime.commissioning import bundle_maker
+from runtime.commissioning.bundle_maker import CameraResult, Commissioned, make_bundle
+from runtime.commissioning.commands import Runner, run_command
+from runtime.commissioning.folder import begin, bundle_of, is_commissioned, zones_of
 from runtime.commissioning.recordings import Recordings
-from runtime.commissioning.steps import begin, bundle_of, is_commissioned, make_bundle, run_command
+from runtime.commissioning.steps import as_pattern
 from runtime.config.drawn_zones import DrawnZones
 from runtime.events.label_table import Label
 from runtime.events.labels import AlarmLabels
@@ -34,9 +37,14 @@ def camera(tmp_path: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> P
     begin(folder, exported)
     lengths = enumerate((250, 250, 250, 250, 1500, 250))
     clips = [generate_clip(f"camera_2026112{day}T080500Z", day, Scene(frames=n))[0] for day, n in lengths]
-    write_clips(Recordings(folder).new_run(live=True), clips)
-    monkeypatch.setattr(steps, "_TRAINING", ("no_such_package",))
+    write_clips(Recordings(folder).new_run(), clips)
+    monkeypatch.setattr(bundle_maker, "_TRAINING", ("no_such_package",))
     return folder
+
+
+def only(made: Commissioned) -> CameraResult:
+    (result,) = made.cameras.values()
+    return result
 
 
 def clips_of(words: Sequence[str]) -> set[str]:
@@ -52,7 +60,11 @@ def test_each_recording_is_for_one_thing_and_the_bundle_is_calibrated(camera: Pa
 
     assert not is_commissioned(camera)
     made = make_bundle(camera, per_day=1.0, run=run)
-    assert (made.trained, made.replaced, made.promised) == (False, True, False)
+    assert (made.why_not_trained, made.replaced, only(made).promised) == (
+        "torch is not installed",
+        True,
+        False,
+    )
     calibrated, checked = (clips_of(words) for words in ran)
     assert calibrated
     assert checked
@@ -67,7 +79,7 @@ def test_each_recording_is_for_one_thing_and_the_bundle_is_calibrated(camera: Pa
 
 def test_a_camera_is_calibrated_with_the_zones_that_were_drawn(camera: Path) -> None:
     half = Zone.model_validate({"kind": "watch", "points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]})
-    DrawnZones(steps.zones_of(camera)).save("camera", {"left": half})
+    DrawnZones(zones_of(camera)).save("camera", {"left": half})
     made = make_bundle(camera, per_day=1.0)
     assert made.replaced
     alarm = read_bundle(bundle_of(camera)).manifest.alarm
@@ -103,7 +115,7 @@ def test_a_worse_bundle_does_not_replace_a_commissioned_one(
         return "refuted"
 
     made = make_bundle(camera, 500.0, run)
-    assert (made.replaced, made.false_alarms) == (replaced, new)
+    assert (made.replaced, only(made).false_alarms) == (replaced, new)
     assert ((bundle_of(camera) / "manifest.json").read_bytes() != before) == replaced
 
 
@@ -114,7 +126,7 @@ def test_few_recordings_are_told(tmp_path: Path, exported: Path) -> None:
 
 
 def test_a_name_with_brackets_matches_itself_alone() -> None:
-    assert steps._as_pattern("a[1]*") == "a[[]1][*]"
+    assert as_pattern("a[1]*") == "a[[]1][*]"
 
 
 def test_the_last_line_of_a_command_that_fails_says_why(tmp_path: Path) -> None:
@@ -150,7 +162,7 @@ def labelled(folder: Path, **alarms: tuple[int, float, Label | None]) -> Path:
     return path
 
 
-def answers(*found: tuple[str, dict[str, Sequence[tuple[float, float]]]]) -> steps.Runner:
+def answers(*found: tuple[str, dict[str, Sequence[tuple[float, float]]]]) -> Runner:
     """Answer each check, after a real calibration; say which recordings it is of, and when alarms are in them."""
     left = list(found)
 
@@ -203,13 +215,15 @@ def test_the_bundle_is_not_replaced_by_one_that_misses_a_real_alarm(camera: Path
     there: dict[str, Sequence[tuple[float, float]]] = {REAL: [(0.0, 1.0), (29.0, 31.0)]}
     elsewhere: dict[str, Sequence[tuple[float, float]]] = {REAL: [(0.0, 1.0), (50.0, 55.0)]}
     lost = make_bundle(camera, 1440.0, answers(("", {}), (REAL, elsewhere), (REAL, there)), store)
-    assert (lost.replaced, len(lost.lost), lost.silent) == (False, 1, ())
-    assert f"{datetime.fromtimestamp(utc_of(4, 30.0)).astimezone():%Y-%m-%d %H:%M:%S} (a)" in lost.lost[0]
+    assert (lost.replaced, len(only(lost).lost), only(lost).silent) == (False, 1, ())
+    assert (
+        f"{datetime.fromtimestamp(utc_of(4, 30.0)).astimezone():%Y-%m-%d %H:%M:%S} (a)" in only(lost).lost[0]
+    )
     assert (bundle_of(camera) / "manifest.json").read_bytes() == before
     neither = make_bundle(camera, 1440.0, answers(("", {}), (REAL, elsewhere), (REAL, {}), ("", {})), store)
-    assert (neither.replaced, neither.lost, len(neither.silent)) == (True, (), 1)
+    assert (neither.replaced, only(neither).lost, len(only(neither).silent)) == (True, (), 1)
     both = make_bundle(camera, 1440.0, answers(("", {}), (REAL, there), ("", {})), store)
-    assert (both.replaced, both.lost, both.silent) == (True, (), ())
+    assert (both.replaced, only(both).lost, only(both).silent) == (True, (), ())
 
 
 def test_too_few_recordings_without_a_real_alarm_are_told(camera: Path) -> None:
@@ -223,4 +237,4 @@ def test_too_few_recordings_without_a_real_alarm_are_told(camera: Path) -> None:
 
 def write_more(camera: Path) -> None:
     clips = [generate_clip(f"camera_2026112{day}T090500Z", day, Scene(frames=250))[0] for day in range(4)]
-    write_clips(Recordings(camera).new_run(live=True), clips)
+    write_clips(Recordings(camera).new_run(), clips)
