@@ -262,7 +262,7 @@ class _Maker:
                 "recorded_seconds": total.seconds,
                 "recorded_people": total.people,
                 "recorded_hours_of_day": sorted(total.hours_of_day),
-                "per_day": self._per_day,
+                "requested_per_day": self._per_day,
             }
         write_records(self._folder, records, several=None not in records)
 

@@ -138,9 +138,8 @@ class Commissioner:
         used, alarm = used_before(self._folder, key), calibration_of(self._folder, key)
         done = alarm is not None and alarm.promised and alarm.target_per_day == per_day
         again = alarm is not None and self._options.again
-        tried = (
-            alarm is not None and record_of(self._folder, key).get("per_day", alarm.target_per_day) == per_day
-        )
+        target = alarm.target_per_day if alarm is not None else None
+        tried = alarm is not None and record_of(self._folder, key).get("requested_per_day", target) == per_day
         at_least = _MORE * used.seconds / 3600 if tried and not (done or again) else 0.0
         wanted = again or not done
         total = partial(self._recordings.total, key) if wanted else lambda: used

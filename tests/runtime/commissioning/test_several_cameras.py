@@ -108,7 +108,9 @@ def test_where_the_new_bundle_is_worse_for_one_it_stays_and_others_are_added(fol
     assert manifest.cameras["door"] == before
     assert manifest.cameras["hall"].target_per_day == 400
     assert used_before(folder, "door").seconds == Recordings(folder).total("door").seconds
-    assert record_of(folder, "door")["per_day"] == 400, "which is not tried again with the same recordings"
+    assert record_of(folder, "door")["requested_per_day"] == 400, (
+        "which is not tried again with the same recordings"
+    )
     alone = make_bundle(folder, 400.0, Answers(door=(1, 3)), cameras=["door"])
     assert (alone.replaced, alone.cameras["door"].kept) == (False, True)
     assert read_bundle(bundle_of(folder)).manifest == manifest

@@ -68,7 +68,7 @@ class Maker:
                 name: {
                     "recorded_seconds": total(name).seconds,
                     "recorded_people": total(name).people,
-                    "per_day": per_day,
+                    "requested_per_day": per_day,
                 }
                 for name in cameras
             },
