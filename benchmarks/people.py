@@ -33,12 +33,11 @@ from daflow.core.pose_bundle import read_pose_bundle
 from runtime.config.schema import CameraOptions
 from runtime.networks.runner import NetworkRunner
 from runtime.poses.boxes import Boxes, body_boxes, joint_boxes, matches
-from runtime.poses.estimators import PoseEstimator, open_estimator
+from runtime.poses.estimators import Follower, PoseEstimator, open_estimator
 from runtime.poses.follower import PeopleFollower
 from runtime.poses.opened_networks import open_networks
 from runtime.poses.people import PeopleFinder
 from runtime.poses.pose_networks import BundleNetworks
-from runtime.poses.tracker import MIN_FRAMES
 from runtime.sources.frames import Frame, Keypoints
 from runtime.sources.uri import open_source
 from runtime.stage_clock import StageClock
@@ -236,11 +235,21 @@ class _TimedEstimator:
         return found
 
 
+class _TimedFollower(_TimedEstimator):
+    """The same of an estimator that knows people again."""
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """Of the people of the last picture."""
+        assert isinstance(self._estimator, Follower)
+        return self._estimator.ids
+
+
 class _TimedFinder(PeopleFinder):
     """A finder whose tracker's time is counted."""
 
-    def __init__(self, estimator: PoseEstimator, fps: float, min_frames: int, seconds: Seconds) -> None:
-        super().__init__(estimator, fps, min_frames)
+    def __init__(self, estimator: PoseEstimator, fps: float, seconds: Seconds) -> None:
+        super().__init__(estimator, fps)
         self._seconds = seconds
 
     def find(self, frame: Frame, clock: StageClock) -> Mapping[int, Keypoints]:
@@ -261,8 +270,8 @@ def bundle_finder(bundle: Path, precision: str, seconds: Seconds) -> Open:
             joints,
             stride,
         )
-        estimator = _TimedEstimator(PeopleFollower(timed, _MOST), "crop", seconds, networks.close)
-        return _TimedFinder(estimator, fps, 1, seconds)
+        estimator = _TimedFollower(PeopleFollower(timed, _MOST), "crop", seconds, networks.close)
+        return _TimedFinder(estimator, fps, seconds)
 
     return finder
 
@@ -275,9 +284,7 @@ def mediapipe_finder(model: Path, seconds: Seconds, people: str = "few") -> Open
             "people": people, "estimator": "mediapipe", "max_people": _MOST_MEDIAPIPE, "pose_model": model,
         })  # fmt: skip
         estimator = open_estimator(options)
-        return _TimedFinder(
-            _TimedEstimator(estimator, "pose", seconds, estimator.close), fps, MIN_FRAMES, seconds
-        )
+        return _TimedFinder(_TimedEstimator(estimator, "pose", seconds, estimator.close), fps, seconds)
 
     return finder
 

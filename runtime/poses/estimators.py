@@ -6,9 +6,9 @@ returns a `PoseEstimator`. docs/pose-estimators.md shows one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -44,6 +44,17 @@ class PoseEstimator(Protocol):
     def close(self) -> None:
         """Release the model."""
         ...
+
+
+@runtime_checkable
+class Follower(PoseEstimator, Protocol):
+    """An estimator that knows people again.
+
+    Attributes:
+        ids: of whom `estimate` returned last, in that order; a number stays with its person.
+    """
+
+    ids: Sequence[int]
 
 
 def resolved(options: Options) -> Options:

@@ -36,6 +36,7 @@ class FollowedPerson:
     """Somebody who is followed.
 
     Attributes:
+        number: that stays with them.
         keypoints: `(J, 3)` when they were seen last.
         region: `(4,)` to look in, in the picture after that.
         speed: `(2,)` of its middle, pixels per second.
@@ -49,8 +50,9 @@ class FollowedPerson:
     """
 
     def __init__(
-        self, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float, seen: Sighting
+        self, number: int, keypoints: Keypoints, region: npt.NDArray[np.float32], time: float, seen: Sighting
     ) -> None:
+        self.number = number
         self.keypoints, self.region = keypoints, region
         self._start, self._pose, self.alive = region[:2], keypoints[:, :2], False
         self.speed = np.zeros(2, dtype=np.float32)

@@ -6,8 +6,8 @@ and from how they moved. That takes one crop a person. The detector runs when an
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +49,15 @@ _SAME_BOX, _SAME_POSE = 0.6, 0.5  # overlap and similarity of the skeletons of o
 
 
 class PeopleFollower:
-    """Finds everybody in the pictures of one camera; a `PoseEstimator`.
+    """Finds everybody in the pictures of one camera, and knows them again; a `runtime.poses.estimators.Follower`.
 
     Args:
         networks: detector and landmarks, which other cameras may share.
         max_people: people at most; the rest are not looked for.
         max_across: tiles along the longer side of the picture at most; 1 only searches whole pictures.
+
+    Attributes:
+        ids: of the people of the last picture, in the order of their keypoints.
     """
 
     def __init__(self, networks: PoseNetworks, max_people: int, max_across: int = MAX_ACROSS) -> None:
@@ -66,6 +69,8 @@ class PeopleFollower:
         self._time = -np.inf
         self._search = Search(self._size, networks.tiling, max_across)
         self._vain = SeenInVain()
+        self._numbers = itertools.count()
+        self.ids: Sequence[int] = []
 
     def estimate(self, frame: Frame) -> Keypoints:
         """Return `(N, 17, 3)` COCO keypoints in pixels with visibility; frames come in the camera's order."""
@@ -83,7 +88,9 @@ class PeopleFollower:
             self._add(frame.image, found, new, drifted, known)
             self._search.learn(frame.time, _boxes(self._seen_now()))
         self._drop(frame.time)
-        return _coco([person.keypoints for person in self._somebody_now()])
+        somebody = self._somebody_now()
+        self.ids = [person.number for person in somebody]
+        return _coco([person.keypoints for person in somebody])
 
     def close(self) -> None:
         """Release the networks."""
@@ -104,7 +111,7 @@ class PeopleFollower:
         if lost.any():
             wider = places[lost] * np.array([1, 1, _WIDER, 1], dtype=np.float32)
             order = np.concatenate([boxes[lost], boxes[~lost]])
-            self._move(image, list(compress(people, lost)), wider, order, _MIN_WIDE_PRESENCE)
+            self._move(image, list(itertools.compress(people, lost)), wider, order, _MIN_WIDE_PRESENCE)
         self._drop_twins(time)
 
     def _move(
@@ -238,7 +245,7 @@ class PeopleFollower:
                 person.move(keypoints, region, time)
                 person.confirm(time, seen)
                 return person
-        return FollowedPerson(keypoints, region, time, seen)
+        return FollowedPerson(next(self._numbers), keypoints, region, time, seen)
 
     def _is_here(self, bodies: Bodies, row: int, min_presence: float) -> bool:
         if bodies.presence[row] < min_presence or not np.isfinite(bodies.keypoints[row]).all():

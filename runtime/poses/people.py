@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from daflow.core.errors import InputError
 from runtime.config.schema import CameraOptions
-from runtime.poses.estimators import PoseEstimator, open_estimator
-from runtime.poses.follower import PeopleFollower
+from runtime.poses.estimators import Follower, PoseEstimator, open_estimator
 from runtime.poses.mediapipe import MediaPipePoses
-from runtime.poses.tracker import MIN_FRAMES, SkeletonTracker
+from runtime.poses.tracker import SkeletonTracker
 from runtime.sources.frames import Frame, Keypoints
 from runtime.stage_clock import StageClock
 
@@ -29,23 +28,22 @@ def open_people(options: CameraOptions, fps: float, needs_poses: bool) -> People
     """
     if not needs_poses:
         return PeopleFinder(None, fps)
-    estimator = open_estimator(options)
-    return PeopleFinder(estimator, fps, 1 if isinstance(estimator, PeopleFollower) else MIN_FRAMES)
+    return PeopleFinder(open_estimator(options), fps)
 
 
 class PeopleFinder:
-    """Finds each frame's people and gives them ids that stay.
+    """Finds each frame's people and gives them ids that stay: the estimator's, or those of a tracker.
 
     Args:
         estimator: finds skeletons; None when the source knows its people.
         fps: frames per second, for the tracker.
-        min_frames: in a row in which somebody must be found; one is enough where two networks must agree.
     """
 
-    def __init__(self, estimator: PoseEstimator | None, fps: float, min_frames: int = MIN_FRAMES) -> None:
+    def __init__(self, estimator: PoseEstimator | None, fps: float) -> None:
         self._estimator = estimator
+        self._follower = estimator if isinstance(estimator, Follower) else None
         try:
-            self._tracker = SkeletonTracker(fps, min_frames) if estimator else None
+            self._tracker = SkeletonTracker(fps) if estimator and not self._follower else None
         except InputError:
             self.__exit__()
             raise
@@ -54,13 +52,20 @@ class PeopleFinder:
         """Return keypoints `(J, 3)` by person."""
         if frame.people is not None:
             return frame.people
-        if self._estimator is None or self._tracker is None:
+        if self._estimator is None:
             raise InputError("This source has pictures only, and no pose model was given.")
         found = self._estimator.estimate(frame)
         clock.lap("pose")
-        ids = self._tracker.update(found, frame.time).tolist()
+        ids = self._ids(found, frame.time)
         clock.lap("track")
         return {person: keypoints for person, keypoints in zip(ids, found, strict=True) if person >= 0}
+
+    def _ids(self, found: Keypoints, time: float) -> Sequence[int]:
+        if self._follower is not None:
+            return self._follower.ids
+        assert self._tracker is not None
+        ids: list[int] = self._tracker.update(found, time).tolist()
+        return ids
 
     def __enter__(self) -> PeopleFinder:
         return self

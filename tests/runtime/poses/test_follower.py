@@ -7,9 +7,11 @@ import pytest
 
 from runtime.poses.boxes import Boxes
 from runtime.poses.follower import PeopleFollower
+from runtime.poses.people import PeopleFinder
 from runtime.poses.pose_networks import Bodies
 from runtime.poses.regions import Regions
 from runtime.sources.frames import Image, Keypoints
+from runtime.stage_clock import StageClock
 
 from .people_world import SIZE, Walker, World
 
@@ -72,6 +74,29 @@ def test_who_is_hidden_for_a_moment_is_found_where_they_were_going() -> None:
 
     found = follow(World([Walker(behind_a_pillar)]), 3.0)
     assert [len(people) for people in found] == [1] * 10 + [0] * 4 + [1] * 16
+
+
+def test_ids_stay_with_people_and_are_nobody_else_s_after_them() -> None:
+    behind = Walker(lambda time: (300.0, 240.0) if not 1.0 <= time < 1.4 else None)
+    back = Walker(lambda time: (500.0, 240.0) if not 1.0 <= time < 2.5 else None)
+    world = World([standing(100), behind, back])
+    follower = PeopleFollower(world, max_people=20)
+    ids: dict[int, set[int]] = {100: set(), 300: set(), 500: set()}
+    for frame in world.frames(4.0):
+        found = follower.estimate(frame)
+        assert len(follower.ids) == len(found) == len(set(follower.ids))
+        for number, person in zip(follower.ids, found, strict=True):
+            ids[round(float(person[:, 0].mean()))].add(number)
+    assert [len(numbers) for numbers in ids.values()] == [1, 1, 2], "the third was away for too long"
+    assert len(set().union(*ids.values())) == 4
+
+
+def test_the_finder_takes_the_ids_of_who_follows() -> None:
+    world = World([standing(100), walking(60, begin=300)])
+    with PeopleFinder(PeopleFollower(world, max_people=20), fps=10) as finder:
+        found = [finder.find(frame, StageClock()) for frame in world.frames(3.0)]
+    assert {tuple(sorted(people)) for people in found} == {(0, 1)}
+    assert found[-1][0][:, 0].mean() == pytest.approx(100, abs=1)
 
 
 def test_who_has_left_is_not_seen_and_forgotten() -> None:
