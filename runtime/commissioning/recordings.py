@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -100,10 +101,16 @@ class Recordings:
         for path in runs:
             with contextlib.suppress(OSError):  # it is not empty
                 path.rmdir()
+        self._wait_for_another_second()
         run = self.folder / f"{number:04d}"
         run.mkdir()
         self.mark(run, recorded)
         return run
+
+    def _wait_for_another_second(self) -> None:
+        """Wait, for a second at most: names say in which one a recording began, and those of two runs must differ."""
+        begun = max((utc.timestamp() for file in self.files() if (utc := _utc_of(file.clip))), default=0.0)
+        time.sleep(min(max(begun + 1 - time.time(), 0.0), 1.0))
 
     def mark(self, run: Path, recorded: Iterable[str]) -> None:
         """Mark a run as incomplete for cameras in whose place a recording is watched."""

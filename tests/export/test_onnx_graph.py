@@ -20,8 +20,6 @@ from export.folded_flow import FoldedFlow, FoldedScorer
 from export.graph_metadata import graph_metadata
 from export.onnx_graph import OPSET, export_onnx, trace
 
-FEW_STEPS = ModelConfig(steps=2)
-"""Every step is the same, and tracing all eight takes long."""
 BOTH = pytest.mark.parametrize("precision", ["fp32", "fp16"])
 
 
@@ -119,7 +117,7 @@ def test_the_likelihood_of_the_half_graph_is_single(graphs: dict[str, Path]) -> 
 
 
 def test_the_folded_graph_has_less_than_half_of_the_nodes() -> None:
-    model = DAFlow(FEW_STEPS).eval()
+    model = DAFlow(ModelConfig(steps=4)).eval()
     plain, folded = (onnxslim.slim(trace(module, 24)) for module in (Module(model), FoldedFlow(model)))
     assert len(folded.graph.node) * 2 < len(plain.graph.node)
 

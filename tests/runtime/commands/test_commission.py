@@ -94,7 +94,7 @@ def test_a_camera_is_watched_on_with_its_own_bundle(
     assert said["provisional"]
     assert said["commissioning"]["state"] in ("reading", "recording")
     assert not said["commissioning"]["trains"]
-    assert said["commissioning"]["needed_seconds"] > 1.4 * 0.08 * 3600
+    assert said["commissioning"]["needed_seconds"] > 1.4 * needs.MIN_HOURS * 3600
 
 
 def test_more_of_a_commissioned_camera_is_more_than_was_used_before(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +72,10 @@ def test_a_restart_reads_only_what_has_changed(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "recordings" / "measured.json").write_text('{"0001/a": {"size": -1}}')
     assert Recordings(tmp_path).total("gate") == Recorded()
     assert Recordings(tmp_path).total().people == first.people
+
+
+def test_runs_that_begin_in_one_second_have_recordings_of_different_names(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path)
+    for _ in range(3):
+        record(recordings.new_run(), f"door_{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}")
+    assert len({file.clip for file in recordings.files()}) == 3
