@@ -65,10 +65,12 @@ def assemble(network: Network, layout: Layout, normalisation: Normalisation) -> 
     Raises:
         InputError: the network's outputs are not those of the layout, or its graph is not valid.
     """
-    if layout.stride is not None:
+    if layout.stride is not None and not (network.height % layout.stride or network.width % layout.stride):
         with contextlib.suppress(InputError):
             model = _assemble(network, layout, normalisation, ("height", "width"))
-            if _computes(model, network.height - layout.stride, network.width):
+            shorter = network.height - layout.stride, network.width
+            narrower = network.height, network.width - layout.stride
+            if _computes(model, *shorter) and _computes(model, *narrower):
                 return model
     return _assemble(network, layout, normalisation, (network.height, network.width))
 
@@ -80,7 +82,7 @@ def takes_any_size(model: onnx.ModelProto) -> bool:
 
 def _computes(model: onnx.ModelProto, height: int, width: int) -> bool:
     """Whether a graph gives outputs for a picture of another size: as many scores as boxes."""
-    if not height:
+    if not (height and width):
         return False
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from daflow.core.bundle import MANIFEST, read_bundle
-from daflow.core.errors import InputError
+from daflow.core.bundle import MANIFEST, Manifest, read_bundle, update_manifest
+from daflow.core.errors import CheckFailed, InputError
 from daflow.core.replacement import replace_when_done
 from runtime.commissioning.commands import Runner, run_command
 from runtime.commissioning.folder import bundle_of, is_commissioned, record_of, write_records
@@ -115,7 +115,7 @@ def make_bundle(
     before = [camera for camera in material.chosen if is_commissioned(folder, camera)]
     results = maker.make(why_not_trained is None, material.chosen, before)
     if not any(result.kept for result in results.values()):
-        maker.take_over(material.chosen)
+        maker.take_over(list(results))
         return Commissioned(why_not_trained, True, results, material.labels)
     kept = {camera: replace(results[camera], kept=True) for camera in before}
     maker.remember_kept(before)
@@ -124,9 +124,11 @@ def make_bundle(
         logger.info(
             "the new bundle is worse for a camera: the one before stays, and others are calibrated with it"
         )
-        kept |= maker.make(False, others, [])
-        maker.take_over(others)
+        added = maker.make(False, others, [])
+        maker.take_over(list(added))
+        kept |= added
     maker.clean()
+    why_not_trained = why_not_trained or "the new model is worse for a camera"
     return Commissioned(why_not_trained, bool(others), kept, material.labels)
 
 
@@ -210,17 +212,36 @@ class _Maker:
     def make(
         self, trained: bool, cameras: Sequence[str | None], before: Sequence[str | None]
     ) -> dict[str | None, CameraResult]:
-        """Make a bundle, and return what came of cameras; `before` of them were commissioned before."""
+        """Make a bundle, and return what came of cameras; `before` of them were commissioned before.
+
+        A camera that cannot be calibrated or checked is left out, with a warning, where others can.
+
+        Raises:
+            CheckFailed: no camera can, or not one of `before`.
+        """
+        made: list[str | None] = []
         with replace_when_done(self._new, "bundle", _is_bundle) as work:
             if trained:
                 self._steps.train(work, self._material.to_train_on())
             else:
                 shutil.copytree(self._before, work, dirs_exist_ok=True)
-            for camera in cameras:
-                clips = self._material.clips(camera, "calibrate")
-                self._steps.calibrate(work, camera, self._per_day, clips)
-                self._found[camera] = self._steps.check(work, camera, self._material.clips(camera, "check"))
-        return {camera: self._compare(camera, camera in before) for camera in cameras}
+            for number, camera in enumerate(cameras):
+                try:
+                    self._calibrate(work, camera)
+                except CheckFailed as error:
+                    is_last = number == len(cameras) - 1
+                    if camera is None or camera in before or (is_last and not made):
+                        raise
+                    logger.warning("camera %s is left out: %s", camera, error.message)
+                    _remove_calibration(work, camera)
+                else:
+                    made.append(camera)
+        return {camera: self._compare(camera, camera in before) for camera in made}
+
+    def _calibrate(self, bundle: Path, camera: str | None) -> None:
+        clips = self._material.clips(camera, "calibrate")
+        self._steps.calibrate(bundle, camera, self._per_day, clips)
+        self._found[camera] = self._steps.check(bundle, camera, self._material.clips(camera, "check"))
 
     def _compare(self, camera: str | None, before: bool) -> CameraResult:
         manifest, real = read_bundle(self._new).manifest, self._material.real(camera)
@@ -269,6 +290,13 @@ class _Maker:
     def clean(self) -> None:
         """Remove the new bundle."""
         shutil.rmtree(self._new, ignore_errors=True)
+
+
+def _remove_calibration(folder: Path, camera: str) -> None:
+    def others(now: Manifest) -> dict[str, Any]:
+        return {"cameras": {name: alarm for name, alarm in now.cameras.items() if name != camera}}
+
+    update_manifest(read_bundle(folder), others)
 
 
 def _is_bundle(folder: Path) -> bool:

@@ -71,6 +71,8 @@ class Commissioner:
         self._runner = CommandRunner()
         self._trains = can_train()
         self._making: frozenset[str] = frozenset()
+        self._waiting: Config | None = None  # it is taken when the bundle is made
+        self._lock = threading.Lock()  # of these two
         self._not_before = 0.0
         self._error: str | None = None
         self._new_bundle = threading.Event()
@@ -103,7 +105,17 @@ class Commissioner:
             self._recordings.complete(self._run, self._ended)
 
     def set_cameras(self, config: Config) -> None:
-        """Commission the cameras of a configuration from now on, with their zones; an error is logged."""
+        """Commission the cameras of a configuration from now on, with their zones; an error is logged.
+
+        While a bundle is made, it is that of the cameras from before: the others wait until it is there.
+        """
+        with self._lock:
+            if self._making:
+                self._waiting = config
+                return
+            self._try_to_set(config)
+
+    def _try_to_set(self, config: Config) -> None:
         try:
             self._set_cameras(config)
         except (DaflowError, OSError) as error:
@@ -119,6 +131,11 @@ class Commissioner:
             self._new_bundle.set()  # its calibration may have become that of one camera
         known = self._cameras if self._several == before else {}
         live = {name: is_live(camera.source) or camera.realtime for name, camera in cameras.items()}
+        changed = {name for name in names if name in self._cameras and self._cameras[name].live != live[name]}
+        if changed:  # what was recorded of a recording does not go into the run of a camera
+            self._finish()
+            self._run = self._recorder = None
+        known = {name: camera for name, camera in known.items() if name not in changed}
         self._cameras = {name: known.get(name) or self._camera(name, live[name]) for name in names}
         if any(camera.wanted for camera in self._cameras.values()):
             self._record([name for name in names if not live[name]])
@@ -215,7 +232,11 @@ class Commissioner:
                 self._not_before = time.monotonic() + _RETRY_SECONDS
                 logger.error("commissioning failed, and is tried again in an hour: %s", self._error)
             finally:
-                self._making = frozenset()
+                with self._lock:
+                    self._making = frozenset()
+                    if self._waiting is not None:
+                        self._try_to_set(self._waiting)
+                    self._waiting = None
 
     def look(self) -> None:
         """Measure what was recorded, and make the bundle when it is enough for a camera.
@@ -224,12 +245,15 @@ class Commissioner:
             DaflowError: it cannot be made.
             OSError: the same.
         """
-        cameras = dict(self._cameras)
-        for camera in cameras.values():
+        for camera in list(self._cameras.values()):
             camera.progress.measure()
-        ready = [name for name, camera in cameras.items() if camera.ready]
-        if ready and time.monotonic() >= self._not_before:
+        with self._lock:
+            cameras = dict(self._cameras)
+            ready = [name for name, camera in cameras.items() if camera.ready]
+            if time.monotonic() < self._not_before:
+                ready = []
             self._making = frozenset(ready)
+        if ready:
             before = [name for name in cameras if is_commissioned(self._folder, self._key(name))]
             made = self._make(list(dict.fromkeys([*before, *ready])))
             self._take(made, cameras)
@@ -243,6 +267,8 @@ class Commissioner:
 
     def _take(self, made: Commissioned, cameras: dict[str, _Camera]) -> None:
         self.made, self._error = made, None
+        if made.replaced:
+            self._new_bundle.set()
         for name, camera in cameras.items():
             if (result := made.cameras.get(self._key(name))) is None:
                 continue
@@ -251,8 +277,6 @@ class Commissioner:
             if self._cameras.get(name) is camera:
                 self._cameras[name] = self._camera(name, camera.live)
                 self._cameras[name].kept = result.kept
-        if made.replaced:
-            self._new_bundle.set()
 
 
 class _Camera:

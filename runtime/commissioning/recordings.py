@@ -94,8 +94,9 @@ class Recordings:
             OSError: it cannot be made.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for mark in self.folder.glob(f"*/{_INCOMPLETE}*"):
-            self._remove(mark)
+        for mark in list(self.folder.glob(f"*/{_INCOMPLETE}*")):
+            if mark.exists():  # else it went with the run that held nothing of another camera
+                self._remove(mark)
         runs = [path for path in self.folder.iterdir() if path.name.isdigit()]
         number = 1 + max((int(path.name) for path in runs), default=0)
         for path in runs:

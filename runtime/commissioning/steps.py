@@ -47,7 +47,7 @@ class Steps:
         if zones := zones_to_calibrate_with(self._folder):
             words += ["--zones", str(zones)]
         what = "calibrate" if camera is None else f"calibrate camera {camera}"
-        self._do(what, "calibration.cli", *words, "--false-alarms-per-day", f"{per_day:g}")
+        self._do(what, "calibration.cli", *words, "--false-alarms-per-day", repr(per_day))
 
     def check(self, bundle: Path, camera: str | None, clips: Iterable[str]) -> dict[str, Any]:
         """Return what `daflow-calibrate check` finds of a camera on some recordings."""

@@ -24,8 +24,9 @@ class TriedConnection(Connection, Protocol):
 class FirstThatWorks:
     """Connects in one of several ways: in the next one whenever a connection gave no picture, until one did.
 
-    A camera that is away at first makes it go round, so a decoder that fails is passed over. One that has worked is
-    kept, whatever happens to the camera later.
+    A camera that is away at first makes it go round, so a decoder that fails is passed over. The first way is kept once
+    it has worked, whatever happens to the camera later. Another one is kept from the second time on: when the camera is
+    connected to again, the ways before it are tried once more, since they may have failed because it was away.
 
     Args:
         ways: start a connection, by what decodes in it, in words; the best first.
@@ -38,6 +39,7 @@ class FirstThatWorks:
         self._chosen = 0
         self._last: TriedConnection | None = None
         self._works = False  # the chosen one
+        self._tried_again = False
         self._told = False
 
     def __call__(self) -> TriedConnection:
@@ -47,7 +49,9 @@ class FirstThatWorks:
             OSError: its process cannot be started.
         """
         self._works = self._works or (self._last is not None and self._last.delivered)
-        if self._last is not None and not self._works and len(self._ways) > 1:
+        if self._works and self._chosen and not self._tried_again:
+            self._works, self._tried_again, self._chosen = False, True, 0
+        elif self._last is not None and not self._works and len(self._ways) > 1:
             failed, _ = self._ways[self._chosen]
             self._chosen = (self._chosen + 1) % len(self._ways)
             other, _ = self._ways[self._chosen]

@@ -33,7 +33,7 @@ _PLAIN_PAIR = re.compile(
     rf"(?:{_PLAIN_NAME}=(?:\0|\d\d?)_)*{_PLAIN_NAME}={_PLAIN_VALUE}(?:\.sdp)?|{_PLAIN_VALUE}"
 )
 _OPTIONS = re.compile(
-    r"(?:(?:^|&)(?:(?:timeout|transport|latency|codec)=(?:[\d.]{1,8}|tcp|udp|h26[45]|\0)))+"
+    r"(?:(?:^|&)(?:(?:timeout|transport|latency|codec|decoder)=(?:[\d.]{1,8}|tcp|udp|h26[45]|processor|\0)))+"
 )
 _PLAIN_WORD = re.compile(r"[A-Za-z]{0,16}")
 

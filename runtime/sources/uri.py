@@ -244,7 +244,7 @@ def decoder_of(uri: str) -> str | None:
         return None
     address, options = _address_and_options(with_environment(uri))
     if jetson := _jetson_pipelines(address, options):
-        return next(iter(jetson))
+        return f"{next(iter(jetson))}, if that gives a picture"
     hint = ""
     with contextlib.suppress(InputError):
         if (

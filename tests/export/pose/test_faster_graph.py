@@ -82,6 +82,30 @@ def test_other_margins_stay(pads: list[int], value: float, own: list[int], outpu
     assert operators["Pad"] == 1
 
 
+@pytest.mark.parametrize(
+    "attributes", [{"ceil_mode": 1}, {"auto_pad": "SAME_UPPER"}], ids=lambda value: next(iter(value))
+)
+def test_pooling_that_makes_margins_of_its_own_stays(attributes: dict[str, Any]) -> None:
+    nodes = [
+        helper.make_node("Pad", ["x", "pads", "value"], ["p"]),
+        helper.make_node("MaxPool", ["p"], ["y"], kernel_shape=[3, 3], strides=[2, 2], **attributes),
+    ]
+    constants = {"pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]), "value": np.float32(-np.inf)}
+    assert faster(graph(nodes, constants, ("y",)))[0]["Pad"] == 1
+
+
+def test_a_graph_with_branches_stays_as_it_is() -> None:
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["inner"], ["z"])], "b", [],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    nodes = [helper.make_node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch)]
+    model = graph(nodes, {"yes": np.array(True), "inner": np.ones((1, 2), np.float32)}, ("y",))
+    before = model.SerializeToString()
+    speed_up(model)
+    assert model.SerializeToString() == before
+
+
 def chain(
     few: int, last: str = "Conv", group: int = 1, outputs: tuple[str, ...] = ("y",), same: bool = False
 ) -> onnx.ModelProto:

@@ -79,3 +79,14 @@ def test_runs_that_begin_in_one_second_have_recordings_of_different_names(tmp_pa
     for _ in range(3):
         record(recordings.new_run(), f"door_{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}")
     assert len({file.clip for file in recordings.files()}) == 3
+
+
+def test_a_run_of_two_recordings_that_was_killed_before_anything_was_written_is_removed(
+    tmp_path: Path,
+) -> None:
+    recordings = Recordings(tmp_path)
+    first = recordings.new_run(["door", "hall"])
+    assert not recordings.files()
+    second = recordings.new_run()
+    assert not list(first.glob("INCOMPLETE*"))
+    assert second.is_dir()

@@ -13,7 +13,7 @@ from daflow.core.alarms.zones import Zone
 from daflow.core.bundle import read_bundle
 from daflow.core.data.synthetic import Scene, generate_clip
 from daflow.core.data.tracks import write_clips
-from daflow.core.errors import InputError
+from daflow.core.errors import CheckFailed, InputError
 from runtime.commissioning import bundle_maker
 from runtime.commissioning.bundle_maker import make_bundle
 from runtime.commissioning.commands import run_command
@@ -115,6 +115,29 @@ def test_where_the_new_bundle_is_worse_for_one_it_stays_and_others_are_added(fol
     assert (alone.replaced, alone.cameras["door"].kept) == (False, True)
     assert read_bundle(bundle_of(folder)).manifest == manifest
     assert not (folder / "bundle.new").exists()
+
+
+def test_a_camera_that_cannot_be_calibrated_is_left_out_where_others_can(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(folder, "hall", 5, day=10)
+    answers = Answers()
+
+    def run(words: Sequence[str], log: Path) -> str | None:
+        return "its disk is full" if "check" in words and "hall" in words else answers(words, log)
+
+    made = make_bundle(folder, 500.0, run, cameras=["door", "hall"])
+    assert list(made.cameras) == ["door"]
+    assert list(read_bundle(bundle_of(folder)).manifest.cameras) == ["door"]
+    assert not is_commissioned(folder, "hall")
+    assert "camera hall is left out: " in caplog.text
+    with pytest.raises(CheckFailed, match="its disk is full"):
+        make_bundle(folder, 500.0, run, cameras=["hall"])
+
+
+def test_any_rate_is_asked_for_exactly(folder: Path) -> None:
+    make_bundle(folder, 1234.56789012, Answers(), cameras=["door"])
+    assert read_bundle(bundle_of(folder)).manifest.cameras["door"].target_per_day == 1234.56789012
 
 
 def test_the_model_is_trained_on_all_unless_a_calibration_would_be_lost(

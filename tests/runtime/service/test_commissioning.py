@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import pytest
 
 from daflow.core.bundle import read_bundle, update_manifest
+from daflow.core.data.synthetic import Scene, generate_clip
+from daflow.core.data.tracks import write_clips
 from daflow.core.errors import CheckFailed, InputError
 from daflow.core.files import locked
 from runtime.commissioning import bundle_maker, commissioner, needs, progress
 from runtime.commissioning.bundle_maker import CameraResult, Commissioned
-from runtime.commissioning.folder import bundle_of, known_cameras, write_records
+from runtime.commissioning.commissioner import Commissioner
+from runtime.commissioning.folder import bundle_of, is_commissioned, known_cameras, write_records
 from runtime.commissioning.recordings import Recordings
 from runtime.config.schema import Config
 from runtime.service.service import Service
@@ -218,3 +222,47 @@ def test_a_recording_in_the_place_of_a_camera_is_there_once_it_has_ended(
     Recordings(house).new_run()
     assert Recordings(house).cameras() == {"short"}, "the long one was interrupted"
     assert [span.live for span in Recordings(house).spans()] == [False]
+
+
+def test_cameras_that_come_while_the_bundle_is_made_wait_until_it_is_there(
+    quick: None, tmp_path: Path, evidence_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker, begun, go_on = Maker(), threading.Event(), threading.Event()
+
+    def make(*arguments: Any) -> Commissioned:
+        begun.set()
+        assert go_on.wait(120)
+        return maker(*arguments)
+
+    monkeypatch.setattr(bundle_maker, "make_bundle", make)
+    folder = tmp_path / "house"
+    record = Recordings(folder).new_run()
+    for number in range(6):
+        name = f"door_2026112{number}T080500Z"
+        write_clips(record, [generate_clip(name, number, Scene(frames=250))[0]])
+    door = {"door": {"source": NORMAL}}
+    with Commissioner(config_of(folder, evidence_bundle, door)) as commissioner_:
+        assert begun.wait(60)
+        commissioner_.set_cameras(config_of(folder, evidence_bundle, {**door, "hall": {"source": NORMAL}}))
+        assert known_cameras(folder) == [None]
+        assert commissioner_.facts("hall") is None
+        go_on.set()
+        wait_for(lambda: commissioner_.facts("hall") is not None, 60)
+        assert known_cameras(folder) == ["door", "hall"]
+        assert maker.asked == [[None]]
+        assert (commissioner_.facts("door") or {})["state"] == "done", "it keeps what was made for it alone"
+        assert is_commissioned(folder, "door")
+        assert not is_commissioned(folder, "hall")
+
+
+def test_a_recording_that_becomes_a_camera_begins_a_run_of_its_own(
+    quick: None, tmp_path: Path, evidence_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commissioner, "is_live", lambda uri: uri != "tracks:a.json")
+    folder = tmp_path / "house"
+    with Commissioner(config_of(folder, evidence_bundle, {"door": {"source": "tracks:a.json"}})) as one:
+        runs = folder / "recordings"
+        assert [mark.name for mark in runs.glob("*/INCOMPLETE*")] == ["INCOMPLETE.door"]
+        one.set_cameras(config_of(folder, evidence_bundle, {"door": {"source": NORMAL}}))
+        assert [run.is_dir() for run in runs.glob("0*")] == [True], "the other one held nothing"
+        assert not list(runs.glob("*/INCOMPLETE*"))
