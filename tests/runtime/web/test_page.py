@@ -383,7 +383,7 @@ def test_zones_are_shown_with_their_names_and_who_is_ignored(fed: Feeder, page: 
         why = "the zones of the camera (till) are not those of its calibration"
         fed.world.cameras["entrance"].update(misfit=why)
         wait_for(lambda: f"The calibration no longer fits: {why}." in page.text("cameras"))
-        assert "no longer fits" in page.text("chart-now")
+        wait_for(lambda: "no longer fits" in page.text("chart-now"))
         assert page.errors() == []
 
 
