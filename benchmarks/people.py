@@ -240,7 +240,6 @@ class _TimedFollower(_TimedEstimator):
 
     @property
     def ids(self) -> Sequence[int]:
-        """Of the people of the last picture."""
         assert isinstance(self._estimator, Follower)
         return self._estimator.ids
 

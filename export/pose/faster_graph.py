@@ -1,6 +1,6 @@
 """Write a graph so that a processor computes it faster; every value of its outputs stays the same.
 
-Measured with ONNX Runtime 1.32 on AVX-512: NanoDet takes 12 % less time, the lite landmarks of BlazePose 6 %.
+It helps ONNX Runtime, which copies a picture for a margin, and computes channels in blocks.
 """
 
 from __future__ import annotations

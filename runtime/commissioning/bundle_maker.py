@@ -128,7 +128,7 @@ def make_bundle(
         maker.take_over(list(added))
         kept |= added
     maker.clean()
-    why_not_trained = why_not_trained or "the new model is worse for a camera"
+    why_not_trained = why_not_trained or "the new model was worse for a camera"
     return Commissioned(why_not_trained, bool(others), kept, material.labels)
 
 

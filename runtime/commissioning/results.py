@@ -28,7 +28,7 @@ def results_as_values(bundle: Path, per_day: float, made: Commissioned) -> dict[
 def result_lines(bundle: Path, per_day: float, made: Commissioned) -> Iterator[str]:
     """Yield it in lines."""
     how = (
-        f"calibrated ({made.why_not_trained}, so not trained)"
+        f"calibrated ({made.why_not_trained}, so the model stayed as it was)"
         if made.why_not_trained
         else "trained and calibrated"
     )

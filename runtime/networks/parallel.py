@@ -13,9 +13,8 @@ from runtime.networks.runner import Array, NetworkRunner
 class ParallelRunner:
     """Gives each thread some rows of a batch.
 
-    The threads of ONNX Runtime share each operator. Those of a network of landmarks are so small that two threads do
-    1.5 times the work of one, at batch 3; with rows of their own they do twice the work, and they need not wait for
-    each other.
+    The threads of ONNX Runtime share each operator, and wait for each other after it. The operators of a network of
+    landmarks are so small that a part of the work of each thread is lost; with rows of their own nothing is.
 
     Args:
         runner: may be called by several threads at once.

@@ -25,9 +25,7 @@ logger = logging.getLogger(__name__)
 Engine = Literal["onnxruntime", "tensorrt"]
 _Key = tuple[Path, NetworkName, Engine, Precision]
 
-_MAX_BATCH = (
-    1  # pictures in a call of ONNX Runtime: what a layer gives for more of them does not fit the caches
-)
+_MAX_BATCH = 1  # picture in a call of ONNX Runtime: what a layer gives for more does not fit the caches
 
 _opened: dict[_Key, tuple[NetworkRunner, int]] = {}
 _lock = threading.Lock()

@@ -117,42 +117,35 @@ def test_a_decoder_that_fails_is_passed_over_with_one_warning(
     with pytest.raises(SourceLostError, match=broken):
         width()
     assert width() == 320
-    with pytest.raises(
-        SourceLostError, match=broken
-    ):  # once more: it may have failed because the camera was away
+    # Once more: it may have failed because the camera was away.
+    with pytest.raises(SourceLostError, match=broken):
         width()
     assert [width(), width()] == [320, 320]
     (warning,) = [record.getMessage() for record in caplog.records]
     assert f"no picture when decoded by {broken} in hardware; it is decoded by {software} on" in warning
 
 
-def test_a_decoder_that_has_worked_is_kept_when_the_camera_was_away() -> None:
-    """Each connection gives a picture or not; the pipelines are tried in this order."""
-    gives = {"hardware": [False, True, False, False, True], "software": [False]}
-    tried = []
+@pytest.mark.parametrize(
+    ("hardware", "software", "tried"),
+    [
+        ([False, True, False, False, True], [False], "hshhhh"),  # the first that has worked is kept
+        ([False, True, False, True], [True], "hshhh"),  # it failed while the camera was away: another chance
+        ([False, False], [True, True, False, False], "hshsss"),  # but one only
+    ],
+)
+def test_the_ways_are_tried_in_turn(hardware: list[bool], software: list[bool], tried: str) -> None:
+    """Each connection by a way gives a picture or not."""
+    gives = {"h": hardware, "s": software}
+    order: list[str] = []
 
     def connect(way: str) -> Any:
-        tried.append(way)
-        return SimpleNamespace(delivered=gives[way].pop(0))
+        order.append(way)
+        return SimpleNamespace(delivered=bool(gives[way]) and gives[way].pop(0))
 
     connector = FirstThatWorks({name: partial(connect, name) for name in gives}, "door")
-    for _ in range(6):
+    for _ in tried:
         connector()
-    assert tried == ["hardware", "software", *["hardware"] * 4]
-
-
-def test_a_decoder_that_failed_while_the_camera_was_away_gets_another_chance() -> None:
-    gives = {"hardware": [False, True, False, True], "software": [True]}
-    tried = []
-
-    def connect(way: str) -> Any:
-        tried.append(way)
-        return SimpleNamespace(delivered=gives[way].pop(0))
-
-    connector = FirstThatWorks({name: partial(connect, name) for name in gives}, "door")
-    for _ in range(5):
-        connector()
-    assert tried == ["hardware", "software", *["hardware"] * 3]
+    assert "".join(order) == tried
 
 
 def test_without_its_program_of_search_no_decoder_is_said_to_be_there(
