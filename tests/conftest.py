@@ -24,6 +24,7 @@ from daflow.core.data.synthetic import Scene, generate_dataset
 from daflow.core.data.tracks import Clip, Track, read_clips
 from daflow.core.data.windows import make_windows
 from daflow.core.evidence import CHANNELS
+from daflow.core.gpu import load_tensorrt
 from daflow.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from daflow.model.flow import DAFlow
 from daflow.model.stgnf import read_stgnf
@@ -255,7 +256,8 @@ def exported(build_once: BuildOnce, checkpoint_file: Path) -> Path:
     """A bundle of that checkpoint, exported by the command; never written to."""
 
     def build(folder: Path) -> None:
-        run_export(checkpoint_file, "-o", folder / "bundle", "--fp16", "--target", "sm86")
+        engines = ("--target", "sm86") if load_tensorrt() else ("--no-engine",)
+        run_export(checkpoint_file, "-o", folder / "bundle", "--fp16", *engines)
 
     return build_once("exported", build) / "bundle"
 

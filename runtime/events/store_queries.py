@@ -46,9 +46,15 @@ def insert_message(connection: sqlite3.Connection, message: EventMessage, line: 
         "armed": message.armed,
     }
     connection.execute(
-        "INSERT INTO alarms VALUES (?1, ?2, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE "
-        "SET last = ?2, ended = max(ended, ?4), summary = ?5",
-        (message.id, number, message.camera, ended, json.dumps(summary)),
+        "INSERT INTO alarms VALUES (:id, :number, :number, :camera, :ended, :summary) ON CONFLICT (id) DO UPDATE "
+        "SET last = :number, ended = max(ended, :ended), summary = :summary",
+        {
+            "id": message.id,
+            "number": number,
+            "camera": message.camera,
+            "ended": ended,
+            "summary": json.dumps(summary),
+        },
     )
 
 
@@ -58,9 +64,9 @@ def recent_alarms(
     """Return the summaries of alarms with their labels, the newest first; see `EventStore.recent`."""
     rows = connection.execute(
         "SELECT alarms.summary, labels.label, labels.who, labels.utc FROM alarms LEFT JOIN labels "
-        "ON labels.alarm = alarms.id WHERE (?1 IS NULL OR alarms.camera = ?1) AND (?2 IS NULL OR alarms.number < "
-        "(SELECT number FROM alarms WHERE id = ?2)) ORDER BY alarms.number DESC LIMIT ?3",
-        (camera, before, limit),
+        "ON labels.alarm = alarms.id WHERE (:camera IS NULL OR alarms.camera = :camera) AND (:before IS NULL OR "
+        "alarms.number < (SELECT number FROM alarms WHERE id = :before)) ORDER BY alarms.number DESC LIMIT :limit",
+        {"camera": camera, "before": before, "limit": limit},
     ).fetchall()
     return [with_label(json.loads(summary), label, who, utc) for summary, label, who, utc in rows]
 
@@ -113,9 +119,9 @@ def set_value(connection: sqlite3.Connection, key: str, value: Any) -> None:
 def put_replay(connection: sqlite3.Connection, alarm: str, part: str, data: bytes) -> None:
     """Store a part of the replay of an alarm in place of what was stored of it; nothing if the alarm is removed."""
     connection.execute(
-        "REPLACE INTO replays SELECT ?1, ?2, number, ?3, "
-        "coalesce((SELECT max(finished) FROM replays WHERE alarm = ?1), 0), ?4 FROM alarms WHERE id = ?1",
-        (alarm, part, len(data), data),
+        "REPLACE INTO replays SELECT :alarm, :part, number, :length, "
+        "coalesce((SELECT max(finished) FROM replays WHERE alarm = :alarm), 0), :data FROM alarms WHERE id = :alarm",
+        {"alarm": alarm, "part": part, "length": len(data), "data": data},
     )
 
 

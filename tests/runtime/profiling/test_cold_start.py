@@ -28,7 +28,7 @@ def test_a_bundle_without_a_threshold_starts(bundle: Bundle, tmp_path: Path) -> 
     ("run", "error"),
     [
         (EdgeRun(Path("nowhere"), PEOPLE, "onnxruntime", {}), "nowhere is not a bundle"),
-        (EdgeRun(Path("BUNDLE"), PEOPLE, "tensorrt", {}), "needs an NVIDIA GPU"),
+        (EdgeRun(Path("BUNDLE"), PEOPLE, "tensorrt", {}), "scorer tensorrt needs"),
         (EdgeRun(Path("BUNDLE"), "tracks:nothing.json", "onnxruntime", {}), "nothing.json"),
     ],
     ids=["bundle", "scorer", "source"],
