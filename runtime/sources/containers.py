@@ -38,6 +38,7 @@ NETWORK_CODECS = (
 """FFmpeg's decoders that data from the network may reach; sound is decoded to learn its rate only."""
 
 _LIMITS = {"max_pixels": str(MAX_PIXELS)}
+_ANY_METADATA = 19  # the version of PyAV
 _ONE_PICTURE = {"pattern_type": "none"}  # frame%d.jpg is the name of one picture
 
 
@@ -76,9 +77,9 @@ def open_limited(source: Any, options: Mapping[str, str], **arguments: Any) -> A
     """
     import av
 
-    container = av.open(
-        source, options={**options, **_LIMITS, **_ONE_PICTURE}, metadata_errors="replace", **arguments
-    )
+    # Metadata may be in any encoding: PyAV 19 reads it as it is, older ones must be told not to fail.
+    old = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < _ANY_METADATA else {}
+    container = av.open(source, options={**options, **_LIMITS, **_ONE_PICTURE}, **old, **arguments)
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = dict(_LIMITS)

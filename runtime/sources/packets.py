@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _MAX_READ_ERRORS = 100  # in a row; FFmpeg reports an unreadable disk again and again
-_DISPLAY_MATRIX = 6  # AV_FRAME_DATA_DISPLAYMATRIX
+_DISPLAY_MATRIX = "DISPLAYMATRIX"
 _COVER = 0x400 | 0x800  # AV_DISPOSITION_ATTACHED_PIC and _TIMED_THUMBNAILS
 
 
@@ -60,7 +60,9 @@ class Damage:
     def add(self, error: Exception) -> None:
         """Count a packet."""
         self.packets += 1
-        self.error = str(getattr(error, "strerror", None) or error)
+        # A plain ValueError is PyAV's, about a decoder that could not be opened: the error before it said why.
+        if type(error) is not ValueError or not self.error:
+            self.error = str(getattr(error, "strerror", None) or error)
 
     def __str__(self) -> str:
         return f"{self.packets} damaged packet{'s' * (self.packets != 1)} left out ({self.error})"
@@ -111,7 +113,7 @@ def decode_packets(
     for packet in packets:
         try:
             pictures = decoder.decode(packet)
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, ValueError) as error:
             damage.add(error)
             if max_seconds is not None and time.monotonic() - last > max_seconds:
                 raise NoVideoError(f"its pictures cannot be decoded: {damage.error}") from None
@@ -123,7 +125,7 @@ def decode_packets(
         yield from decoder.decode(None)
     except av.error.EOFError:
         return
-    except av.error.FFmpegError as error:
+    except (av.error.FFmpegError, ValueError) as error:
         damage.add(error)
 
 
@@ -134,7 +136,8 @@ def display_matrix(picture: Any) -> bytes | None:
     except ValueError:  # PyAV cannot list kinds that are newer than itself, such as EXIF
         _allow_unknown_side_data()
         found = picture.side_data
-    return next((bytes(entry) for entry in found if entry.type.value == _DISPLAY_MATRIX), None)
+    matrix = found.get(_DISPLAY_MATRIX)
+    return None if matrix is None else bytes(matrix)
 
 
 def _allow_unknown_side_data() -> None:

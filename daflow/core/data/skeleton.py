@@ -51,7 +51,7 @@ def blazepose_to_coco(keypoints: FloatArray) -> FloatArray:
 def coco_to_openpose(keypoints: FloatArray) -> FloatArray:
     """Append the neck (mean of the shoulders) and reorder, `(..., 17, C)` to `(..., 18, C)`."""
     with np.errstate(invalid="ignore", over="ignore"):
-        neck = keypoints[..., 5:7, :].mean(axis=-2, keepdims=True, dtype=keypoints.dtype)
+        neck = (keypoints[..., 5:6, :] + keypoints[..., 6:7, :]) / 2
     return np.concatenate([keypoints, neck], axis=-2)[..., _OPENPOSE_FROM_COCO_AND_NECK, :]
 
 
