@@ -47,7 +47,9 @@ def oldest(extra: str) -> dict[str, str]:
         *project["dependencies"],
         *(line for name in (*BESIDE.get(extra, ()), extra) for line in extras[name]),
     ]
-    bounds = [re.fullmatch(r"([\w-]+)[>=]=([\d.]+)(?:,<[\d.]+)?(?:;.*)?", line.replace(" ;", ";")) for line in lines]
+    bounds = [
+        re.fullmatch(r"([\w-]+)[>=]=([\d.]+)(?:,<[\d.]+)?(?:;.*)?", line.replace(" ;", ";")) for line in lines
+    ]
     assert all(bounds), "every dependency has a lower bound"
     return {bound[1]: bound[2] for bound in bounds if bound and bound[1] not in UNTESTED}
 
