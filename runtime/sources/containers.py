@@ -78,8 +78,9 @@ def open_limited(source: Any, options: Mapping[str, str], **arguments: Any) -> A
     import av
 
     # Metadata may be in any encoding: PyAV 19 reads it as it is, older ones must be told not to fail.
-    old = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < _ANY_METADATA else {}
-    container = av.open(source, options={**options, **_LIMITS, **_ONE_PICTURE}, **old, **arguments)
+    if int(av.__version__.split(".")[0]) < _ANY_METADATA:
+        arguments["metadata_errors"] = "replace"
+    container = av.open(source, options={**options, **_LIMITS, **_ONE_PICTURE}, **arguments)
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = dict(_LIMITS)
