@@ -153,3 +153,20 @@ def test_a_live_stream_that_cannot_be_decoded_is_given_up() -> None:
     rubbish = (av.Packet(np.random.default_rng(seed).bytes(500)) for seed in range(100_000))
     with pytest.raises(NoVideoError, match="cannot be decoded"):
         list(decode_packets(decoder, rubbish, Damage(), max_seconds=0.05))
+
+
+def test_a_decoder_that_does_not_open_says_why_once() -> None:
+    class Closed:
+        """As PyAV 19 has it: FFmpeg's reason at the first packet, its own complaint at all others."""
+
+        opened = False
+
+        def decode(self, _: object) -> list[Any]:
+            if self.opened:
+                raise ValueError("cannot decode unknown codec")
+            self.opened = True
+            raise av.error.ArgumentError(22, "Invalid argument")
+
+    damage = Damage()
+    assert list(decode_packets(Closed(), [object(), object()], damage)) == []
+    assert (damage.packets, damage.error) == (3, "Invalid argument")
