@@ -38,7 +38,7 @@ NETWORK_CODECS = (
 """FFmpeg's decoders that data from the network may reach; sound is decoded to learn its rate only."""
 
 _LIMITS = {"max_pixels": str(MAX_PIXELS)}
-_ANY_METADATA = 19  # the version of PyAV
+_READS_ALL_METADATA = 19  # PyAV, since this version
 _ONE_PICTURE = {"pattern_type": "none"}  # frame%d.jpg is the name of one picture
 
 
@@ -78,7 +78,7 @@ def open_limited(source: Any, options: Mapping[str, str], **arguments: Any) -> A
     import av
 
     # Metadata may be in any encoding: PyAV 19 reads it as it is, older ones must be told not to fail.
-    if int(av.__version__.split(".")[0]) < _ANY_METADATA:
+    if int(av.__version__.split(".")[0]) < _READS_ALL_METADATA:
         arguments["metadata_errors"] = "replace"
     container = av.open(source, options={**options, **_LIMITS, **_ONE_PICTURE}, **arguments)
     for stream in container.streams.video:
